@@ -11,7 +11,7 @@ from harness.case import Case, Profile
 from harness.engine import check_rule
 from harness.folder_tree import FolderTree
 from harness.ruleset import load_ruleset
-from harness.seed_evidence_builder import collect_evidence
+from harness.seed_evidence import collect_evidence
 from harness.submission import PullRequestChanges, Submission
 from harness.submission_reader import read_submission
 
