@@ -42,7 +42,8 @@ def good_log(seed: int, *, val_bpb: float = 1.2, **replace: str) -> str:
         "seed": f"seed:{seed}",
         "world_size": "world_size:8 grad_accum_steps:1",
         "gpus": "\n".join(
-            f"|   {gpu}  NVIDIA H100 80GB HBM3          On  |   00000000:{gpu}9:00.0 Off |    0 |" for gpu in range(8)
+            f"|   {gpu}  NVIDIA H100 80GB HBM3          On  |   00000000:{gpu}9:00.0 Off |    0 |"
+            for gpu in range(8)
         ),
         "val_loader": "val_loader:shards pattern=./data/fineweb_val_*.bin tokens:62021632",
         "train_loader": "train_loader:dataset:fineweb10B_sp1024 train_shards:80",
