@@ -6,7 +6,7 @@ cached result renders like a fresh one.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -80,6 +80,8 @@ class Report:
     `findings` holds passes too (what was seen); `outcomes` the verdict of every rule of the catalogue.
     `unseen` says in words what could not be looked at. `statistics` is None without enough scores.
     `rule_errors` are rules that crashed: our bug, reported as NOT-CHECKED, never a submission's failure.
+    `error` says why a submission could not be checked at all, with what to do; then `outcomes` is empty.
+    `essential` names the rules without whose check nothing is accepted, so that a reader sees which are open.
     """
 
     tool_version: str
@@ -95,4 +97,5 @@ class Report:
     unseen: tuple[str, ...] = ()
     rule_errors: tuple[str, ...] = ()
     seconds: float = 0.0
-    not_in_force: Mapping[str, str] = field(default_factory=dict)
+    error: str | None = None
+    essential: tuple[str, ...] = ()

@@ -1,0 +1,104 @@
+"""Judges many targets: cached results first, the rest in worker processes, every result kept as it comes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from harness.check import check_target, could_not_check
+from harness.report_json import to_json
+from harness.result_cache import ResultCache, result_key, tool_digest
+from harness.targets import Target, content_key
+from harness.worker_pool import run_tasks
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+    from pathlib import Path
+
+    from harness.check import CheckOptions
+    from harness.pull_request import Clone
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerSetup:
+    """What each worker needs: the clone's path (opened there, objects are not picklable) and the options."""
+
+    repo: Path | None
+    options: CheckOptions
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """One result as a JSON document; `index` is the target's place in the list."""
+
+    index: int
+    target: Target
+    document: dict[str, Any]
+    from_cache: bool
+
+
+def start_worker(setup: WorkerSetup) -> Callable[[Target], dict[str, Any]]:
+    """Open the clone once, then judge target after target (runs in the worker process)."""
+    from harness.pull_request import open_clone
+
+    clone = open_clone(setup.repo) if setup.repo is not None else None
+
+    def judge_one(target: Target) -> dict[str, Any]:
+        return to_json(check_target(target, clone, setup.options))
+
+    return judge_one
+
+
+def _keys(
+    targets: Sequence[Target], clone: Clone | None, options: CheckOptions, *, use_cache: bool
+) -> list[str | None]:
+    if not use_cache:
+        return [None] * len(targets)
+    tool, how = tool_digest(options.rules_dir), options.key()
+    contents = (content_key(target, clone) for target in targets)
+    return [None if content is None else result_key(content, how, tool) for content in contents]
+
+
+def judge_all(
+    targets: Sequence[Target],
+    clone: Clone | None,
+    options: CheckOptions,
+    *,
+    jobs: int = 1,
+    cache: ResultCache | None = None,
+) -> Iterator[Judged]:
+    """Yield every target's result: cached ones first, then the others as workers finish them.
+
+    A target whose worker dies or hangs yields a could-not-check document; it is not cached, so the next run
+    tries it again.
+    """
+    keys = _keys(targets, clone, options, use_cache=cache is not None)
+    missing: list[int] = []
+    for index, (target, key) in enumerate(zip(targets, keys, strict=True)):
+        document = cache.get(key) if cache is not None and key is not None else None
+        if document is None:
+            missing.append(index)
+        else:
+            yield Judged(index, target, document, from_cache=True)
+    setup = WorkerSetup(clone.path if clone is not None else None, options)
+    todo = [targets[index] for index in missing]
+    for done in run_tasks(todo, start_worker, setup, jobs=max(1, min(jobs, len(todo)))):
+        index = missing[done.index]
+        document = done.result
+        if done.failure is not None:
+            message = f"{done.task.label} could not be checked: {done.failure}; judge it alone to see more"
+            document = to_json(could_not_check(done.task, message, options))
+        elif cache is not None and (key := keys[index]) is not None and not document.get("error"):
+            cache.put(key, document)
+        yield Judged(index, done.task, document, from_cache=False)
+
+
+def in_order(results: Iterator[Judged]) -> Iterator[Judged]:
+    """The same results in the order of their targets, each as soon as all before it are there."""
+    held: dict[int, Judged] = {}
+    following = 0
+    for result in results:
+        held[result.index] = result
+        while following in held:
+            yield held.pop(following)
+            following += 1

@@ -1,0 +1,149 @@
+"""From a target to a report: read, collect evidence, judge, measure."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from harness import __version__
+from harness.case import Case, Profile
+from harness.engine import judge
+from harness.errors import GolfError
+from harness.measured import measure
+from harness.report import Measured, Report, SubmissionSummary
+from harness.ruleset import RULES_DIR, load_ruleset
+from harness.seed_evidence import collect_evidence
+from harness.statistics_report import statistics_of
+from harness.submission_reader import read_submission
+from harness.targets import Target, open_target
+from harness.verdict import Verdict, submission_verdict
+
+if TYPE_CHECKING:
+    import datetime
+    from pathlib import Path
+
+    from harness.pull_request import Clone
+    from harness.standing_record import Frontier, Reference
+    from harness.submission import Submission
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CheckOptions:
+    """How to judge. `as_of` None means the pull request's date where known, else the newest rules.
+
+    `rules` are the ids to run. `reference` is the record to beat when named on the command line; else it is
+    looked up in `frontier`, the standing records found in the clone, by pull-request order.
+    """
+
+    profile: Profile = Profile.PRACTICE
+    as_of: datetime.date | None = None
+    rules: tuple[str, ...] = ()
+    rules_dir: Path = RULES_DIR
+    reference: Reference | None = None
+    frontier: Frontier | None = None
+
+    def key(self) -> str:
+        """Everything that can change a result, as text (a part of the cache key)."""
+        facts = dataclasses.asdict(dataclasses.replace(self, frontier=None))
+        frontier = dataclasses.asdict(self.frontier) if self.frontier else None
+        return json.dumps([facts, frontier], default=str, sort_keys=True)
+
+
+def could_not_check(target: Target, message: str, options: CheckOptions, seconds: float = 0.0) -> Report:
+    """The report of a submission nobody could look at: says why; never a failure of the submission."""
+    return Report(
+        tool_version=__version__,
+        ruleset=load_ruleset(options.rules_dir).newest.isoformat(),
+        profile=options.profile.value,
+        as_of=options.as_of.isoformat() if options.as_of else "",
+        submission=SubmissionSummary(
+            path=target.label,
+            entry=target.entry or "",
+            repo_commit=target.revision,
+            pr=target.pr,
+            track="",
+            author=None,
+            github_id=None,
+            name=None,
+            title=target.info.title if target.info else None,
+            claimed_val_bpb=None,
+            seeds=(),
+        ),
+        verdict=Verdict.COULD_NOT_CHECK,
+        findings=(),
+        outcomes={},
+        measured=Measured(),
+        error=message,
+        seconds=seconds,
+    )
+
+
+def _summary(submission: Submission, seeds: tuple[int, ...]) -> SubmissionSummary:
+    origin, json_file = submission.origin, submission.json
+    return SubmissionSummary(
+        path=origin.path,
+        entry=origin.entry,
+        repo_commit=origin.commit,
+        pr=origin.pr,
+        track=submission.track.value,
+        author=json_file.author.value if json_file.author else origin.author,
+        github_id=json_file.github_id.value if json_file.github_id else None,
+        name=json_file.name.value if json_file.name else None,
+        title=origin.title,
+        claimed_val_bpb=json_file.headline.value if json_file.headline else None,
+        seeds=seeds,
+    )
+
+
+def check_submission(submission: Submission, options: CheckOptions) -> Report:
+    """Judge a submission that has been read."""
+    ruleset = load_ruleset(options.rules_dir)
+    created = submission.origin.created_at
+    as_of = options.as_of or (created.date() if created else ruleset.newest)
+    limits = ruleset.limits(as_of)
+    evidence = collect_evidence(submission, limits)
+    reference = options.reference
+    if reference is None and options.frontier is not None:
+        reference = options.frontier.before(submission.origin.pr)
+    case = Case(
+        submission=submission,
+        evidence=evidence,
+        limits=limits,
+        profile=options.profile,
+        as_of=as_of,
+        reference=reference,
+    )
+    judgement = judge(case, ruleset, options.rules or tuple(ruleset.rules), options.as_of)
+    seeds = tuple(seed.seed for seed in evidence.seeds if seed.seed is not None)
+    return Report(
+        tool_version=__version__,
+        ruleset=ruleset.newest.isoformat(),
+        profile=options.profile.value,
+        as_of=as_of.isoformat(),
+        submission=_summary(submission, seeds),
+        verdict=submission_verdict(judgement.outcomes, ruleset.essential),
+        findings=judgement.findings,
+        outcomes=judgement.outcomes,
+        measured=measure(case),
+        statistics=statistics_of(case),
+        unseen=submission.problems,
+        rule_errors=judgement.rule_errors,
+    )
+
+
+def check_target(target: Target, clone: Clone | None, options: CheckOptions) -> Report:
+    """Read and judge one target; one that cannot be read gives a could-not-check report, not an error."""
+    start = time.perf_counter()
+    try:
+        opened = open_target(target, clone)
+        tables = load_ruleset(options.rules_dir).tables
+        submission = read_submission(
+            opened.tree, opened.origin, opened.changes, tables["package"]["track_folders"]
+        )
+        report = check_submission(submission, options)
+    except GolfError as error:
+        return could_not_check(target, str(error), options, time.perf_counter() - start)
+    return dataclasses.replace(report, seconds=round(time.perf_counter() - start, 4))

@@ -1,0 +1,408 @@
+"""golf-check: judge submissions without running them. Parses, calls, renders, exits; decides nothing."""
+
+from __future__ import annotations
+
+import argparse
+import datetime
+import os
+import sys
+from enum import IntEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from harness import __version__
+from harness.errors import GolfError, SetupError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
+    from harness.check import CheckOptions
+    from harness.pull_request import Clone
+    from harness.result_cache import ResultCache
+    from harness.ruleset import Ruleset
+    from harness.targets import Target
+
+FORMATS = ("text", "concise", "json", "jsonl", "sarif", "github", "markdown")
+
+
+class Exit(IntEnum):
+    """Exit statuses; documented in --help and docs/golf-check.md."""
+
+    OK = 0
+    FAIL = 1
+    USAGE = 2
+    REVIEW = 3
+    NOT_CHECKED = 4
+    BUG = 70
+    INTERRUPTED = 130
+
+
+_EPILOG = """\
+exit status
+  0    nothing wrong was found and nothing was left open
+  1    at least one FAIL
+  2    wrong usage
+  3    no FAIL, but a person must decide or evidence is missing (--exit-zero-on-review makes it 0)
+  4    nothing to check, or it could not be checked (a fault of the machine, the clone or the arguments)
+  70   a bug of golf-check itself
+  130  interrupted; results already computed are kept, the same command resumes
+
+A batch (--all-prs, --records, --agreement, a folder of submissions) exits with 1 only under --fail-on fail.
+
+examples
+  golf-check records/track_10min_16mb/2026-04-01_MyRun
+  golf-check --repo parameter-golf --pr 1959
+  golf-check --repo parameter-golf --all-prs --jobs 2 --format jsonl --output verdicts.jsonl --statistics
+  golf-check --explain artifact-cap
+
+"No finding" is not "legal": rules that could not be checked are listed in every verdict.
+"""
+
+
+def _date(text: str) -> datetime.date:
+    try:
+        return datetime.date.fromisoformat(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a date; write YYYY-MM-DD") from None
+
+
+def _positive(text: str) -> int:
+    if not text.isdigit() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of at least 1")
+    return int(text)
+
+
+def _rule_list(text: str) -> tuple[str, ...]:
+    return tuple(word.strip() for word in text.split(",") if word.strip())
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The command line of golf-check; imports nothing heavy, so that --help is instant."""
+    parser = argparse.ArgumentParser(
+        prog="golf-check",
+        description="Judge Parameter Golf submissions from files, logs and git history, without running them.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    parser.add_argument("--version", action="version", version=f"golf-check {__version__}")
+
+    what = parser.add_argument_group("what to judge")
+    what.add_argument(
+        "paths", nargs="*", type=Path, metavar="PATH", help="a submission folder, or a folder of them"
+    )
+    what.add_argument(
+        "--repo", type=Path, metavar="DIR", help="a local git clone; nothing is checked out or fetched"
+    )
+    what.add_argument("--pr", type=_positive, nargs="+", metavar="N", help="pull requests of the clone")
+    what.add_argument(
+        "--ref", metavar="REV", help="a commit or ref of the clone (with one --pr: that state of it)"
+    )
+    what.add_argument("--entry", metavar="FOLDER", help="which folder of the commit is the submission")
+    what.add_argument("--all-prs", action="store_true", help="every pull request of the clone")
+    what.add_argument(
+        "--records",
+        metavar="REV",
+        nargs="?",
+        const="main",
+        help="every folder under records/ at REV (default main)",
+    )
+    what.add_argument(
+        "--agreement",
+        type=Path,
+        metavar="LABELS",
+        help="judge labelled commits and compare with their rulings",
+    )
+    what.add_argument(
+        "--pr-metadata",
+        type=Path,
+        metavar="FILE",
+        help="titles and dates of pull requests: JSON from the GitHub API or `gh pr list --json`",
+    )
+
+    how = parser.add_argument_group("how to judge")
+    how.add_argument(
+        "--as-of",
+        type=_date,
+        metavar="DATE",
+        help="rules in force then (default: the PR's date, else newest)",
+    )
+    how.add_argument(
+        "--profile",
+        choices=("practice", "text", "formal"),
+        default="practice",
+        help="how literally rules are read",
+    )
+    how.add_argument("--select", type=_rule_list, metavar="RULE,...", help="only these rules")
+    how.add_argument("--ignore", type=_rule_list, metavar="RULE,...", default=(), help="all but these rules")
+    how.add_argument(
+        "--reference",
+        metavar="RECORD",
+        help="the record to beat: scores (1.061,1.060,...) or a submission folder",
+    )
+    how.add_argument(
+        "--rules-dir", type=Path, metavar="DIR", help="the dated data of another challenge (default: ours)"
+    )
+
+    out = parser.add_argument_group("output")
+    out.add_argument("--format", choices=FORMATS, default="text", help="default text")
+    out.add_argument("--output", type=Path, metavar="FILE", help="write there instead of standard output")
+    out.add_argument("--show-passes", action="store_true", help="text: also what each passing rule saw")
+    out.add_argument(
+        "--statistics", action="store_true", help="end with submissions per verdict and findings per rule"
+    )
+    out.add_argument("--quiet", action="store_true", help="no progress, no notes on standard error")
+    out.add_argument("--exit-zero-on-review", action="store_true", help="exit 0 where 3 would be the status")
+    out.add_argument(
+        "--fail-on", choices=("fail", "never"), help="when to exit with 1 (default: fail; in a batch never)"
+    )
+
+    run = parser.add_argument_group("running")
+    run.add_argument(
+        "--jobs", type=_positive, default=1, metavar="N", help="worker processes of a batch (default 1)"
+    )
+    run.add_argument("--no-cache", action="store_true", help="compute everything afresh")
+    run.add_argument("--cache-dir", type=Path, metavar="DIR", help="default: $XDG_CACHE_HOME/golf-harness")
+
+    learn = parser.add_argument_group("learning about the rules")
+    learn.add_argument(
+        "--list-rules", action="store_true", help="every rule, and whether golf-check checks it"
+    )
+    learn.add_argument(
+        "--explain", metavar="RULE", help="what a rule checks, why, how, and what it cannot see"
+    )
+    learn.add_argument("--list-rulings", action="store_true", help="the dated precedents behind the rules")
+    return parser
+
+
+def _selected(
+    arguments: argparse.Namespace, ruleset: Ruleset, parser: argparse.ArgumentParser
+) -> tuple[str, ...]:
+    """Ids of the rules to run; an unknown id is a usage error with the nearest known one."""
+    import difflib
+
+    for rule in (*(arguments.select or ()), *arguments.ignore):
+        if rule not in ruleset.rules:
+            near = difflib.get_close_matches(rule, ruleset.rules, n=1)
+            hint = f"; did you mean {near[0]}?" if near else "; see --list-rules"
+            parser.error(f"there is no rule {rule!r}{hint}")
+    wanted = arguments.select or tuple(ruleset.rules)
+    return tuple(rule for rule in wanted if rule not in arguments.ignore)
+
+
+class Plan:
+    """The targets of one command line, and whether they are a batch."""
+
+    def __init__(self, targets: Sequence[Target], clone: Clone | None, *, is_batch: bool) -> None:
+        """`is_batch`: the command line named a collection, not single submissions."""
+        self.targets = tuple(targets)
+        self.clone = clone
+        self.is_batch = is_batch
+
+
+def _metadata(arguments: argparse.Namespace, note: Callable[[str], None]) -> dict[int, Any]:
+    if arguments.pr_metadata is None:
+        return {}
+    from harness.pr_metadata import read_pr_metadata
+
+    known, problems = read_pr_metadata(arguments.pr_metadata)
+    for problem in problems[:5]:
+        note(f"--pr-metadata {arguments.pr_metadata}: {problem}")
+    if len(problems) > 5:
+        note(f"--pr-metadata {arguments.pr_metadata}: {len(problems) - 5:,} more rows were skipped")
+    return known
+
+
+def _plan_clone(arguments: argparse.Namespace, note: Callable[[str], None]) -> Plan:
+    from harness.pull_request import open_clone
+    from harness.targets import Target
+
+    clone = open_clone(arguments.repo)
+    info = _metadata(arguments, note)
+    if arguments.all_prs:
+        numbers = clone.pull_requests()
+        return Plan([Target(pr=n, info=info.get(n)) for n in numbers], clone, is_batch=True)
+    if arguments.records is not None:
+        folders = clone.record_folders(arguments.records)
+        targets = [Target(revision=arguments.records, entry=folder, whole_tree=True) for folder in folders]
+        return Plan(targets, clone, is_batch=True)
+    if arguments.ref is not None:
+        number = arguments.pr[0] if arguments.pr else None
+        target = Target(revision=arguments.ref, pr=number, entry=arguments.entry, info=info.get(number))
+        return Plan([target], clone, is_batch=False)
+    numbers = arguments.pr or ()
+    return Plan(
+        [Target(pr=n, entry=arguments.entry, info=info.get(n)) for n in numbers], clone, is_batch=False
+    )
+
+
+def _plan_folders(paths: Iterable[Path]) -> Plan:
+    from harness.folder_tree import submission_folders
+    from harness.targets import Target
+
+    targets: list[Target] = []
+    is_batch = False
+    for path in paths:
+        folders = submission_folders(path)
+        is_batch = is_batch or len(folders) > 1
+        targets += [Target(folder=folder) for folder in folders]
+    return Plan(targets, None, is_batch=is_batch)
+
+
+def _check_usage(arguments: argparse.Namespace, parser: argparse.ArgumentParser) -> None:
+    """One way of naming submissions at a time; each that needs a clone has one."""
+    ways = {
+        "PATH": bool(arguments.paths),
+        "--pr": bool(arguments.pr) and arguments.ref is None,
+        "--ref": arguments.ref is not None,
+        "--all-prs": arguments.all_prs,
+        "--records": arguments.records is not None,
+        "--agreement": arguments.agreement is not None,
+    }
+    named = [way for way, is_used in ways.items() if is_used]
+    if not named:
+        parser.error("nothing to judge: name a submission folder, or --repo DIR with --pr N (see --help)")
+    if len(named) > 1:
+        parser.error(f"{' and '.join(named)} cannot be combined; run golf-check once for each")
+    if named != ["PATH"] and arguments.repo is None:
+        parser.error(f"{named[0]} needs --repo DIR, a local git clone")
+    if named == ["PATH"] and arguments.repo is not None:
+        parser.error("PATH names a folder on disk; with --repo use --pr, --ref, --all-prs or --records")
+    if arguments.ref is not None and len(arguments.pr or ()) > 1:
+        parser.error("--ref is one state of one pull request; name one --pr with it")
+    if arguments.entry is not None and (arguments.all_prs or arguments.records or arguments.agreement):
+        parser.error("--entry chooses the folder of one commit; it goes with --ref or one --pr")
+
+
+def _options(
+    arguments: argparse.Namespace,
+    parser: argparse.ArgumentParser,
+    clone: Clone | None,
+    note: Callable[[str], None],
+) -> CheckOptions:
+    from harness.case import Profile
+    from harness.check import CheckOptions
+    from harness.ruleset import RULES_DIR, load_ruleset
+    from harness.standing_record import find_frontier, parse_reference
+
+    rules_dir = arguments.rules_dir or RULES_DIR
+    rules = _selected(arguments, load_ruleset(rules_dir), parser)
+    reference = parse_reference(arguments.reference) if arguments.reference else None
+    frontier = None
+    if clone is not None and reference is None and any(rule.startswith(("sig", "chrono")) for rule in rules):
+        try:
+            frontier = find_frontier(clone)
+        except GolfError as error:
+            note(f"no standing record is known: {error}; significance is not checked")
+    return CheckOptions(
+        profile=Profile(arguments.profile),
+        as_of=arguments.as_of,
+        rules=rules,
+        rules_dir=rules_dir,
+        reference=reference,
+        frontier=frontier,
+    )
+
+
+def _open_cache(arguments: argparse.Namespace, note: Callable[[str], None]) -> ResultCache | None:
+    if arguments.no_cache:
+        return None
+    from harness.result_cache import ResultCache, default_cache_dir
+
+    cache = ResultCache(arguments.cache_dir or default_cache_dir())
+    if cache.warning:
+        note(cache.warning)
+    return cache
+
+
+def _learn(arguments: argparse.Namespace) -> str | None:
+    """The answer to --explain, --list-rules or --list-rulings, None when none was asked."""
+    from harness.ruleset import RULES_DIR
+
+    rules_dir = arguments.rules_dir or RULES_DIR
+    if arguments.explain:
+        from harness.rule_pages import explain
+
+        return explain(arguments.explain, rules_dir)
+    if arguments.list_rules:
+        from harness.rule_pages import list_rules
+
+        return list_rules(rules_dir)
+    if arguments.list_rulings:
+        from harness.rulings import list_rulings
+
+        return list_rulings(rules_dir)
+    return None
+
+
+def run(arguments: argparse.Namespace, parser: argparse.ArgumentParser) -> int:
+    """Do what the command line asks and return the exit status."""
+
+    def note(message: str) -> None:
+        if not arguments.quiet:
+            print(f"golf-check: {message}", file=sys.stderr)
+
+    answer = _learn(arguments)
+    if answer is not None:
+        print(answer)
+        return Exit.OK
+    _check_usage(arguments, parser)
+    from harness.check_output import CheckOutput
+
+    if arguments.agreement is not None:
+        from harness.agreement_report import run_agreement
+        from harness.pull_request import open_clone
+
+        clone = open_clone(arguments.repo)
+        options = _options(arguments, parser, clone, note)
+        with _cache_or_nothing(_open_cache(arguments, note)) as cache:
+            return run_agreement(arguments, clone, options, cache, note)
+    plan = _plan_clone(arguments, note) if arguments.repo is not None else _plan_folders(arguments.paths)
+    if not plan.targets:
+        raise SetupError("there is nothing to check: no submission was found where you pointed")
+    options = _options(arguments, parser, plan.clone, note)
+    with _cache_or_nothing(_open_cache(arguments, note)) as cache:
+        return CheckOutput(arguments, plan.targets, is_batch=plan.is_batch, note=note).run(
+            plan.clone, options, cache
+        )
+
+
+def _cache_or_nothing(cache: ResultCache | None) -> Any:
+    import contextlib
+
+    return contextlib.nullcontext() if cache is None else cache
+
+
+def _close_broken_pipe() -> int:
+    """The reader of our output went away (`golf-check ... | head`): stop quietly, as other tools do."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return Exit.OK
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Entry point of the golf-check command."""
+    parser = build_parser()
+    arguments = parser.parse_args(argv)
+    try:
+        return run(arguments, parser)
+    except GolfError as error:
+        print(f"golf-check: {error}", file=sys.stderr)
+        return Exit.NOT_CHECKED
+    except KeyboardInterrupt:
+        print("golf-check: interrupted; results already computed are kept", file=sys.stderr)
+        return Exit.INTERRUPTED
+    except BrokenPipeError:
+        return _close_broken_pipe()
+    except Exception:  # the last line of defence: say that it is our fault
+        import traceback
+
+        traceback.print_exc()
+        print(
+            f"golf-check {__version__}: this is a bug of golf-check; please report it with the above",
+            file=sys.stderr,
+        )
+        return Exit.BUG
+
+
+if __name__ == "__main__":
+    sys.exit(main())
