@@ -1,0 +1,67 @@
+"""One grammar for train logs: a line in, typed events out.
+
+Subjects live beside it: `log_grammar_header` (seed, machine, data, settings), `log_grammar_training` (steps,
+stop), `log_grammar_scores` (evaluation passes) and `log_grammar_costs` (durations, sizes, counters).
+Every pattern is bounded, so a line costs time linear in its length.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from harness.finding import Sourced
+from harness.log_events import Failure, Launch
+from harness.log_grammar_costs import Costs
+from harness.log_grammar_header import Header
+from harness.log_grammar_scores import Scores
+from harness.log_grammar_training import training_events
+from harness.log_text import excerpt, nonblank
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from harness.log_events import Event
+    from harness.log_text import LogLine
+
+# A line without one of these says nothing the grammar knows; most lines of a long log are such.
+_WORTH_READING = re.compile(
+    r"bpb|bits|loss|step|seed|world|_size|nproc|ws:|nvidia|\||torch|python|wallclock|reserv|shard|tokens|train"
+    r"|param|memory|peak|stop|time|took|elapsed|done|sec|\bin \d|\d ?m?s\b|size|bytes|model|code|artifact|budget"
+    r"|[=:]\s?\d|^\s+\w+:|hyperparam|namespace|traceback|error|logs/|run_id|uuid|\d{4}-\d\d-\d\d",
+    re.IGNORECASE,
+)
+_TRACEBACK = re.compile(r"Traceback \(most recent call last\)|torch\.(?:cuda\.)?OutOfMemoryError|^Killed$")
+_LAUNCH = re.compile(
+    r"Running (?:Python|PyTorch)\b|Running: torchrun|Hyperparameters:\s*$|-+ ?Hyperparameters ?-+"
+    r"|[WI]\d{4} \d\d:\d\d:\d\d.{0,120}torch/distributed/run\.py|NVIDIA-SMI \d|\+ torchrun |\$ torchrun "
+)
+# Progress lines of test-time training name a chunk and a learning rate, never a score.
+_CHATTER = re.compile(r"(?:\w{0,40}warmup_?step:|tttg:|ttpr:|ttpp:|warmup:\d)")
+
+
+def read_events(file: str, lines: tuple[LogLine, ...]) -> Iterator[Event]:
+    """Every event of the log, in printed order."""
+    header = Header(file)
+    scores = Scores(file)
+    costs = Costs(file)
+    for line in nonblank(lines):
+        text = line.text
+        if not _WORTH_READING.search(text) or _CHATTER.match(text):
+            header.leave_block()
+            continue
+        source = Sourced(text, file, line.number, excerpt(text))
+        if _LAUNCH.search(text, 0, 200):
+            yield Launch(line=line.number)
+        if _TRACEBACK.search(text, 0, 400):
+            yield Failure(text=source.with_value(text.strip()[:400]))
+            continue
+        in_block = header.in_block
+        yield from header.events(source)
+        if in_block and header.in_block:
+            continue  # hyperparameters named *_loss, *_size or *_seconds are no results
+        trained = list(training_events(source))
+        yield from trained
+        scored = list(scores.events(source, trained))
+        yield from scored
+        yield from costs.events(source, bool(scored), bool(trained))
