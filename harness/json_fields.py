@@ -29,8 +29,9 @@ PROBLEMS_LIMIT = 60
 TEXT_LIMIT = 500
 
 _PLACEHOLDER = re.compile(
-    r"\b(?:TBD|TODO|FIXME|PLACEHOLDER|TO_?BE_?(?:FILLED|DETERMINED|MEASURED)|FILL_\w+|FILL ?IN|FILL ?ME)\b"
-    r"|\bPLACEHOLDER_|<[A-Z][A-Z_ ]{2,30}>|\b(?:YOUR|your)[_-]?(?:GITHUB|github|NAME|name|HANDLE|ID|id)\w*"
+    r"(?<![A-Za-z])(?:TBD|TODO|FIXME|PLACEHOLDER)(?![a-z])|<[^<>]*\b(?:fill|after|TBD)\b[^<>]*>|\bWIP\b"
+    r"|\b(?:TO_?BE_?(?:FILLED|DETERMINED|MEASURED)|FILL_\w+|FILL ?IN|FILL ?ME)\b"
+    r"|<[A-Z][A-Z_ ]{2,30}>|\b(?:YOUR|your)[_-]?(?:GITHUB|github|NAME|name|HANDLE|ID|id)\w*"
     r"|\b[Yy]our (?:[Nn]ame|[Gg]it[Hh]ub(?: ID| id| handle| username)?)\b|\bX\.X+\b"
 )
 _PENDING = re.compile(

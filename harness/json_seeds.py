@@ -121,13 +121,13 @@ _FIELDS: tuple[tuple[str, re.Pattern[str]], ...] = (
         ),
     ),
     ("steps", re.compile(r"(?:num_|train_|training_|stop_)?steps?(?:_stop|_completed|_reached|_total)?\Z")),
-    ("skip", re.compile(r"per_step|warm|compile|status")),
-    ("eval_seconds", re.compile(r"(?:total_)?eval(?:uation)?_(?:time|wallclock|seconds|ms|s)\w*\Z")),
+    ("skip", re.compile(r"per_step|warm|compile|status|reason|_pass|under|method|type")),
+    ("eval_seconds", re.compile(r"(?:total_)?eval(?:uation)?_(?:(?:time|wallclock|seconds)\w*|ms|s)\Z")),
     ("eval_part", re.compile(r"(?:ttt|sliding|slot)_(?:eval_)?(?:time|seconds|ms)\w*\Z")),
     (
         "train_seconds",
         re.compile(
-            r"(?:train|training)_(?:time|wallclock|seconds|ms|s)\w*\Z|wallclock(?:_seconds|_s|_ms)?\Z"
+            r"(?:train|training)_(?:(?:time|wallclock|seconds)\w*|ms|s)\Z|wallclock(?:_seconds|_s|_ms)?\Z"
         ),
     ),
 )
@@ -136,7 +136,7 @@ _FIELDS: tuple[tuple[str, re.Pattern[str]], ...] = (
 def field_named(key: str) -> str | None:
     """Which attribute of `SeedClaim` a key is about; None when it is none of them."""
     name = key.lower()
-    if "bpb" in name or name == "score":
+    if "bpb" in name or "bpp" in name or name == "score":
         return None if _NOT_A_SCORE.search(name) else "val_bpb"
     for attribute, pattern in _FIELDS:
         search = pattern.search if attribute == "skip" else pattern.match

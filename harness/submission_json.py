@@ -99,13 +99,13 @@ _MODEL = re.compile(
     r"|quant_payload_bytes|quantized_model_bytes)\Z"
 )
 _TRAIN = re.compile(
-    r"(?:max_|mean_)?(?:wallclock_(?:seconds|s|ms)|train(?:ing)?_(?:time|wallclock|seconds)\w*|train_s|train_ms)\Z"
+    r"(?:max_|mean_)?(?:wallclock_(?:seconds|s|ms)|train(?:ing)?_(?:time|wallclock|seconds)\w*|train_(?:s|ms))\Z"
 )
-_EVAL = re.compile(r"(?:max_|mean_|total_)?eval(?:uation)?_(?:time|seconds|wallclock|s|ms)\w*\Z")
+_EVAL = re.compile(r"(?:max_|mean_|total_)?eval(?:uation)?_(?:(?:time|seconds|wallclock)\w*|s|ms)\Z")
 _STEPS = re.compile(
     r"(?:step_stop|steps|train_steps|training_steps|steps_completed|num_steps|total_steps)(?:_mean|_max)?\Z"
 )
-_NOT_A_CLAIM = re.compile(r"cap|limit|budget|delta|margin|headroom|note|avg|status|warm|std")
+_NOT_A_CLAIM = re.compile(r"cap|limit|budget|delta|margin|headroom|note|step_avg|status|warm|std|reason|_pass|under|method")
 _HARDWARE_KEYS = (
     "hardware",
     "gpu_config",
