@@ -1,0 +1,211 @@
+"""How many bytes a submission weighs, seed by seed, on three counts that are never mixed.
+
+As logged (the total the run printed), as shipped (model plus the code lying in the folder) and as packed by
+us (model plus the same code in a self-extracting wrapper). All sizes are decimal bytes. The cap counts code
+plus compressed model (README FAQ, a15093ada); which code size counts is dispute D2.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+from harness.finding import Role
+
+if TYPE_CHECKING:
+    from harness.case import Case
+    from harness.finding import Place, Sourced
+    from harness.seed_evidence import SeedEvidence
+    from harness.submission import Code, SeedClaim, Submission
+
+# A stub that undoes lzma and runs the result: import line, exec, decompress call with its filter.
+_STUB_BYTES = 100
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CodeBytes:
+    """The code of a submission on several counts, in bytes; None where there is no script or no text.
+
+    `entry` and `helpers` are sizes on disk, `shipped` their sum. `readable` is the unpacked text of both.
+    `packed` is our own lzma+base85 wrapper of the unminified text. `tightest` is the most favourable size we
+    can produce (minified, lzma, no base85): a lower bound used only before calling something over the cap.
+    """
+
+    entry: int | None
+    helpers: int
+    readable: int | None
+    packed: int | None
+    tightest: int | None
+    wrapped: bool
+
+    @property
+    def shipped(self) -> int | None:
+        """Entry script plus helper files as they lie on disk."""
+        return None if self.entry is None else self.entry + self.helpers
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SeedBytes:
+    """The byte counts of one seed, with the place of every number read.
+
+    `claimed_total` is what submission.json (per seed, else its headline) or the README table says.
+    `model` is the printed compressed model size, else the logged total less the logged code, else a claim.
+    """
+
+    seed: int | None
+    code: CodeBytes
+    logged_total: Sourced[int] | None
+    logged_code: Sourced[int] | None
+    claimed_total: Sourced[int] | None
+    model: Sourced[int] | None
+    has_run: bool
+
+    @property
+    def name(self) -> str:
+        """The seed in words."""
+        return "the run" if self.seed is None else f"seed {self.seed}"
+
+    @property
+    def shipped_total(self) -> int | None:
+        """Model plus entry script plus helper files as shipped."""
+        return _sum(self.model, self.code.shipped)
+
+    @property
+    def entry_total(self) -> int | None:
+        """Model plus the entry script alone as shipped."""
+        return _sum(self.model, self.code.entry)
+
+    @property
+    def packed_total(self) -> int | None:
+        """Model plus our own wrapper of the unminified code."""
+        return _sum(self.model, self.code.packed)
+
+    @property
+    def least_total(self) -> int | None:
+        """Model plus the most favourable code size; the model alone when there is no code to count."""
+        if self.model is None:
+            return None
+        return self.model.value + (self.code.tightest or 0)
+
+    @property
+    def stated(self) -> tuple[Sourced[int], ...]:
+        """Every total the submission itself states for this seed: the log's first, then the claim."""
+        return tuple(total for total in (self.logged_total, self.claimed_total) if total is not None)
+
+    def places(self) -> tuple[Place, ...]:
+        """Where the numbers stand, the log's total first; all others related to it."""
+        found = [
+            (self.logged_total, "total printed by the counted run"),
+            (self.claimed_total, "total claimed"),
+            (self.model, "compressed model"),
+        ]
+        rows = [(value, note) for value, note in found if value is not None]
+        return tuple(
+            value.place(note, Role.PRIMARY if index == 0 else Role.RELATED)
+            for index, (value, note) in enumerate(rows)
+        )
+
+    def counts(self) -> str:
+        """The three totals in one phrase, '?' where a number is missing."""
+        return (
+            f"as logged {_n(self.logged_total.value if self.logged_total else None)}, "
+            f"as shipped {_n(self.shipped_total)}, packed by us {_n(self.packed_total)}"
+        )
+
+
+def _n(value: int | None) -> str:
+    return "?" if value is None else f"{value:,}"
+
+
+def _sum(model: Sourced[int] | None, code: int | None) -> int | None:
+    return None if model is None or code is None else model.value + code
+
+
+def _minified(text: str) -> str:
+    """The same program without comments, docstrings and wide indentation; the text itself if it cannot be."""
+    import ast
+
+    try:
+        tree = ast.parse(text)
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+                first = node.body[0] if node.body else None
+                if isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant):
+                    node.body[0] = ast.Pass()
+        lines = ast.unparse(tree).splitlines()
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return text
+    return "\n".join(" " * ((len(line) - len(line.lstrip())) // 4) + line.lstrip() for line in lines)
+
+
+@lru_cache(maxsize=16)
+def _tightest_bytes(texts: tuple[str, ...]) -> int:
+    import lzma
+
+    filters = [{"id": lzma.FILTER_LZMA2, "preset": 9 | lzma.PRESET_EXTREME}]
+    sizes = [
+        len(lzma.compress("\n".join(version).encode(), format=lzma.FORMAT_RAW, filters=filters))
+        for version in (texts, tuple(_minified(text) for text in texts))
+    ]
+    return min(sizes) + _STUB_BYTES
+
+
+def count_code(code: Code) -> CodeBytes:
+    """The code on all counts. Files whose text could not be recovered count with their size on disk."""
+    if code.entry is None:
+        return CodeBytes(entry=None, helpers=0, readable=None, packed=None, tightest=None, wrapped=False)
+    files = (code.entry, *code.closure)
+    texts = tuple(file.text for file in files if file.text is not None)
+    opaque = sum(file.shipped_bytes for file in files if file.text is None)
+    shipped = code.shipped_bytes or 0
+    return CodeBytes(
+        entry=code.entry.shipped_bytes,
+        helpers=shipped - code.entry.shipped_bytes,
+        readable=sum(len(text.encode("utf-8", "replace")) for text in texts) + opaque if texts else None,
+        packed=code.packed_bytes,
+        tightest=min(shipped, (_tightest_bytes(texts) if texts else 0) + opaque),
+        wrapped=code.entry.unpacked,
+    )
+
+
+def _claim_for(submission: Submission, claim: SeedClaim | None) -> Sourced[int] | None:
+    if claim is not None and claim.total_bytes is not None:
+        return claim.total_bytes
+    return submission.json.total_bytes
+
+
+def _model(evidence: SeedEvidence, submission: Submission) -> Sourced[int] | None:
+    total, code = evidence.total_bytes, evidence.code_bytes
+    if evidence.model_bytes is not None:
+        return evidence.model_bytes
+    if total is not None and code is not None and total.value > code.value:
+        return total.with_value(total.value - code.value)
+    if evidence.claim is not None and evidence.claim.model_bytes is not None:
+        return evidence.claim.model_bytes
+    return submission.json.model_bytes
+
+
+def count_bytes(case: Case) -> tuple[SeedBytes, ...]:
+    """The byte counts of every reported seed, in the order of the evidence."""
+    code = count_code(case.submission.code)
+    return tuple(
+        SeedBytes(
+            seed=seed.seed,
+            code=code,
+            logged_total=seed.total_bytes,
+            logged_code=seed.code_bytes,
+            claimed_total=_claim_for(case.submission, seed.claim),
+            model=_model(seed, case.submission),
+            has_run=seed.run is not None,
+        )
+        for seed in case.evidence.seeds
+    )
+
+
+def is_unclaimed(submission: Submission) -> bool:
+    """True when nothing in the folder reports a score: no submission.json, no README, no script.
+
+    A lone log then belongs to no claim, and a rule about reported seeds cannot be broken by it.
+    """
+    return not submission.json.present and submission.readme is None and submission.code.entry is None
