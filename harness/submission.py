@@ -94,6 +94,7 @@ class PullRequestChanges:
     outside_records: tuple[PathChange, ...]
     other_folders: tuple[OtherFolder, ...] = ()
     why_this_folder: str = ""
+    ambiguous_folder: bool = False  # another folder is as good; only title, date or name decided
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
