@@ -105,7 +105,9 @@ _EVAL = re.compile(r"(?:max_|mean_|total_)?eval(?:uation)?_(?:(?:time|seconds|wa
 _STEPS = re.compile(
     r"(?:step_stop|steps|train_steps|training_steps|steps_completed|num_steps|total_steps)(?:_mean|_max)?\Z"
 )
-_NOT_A_CLAIM = re.compile(r"cap|limit|budget|delta|margin|headroom|note|step_avg|status|warm|std|reason|_pass|under|method")
+_NOT_A_CLAIM = re.compile(
+    r"cap|limit|budget|delta|margin|headroom|note|step_avg|status|warm|std|reason|_pass|under|method"
+)
 _HARDWARE_KEYS = (
     "hardware",
     "gpu_config",
