@@ -44,6 +44,7 @@ class Place:
     `file` is relative to the submission folder (or to the repository root for files outside it).
     `line` is 1-based, None for an absence or a whole-file fact. `unpacked` says that the line counts
     in the script after its self-extracting wrapper was undone. `excerpt` is the source line itself.
+    `from_root` says that `file` counts from the repository root, for a path outside the submission folder.
     """
 
     file: str
@@ -53,6 +54,7 @@ class Place:
     role: Role = Role.PRIMARY
     note: str = ""
     excerpt: str | None = None
+    from_root: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
