@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from harness.errors import SetupError
+from harness.pr_metadata import PullRequestInfo
 from harness.targets import Target
 
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ class Label:
     id: str
     pr: int
     commit: str
-    entry: str
+    entry: str | None
     title: str | None
     verdict: str
     reasons: frozenset[str]
@@ -44,8 +45,9 @@ class Label:
 
     @property
     def target(self) -> Target:
-        """What to judge for this label."""
-        return Target(revision=self.commit, pr=self.pr, entry=self.entry)
+        """What to judge for this label: its commit and folder (None where it has none)."""
+        info = PullRequestInfo(number=self.pr, title=self.title)
+        return Target(revision=self.commit, pr=self.pr, entry=self.entry, info=info)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -131,7 +133,7 @@ def read_labels(path: Path) -> tuple[Label, ...]:
                     id=str(row["id"]),
                     pr=int(row["pr"]),
                     commit=str(row["ruling_sha"]),
-                    entry=str(row["record_dir"]),
+                    entry=row["record_dir"],
                     title=row.get("title"),
                     verdict=str(row["verdict"]),
                     reasons=frozenset(row["reasons"] or ()) | frozenset(row["organiser_reasons"] or ()),

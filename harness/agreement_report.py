@@ -49,8 +49,8 @@ def _sums(agreement: Agreement) -> list[str]:
         + _share(sum(bool(r.needs_human) for r in accepts), len(accepts)),
         "left out (unclear, or context without a known leaderboard)  "
         + str(sum(r.outcome == "left-out" for r in agreement.results)),
-        f"could not be checked                           "
-        f"{sum(r.outcome == 'could-not-check' for r in agreement.results)}",
+        "could not be checked                           "
+        + str(sum(r.outcome == "could-not-check" for r in agreement.results)),
     ]
     if seconds:
         middle, worst = statistics.median(seconds), max(seconds)

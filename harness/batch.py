@@ -94,11 +94,19 @@ def judge_all(
 
 
 def in_order(results: Iterator[Judged]) -> Iterator[Judged]:
-    """The same results in the order of their targets, each as soon as all before it are there."""
+    """The same results in the order of their targets, each as soon as all before it are there.
+
+    When the user interrupts, the results that were waiting for an earlier one come out before the interrupt
+    goes on: nothing computed is lost.
+    """
     held: dict[int, Judged] = {}
     following = 0
-    for result in results:
-        held[result.index] = result
-        while following in held:
-            yield held.pop(following)
-            following += 1
+    try:
+        for result in results:
+            held[result.index] = result
+            while following in held:
+                yield held.pop(following)
+                following += 1
+    except KeyboardInterrupt:
+        yield from (held[index] for index in sorted(held))
+        raise

@@ -6,35 +6,24 @@ import argparse
 import datetime
 import os
 import sys
-from enum import IntEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harness import __version__
 from harness.errors import GolfError, SetupError
+from harness.exit_status import Exit
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
     from harness.check import CheckOptions
+    from harness.check_output import OutputOptions
     from harness.pull_request import Clone
     from harness.result_cache import ResultCache
     from harness.ruleset import Ruleset
     from harness.targets import Target
 
 FORMATS = ("text", "concise", "json", "jsonl", "sarif", "github", "markdown")
-
-
-class Exit(IntEnum):
-    """Exit statuses; documented in --help and docs/golf-check.md."""
-
-    OK = 0
-    FAIL = 1
-    USAGE = 2
-    REVIEW = 3
-    NOT_CHECKED = 4
-    BUG = 70
-    INTERRUPTED = 130
 
 
 _EPILOG = """\
@@ -80,7 +69,7 @@ def build_parser() -> argparse.ArgumentParser:
     """The command line of golf-check; imports nothing heavy, so that --help is instant."""
     parser = argparse.ArgumentParser(
         prog="golf-check",
-        description="Judge Parameter Golf submissions from files, logs and git history, without running them.",
+        description="Judge Parameter Golf submissions by files, logs and git history; runs nothing of them.",
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
@@ -350,21 +339,54 @@ def run(arguments: argparse.Namespace, parser: argparse.ArgumentParser) -> int:
     from harness.check_output import CheckOutput
 
     if arguments.agreement is not None:
-        from harness.agreement_report import run_agreement
-        from harness.pull_request import open_clone
-
-        clone = open_clone(arguments.repo)
-        options = _options(arguments, parser, clone, note)
-        with _cache_or_nothing(_open_cache(arguments, note)) as cache:
-            return run_agreement(arguments, clone, options, cache, note)
+        return _run_agreement(arguments, parser, note)
     plan = _plan_clone(arguments, note) if arguments.repo is not None else _plan_folders(arguments.paths)
     if not plan.targets:
         raise SetupError("there is nothing to check: no submission was found where you pointed")
     options = _options(arguments, parser, plan.clone, note)
     with _cache_or_nothing(_open_cache(arguments, note)) as cache:
-        return CheckOutput(arguments, plan.targets, is_batch=plan.is_batch, note=note).run(
-            plan.clone, options, cache
-        )
+        output = CheckOutput(_output(arguments), plan.targets, is_batch=plan.is_batch, note=note)
+        return output.run(plan.clone, options, cache)
+
+
+def _output(arguments: argparse.Namespace) -> OutputOptions:
+    from harness.check_output import OutputOptions
+
+    return OutputOptions(
+        format=arguments.format,
+        output=arguments.output,
+        show_passes=arguments.show_passes,
+        statistics=arguments.statistics,
+        quiet=arguments.quiet,
+        exit_zero_on_review=arguments.exit_zero_on_review,
+        fail_on=arguments.fail_on,
+        jobs=arguments.jobs,
+    )
+
+
+def _run_agreement(
+    arguments: argparse.Namespace, parser: argparse.ArgumentParser, note: Callable[[str], None]
+) -> int:
+    from harness.agreement import read_labels, read_reason_codes
+    from harness.agreement_report import build, render
+    from harness.batch import in_order, judge_all
+    from harness.check_output import write_whole
+    from harness.progress import shown_progress
+    from harness.pull_request import open_clone
+
+    labels = read_labels(arguments.agreement)
+    clone = open_clone(arguments.repo)
+    options = _options(arguments, parser, clone, note)
+    codes = read_reason_codes(options.rules_dir)
+    with (
+        _cache_or_nothing(_open_cache(arguments, note)) as cache,
+        shown_progress(len(labels), "judged", quiet=arguments.quiet) as advance,
+    ):
+        targets = [label.target for label in labels]
+        results = judge_all(targets, clone, options, jobs=arguments.jobs, cache=cache)
+        documents = [result.document for result in in_order(advance(results))]
+    write_whole(render(build(labels, documents, codes), arguments.format), arguments.output)
+    return Exit.OK
 
 
 def _cache_or_nothing(cache: ResultCache | None) -> Any:
