@@ -46,7 +46,7 @@ def _names_in(text: str) -> Iterator[tuple[str, int]]:
 
 def _own_modules(submission: Submission) -> set[str]:
     """Names that a file or folder of the submission answers to."""
-    names = set()
+    names: set[str] = set()
     for entry in submission.files:
         path = PurePosixPath(entry.path)
         names.update(path.parts[:-1])
@@ -75,7 +75,7 @@ def imported_packages(submission: Submission) -> tuple[ImportedPackage, ...]:
 
 def required_packages(submission: Submission) -> tuple[str, ...]:
     """Names listed in requirements files, lower case with '_' for '-'; options and links left out."""
-    names = set()
+    names: set[str] = set()
     for path, text in submission.texts.items():
         if not re.search(r"requirements[^/]*\.txt$", path, re.IGNORECASE):
             continue

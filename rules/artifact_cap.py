@@ -48,8 +48,6 @@ if TYPE_CHECKING:
     from harness.case import Case
     from harness.finding import Finding
 
-RULE = "artifact-cap"
-
 
 def _parts(seed: SeedBytes) -> str:
     """Model, code and the three totals in brackets."""
@@ -71,7 +69,7 @@ def _claim_note(seed: SeedBytes, cap: int) -> str:
 def _over_even_packed(seed: SeedBytes, cap: int) -> Finding:
     least = seed.least_total or 0
     return failed(
-        RULE,
+        "artifact-cap",
         f"{seed.name}: at least {least:,} bytes, {least - cap:,} over the cap of {cap:,} even with the code"
         f" packed as tightly as we can ({_parts(seed)}).{_claim_note(seed, cap)} Shrink the model.",
         *seed.places(),
@@ -81,7 +79,7 @@ def _over_even_packed(seed: SeedBytes, cap: int) -> Finding:
 def _over_stated(seed: SeedBytes, cap: int) -> Finding:
     total = seed.stated[0]
     return failed(
-        RULE,
+        "artifact-cap",
         f"{seed.name}: {total.value:,} bytes as {total.file} states, {total.value - cap:,} over the cap of"
         f" {cap:,} ({_parts(seed)}). Shrink the model, or ship train_gpt.py as a self-extracting wrapper.",
         *seed.places(),
@@ -93,7 +91,7 @@ def _over_until_wrapped(seed: SeedBytes, cap: int) -> Finding:
     ran = f"{seed.logged_code.value:,} bytes of code" if seed.logged_code else "the code"
     same = " Unpacked it has exactly the logged size." if _unpacks_to_logged(seed) else ""
     return needs_human(
-        RULE,
+        "artifact-cap",
         f"{seed.name}: {total.file} states {total.value:,} bytes, {total.value - cap:,} over the cap of"
         f" {cap:,}, but the script as shipped ({seed.code.shipped or 0:,} bytes) makes"
         f" {seed.shipped_total or 0:,} ({_parts(seed)}).{same} Wrapped scripts count with their size on disk"
@@ -114,9 +112,9 @@ def _contradictory(seed: SeedBytes, cap: int, profile: Profile) -> Finding:
         f" ({_parts(seed)}).{_claim_note(seed, cap)} Ship the packed script that the claim counts on."
     )
     if profile is Profile.TEXT:
-        return failed(RULE, message, *seed.places())
+        return failed("artifact-cap", message, *seed.places())
     return needs_human(
-        RULE,
+        "artifact-cap",
         message,
         *seed.places(),
         ask="May the code count packed here, although the log counted it readable and no wrapper is shipped?",
@@ -134,8 +132,8 @@ def _over_by_shipped_code(seed: SeedBytes, cap: int, standing: Standing, profile
         f"{seed.name}: {total:,} bytes with {cause}, {total - cap:,} over the cap of {cap:,} ({_parts(seed)})"
     )
     if profile is Profile.TEXT:
-        return failed(RULE, f"{message}. Ship the packed script.", *seed.places())
-    return noted(RULE, f"{message}: within the cap as stated; see {other}", *seed.places())
+        return failed("artifact-cap", f"{message}. Ship the packed script.", *seed.places())
+    return noted("artifact-cap", f"{message}: within the cap as stated; see {other}", *seed.places())
 
 
 def _not_proven(seed: SeedBytes, standing: Standing) -> Finding:
@@ -143,12 +141,12 @@ def _not_proven(seed: SeedBytes, standing: Standing) -> Finding:
         stated = seed.stated[0].value if seed.stated else 0
         said = f"{stated:,} bytes are claimed" if stated else "only a model size is known"
         return not_checked(
-            RULE,
+            "artifact-cap",
             f"{seed.name}: {said}, but no run prints a total; a log with the size lines would decide",
             *seed.places(),
         )
     return not_checked(
-        RULE,
+        "artifact-cap",
         f"{seed.name}: no model size and no total in the logs or submission.json; the lines 'Serialized"
         " model ...' and 'Total submission size ...' would decide",
     )
@@ -165,15 +163,17 @@ def _within(seeds: list[SeedBytes], cap: int, thin_bytes: int) -> Finding:
     what = f"{len(seeds)} seeds" if len(seeds) > 1 else worst.name
     message = f"{what}, at most {total:,} bytes, {cap - total:,} under the cap of {cap:,} ({_parts(worst)})"
     if cap - total < thin_bytes:
-        return noted(RULE, f"{message}: a thin margin, so every byte of the count matters", *worst.places())
+        return noted(
+            "artifact-cap", f"{message}: a thin margin, so every byte of the count matters", *worst.places()
+        )
     sure = Confidence.HIGH if worst.shipped_total is not None else Confidence.MEDIUM
-    return passed(RULE, message, *worst.places(), confidence=sure)
+    return passed("artifact-cap", message, *worst.places(), confidence=sure)
 
 
 def _unclaimed(seed: SeedBytes, cap: int) -> Finding:
     largest = max([total.value for total in seed.stated] or [seed.least_total or 0])
     return needs_human(
-        RULE,
+        "artifact-cap",
         f"{seed.name}: a log prints {largest:,} bytes, {largest - cap:,} over the cap of {cap:,}, but the"
         " folder has no submission.json, README or script that claims this run",
         *seed.places(),

@@ -36,8 +36,6 @@ if TYPE_CHECKING:
     from harness.finding import Finding
     from harness.seed_evidence import SeedEvidence
 
-RULE = "artifact-roundtrip"
-
 _RELOADED = re.compile(
     r"round.?trip|(?<!pre.)quant|int\d|ttt|ternary|dequant|deserial|sliding", re.IGNORECASE
 )
@@ -65,7 +63,7 @@ def check(case: Case) -> Iterator[Finding]:
             before and counted.kind is PassKind.IN_TRAINING
         ):
             yield needs_human(
-                RULE,
+                "artifact-roundtrip",
                 f"{name}: the counted {counted.val_bpb.value:.8f} is labelled {counted.label or 'nothing'!r}"
                 f"{', printed before the model was compressed' if before else ''}",
                 counted.val_bpb.place("counted score"),
@@ -75,7 +73,7 @@ def check(case: Case) -> Iterator[Finding]:
             good.append(seed)
         else:
             yield not_checked(
-                RULE,
+                "artifact-roundtrip",
                 f"{name}: the line {counted.label!r} does not say whether the weights were reloaded; the code"
                 " or a run would decide",
                 counted.val_bpb.place("counted score"),
@@ -83,7 +81,7 @@ def check(case: Case) -> Iterator[Finding]:
     if good and good[0].counted is not None:
         counted = good[0].counted
         yield passed(
-            RULE,
+            "artifact-roundtrip",
             f"{len(good)} seeds: the counted line {counted.label!r} follows the compressed model",
             counted.val_bpb.place("counted score"),
             confidence=Confidence.MEDIUM,

@@ -36,26 +36,28 @@ if TYPE_CHECKING:
     from harness.case import Case
     from harness.finding import Finding
 
-RULE = "code-bytes-compressed-claim"
-
 
 def check(case: Case) -> Iterator[Finding]:
     """One finding for all seeds, with the numbers of the largest."""
     entry = case.submission.code.entry
     if entry is None:
-        yield not_applicable(RULE, "there is no entry script")
+        yield not_applicable("code-bytes-compressed-claim", "there is no entry script")
         return
     cap = case.limits.integer("artifact.cap_bytes")
     seeds = [seed for seed in count_bytes(case) if seed.entry_total is not None]
     if not seeds:
-        yield not_checked(RULE, "no compressed model size in the logs: the shipped total is unknown")
+        yield not_checked(
+            "code-bytes-compressed-claim",
+            "no compressed model size in the logs: the shipped total is unknown",
+        )
         return
     hidden = [seed for seed in seeds if standing_of(seed, cap) is Standing.OVER_AS_SHIPPED]
     worst = max(hidden or seeds, key=lambda seed: seed.entry_total or 0)
     total = worst.entry_total or 0
     if not hidden:
         yield passed(
-            RULE, f"{entry.path} counts with its {entry.shipped_bytes:,} bytes as shipped: {total:,} in total"
+            "code-bytes-compressed-claim",
+            f"{entry.path} counts with its {entry.shipped_bytes:,} bytes as shipped: {total:,} in total",
         )
         return
     stated = max((value.value for seed in hidden for value in seed.stated), default=None)
@@ -63,12 +65,12 @@ def check(case: Case) -> Iterator[Finding]:
     packed = worst.code.packed
     ours = f"; packed by us the code has {packed:,} bytes" if packed is not None else ""
     yield needs_human(
-        RULE,
+        "code-bytes-compressed-claim",
         f"{len(hidden)} of {len(seeds)} seeds: {said}, but {entry.path} as shipped"
         f" ({entry.shipped_bytes:,} bytes) makes {total:,}, {total - cap:,} over the cap of {cap:,}{ours}."
         " Accepted rows since #1530 were measured packed; ship the packed script to settle it.",
         Place(file=entry.path, note=f"{entry.shipped_bytes:,} bytes as shipped"),
-        *(place_related for place_related in _related(worst.places())),
+        *_related(worst.places()),
         ask="May this row count its code packed although the readable script is shipped (D2)?",
     )
 

@@ -40,8 +40,6 @@ if TYPE_CHECKING:
     from harness.finding import Finding
     from harness.submission import SourceFile
 
-RULE = "code-location"
-
 # A logged code size this close to entry plus helpers was measured with them (line ends, a trailing newline).
 _SAME_BYTES = 16
 
@@ -79,10 +77,10 @@ def check(case: Case) -> Iterator[Finding]:
     """One finding about all helper files together."""
     code = case.submission.code
     if code.entry is None:
-        yield not_applicable(RULE, "there is no entry script")
+        yield not_applicable("code-location", "there is no entry script")
         return
     if not code.closure:
-        yield passed(RULE, f"{code.entry.path} reaches no other file of the folder")
+        yield passed("code-location", f"{code.entry.path} reaches no other file of the folder")
         return
     added = sum(helper.shipped_bytes for helper in code.closure)
     names = ", ".join(f"{helper.path} {helper.shipped_bytes:,}" for helper in code.closure[:5])
@@ -90,7 +88,11 @@ def check(case: Case) -> Iterator[Finding]:
     places = _places(code.closure)
     seeds = count_bytes(case)
     if seeds and all(_are_counted(seed) for seed in seeds):
-        yield passed(RULE, f"{len(code.closure)} helper files ({names}) are in the logged code size", *places)
+        yield passed(
+            "code-location",
+            f"{len(code.closure)} helper files ({names}) are in the logged code size",
+            *places,
+        )
         return
     cap = case.limits.integer("artifact.cap_bytes")
     bases = [base for seed in seeds if (base := _without_helpers(seed)) is not None and base <= cap]
@@ -101,15 +103,18 @@ def check(case: Case) -> Iterator[Finding]:
             f" {cap:,} only because of them. Move them into {code.entry.path}, or ship them packed"
         )
         if case.profile is Profile.TEXT:
-            yield failed(RULE, message, *places)
+            yield failed("code-location", message, *places)
             return
         yield needs_human(
-            RULE, message, *places, ask="Do these files run in training or evaluation, and should they count?"
+            "code-location",
+            message,
+            *places,
+            ask="Do these files run in training or evaluation, and should they count?",
         )
         return
     known = f": {total:,} bytes with them, {cap - total:,} under the cap" if bases else ""
     yield warned(
-        RULE,
+        "code-location",
         f"helper files add {added:,} bytes that the code size does not show ({names}){known}. Count them, or"
         f" move them into {code.entry.path}",
         *places,

@@ -32,16 +32,15 @@ if TYPE_CHECKING:
     from harness.case import Case
     from harness.finding import Finding
 
-RULE = "compressed-model-measured"
-
 
 def _sum_differs(seed: SeedBytes) -> Finding | None:
     total, code, model = seed.logged_total, seed.logged_code, seed.model
     if total is None or code is None or model is None or total.value == model.value + code.value:
         return None
     return warned(
-        RULE,
-        f"{seed.name}: model {model.value:,} + code {code.value:,} = {model.value + code.value:,} bytes, but the"
+        "compressed-model-measured",
+        f"{seed.name}: model {model.value:,} + code {code.value:,} = {model.value + code.value:,}"
+        " bytes, but the"
         f" log prints a total of {total.value:,} ({abs(total.value - model.value - code.value):,} apart)",
         total.place("total"),
         model.place("model", Role.RELATED),
@@ -59,7 +58,7 @@ def _claim_differs(seed: SeedBytes, logged: set[int], per_seed: set[int | None])
     more = total.value - claim.value
     where = ", which is the total of another run here" if claim.value in logged else ""
     return warned(
-        RULE,
+        "compressed-model-measured",
         f"{seed.name}: {claim.file} claims {claim.value:,} bytes, the counted run printed {total.value:,}"
         f" ({abs(more):,} {'more' if more > 0 else 'less'}){where}",
         claim.place("claimed"),
@@ -76,7 +75,10 @@ def check(case: Case) -> Iterator[Finding]:
     """One finding for each disagreement, one for all seeds that agree."""
     seeds = [seed for seed in count_bytes(case) if seed.logged_total is not None]
     if not seeds:
-        yield not_checked(RULE, "no counted run prints a total; 'Total submission size ...' would decide")
+        yield not_checked(
+            "compressed-model-measured",
+            "no counted run prints a total; 'Total submission size ...' would decide",
+        )
         return
     per_seed = {claim.seed for claim in case.submission.json.per_seed if claim.total_bytes is not None}
     logged = _all_totals(case)
@@ -94,7 +96,7 @@ def check(case: Case) -> Iterator[Finding]:
     ):
         totals = sorted(seed.logged_total.value for seed in seeds if seed.logged_total)
         yield warned(
-            RULE,
+            "compressed-model-measured",
             f"{headline.file} claims {headline.value:,} bytes; the counted runs printed"
             f" {', '.join(f'{total:,}' for total in totals[:5])}",
             headline.place("claimed"),
@@ -109,7 +111,7 @@ def check(case: Case) -> Iterator[Finding]:
         }
         codec = f" ({', '.join(sorted(labels)[:3])})" if labels else ""
         yield passed(
-            RULE,
+            "compressed-model-measured",
             f"{len(agree)} seeds: model + code = total{codec}",
             agree[0].logged_total.place("total"),
         )

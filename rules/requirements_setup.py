@@ -32,8 +32,6 @@ if TYPE_CHECKING:
     from harness.case import Case
     from harness.finding import Finding
 
-RULE = "requirements-setup"
-
 
 def _flat(words: str) -> str:
     return re.sub(r"[^a-z0-9]+", "", words.lower())
@@ -45,7 +43,7 @@ def check(case: Case) -> Iterator[Finding]:
     image = set(case.limits.table("package")["image_packages"])
     extra = [package for package in imported_packages(submission) if package.name not in image]
     if not extra:
-        yield not_applicable(RULE, "imports nothing beyond the challenge image")
+        yield not_applicable("requirements-setup", "imports nothing beyond the challenge image")
         return
     named = {_flat(name) for name in required_packages(submission)}
     readme = _flat(submission.readme.text) if submission.readme else ""
@@ -61,9 +59,13 @@ def check(case: Case) -> Iterator[Finding]:
     if missing:
         names = ", ".join(package.name for package in missing[:6])
         yield warned(
-            RULE,
-            f"imports {names}, which neither a requirements file nor the README mentions; list what to install",
+            "requirements-setup",
+            f"imports {names}, which neither a requirements file nor the README mentions; list what"
+            " to install",
             *(package.place for package in missing[:1]),
         )
         return
-    yield passed(RULE, f"{', '.join(package.name for package in extra)}: all named in requirements or README")
+    yield passed(
+        "requirements-setup",
+        f"{', '.join(package.name for package in extra)}: all named in requirements or README",
+    )

@@ -36,8 +36,6 @@ if TYPE_CHECKING:
     from harness.finding import Finding
     from harness.submission import FileEntry
 
-RULE = "tokenizer-bytes"
-
 _NAME = re.compile(
     r".*\.(model|vocab|tiktoken|spm|bpe)|(tokenizer|vocab|merges)[^/]*\.(json|txt|yaml|yml|bin)",
     re.IGNORECASE,
@@ -53,18 +51,18 @@ def check(case: Case) -> Iterator[Finding]:
     limit = case.limits.integer("artifact.tokenizer_max_bytes")
     files = [entry for entry in case.submission.files if _is_tokenizer(entry)]
     if not files:
-        yield not_applicable(RULE, "the folder holds no tokenizer file")
+        yield not_applicable("tokenizer-bytes", "the folder holds no tokenizer file")
         return
     small: list[FileEntry] = []
     for entry in files:
         size = entry.size_bytes
         if size is None:
             yield not_checked(
-                RULE, f"{entry.path}: its size is not in this clone; fetch the object to decide"
+                "tokenizer-bytes", f"{entry.path}: its size is not in this clone; fetch the object to decide"
             )
         elif size > limit:
             yield needs_human(
-                RULE,
+                "tokenizer-bytes",
                 f"{entry.path} has {size:,} bytes, {size - limit:,} more than any tokenizer needs (limit"
                 f" {limit:,}), and nobody counts it",
                 Place(file=entry.path, note=f"{size:,} bytes, uncounted"),
@@ -76,7 +74,7 @@ def check(case: Case) -> Iterator[Finding]:
         names = ", ".join(f"{entry.path} {entry.size_bytes or 0:,}" for entry in small[:4])
         names += f" and {len(small) - 4} more" if len(small) > 4 else ""
         yield passed(
-            RULE,
+            "tokenizer-bytes",
             f"{len(small)} tokenizer files by name and size, uncounted in practice: {names} bytes",
             *(Place(file=entry.path) for entry in small[:1]),
             confidence=Confidence.MEDIUM,

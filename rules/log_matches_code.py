@@ -1,0 +1,165 @@
+"""log-matches-code: the logs come from the code that is shipped.
+
+What it checks
+    The code size each counted run printed against the script in the folder, and the source printed into the
+    log against that script.
+Why it matters
+    A log of other code proves the score of other code.
+What is allowed instead
+    Changes of white space and comments after the run, or packing; say so in the README, and run again when
+    the program changed.
+How it is detected
+    Logged size equal to the file (also unpacked, or with its helpers), within 16 bytes, different, or not the
+    same for all seeds. A source dump is compared line by line with every script of the folder, ignoring
+    white space and empty lines.
+What it cannot see
+    Which settings came from the environment, and edits that keep the size when no source is printed.
+Rulings
+    #2124, 2026-05-02 (A2): seeds that ran different configurations. Issue #1594, 2026-04-13 (A6), on #1493:
+    log keys absent from the code; the row stayed. #1060 re-ran after stripping its code.
+Example
+    train_seed1337.log:1: the source it printed differs from train_gpt.py in 94 of 2,810 lines
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING
+
+from harness.byte_count import count_bytes
+from harness.case import not_checked, noted, passed, warned
+from harness.finding import Place, Role
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from harness.byte_count import SeedBytes
+    from harness.case import Case
+    from harness.finding import Finding, Sourced
+    from harness.submission import Submission
+
+_NEAR_BYTES = 16  # line ends, a trailing newline, a changed default
+_NEAR_LINES = 5
+
+
+def _lines(text: str) -> Counter[str]:
+    """Lines without their white space; order does not matter for counting differences."""
+    return Counter(stripped for line in text.splitlines() if (stripped := "".join(line.split())))
+
+
+def _scripts(submission: Submission) -> dict[str, str]:
+    """Every readable Python text of the folder by path, the unpacked entry first."""
+    code = submission.code
+    files = (code.entry, *code.closure)
+    scripts = {file.path: file.text for file in files if file is not None and file.text is not None}
+    for path, text in submission.texts.items():
+        if path.endswith(".py"):
+            scripts.setdefault(path, text.text)
+    return scripts
+
+
+def _known_sizes(case: Case, seeds: tuple[SeedBytes, ...]) -> dict[int, str]:
+    """Sizes the shipped code can be logged with, and what each would be."""
+    sizes: dict[int, str] = {}
+    for path, text in _scripts(case.submission).items():
+        sizes.setdefault(len(text.encode("utf-8", "replace")), path)
+    for entry in case.submission.files:
+        if entry.path.endswith(".py") and entry.size_bytes is not None:
+            sizes.setdefault(entry.size_bytes, entry.path)
+    code = seeds[0].code
+    for size, name in ((code.shipped, "all shipped code"), (code.readable, "all code unpacked")):
+        if size is not None:
+            sizes.setdefault(size, name)
+    return sizes
+
+
+def _size_findings(case: Case, seeds: tuple[SeedBytes, ...]) -> Iterator[Finding]:
+    logged: list[Sourced[int]] = [seed.logged_code for seed in seeds if seed.logged_code is not None]
+    if not logged:
+        return
+    values = sorted({value.value for value in logged})
+    if len(values) > 1:
+        yield warned(
+            "log-matches-code",
+            "the seeds logged different code sizes:"
+            f" {', '.join(f'{value:,}' for value in values[:5])} bytes; they"
+            " did not run the same file",
+            *(
+                value.place(f"{value.value:,} bytes", Role.RELATED if index else Role.PRIMARY)
+                for index, value in enumerate(logged[:5])
+            ),
+        )
+    sizes = _known_sizes(case, seeds)
+    code = seeds[0].code
+    for value in logged:
+        size = value.value
+        nearest = min(sizes, key=lambda known: abs(known - size), default=None)
+        if nearest is None:
+            return
+        apart = abs(nearest - size)
+        if apart <= _NEAR_BYTES:
+            exact = "exactly" if not apart else f"within {apart} bytes"
+            yield passed(
+                "log-matches-code",
+                f"logged code size {size:,} is {exact} that of {sizes[nearest]}",
+                value.place(),
+            )
+        elif code.entry is not None and size < code.entry and code.tightest and size >= code.tightest * 0.8:
+            yield noted(
+                "log-matches-code",
+                f"logged code size {size:,} is that of a packed script; {sizes[nearest]} has"
+                f" {nearest:,} bytes",
+                value.place("packed size"),
+            )
+        else:
+            yield warned(
+                "log-matches-code",
+                f"logged code size {size:,} fits no script of the folder; the nearest, {sizes[nearest]}, has"
+                f" {nearest:,} ({apart:,} apart). Ship the code that ran, or run again",
+                value.place("code size"),
+            )
+        if len(values) == 1:
+            return
+
+
+def _dump_findings(case: Case) -> Iterator[Finding]:
+    scripts = {path: _lines(text) for path, text in _scripts(case.submission).items()}
+    used = {
+        run.file for seed in case.evidence.seeds for run in (seed.run, seed.training_run) if run is not None
+    }
+    same = []
+    for log in case.submission.logs:
+        if log.path not in used or not log.dumps or not scripts:
+            continue
+        dump = log.dumps[0]
+        ran = _lines(dump.text)
+        apart = {path: max((ran - text).total(), (text - ran).total()) for path, text in scripts.items()}
+        path = min(apart, key=lambda name: apart[name])
+        place = Place(file=log.path, line=dump.first_line, end_line=dump.last_line, note="source printed")
+        if not apart[path]:
+            same.append(place)
+            continue
+        tell = noted if apart[path] <= _NEAR_LINES else warned
+        yield tell(
+            "log-matches-code",
+            f"the source printed into {log.path} differs from {path} in {apart[path]:,} of"
+            f" {ran.total():,} lines; ship the code that ran, or run again",
+            place,
+            Place(file=path, role=Role.RELATED, note="shipped script"),
+        )
+    if same:
+        yield passed("log-matches-code", f"{len(same)} logs print the very source that is shipped", same[0])
+
+
+def check(case: Case) -> Iterator[Finding]:
+    """Findings on the logged code size, then one for each log whose printed source differs."""
+    seeds = count_bytes(case)
+    if case.submission.code.entry is None or not seeds:
+        yield not_checked("log-matches-code", "there is no script or no run to compare")
+        return
+    found = [*_size_findings(case, seeds), *_dump_findings(case)]
+    yield from found
+    if not found:
+        yield not_checked(
+            "log-matches-code", "the logs print neither a code size nor the source; either would decide"
+        )

@@ -1,0 +1,83 @@
+"""pr-single-folder: the pull request adds one folder under records/ and nothing else.
+
+What it checks
+    Every path the pull request changes against its merge base, and whether the submission lies in a track
+    folder under records/.
+Why it matters
+    Changes elsewhere would be merged with the record: edits of the shared scripts, of other records, or
+    hundreds of working files.
+What is allowed instead
+    One new folder records/<track>/<date_name>/. Other experiments go into pull requests of their own.
+How it is detected
+    The difference between the head and its merge base, as git objects. In practice a breach asks for a trim
+    before the merge and grading goes on (D6); the text profile rejects it.
+What it cannot see
+    Anything of a plain folder: without the clone there is nothing to compare with.
+Rulings
+    README submission process, a15093ada, 2026-03-18 (A1). #1120, 2026-04-29 (A2): 238 outside files named,
+    the row was kept. #542 and #1868 were merged with files outside (A3). #265 praised as clean.
+Example
+    27 changed paths: 16 outside records/ (experiments/run_exp1.sh, requirements.txt ...) and 2 other records
+    folders; a merge needs them trimmed
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from harness.case import failed, not_checked, passed
+from harness.finding import Place
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from harness.case import Case
+    from harness.finding import Finding
+    from harness.submission import OtherFolder, PathChange
+
+
+def _outside(changes: tuple[PathChange, ...], root: str) -> str:
+    names = ", ".join(f"{change.path} ({change.status})" for change in changes[:3])
+    more = f" and {len(changes) - 3:,} more" if len(changes) > 3 else ""
+    return f"{len(changes):,} outside {root}/ ({names}{more})"
+
+
+def _others(folders: tuple[OtherFolder, ...]) -> str:
+    names = "; ".join(f"{folder.path}: {folder.why}" for folder in folders[:3])
+    more = f" and {len(folders) - 3:,} more" if len(folders) > 3 else ""
+    return f"{len(folders):,} other records folder{'s' if len(folders) > 1 else ''} ({names}{more})"
+
+
+def check(case: Case) -> Iterator[Finding]:
+    """One finding about the whole difference. A breach is a FAIL here; the catalogue lowers it to a WARN."""
+    submission = case.submission
+    root = case.limits.text("package.records_root")
+    changes = submission.changes
+    if changes is None:
+        yield not_checked(
+            "pr-single-folder",
+            "a plain folder: give --repo and --pr to compare the pull request with its base",
+        )
+        return
+    entry = submission.origin.entry
+    faults = []
+    if changes.outside_records:
+        faults.append(_outside(changes.outside_records, root))
+    if changes.other_folders:
+        faults.append(_others(changes.other_folders))
+    tracks = case.limits.table("package")["track_folders"]
+    if entry.split("/")[:1] != [root]:
+        faults.append(f"the submission lies at {entry or 'the repository root'}, not under {root}/")
+    elif entry.split("/")[1:2] and entry.split("/")[1] not in tracks:
+        faults.append(f"{entry} is in no track folder ({', '.join(sorted(tracks))})")
+    if faults:
+        places = [Place(file=change.path, note=change.status) for change in changes.outside_records[:1]]
+        yield failed(
+            "pr-single-folder",
+            f"{len(changes.changes):,} changed paths: {', and '.join(faults)}. A merge needs them"
+            " trimmed to one"
+            " new folder",
+            *places,
+        )
+        return
+    yield passed("pr-single-folder", f"all {len(changes.changes):,} changed paths lie in {entry}")
