@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 RECORDS = "records"
 # A folder whose files are nearly all those of another one, with its submission.json, claims nothing new.
 COPY_SHARE = 0.8
+PARTS = 4  # submission.json, script, train log, README: what the README asks for
 
 _JSON = re.compile(r"submission([_-][^/]*)?\.json", re.IGNORECASE)
 _SCRIPT = re.compile(r"(train[^/]*|submission)\.py", re.IGNORECASE)
@@ -88,7 +89,7 @@ class KnownFolders:
     files: Mapping[str, Mapping[str, str]]
     _holders: dict[str, set[str]] = field(init=False, default_factory=dict)
 
-    def __post_init__(self) -> None:
+    def __post_init__(self) -> None:  # noqa: D105
         for path, files in self.files.items():
             for blob in files.values():
                 self._holders.setdefault(blob, set()).add(path)
@@ -107,7 +108,8 @@ class KnownFolders:
         return None
 
 
-def _has_marker(name: str) -> bool:
+def is_marker(name: str) -> bool:
+    """Whether a file of this name makes its folder a submission: submission*.json or a train script."""
     return bool(_JSON.fullmatch(name) or _SCRIPT.fullmatch(name))
 
 
@@ -131,7 +133,7 @@ def _common_folder(paths: Sequence[str]) -> str:
 
 def _marked_folders(paths: Iterable[str], below: str = "") -> dict[str, None]:
     """The topmost folders strictly below `below` that directly hold a submission.json or a train script."""
-    holders = {path.rpartition("/")[0] for path in paths if _has_marker(path.rpartition("/")[2])}
+    holders = {path.rpartition("/")[0] for path in paths if is_marker(path.rpartition("/")[2])}
     depth = len(below.split("/")) if below else 0
     topmost: dict[str, None] = {}
     for folder in sorted(holders, key=lambda folder: (folder.count("/"), folder)):
@@ -224,6 +226,7 @@ def _facts(candidate: Candidate) -> tuple[int, ...]:
         own,
         int(candidate.has_json or candidate.has_script),
         int(candidate.earlier_pr is None),
+        int(candidate.parts_present == PARTS),
         int(candidate.in_records),
         candidate.parts_present,
     )
@@ -253,8 +256,8 @@ def _why(chosen: Candidate, rival: Candidate | None, title: str) -> str:
     if _facts(chosen) != _facts(rival):
         against = f"{rival.path}: {_why_not(rival)}"
         if _why_not(rival) == "second submission":
-            against = f"{rival.path}: less complete ({rival.parts_present} of 4 parts)"
-        return f"the most complete own folder ({chosen.parts_present} of 4 parts); next best {against}"
+            against = f"{rival.path}: less complete ({rival.parts_present} of {PARTS} parts)"
+        return f"the most complete own folder ({chosen.parts_present} of {PARTS} parts); next best {against}"
     if _convention(chosen, title)[0] > _convention(rival, title)[0]:
         return f"several complete folders; this one is named most like the title ({rival.path} less)"
     if _date_in(chosen.path) > _date_in(rival.path):
@@ -266,7 +269,8 @@ def choose_folder(candidates: Sequence[Candidate], title: str | None = None) -> 
     """The one folder that is the submission.
 
     Facts first (own work before edits and copies; a submission.json or script; not already in an earlier
-    pull request; under records/; most parts present), then conventions (title, date, number of files).
+    pull request; complete; under records/; most parts present), then conventions (title, date, number of
+    files).
     Raises `SubmissionError` when there is no candidate.
     """
     if not candidates:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from harness.errors import SetupError, SubmissionError
-from harness.folder_choice import RECORDS, marked_folders, record_folders
+from harness.folder_choice import RECORDS, is_marker, marked_folders, record_folders
 from harness.submission import FileEntry, FileKind
 
 if TYPE_CHECKING:
@@ -73,7 +73,7 @@ class FolderTree:
         self._found: dict[str, tuple[Path, os.stat_result]] | None = None
 
     def entries(self) -> tuple[FileEntry, ...]:
-        """Every path below the folder, sorted, symlinks not followed; at most 50,000, then `problems` says so.
+        """Every path below the folder, sorted, symlinks not followed; at most 50,000 (see `problems`).
 
         Folders themselves are not listed. Raises `SubmissionError` when there is nothing to list.
         """
@@ -92,7 +92,7 @@ class FolderTree:
         Raises `SetupError` when `path` leaves the folder, is no regular file, or the disk refuses.
         """
         parts = path.split("/")
-        if path.startswith("/") or "\\" in path and os.sep == "\\" or {"", ".", ".."} & set(parts):
+        if path.startswith("/") or "\0" in path or {"", ".", ".."} & set(parts):
             raise SetupError(f"{path!r} is not a path inside {self.root}: not read")
         real, _ = (self._found or {}).get(path, (self.root.joinpath(*parts), None))
         try:
@@ -202,19 +202,18 @@ def submission_folders(path: Path) -> tuple[Path, ...]:
         str(found.relative_to(root)).replace(os.sep, "/")
         for found, _ in _walk(root, SEARCHED_AT_MOST, [], hidden=False)
     ]
-    entry = _entry_of(root)
-    depth = len(entry.split("/")) if entry else 0
-    if any("/" not in name and marked_folders([f"x/{name}"]) for name in names) or depth == 3:
-        if not (entry and depth < 3):
-            return (root,)
     if (root / RECORDS).is_dir():
-        inside = [name for name in names if name.startswith(f"{RECORDS}/")]
-        found = record_folders(inside)
-    elif root.name == RECORDS or (entry and depth < 3):
-        prefix = entry or RECORDS
-        found = tuple(
-            folder[len(prefix) + 1 :] for folder in record_folders(f"{prefix}/{name}" for name in names)
-        )
+        inner = record_folders(name for name in names if name.startswith(f"{RECORDS}/"))
+    elif any(is_marker(name) for name in names if "/" not in name):
+        return (root,)
     else:
-        found = marked_folders(names)
-    return tuple(root / folder for folder in found) or (root,)
+        inner = _below(_entry_of(root) or (RECORDS if root.name == RECORDS else ""), names)
+    return tuple(root / folder for folder in inner) or (root,)
+
+
+def _below(entry: str, names: list[str]) -> tuple[str, ...]:
+    """Submission folders below a folder whose path from records/ on is `entry`; none means itself."""
+    if not entry:
+        return marked_folders(names)
+    folders = record_folders(f"{entry}/{name}" for name in names)
+    return tuple(folder[len(entry) + 1 :] for folder in folders if folder.startswith(f"{entry}/"))

@@ -35,18 +35,11 @@ class PullRequestInfo:
     draft: bool | None = None
 
 
-class PullRequestInfos(dict[int, PullRequestInfo]):
-    """Facts by pull request number. `problems` lists the rows that could not be read, and why."""
+def read_pr_metadata(path: Path) -> tuple[dict[int, PullRequestInfo], tuple[str, ...]]:
+    """Facts by pull request number, and a message for every row that could not be read.
 
-    def __init__(self) -> None:
-        super().__init__()
-        self.problems: list[str] = []
-
-
-def read_pr_metadata(path: Path) -> PullRequestInfos:
-    """Read a JSON array, an object of rows, or JSON Lines; bad rows are skipped and listed in `problems`.
-
-    Of several rows for one number the last wins, but keeps what only an earlier one says.
+    The file is a JSON array, an object of rows, or JSON Lines. Of several rows for one number the last
+    wins, but keeps what only an earlier one says.
     Raises `SetupError` when the file cannot be read or holds no usable row.
     """
     try:
@@ -56,21 +49,22 @@ def read_pr_metadata(path: Path) -> PullRequestInfos:
         text = path.read_bytes().decode("utf-8-sig", errors="replace")
     except OSError as error:
         raise SetupError(f"{path} cannot be read: {error.strerror or error}.") from error
-    infos = PullRequestInfos()
-    for where, row in _rows(text, infos.problems):
+    infos: dict[int, PullRequestInfo] = {}
+    problems: list[str] = []
+    for where, row in _rows(text, problems):
         info = _info(row)
         if info is None:
-            infos.problems.append(f"{path.name} {where}: no pull request number; row skipped")
+            problems.append(f"{where}: no pull request number; row skipped")
             continue
         known = infos.get(info.number)
         infos[info.number] = _merged(known, info) if known is not None else info
     if not infos:
-        why = f" ({infos.problems[0]})" if infos.problems else ""
+        why = f" ({problems[0]})" if problems else ""
         raise SetupError(
             f"{path} names no pull request{why}. Save it with "
             f"`gh pr list --state all --limit 5000 --json number,title,createdAt,author,isDraft`."
         )
-    return infos
+    return infos, tuple(problems)
 
 
 def with_pr_metadata(origin: Origin, info: PullRequestInfo | None) -> Origin:
