@@ -95,7 +95,7 @@ BPB_KEYS = (
     "roundtrip_bpb",
 )
 _NOT_A_SCORE = re.compile(
-    r"delta|gain|diff|improv|recover|baseline|control|pre_?quant|pre_?ttt|ema|std|var|min_|max_"
+    r"delta|gain|diff|improv|recover|baseline|control|pre_?quant|pre_?ttt|ema|std|variance|min_|max_|_note"
 )
 _FIELDS: tuple[tuple[str, re.Pattern[str]], ...] = (
     (
@@ -211,11 +211,24 @@ def _rows(name: str, node: JsonNode) -> list[_Row]:
     return found[:ROWS_LIMIT]
 
 
+def _flat_objects(node: JsonNode) -> list[tuple[str, JsonNode]]:
+    if not isinstance(node.value, dict):
+        return []
+    return [
+        (key, item)
+        for key, item in node.value.items()
+        if isinstance(item.value, dict) and seed_of(key) is None
+    ]
+
+
 def _candidates(members: Members) -> Iterator[tuple[str, JsonNode]]:
     """Containers that may hold rows, best first: known names, then any *seed*/*bpb* object, then nested."""
     known = [name for name in _CONTAINERS if name in members]
     yield from ((name, members[name]) for name in known)
     others = [n for n in members if n not in known and re.search(r"seed|val_bpb|bpb", n, re.IGNORECASE)]
+    for name in known:
+        # {"variant": {"seed_42": ...}}: every variant is a container of its own.
+        yield from ((inner, node) for inner, node in _flat_objects(members[name]))
     for name in others:
         if field_named(name) == "val_bpb" or "seed" in name.lower():
             yield name, members[name]
@@ -269,7 +282,9 @@ def _parallel_rows(members: Members) -> list[_Row]:
             or field_named(about) != "val_bpb"
         ):
             continue
-        if not all(_is_number(item) for item in items) or _ASIDE.search(key):
+        if not all(_is_number(item) for item in items):
+            continue
+        if _ASIDE.search(key):
             continue
         names = seeds if len(seeds) == len(items) else [None] * len(items)
         return [

@@ -248,6 +248,8 @@ def _evidence_of_logs(
     if not named:
         # Logs that name no seed are evidence of a seed only while no log names one.
         named = {seed: group for seed, group in groups.items() if seed is not None} or groups
+    if not named:
+        return []
     if len(named) == 1:
         return [_of_one_seed(seed, group, json, runs, tolerances) for seed, group in named.items()]
     label = _headline_label(list(named.values()), json, tolerances)
