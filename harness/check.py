@@ -125,6 +125,7 @@ def check_submission(submission: Submission, options: CheckOptions) -> Report:
         as_of=as_of.isoformat(),
         submission=_summary(submission, seeds),
         verdict=submission_verdict(judgement.outcomes, ruleset.essential),
+        essential=tuple(sorted(ruleset.essential)),
         findings=judgement.findings,
         outcomes=judgement.outcomes,
         measured=measure(case),
@@ -138,11 +139,9 @@ def check_target(target: Target, clone: Clone | None, options: CheckOptions) -> 
     """Read and judge one target; one that cannot be read gives a could-not-check report, not an error."""
     start = time.perf_counter()
     try:
-        opened = open_target(target, clone)
-        tables = load_ruleset(options.rules_dir).tables
-        submission = read_submission(
-            opened.tree, opened.origin, opened.changes, tables["package"]["track_folders"]
-        )
+        package = load_ruleset(options.rules_dir).tables["package"]
+        opened = open_target(target, clone, package["core_files"])
+        submission = read_submission(opened.tree, opened.origin, opened.changes, package["track_folders"])
         report = check_submission(submission, options)
     except GolfError as error:
         return could_not_check(target, str(error), options, time.perf_counter() - start)

@@ -10,18 +10,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harness import __version__
-from harness.errors import GolfError, SetupError
+from harness.errors import GolfError, SetupError, UsageError
 from harness.exit_status import Exit
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Sequence
 
-    from harness.check import CheckOptions
     from harness.check_output import OutputOptions
-    from harness.pull_request import Clone
     from harness.result_cache import ResultCache
-    from harness.ruleset import Ruleset
-    from harness.targets import Target
 
 FORMATS = ("text", "concise", "json", "jsonl", "sarif", "github", "markdown")
 
@@ -164,80 +160,6 @@ def build_parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _selected(
-    arguments: argparse.Namespace, ruleset: Ruleset, parser: argparse.ArgumentParser
-) -> tuple[str, ...]:
-    """Ids of the rules to run; an unknown id is a usage error with the nearest known one."""
-    import difflib
-
-    for rule in (*(arguments.select or ()), *arguments.ignore):
-        if rule not in ruleset.rules:
-            near = difflib.get_close_matches(rule, ruleset.rules, n=1)
-            hint = f"; did you mean {near[0]}?" if near else "; see --list-rules"
-            parser.error(f"there is no rule {rule!r}{hint}")
-    wanted = arguments.select or tuple(ruleset.rules)
-    return tuple(rule for rule in wanted if rule not in arguments.ignore)
-
-
-class Plan:
-    """The targets of one command line, and whether they are a batch."""
-
-    def __init__(self, targets: Sequence[Target], clone: Clone | None, *, is_batch: bool) -> None:
-        """`is_batch`: the command line named a collection, not single submissions."""
-        self.targets = tuple(targets)
-        self.clone = clone
-        self.is_batch = is_batch
-
-
-def _metadata(arguments: argparse.Namespace, note: Callable[[str], None]) -> dict[int, Any]:
-    if arguments.pr_metadata is None:
-        return {}
-    from harness.pr_metadata import read_pr_metadata
-
-    known, problems = read_pr_metadata(arguments.pr_metadata)
-    for problem in problems[:5]:
-        note(f"--pr-metadata {arguments.pr_metadata}: {problem}")
-    if len(problems) > 5:
-        note(f"--pr-metadata {arguments.pr_metadata}: {len(problems) - 5:,} more rows were skipped")
-    return known
-
-
-def _plan_clone(arguments: argparse.Namespace, note: Callable[[str], None]) -> Plan:
-    from harness.pull_request import open_clone
-    from harness.targets import Target
-
-    clone = open_clone(arguments.repo)
-    info = _metadata(arguments, note)
-    if arguments.all_prs:
-        numbers = clone.pull_requests()
-        return Plan([Target(pr=n, info=info.get(n)) for n in numbers], clone, is_batch=True)
-    if arguments.records is not None:
-        folders = clone.record_folders(arguments.records)
-        targets = [Target(revision=arguments.records, entry=folder, whole_tree=True) for folder in folders]
-        return Plan(targets, clone, is_batch=True)
-    if arguments.ref is not None:
-        number = arguments.pr[0] if arguments.pr else None
-        target = Target(revision=arguments.ref, pr=number, entry=arguments.entry, info=info.get(number))
-        return Plan([target], clone, is_batch=False)
-    numbers = arguments.pr or ()
-    return Plan(
-        [Target(pr=n, entry=arguments.entry, info=info.get(n)) for n in numbers], clone, is_batch=False
-    )
-
-
-def _plan_folders(paths: Iterable[Path]) -> Plan:
-    from harness.folder_tree import submission_folders
-    from harness.targets import Target
-
-    targets: list[Target] = []
-    is_batch = False
-    for path in paths:
-        folders = submission_folders(path)
-        is_batch = is_batch or len(folders) > 1
-        targets += [Target(folder=folder) for folder in folders]
-    return Plan(targets, None, is_batch=is_batch)
-
-
 def _check_usage(arguments: argparse.Namespace, parser: argparse.ArgumentParser) -> None:
     """One way of naming submissions at a time; each that needs a clone has one."""
     ways = {
@@ -261,36 +183,6 @@ def _check_usage(arguments: argparse.Namespace, parser: argparse.ArgumentParser)
         parser.error("--ref is one state of one pull request; name one --pr with it")
     if arguments.entry is not None and (arguments.all_prs or arguments.records or arguments.agreement):
         parser.error("--entry chooses the folder of one commit; it goes with --ref or one --pr")
-
-
-def _options(
-    arguments: argparse.Namespace,
-    parser: argparse.ArgumentParser,
-    clone: Clone | None,
-    note: Callable[[str], None],
-) -> CheckOptions:
-    from harness.case import Profile
-    from harness.check import CheckOptions
-    from harness.ruleset import RULES_DIR, load_ruleset
-    from harness.standing_record import find_frontier, parse_reference
-
-    rules_dir = arguments.rules_dir or RULES_DIR
-    rules = _selected(arguments, load_ruleset(rules_dir), parser)
-    reference = parse_reference(arguments.reference) if arguments.reference else None
-    frontier = None
-    if clone is not None and reference is None and any(rule.startswith(("sig", "chrono")) for rule in rules):
-        try:
-            frontier = find_frontier(clone)
-        except GolfError as error:
-            note(f"no standing record is known: {error}; significance is not checked")
-    return CheckOptions(
-        profile=Profile(arguments.profile),
-        as_of=arguments.as_of,
-        rules=rules,
-        rules_dir=rules_dir,
-        reference=reference,
-        frontier=frontier,
-    )
 
 
 def _open_cache(arguments: argparse.Namespace, note: Callable[[str], None]) -> ResultCache | None:
@@ -337,14 +229,15 @@ def run(arguments: argparse.Namespace, parser: argparse.ArgumentParser) -> int:
         return Exit.OK
     _check_usage(arguments, parser)
     from harness.check_output import CheckOutput
+    from harness.check_plan import check_options, plan_clone, plan_folders
 
     if arguments.agreement is not None:
-        return _run_agreement(arguments, parser, note)
-    plan = _plan_clone(arguments, note) if arguments.repo is not None else _plan_folders(arguments.paths)
+        return _run_agreement(arguments, note)
+    plan = plan_clone(arguments, note) if arguments.repo is not None else plan_folders(arguments.paths)
     if not plan.targets:
         raise SetupError("there is nothing to check: no submission was found where you pointed")
-    options = _options(arguments, parser, plan.clone, note)
     with _cache_or_nothing(_open_cache(arguments, note)) as cache:
+        options = check_options(arguments, plan.clone, cache, note)
         output = CheckOutput(_output(arguments), plan.targets, is_batch=plan.is_batch, note=note)
         return output.run(plan.clone, options, cache)
 
@@ -364,24 +257,23 @@ def _output(arguments: argparse.Namespace) -> OutputOptions:
     )
 
 
-def _run_agreement(
-    arguments: argparse.Namespace, parser: argparse.ArgumentParser, note: Callable[[str], None]
-) -> int:
+def _run_agreement(arguments: argparse.Namespace, note: Callable[[str], None]) -> int:
     from harness.agreement import read_labels, read_reason_codes
     from harness.agreement_report import build, render
     from harness.batch import in_order, judge_all
     from harness.check_output import write_whole
+    from harness.check_plan import check_options
     from harness.progress import shown_progress
     from harness.pull_request import open_clone
 
     labels = read_labels(arguments.agreement)
     clone = open_clone(arguments.repo)
-    options = _options(arguments, parser, clone, note)
-    codes = read_reason_codes(options.rules_dir)
     with (
         _cache_or_nothing(_open_cache(arguments, note)) as cache,
         shown_progress(len(labels), "judged", quiet=arguments.quiet) as advance,
     ):
+        options = check_options(arguments, clone, cache, note)
+        codes = read_reason_codes(options.rules_dir)
         targets = [label.target for label in labels]
         results = judge_all(targets, clone, options, jobs=arguments.jobs, cache=cache)
         documents = [result.document for result in in_order(advance(results))]
@@ -407,6 +299,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = parser.parse_args(argv)
     try:
         return run(arguments, parser)
+    except UsageError as error:
+        parser.error(str(error))
     except GolfError as error:
         print(f"golf-check: {error}", file=sys.stderr)
         return Exit.NOT_CHECKED

@@ -8,7 +8,7 @@ class GolfError(Exception):
 
 
 class SubmissionError(GolfError):
-    """The submission cannot be read as one; its author must act (no script, no folder, empty pull request)."""
+    """The submission cannot be read as one; its author must act (no folder, an empty pull request)."""
 
 
 class SetupError(GolfError):
@@ -16,3 +16,7 @@ class SetupError(GolfError):
 
     It never counts against a submission: the verdict is could-not-check.
     """
+
+
+class UsageError(GolfError):
+    """The command line asks for something that does not exist or go together (exit status 2)."""

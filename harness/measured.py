@@ -80,7 +80,7 @@ def measure(case: Case) -> Measured:
     implied = [found.value for seed in seeds if (found := measure_validation(seed)) and found.value]
     trained = [seed.training_run for seed in seeds if seed.training_run is not None]
     shards = _only(run.train_shards.value for run in trained if run.train_shards is not None)
-    tokens = _only(found.value for seed in seeds if (found := tokens_of(seed)))
+    tokens = _only(printed.value for seed in seeds if (printed := tokens_of(seed)))
     return Measured(
         code_bytes_raw=code.readable,
         code_bytes_shipped=code.shipped,

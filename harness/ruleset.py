@@ -7,7 +7,6 @@ A rule's check is the module of the same name in the `rules` package; a rule wit
 
 from __future__ import annotations
 
-import datetime
 import importlib
 import importlib.util
 import tomllib
@@ -22,6 +21,7 @@ from harness.finding import RuleVerdict
 from harness.submission import Track
 
 if TYPE_CHECKING:
+    import datetime
     from collections.abc import Iterator, Mapping
 
     from harness.case import Case
@@ -85,6 +85,11 @@ class Rule:
         return f"rules.{self.id.replace('-', '_')}"
 
     @property
+    def needs_record(self) -> bool:
+        """True when the rule compares with the standing record, which takes seconds to find in a clone."""
+        return "statistics" in self.needs
+
+    @property
     def is_implemented(self) -> bool:
         """True when a module for it is shipped; imports nothing."""
         return (RULES_DIR / f"{self.id.replace('-', '_')}.py").is_file()
@@ -122,7 +127,7 @@ class Limits:
         self._tables = tables
         self._as_of = as_of
 
-    def get(self, name: str) -> Any:  # noqa: ANN401 - TOML edge; typed readers below
+    def get(self, name: str) -> Any:
         """The value of a dotted name; raises `SetupError` when the rules folder lacks it."""
         node: Any = self._tables
         for part in name.split("."):

@@ -15,6 +15,7 @@ from harness.errors import SetupError
 from harness.submission import FileKind
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     from harness.file_tree import FileTree
@@ -63,15 +64,28 @@ class OpenedTarget:
     changes: PullRequestChanges | None
 
 
-def open_target(target: Target, clone: Clone | None) -> OpenedTarget:
-    """Find the files. Raises `SubmissionError` or `SetupError` with a message for people."""
+def open_target(target: Target, clone: Clone | None, core_files: Sequence[str] = ()) -> OpenedTarget:
+    """Find the files. Raises `SubmissionError` or `SetupError` with a message for people.
+
+    A pull request without a record folder is nothing to judge, unless it edits a training script of the
+    repository's root (`core_files`): then somebody may have put a submission there, and the rules about a
+    submission's form say what is missing.
+    """
     if target.folder is not None:
         from harness.folder_tree import FolderTree
 
         return OpenedTarget(tree=FolderTree(target.folder), origin=None, changes=None)
     if clone is None:
         raise SetupError(f"{target.label} needs a git clone: name it with --repo DIR")
-    found = clone.open(target)
+    from harness.pull_request import NotARecordsSubmission
+
+    try:
+        found = clone.open(target)
+    except NotARecordsSubmission as error:
+        changes = error.submission.changes
+        if changes is None or not any(change.path in core_files for change in changes.changes):
+            raise
+        found = error.submission
     return OpenedTarget(tree=found.tree, origin=found.origin, changes=found.changes)
 
 

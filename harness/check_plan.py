@@ -1,0 +1,148 @@
+"""What a golf-check command line asks for: the targets to judge, and the options to judge them with."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from harness.errors import GolfError, UsageError
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Callable, Iterable
+    from pathlib import Path
+
+    from harness.check import CheckOptions
+    from harness.pr_metadata import PullRequestInfo
+    from harness.pull_request import Clone
+    from harness.result_cache import ResultCache
+    from harness.ruleset import Ruleset
+    from harness.standing_record import Frontier
+    from harness.targets import Target
+
+# Rows of --pr-metadata that could not be read are named one by one up to here.
+_PROBLEMS_NAMED = 5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """The targets of one command line. `is_batch`: it named a collection, not single submissions."""
+
+    targets: tuple[Target, ...]
+    clone: Clone | None
+    is_batch: bool
+
+
+def _metadata(arguments: argparse.Namespace, note: Callable[[str], None]) -> dict[int, PullRequestInfo]:
+    if arguments.pr_metadata is None:
+        return {}
+    from harness.pr_metadata import read_pr_metadata
+
+    known, problems = read_pr_metadata(arguments.pr_metadata)
+    for problem in problems[:_PROBLEMS_NAMED]:
+        note(f"--pr-metadata: {problem}")
+    if len(problems) > _PROBLEMS_NAMED:
+        note(f"--pr-metadata: {len(problems) - _PROBLEMS_NAMED:,} more rows were skipped")
+    return known
+
+
+def plan_clone(arguments: argparse.Namespace, note: Callable[[str], None]) -> Plan:
+    """Targets of --pr, --ref, --all-prs or --records. Raises `SetupError` when the clone cannot be read."""
+    from harness.pull_request import open_clone
+    from harness.targets import Target
+
+    clone = open_clone(arguments.repo)
+    info = _metadata(arguments, note)
+    if arguments.all_prs:
+        numbers = clone.pull_requests()
+        targets = tuple(Target(pr=number, info=info.get(number)) for number in numbers)
+        return Plan(targets=targets, clone=clone, is_batch=True)
+    if arguments.records is not None:
+        folders = clone.record_folders(arguments.records)
+        targets = tuple(
+            Target(revision=arguments.records, entry=folder, whole_tree=True) for folder in folders
+        )
+        return Plan(targets=targets, clone=clone, is_batch=True)
+    if arguments.ref is not None:
+        pr = arguments.pr[0] if arguments.pr else None
+        known = info.get(pr) if pr is not None else None
+        target = Target(revision=arguments.ref, pr=pr, entry=arguments.entry, info=known)
+        return Plan(targets=(target,), clone=clone, is_batch=False)
+    targets = tuple(
+        Target(pr=number, entry=arguments.entry, info=info.get(number)) for number in arguments.pr or ()
+    )
+    return Plan(targets=targets, clone=clone, is_batch=False)
+
+
+def plan_folders(paths: Iterable[Path]) -> Plan:
+    """Targets of PATH arguments; one that holds several submissions makes it a batch."""
+    from harness.folder_tree import submission_folders
+    from harness.targets import Target
+
+    targets: list[Target] = []
+    is_batch = False
+    for path in paths:
+        folders = submission_folders(path)
+        is_batch = is_batch or len(folders) > 1
+        targets += [Target(folder=folder) for folder in folders]
+    return Plan(targets=tuple(targets), clone=None, is_batch=is_batch)
+
+
+def _selected(arguments: argparse.Namespace, ruleset: Ruleset) -> tuple[str, ...]:
+    """Ids of the rules to run; an unknown id is a usage error with the nearest known one."""
+    import difflib
+
+    for rule in (*(arguments.select or ()), *arguments.ignore):
+        if rule not in ruleset.rules:
+            near = difflib.get_close_matches(rule, ruleset.rules, n=1)
+            hint = f"; did you mean {near[0]}?" if near else "; see --list-rules"
+            raise UsageError(f"there is no rule {rule!r}{hint}")
+    wanted = arguments.select or tuple(ruleset.rules)
+    return tuple(rule for rule in wanted if rule not in arguments.ignore)
+
+
+def _frontier(clone: Clone, rules_dir: Path, cache: ResultCache | None) -> Frontier:
+    """The standing records of the clone's main; kept in the cache, as it takes reading every row's logs."""
+    from harness.result_cache import result_key, tool_digest
+    from harness.standing_record import Frontier, find_frontier
+
+    key = result_key(f"frontier:{clone.main_commit}", "", tool_digest(rules_dir))
+    kept = cache.get(key) if cache is not None else None
+    if kept is not None:
+        return Frontier.from_json(kept)
+    frontier = find_frontier(clone)
+    if cache is not None:
+        cache.put(key, frontier.to_json())
+    return frontier
+
+
+def check_options(
+    arguments: argparse.Namespace,
+    clone: Clone | None,
+    cache: ResultCache | None,
+    note: Callable[[str], None],
+) -> CheckOptions:
+    """Options of the command line. Raises `UsageError` for an unknown rule, `SetupError` for bad data."""
+    from harness.case import Profile
+    from harness.check import CheckOptions
+    from harness.ruleset import RULES_DIR, load_ruleset
+    from harness.standing_record import parse_reference
+
+    rules_dir = arguments.rules_dir or RULES_DIR
+    rules = _selected(arguments, load_ruleset(rules_dir))
+    reference = parse_reference(arguments.reference) if arguments.reference else None
+    frontier = None
+    needs_record = any(load_ruleset(rules_dir).rules[rule].needs_record for rule in rules)
+    if clone is not None and reference is None and needs_record:
+        try:
+            frontier = _frontier(clone, rules_dir, cache)
+        except GolfError as error:
+            note(f"no standing record is known: {error}; significance is not checked")
+    return CheckOptions(
+        profile=Profile(arguments.profile),
+        as_of=arguments.as_of,
+        rules=rules,
+        rules_dir=rules_dir,
+        reference=reference,
+        frontier=frontier,
+    )
