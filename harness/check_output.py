@@ -32,6 +32,8 @@ if TYPE_CHECKING:
     from harness.result_cache import ResultCache
     from harness.targets import Target
 
+# Text written to a file is for reading in an editor or a review, wider than an unknown terminal.
+_FILE_COLUMNS = 100
 _STREAMED = {"text", "concise", "jsonl", "markdown"}
 
 
@@ -195,14 +197,12 @@ class CheckOutput:
             from harness.report_outline import reason, subject, verdict_word
 
             return f"{verdict_word(report.verdict):<16} {subject(report.submission)}  {reason(report)}\n"
-        from harness.report_text import render_text
+        from harness.report_text import Display, render_text
 
-        return (
-            render_text(report, show_passes=self.options.show_passes, to_terminal=self._to_terminal()) + "\n"
-        )
-
-    def _to_terminal(self) -> bool:
-        return self.options.output is None and sys.stdout.isatty()
+        shows = self.options.show_passes
+        if self.options.output is not None:
+            return render_text(report, Display(width=_FILE_COLUMNS, show_passes=shows))
+        return render_text(report, Display.for_stream(sys.stdout, show_passes=shows))
 
     def _rendered_together(self, documents: Sequence[dict[str, Any]], summary: dict[str, Any]) -> str:
         if self.options.format == "json":

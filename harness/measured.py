@@ -24,15 +24,14 @@ def _value(sourced: Sourced[float] | Sourced[int] | None) -> float | None:
     return None if sourced is None else sourced.value
 
 
-def _seed(evidence: SeedEvidence, in_bytes: SeedBytes | None) -> SeedMeasured:
+def _seed(evidence: SeedEvidence, in_bytes: SeedBytes) -> SeedMeasured:
     clocks = measure_clocks(evidence)
     counted = evidence.counted
     trained = evidence.training_run
     steps = trained.stop.step if trained and trained.stop else None
     if steps is None and trained is not None and trained.last_step is not None:
         steps = trained.last_step.value
-    total = in_bytes.logged_total if in_bytes else evidence.total_bytes
-    model = in_bytes.model if in_bytes else evidence.model_bytes
+    total, model = in_bytes.logged_total, in_bytes.model
     return SeedMeasured(
         seed=evidence.seed,
         val_bpb=counted.val_bpb.value if counted else None,
@@ -74,8 +73,7 @@ def measure(case: Case) -> Measured:
     """Everything a report states as a number; None where no log or file says it."""
     code = count_code(case.submission.code)
     seeds = case.evidence.seeds
-    by_seed = dict(zip(seeds, count_bytes(case), strict=True)) if seeds else {}
-    rows = tuple(_seed(seed, by_seed.get(seed)) for seed in seeds)
+    rows = tuple(_seed(seed, in_bytes) for seed, in_bytes in zip(seeds, count_bytes(case), strict=True))
     scores = [row.val_bpb for row in rows if row.val_bpb is not None]
     implied = [found.value for seed in seeds if (found := measure_validation(seed)) and found.value]
     trained = [seed.training_run for seed in seeds if seed.training_run is not None]
