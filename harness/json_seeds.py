@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from harness.submission import SeedClaim
@@ -194,12 +195,14 @@ def _rows_of_object(name: str, node: JsonNode) -> list[_Row]:
         elif _is_number(member):
             row.members["val_bpb" if field_named(name) is None else name] = member
         rows.append(row)
+        if len(rows) == ROWS_LIMIT:
+            break
     return rows
 
 
 def _rows_of_list(node: JsonNode) -> list[_Row]:
     rows = []
-    for _, member in node.members():
+    for _, member in islice(node.members(), ROWS_LIMIT):
         if isinstance(member.value, dict) and "seed" in member.value:
             seed = _whole(member.value["seed"])
             rows.append(_Row(seed=seed, label=str(seed), members=dict(_flat(member))))
@@ -207,8 +210,7 @@ def _rows_of_list(node: JsonNode) -> list[_Row]:
 
 
 def _rows(name: str, node: JsonNode) -> list[_Row]:
-    found = _rows_of_list(node) if isinstance(node.value, list) else _rows_of_object(name, node)
-    return found[:ROWS_LIMIT]
+    return _rows_of_list(node) if isinstance(node.value, list) else _rows_of_object(name, node)
 
 
 def _flat_objects(node: JsonNode) -> list[tuple[str, JsonNode]]:
