@@ -21,7 +21,9 @@ _RUNNER_COMMAND = re.compile(
     r"::(?=(?:error|warning|notice|debug|group|endgroup|echo|stop-commands|[a-z]+-[a-z-]+)\b)|##(?=\[)"
 )
 # Characters with a meaning somewhere in Markdown, HTML or GitHub's mathematics.
-_MARKDOWN = {ord(mark): f"&#{ord(mark)};" for mark in "\\`*_[]<>&|~$!^{}\"'"}
+_MARKDOWN = {ord(mark): f"&#{ord(mark)};" for mark in "\\`*[]<>&|~$!^{}"}
+# Inside a word GitHub's Markdown takes an underscore as a letter; at a word's edge it would emphasise.
+_EDGE_UNDERSCORE = re.compile(r"(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])")
 # GitHub looks for these after entities are decoded: a zero-width space is what stops them.
 _NO_LINK = "&#8203;"
 
@@ -64,6 +66,7 @@ def well_formed(text: str) -> str:
 def markdown(text: str, limit: int = SHOWN_CHARACTERS) -> str:
     """Inert text for a Markdown cell or paragraph: no markup, link, mention, reference or table border."""
     shown = printable(text, limit).translate(_MARKDOWN)
+    shown = _EDGE_UNDERSCORE.sub("&#95;", shown)
     shown = re.sub(r"(?<!&)#(?=\d)|@", lambda mark: f"{mark[0]}{_NO_LINK}", shown)
     shown = re.sub(r"(?i)\b(gh-)(?=\d)", rf"\1{_NO_LINK}", shown)
     shown = re.sub(r"(?i)\b(https?|ftp|mailto|xmpp):", rf"\1{_NO_LINK}:", shown)

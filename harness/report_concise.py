@@ -19,6 +19,7 @@ from harness.report_outline import (
     stated,
     subject,
     verdict_word,
+    why_unchecked,
 )
 
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ def concise_line(report: Report, finding: Finding) -> str:
     ask = f" [{printable(finding.ask)}]" if finding.ask else ""
     return (
         f"{printable(where)}: {finding.rule} {finding.verdict.value} "
-        f"{printable(finding.message)}{unpacked}{ask}"
+        f"{printable(why_unchecked(finding))}{unpacked}{ask}"
     )
 
 

@@ -158,14 +158,19 @@ def to_json(report: Report) -> dict[str, Any]:
     }
 
 
+def _inert(text: str) -> str:
+    """The same document, without what a CI runner would read as a command when the document is printed."""
+    return text.replace("##[", "#\\u0023[")
+
+
 def render_json(report: Report) -> str:
     """One indented document, in ASCII so that nothing in it can act on a terminal."""
-    return json.dumps(to_json(report), indent=2, allow_nan=False) + "\n"
+    return _inert(json.dumps(to_json(report), indent=2, allow_nan=False)) + "\n"
 
 
 def render_jsonl(report: Report) -> str:
     """One line of a batch, in ASCII so that no reader finds another line end inside it."""
-    return json.dumps(to_json(report), allow_nan=False, separators=(",", ":")) + "\n"
+    return _inert(json.dumps(to_json(report), allow_nan=False, separators=(",", ":"))) + "\n"
 
 
 def _place_from_json(document: Mapping[str, Any]) -> Place:

@@ -21,6 +21,7 @@ from harness.report_outline import (
     seen,
     shown_line,
     stated,
+    subject,
     unchecked_by_reason,
     verdict_word,
 )
@@ -149,13 +150,10 @@ def _within(limit: int, blocks: list[list[str]]) -> str:
 
 def render_markdown(report: Report, repo_url: str | None = None) -> str:
     """The comment; places link to their lines where `repo_url` and the judged commit are known."""
-    summary = report.submission
-    name = markdown(summary.entry or summary.path, 200)
-    number = f"#{summary.pr} " if summary.pr is not None and not repo_url else ""
     head = [
         f"### golf-check: {verdict_word(report.verdict)}",
         "",
-        f"{number}{name} - {markdown(reason(report), CELL_CHARACTERS)}",
+        f"{markdown(subject(report.submission), 200)} - {markdown(reason(report), CELL_CHARACTERS)}",
     ]
     passes = [f"- {markdown_code(f.rule)}: {markdown(f.message, CELL_CHARACTERS)}" for f in seen(report)]
     foot = [

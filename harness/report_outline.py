@@ -117,11 +117,16 @@ def other_places(finding: Finding) -> list[Place]:
     return [place for place in finding.places if place is not first]
 
 
+def why_unchecked(finding: Finding) -> str:
+    """Why a rule was not checked, without the words that its verdict already says."""
+    return finding.message.removeprefix("not checked here: it ")
+
+
 def unchecked_by_reason(report: Report) -> list[tuple[str, list[str]]]:
     """NOT-CHECKED rules grouped by why, the largest group first; each rule once per reason."""
     groups: dict[str, dict[str, None]] = defaultdict(dict)
     for finding in findings_of(report, RuleVerdict.NOT_CHECKED):
-        why = finding.message.removeprefix("not checked here: it ")
+        why = why_unchecked(finding)
         groups[why[:1].lower() + why[1:] if why[1:2].islower() else why][finding.rule] = None
     return sorted(((why, list(rules)) for why, rules in groups.items()), key=lambda group: -len(group[1]))
 
@@ -139,7 +144,7 @@ def basis(report: Report) -> str:
 
 
 def reproduce_command(report: Report) -> list[str]:
-    """The command that gives this report again, in parts that stay together; CLONE is the reader's own clone."""
+    """The command that gives this report again, in parts that stay together; CLONE is the reader's clone."""
     summary = report.submission
     parts = ["golf-check"]
     if summary.repo_commit or summary.pr is not None:

@@ -23,7 +23,7 @@ from harness.report_outline import (
     reason,
     repository_path,
     stated,
-    subject,
+    why_unchecked,
 )
 from harness.rule_pages import page_of
 from harness.ruleset import load_ruleset
@@ -151,7 +151,7 @@ def _invocation(report: Report) -> dict[str, Any]:
     notices: list[dict[str, Any]] = [
         {
             "level": "note",
-            "message": _message(finding.message),
+            "message": _message(why_unchecked(finding)),
             "associatedRule": {"id": finding.rule},
             "descriptor": {"id": "not-checked"},
         }
@@ -165,6 +165,13 @@ def _invocation(report: Report) -> dict[str, Any]:
         "executionSuccessful": report.verdict is not Verdict.COULD_NOT_CHECK,
         "toolExecutionNotifications": notices,
     }
+
+
+def _category(report: Report) -> str:
+    """One per submission, so that an upload for one does not close the alerts of another (3.17.3)."""
+    summary = report.submission
+    number = f"pr-{summary.pr}/" if summary.pr is not None else ""
+    return f"golf-check/{number}{uri_path(summary.entry or summary.path.strip('/'))}/"
 
 
 def _run(report: Report, ruleset: Ruleset, docs_url: str | None, repo_url: str | None) -> dict[str, Any]:
@@ -186,8 +193,7 @@ def _run(report: Report, ruleset: Ruleset, docs_url: str | None, repo_url: str |
                 ],
             }
         },
-        # One category per submission, so that an upload for one does not close another's alerts (3.17).
-        "automationDetails": {"id": f"golf-check/{uri_path(subject(report.submission))}/"},
+        "automationDetails": {"id": _category(report)},
         "originalUriBaseIds": {"%SRCROOT%": {"description": {"text": "Root of the challenge repository"}}},
         "invocations": [_invocation(report)],
         "columnKind": "unicodeCodePoints",

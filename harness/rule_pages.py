@@ -187,7 +187,8 @@ def list_rules(rules_dir: Path = RULES_DIR) -> str:
     head = f"{'rule':<{width}}  {'breach':<11} {'since':<10}  {'here':<7}  title"
     foot = (
         f"\n{len(rules)} rules, {checked} checked by golf-check. "
-        "* essential: nothing is accepted while it is unchecked.\ngolf-check --explain RULE shows one in full."
+        "* essential: nothing is accepted while it is unchecked.\n"
+        "golf-check --explain RULE shows one in full."
     )
     return "\n".join([head, *lines, foot])
 
@@ -225,8 +226,8 @@ def markdown_index(ruleset: Ruleset) -> str:
     lines = [
         "# Rules",
         "",
-        f"{len(ruleset.rules)} rules as of {ruleset.newest}; golf-check decides {checked} of them from package,",
-        "logs, statistics and history. The others are listed in every report as NOT-CHECKED.",
+        f"{len(ruleset.rules)} rules as of {ruleset.newest}; golf-check decides {checked} of them from",
+        "package, logs, statistics and history. The others are listed in every report as NOT-CHECKED.",
         "An essential rule that is not checked keeps a submission from being accepted.",
     ]
     for section in dict.fromkeys(rule.section for rule in rules):

@@ -49,7 +49,8 @@ def findings():
             failed(
                 "artifact-cap",
                 "seed 42: 16,042,632 bytes by its own log, 42,632 over the cap of 16,000,000 "
-                "(model 15,976,086 + code 66,546). Ship train_gpt.py as a self-extracting wrapper, or shrink the model.",
+                "(model 15,976,086 + code 66,546). "
+                "Ship train_gpt.py as a self-extracting wrapper, or shrink the model.",
                 total,
                 code,
             ),
@@ -87,6 +88,7 @@ def findings():
             "c2-normalized",
             "not checked here: it needs a run of the submission or the static audit of the code",
         ),
+        not_checked("eval-time-cap", "no log says when the evaluation started or ended"),
         not_checked(
             "no-network-at-eval",
             "not checked here: it needs a run of the submission or the static audit of the code",
