@@ -176,6 +176,40 @@ def measure(seed: SeedEvidence) -> ImpliedBytes | None:
     )
 
 
+def measure_any_pass(seed: SeedEvidence) -> ImpliedBytes | None:
+    """As `measure`, else from the most precise other pass of the same run.
+
+    Good for questions about the validation set, which all passes of a run share, never about the headline.
+    """
+    counted = measure(seed)
+    if counted is not None and not counted.is_mixture:
+        return counted
+    others = [
+        each
+        for each in (seed.run.passes if seed.run else ())
+        if each.val_loss is not None
+        and each.kind is not PassKind.PROGRESS
+        and not _MIXTURE.search(each.label)
+    ]
+    for each in sorted(others, key=lambda each: -min(each.digits, each.loss_digits)):
+        found = (
+            _measured(
+                seed.seed,
+                each.label,
+                each.val_loss,
+                each.val_bpb,
+                tokens_of(seed),
+                _half_unit(each.loss_digits or 4),
+                _half_unit(each.digits or 4),
+            )
+            if each.val_loss is not None
+            else None
+        )
+        if found is not None:
+            return found
+    return counted
+
+
 def measure_claim(submission: Submission) -> ImpliedBytes | None:
     """The same from submission.json's headline pair, for submissions whose logs print none."""
     loss, score = submission.json.val_loss, submission.json.headline

@@ -1,0 +1,103 @@
+"""ngram-target-gate: whether and how much a hint counts does not depend on the class of the token being scored.
+
+What it checks
+    The gate counters a counted run prints for its n-gram hints.
+Why it matters
+    A gate that opens only inside words, at word starts, or where experts agree on the true token looks at
+    the answer before the probability is fixed.
+What is allowed instead
+    Gates that see the prefix only: the token gate of the counters.
+How it is detected
+    Counters named within, word or agree that are not zero in a counted run fail; in a run that is not
+    counted they are a remark. All zero beside a token gate passes.
+What it cannot see
+    Gates that print no counter: the static audit and the suffix test look for them.
+Rulings
+    #1437 (2026-04-07) mended the first case, #1420. Audit notes of 2026-05-02: #2140 and #2135 were
+    acceptable with all three counters at zero; #2140's earlier state was not.
+Example
+    seed 42: within_gate=10,983,301 hints depend on whether the scored token is inside a word; set the
+    channel's boost to zero and run it again.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from harness.case import failed, not_applicable, noted, passed
+from harness.finding import Role
+from harness.headline_runs import seed_label
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from harness.case import Case
+    from harness.finding import Finding, Sourced
+    from harness.seed_evidence import SeedEvidence
+    from harness.training_log import Run
+
+_TARGET_GATE = re.compile(r"(?:^|\.)(?:within|word)_gate$|(?:^|\.)agree\w{0,8}plus$")
+_TOKEN_GATE = re.compile(r"(?:^|\.)token_gate$")
+
+
+def check(case: Case) -> Iterator[Finding]:
+    """One finding per counted seed with gate counters; remarks on other runs."""
+    seen = False
+    for seed in case.evidence.seeds:
+        for finding in _counted(seed):
+            seen = True
+            yield finding
+    others = [run for log in case.submission.logs for run in log.runs if not _is_counted(case, run)]
+    for run in others:
+        fired = _fired(run)
+        if fired:
+            seen = True
+            yield noted(
+                "ngram-target-gate",
+                f"a run that is not counted used gates on the scored token: {_listed(fired)}",
+                fired[0][1].place("gate counter"),
+            )
+    if not seen:
+        yield not_applicable("ngram-target-gate", "no log prints gate counters of n-gram hints")
+
+
+def _counted(seed: SeedEvidence) -> Iterator[Finding]:
+    run = seed.run
+    if run is None:
+        return
+    who, fired = seed_label(seed.seed), _fired(run)
+    if fired:
+        yield failed(
+            "ngram-target-gate",
+            f"{who}: {_listed(fired)}: these hints depend on the class of the token being scored; set the boosts of "
+            "those channels to zero and run it again",
+            fired[0][1].place("gate counter"),
+            *(counter.place("gate counter", Role.RELATED) for _, counter in fired[1:]),
+        )
+        return
+    tokens = [counter for key, counter in run.counters.items() if _TOKEN_GATE.search(key)]
+    gates = [counter for key, counter in run.counters.items() if _TARGET_GATE.search(key)]
+    if gates:
+        through = f", {tokens[0].value:,} hints through the token gate" if tokens else ""
+        yield passed(
+            "ngram-target-gate",
+            f"{who}: no hint passed a gate on the scored token{through}",
+            gates[0].place("gate counters"),
+        )
+
+
+def _fired(run: Run) -> list[tuple[str, Sourced[int]]]:
+    return [
+        (key.rpartition(".")[2], counter)
+        for key, counter in run.counters.items()
+        if _TARGET_GATE.search(key) and counter.value > 0
+    ]
+
+
+def _listed(fired: list[tuple[str, Sourced[int]]]) -> str:
+    return ", ".join(f"{name}={counter.value:,}" for name, counter in fired)
+
+
+def _is_counted(case: Case, run: Run) -> bool:
+    return any(run is seed.run for seed in case.evidence.seeds) or run.duplicate_of is not None

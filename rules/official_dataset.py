@@ -1,0 +1,92 @@
+"""official-dataset: tokens come from the published exports, or hold the same documents.
+
+What it checks
+    Train shards and validation stream of the counted runs, and whether the submission says that it trained
+    on other text.
+Why it matters
+    Other text, or another cut of the same text, changes what a score compares.
+What is allowed instead
+    Any of the published exports or their mirrors, whole or in part; a rebuilt one with the same documents.
+How it is detected
+    Known shard counts and token counts pass. Others are a warning. A stated change of the training text
+    asks a person.
+What it cannot see
+    What the shards contain.
+Rulings
+    README and data/README.md name the exports. Mirrors of sp4096, sp8192 and CaseOps stand in merged rows.
+    No ruling exists on other training text.
+Example
+    1,600 train shards: published exports have at most 143; say how they were made.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from harness.case import needs_human, not_checked, passed, warned
+from harness.finding import Sourced
+from harness.stated_methods import readme_says
+from harness.validation_bytes import stream_of_tokens, tokens_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from harness.case import Case
+    from harness.finding import Finding
+
+_OTHER_TEXT = re.compile(
+    r"\b(?:extra|additional|external|custom|non-?fineweb) train(?:ing)?[ -](?:data|text|corpus|tokens|documents)\b"
+    r"|\b(?:inject\w*|mix(?:ed|ing) in)\b.{0,60}\b(?:train\w*|shards?|corpus)\b"
+    r"|\btrained on (?!fineweb)(?:wikipedia|c4|the pile|openwebtext|slimpajama|dolma|books)",
+    re.IGNORECASE,
+)
+_JSON_KEYS = ("dataset_modification", "extra_training_data", "external_data", "training_corpus")
+
+
+def check(case: Case) -> Iterator[Finding]:
+    """One finding per distinct shard count, and one for stated other text."""
+    stated = next(_other_text(case), None)
+    if stated is not None:
+        yield needs_human(
+            "official-dataset",
+            f"the submission says that its training text differs from the published export: {stated.value[:160]!r}",
+            stated.place("stated change of the training text"),
+            ask="Is training on this text allowed on this track?",
+        )
+    yield from _shards(case)
+
+
+def _other_text(case: Case) -> Iterator[Sourced[str]]:
+    yield from readme_says(case.submission, _OTHER_TEXT)
+    json = case.submission.json
+    for key in _JSON_KEYS:
+        if json.raw.get(key):
+            yield Sourced(f"{key} is set in submission.json", json.path)
+
+
+def _shards(case: Case) -> Iterator[Finding]:
+    published = case.limits.get("data.published_train_shards")
+    usual = case.limits.integer("data.train_shards")
+    seen: set[int] = set()
+    for seed in case.evidence.seeds:
+        run = seed.training_run or seed.run
+        shards = run.train_shards if run is not None else None
+        if shards is None or shards.value in seen:
+            continue
+        seen.add(shards.value)
+        tokens = tokens_of(seed)
+        stream = stream_of_tokens(tokens.value, case.limits) if tokens is not None else None
+        place = shards.place("train shards")
+        if shards.value in published or shards.value < usual:
+            known = f", and the {stream.name} validation stream" if stream is not None else ""
+            yield passed("official-dataset", f"{shards.value:,} train shards, as exports have{known}", place)
+        else:
+            yield warned(
+                "official-dataset",
+                f"{shards.value:,} train shards: published exports have at most {max(published):,}; say how they "
+                "were made",
+                place,
+            )
+    if not seen:
+        yield not_checked("official-dataset", "no log prints how many train shards there were")

@@ -1,0 +1,76 @@
+"""oracle-min: no choice of the lower loss per token, document, epoch or pass.
+
+What it checks
+    The label of the counted line, and what the submission calls itself.
+Why it matters
+    Whoever picks the better of two scores after seeing the token has spent the answer.
+What is allowed instead
+    Mix the distributions with weights fixed before the token.
+How it is detected
+    Words: oracle, minimum of losses, best of passes or epochs. They are names, so a person decides.
+What it cannot see
+    A minimum in the code under another name: the static audit reads it.
+Rulings
+    #573 and #685 (2026-03-24) took the minimum over passes, #659 (2026-03-25) the better of two experts.
+Example
+    the submission calls itself 'Frozen n-gram oracle', which names a choice made with the answer.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from harness.case import needs_human, not_checked, passed
+from harness.headline_runs import seed_label
+from harness.stated_methods import named, readme_says
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from harness.case import Case
+    from harness.finding import Finding
+
+_LABEL = re.compile(
+    r"oracle|\bmin[-_ ]?(?:nll|loss|over)|best[-_ ]of[-_ ]?(?:\d+[-_ ])?(?:pass|epoch)", re.IGNORECASE
+)
+_README = re.compile(
+    r"\b(?:minimum|min|lowest|best|lower)\b.{0,30}\b(?:nll|loss(?:es)?|score)\b.{0,40}"
+    r"\b(?:across|over|of|per token|between)\b.{0,20}\b(?:pass(?:es)?|epochs?|experts?|models?|per token|the two)\b",
+    re.IGNORECASE,
+)
+
+
+def check(case: Case) -> Iterator[Finding]:
+    """One finding for labels, names and README."""
+    labels = [seed for seed in case.evidence.seeds if seed.counted is not None]
+    hit = next((s for s in labels if s.counted and _LABEL.search(s.counted.label)), None)
+    ask = "Is the counted probability of each token fixed before the token is looked at?"
+    if hit is not None and hit.counted is not None:
+        score = hit.counted.val_bpb
+        yield needs_human(
+            "oracle-min",
+            f"{seed_label(hit.seed)}: the counted line is {hit.counted.label!r} ({score.file}:{score.line}), which "
+            "names a choice made with the answer",
+            score.place("counted score"),
+            ask=ask,
+        )
+        return
+    name = named(case.submission, _LABEL)
+    said = name or next(readme_says(case.submission, _README), None)
+    if said is not None:
+        where = "calls itself" if name is not None else "says in its README"
+        yield needs_human(
+            "oracle-min",
+            f"the submission {where} {said.value[:160]!r}, which speaks of a choice made with the answer",
+            said.place("its own words"),
+            ask=ask,
+        )
+    elif labels and labels[0].counted is not None:
+        yield passed(
+            "oracle-min",
+            "no label, name or README sentence speaks of taking the lower of two losses",
+            labels[0].counted.val_bpb.place("counted score"),
+        )
+    else:
+        yield not_checked("oracle-min", "no log line belongs to the claimed score")

@@ -1,0 +1,60 @@
+"""selection-by-val: evaluation settings are not picked by sweeps over validation results.
+
+What it checks
+    README sentences about sweeps, grids or tuning of evaluation settings on validation output.
+Why it matters
+    Settings fitted to the set they are reported on gain on that set only.
+What is allowed instead
+    Tune offline on other data, and say so; tuning of training hyperparameters is a remark at most.
+How it is detected
+    Words in the README: a person decides whether the reported set was swept.
+What it cannot see
+    Sweeps nobody mentions, and dumps made by the code.
+Rulings
+    #1991 (2026-05-02): gates chosen by sweeping dumped validation distributions are no record evidence. The
+    README allows tuning offline.
+Example
+    README.md:41 speaks of tuning on validation output: "swept 4,320 gate settings on the dumped validation
+    distributions".
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from harness.case import needs_human, not_checked
+from harness.stated_methods import readme_says
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from harness.case import Case
+    from harness.finding import Finding
+
+_TUNES = (
+    r"(?:sweep\w*|swept|grid[- ]?search\w*|tuned|tuning|optimi[sz]ed|searched|selected|picked|chosen|fitted)"
+)
+_ON = r"(?:on|over|against|using|from)\b.{0,40}\b(?:dump\w*|val(?:idation)? (?:dump\w*|distributions?|outputs?|results?|bytes|nlls?|logits))"
+_WORDS = re.compile(
+    rf"\b{_TUNES}\b.{{0,80}}\b{_ON}|\boffline\b.{{0,40}}\b{_TUNES}\b.{{0,80}}\b(?:dump\w*|gate|mixer|lambda|order)\b"
+    rf"|\b{_TUNES}\b.{{0,40}}\boffline\b.{{0,60}}\b(?:dump\w*|gate|mixer|lambda|order|nll\w*)\b",
+    re.IGNORECASE,
+)
+
+
+def check(case: Case) -> Iterator[Finding]:
+    """One finding."""
+    said = next(readme_says(case.submission, _WORDS), None)
+    if said is None:
+        yield not_checked(
+            "selection-by-val",
+            "the README does not speak of tuning on validation output; how settings were chosen is not in the files",
+        )
+        return
+    yield needs_human(
+        "selection-by-val",
+        f"{said.file}:{said.line} speaks of tuning on validation output: {said.value[:200]!r}",
+        said.place("its own words"),
+        ask="Were the reported evaluation settings chosen by their result on the validation set?",
+    )

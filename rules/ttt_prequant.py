@@ -1,0 +1,115 @@
+"""ttt-prequant: no training on validation tokens before the artifact is written.
+
+What it checks
+    Phases of test-time training that a counted run prints between the training stop and the line that
+    writes the artifact.
+Why it matters
+    Whatever such a phase is called, the artifact then holds what was learned from the tokens it is scored on.
+What is allowed instead
+    Adapt during the counted pass, each token after its score is fixed.
+How it is detected
+    A phase or a score line labelled pre-quantisation TTT fails. Another test-time-training phase, or its
+    progress, that is printed before the artifact is written asks a person.
+What it cannot see
+    Adaptation that prints nothing. The static audit follows the validation tokens through the code.
+Rulings
+    #1902 (2026-04-28) left pre-quantisation TTT out as leakage of future validation tokens; #1972 was
+    refused for it (2026-05-02).
+Example
+    seed 42 trains on validation tokens for 523.6 s (train_seed42.log:170) before the artifact is written at
+    line 172, and scores them afterwards; adapt only after a token's score is fixed.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from harness.case import failed, needs_human, not_applicable, not_checked, passed
+from harness.clocks import ActivityKind, measure_clocks, seconds_text
+from harness.finding import Role
+from harness.headline_runs import seed_label
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from harness.case import Case
+    from harness.clocks import Activity
+    from harness.finding import Finding, Sourced
+    from harness.seed_evidence import SeedEvidence
+    from harness.training_log import EvalPass, Run
+
+_AFTER_PREQUANT_TTT = re.compile(
+    r"post[-_ ]?pre[-_ ]?quant[-_ ]?\w{0,8}[-_ ]?ttt|pre[-_ ]?quant[-_ ]?\w{0,8}ttt", re.I
+)
+_ADAPTS = re.compile(r"\bttt|test[-_ ]time", re.IGNORECASE)
+
+
+def check(case: Case) -> Iterator[Finding]:
+    """One finding per seed."""
+    judged = [_judge(seed) for seed in case.evidence.seeds if seed.run is not None]
+    yield from judged
+    if judged:
+        return
+    entry = case.submission.code.entry
+    if entry is not None and entry.text is not None and not _ADAPTS.search(entry.text):
+        yield not_applicable("ttt-prequant", "neither script nor log speaks of test-time training")
+    else:
+        yield not_checked("ttt-prequant", "no log of a counted run: nothing shows when it adapts")
+
+
+def _judge(seed: SeedEvidence) -> Finding:
+    run, who = seed.training_run or seed.run, seed_label(seed.seed)
+    if run is None:
+        return not_checked("ttt-prequant", f"{who}: no log")
+    clocks = measure_clocks(seed)
+    labelled = clocks.of_kind(ActivityKind.PREQUANT_ADAPTATION)
+    scored = _labelled_pass(run)
+    if labelled or scored is not None:
+        return _breach(who, run, labelled, scored)
+    written = _artifact_line(run)
+    early = [
+        phase
+        for phase in clocks.of_kind(ActivityKind.ADAPTATION)
+        if written is not None and phase.seconds.file == run.file and (phase.seconds.line or 0) < written
+    ]
+    if early:
+        return needs_human(
+            "ttt-prequant",
+            f"{who}: a test-time-training phase of {seconds_text(early[0].seconds.value)} is printed before the "
+            f"artifact is written at line {written:,}; what it learned may be in the artifact",
+            early[0].place(Role.PRIMARY),
+            ask="Does the counted score use weights that this phase trained on validation tokens not yet scored?",
+        )
+    return passed(
+        "ttt-prequant",
+        f"{who}: no printed phase adapts between the training stop and the artifact",
+        *((seed.counted.val_bpb.place("counted score"),) if seed.counted else ()),
+    )
+
+
+def _breach(who: str, run: Run, phases: tuple[Activity, ...], scored: EvalPass | None) -> Finding:
+    first: Sourced[float] | None = phases[0].seconds if phases else scored.val_bpb if scored else None
+    took = f" for {seconds_text(phases[0].seconds.value)}" if phases else ""
+    where = f" ({first.file}:{first.line})" if first is not None else ""
+    written = _artifact_line(run)
+    before = f" before the artifact is written at line {written:,}" if written is not None else ""
+    places = [first.place("pre-quantisation training on validation tokens")] if first is not None else []
+    if phases and scored is not None:
+        places.append(scored.val_bpb.place("score after it", Role.RELATED))
+    return failed(
+        "ttt-prequant",
+        f"{who} trains on validation tokens{took}{where}{before}, and scores them afterwards; adapt only after a "
+        "token's score is fixed",
+        *places,
+    )
+
+
+def _labelled_pass(run: Run) -> EvalPass | None:
+    return next((each for each in run.passes if _AFTER_PREQUANT_TTT.search(each.label)), None)
+
+
+def _artifact_line(run: Run) -> int | None:
+    """The last line that prints the size of the compressed model or of the submission."""
+    lines = [size.size_bytes.line for size in run.sizes if size.what in {"model", "total"} and size.label]
+    return max((line for line in lines if line is not None), default=None)

@@ -1,0 +1,68 @@
+"""two-pass-rescore: no cache or weights from a first pass are used to report a second.
+
+What it checks
+    The label of the counted line, and what the submission calls itself.
+Why it matters
+    On the second pass every token has been seen: its score is no prediction.
+What is allowed instead
+    One pass. Each token is scored once, then learned from.
+How it is detected
+    Words: two-pass, second pass, multi-pass, rescoring. They are names, so a person decides.
+What it cannot see
+    What the code does under another name: the static audit and a prefix test look there.
+Rulings
+    Closures of 2026-03-27; #573 and #685 (2026-03-24) scored several passes.
+Example
+    seed 42: the counted line is "ngram_two_pass_exact" (train_seed42.log:311), which names more than one pass.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from harness.case import needs_human, not_checked, passed
+from harness.headline_runs import seed_label
+from harness.stated_methods import named
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from harness.case import Case
+    from harness.finding import Finding
+
+_PASSES = re.compile(
+    r"two[-_ ]?pass|\b2[-_ ]?pass|second[-_ ]pass|\bpass[-_ ]?[2-9]\b|multi(?:ple)?[-_ ]?pass|re-?scor(?:e|ing)|rescored",
+    re.IGNORECASE,
+)
+
+
+def check(case: Case) -> Iterator[Finding]:
+    """One finding for the labels of counted lines, one for the names."""
+    labels = [seed for seed in case.evidence.seeds if seed.counted is not None]
+    hit = next((s for s in labels if s.counted and _PASSES.search(s.counted.label)), None)
+    name = named(case.submission, _PASSES)
+    if hit is not None and hit.counted is not None:
+        score = hit.counted.val_bpb
+        yield needs_human(
+            "two-pass-rescore",
+            f"{seed_label(hit.seed)}: the counted line is {hit.counted.label!r} ({score.file}:{score.line}), which "
+            "names more than one pass",
+            score.place("counted score"),
+            ask="Is each token's counted score fixed before anything was learned from it?",
+        )
+    elif name is not None:
+        yield needs_human(
+            "two-pass-rescore",
+            f"the submission calls itself {name.value[:160]!r}, which names more than one pass",
+            name.place("name"),
+            ask="Is each token's counted score fixed before anything was learned from it?",
+        )
+    elif labels and labels[0].counted is not None:
+        yield passed(
+            "two-pass-rescore",
+            f"no label of a counted line names a second pass ({labels[0].counted.label!r})",
+            labels[0].counted.val_bpb.place("counted score"),
+        )
+    else:
+        yield not_checked("two-pass-rescore", "no log line belongs to the claimed score")

@@ -1,0 +1,75 @@
+"""val-calibration: quantisation is not calibrated on validation tokens that are not yet scored.
+
+What it checks
+    What the log and the README say calibration reads.
+Why it matters
+    Scales and roundings fitted to the validation set carry it into the artifact.
+What is allowed instead
+    Calibrate on training data inside the 600 seconds, or on data the model generates.
+How it is detected
+    A log line that calibrates and names validation data fails. README words to that effect ask a person.
+What it cannot see
+    Which files a silent calibration reads: that is in the code.
+Rulings
+    #728 (2026-03-25): calibration on validation tokens is not allowed; its variant with self-generated data
+    was merged as #1019.
+Example
+    train_seed42.log:912 says that calibration reads validation data ("gptq: calibrating on val tokens");
+    calibrate on training data inside the budget or on generated data.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from harness.case import failed, needs_human, not_applicable, not_checked
+from harness.stated_methods import readme_says
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from harness.case import Case
+    from harness.finding import Finding
+
+_CALIBRATES = re.compile(r"calibrat|hessian|gptq", re.IGNORECASE)
+_LOG_LINE = re.compile(
+    r"(?:calibrat|hessian)\w{0,6}\b.{0,40}\b(?:on|from|with|using|over)\b.{0,24}\bval(?:idation)?\b(?! ?loss)"
+    r"|\bval(?:idation)?[ _-]calibrat",
+    re.IGNORECASE,
+)
+_WORDS = re.compile(
+    r"\b(?:calibrat\w{0,6}|hessians?)\b.{0,40}\b(?:on|from|with|using)\b.{0,24}\bval(?:idation)? "
+    r"(?:tokens|data|set|split|shard)",
+    re.IGNORECASE,
+)
+
+
+def check(case: Case) -> Iterator[Finding]:
+    """One finding."""
+    for run in (run for seed in case.evidence.seeds if (run := seed.training_run or seed.run)):
+        for timed in run.timed:
+            line = timed.seconds.excerpt or ""
+            if _LOG_LINE.search(line):
+                yield failed(
+                    "val-calibration",
+                    f"{timed.seconds.file}:{timed.seconds.line} says that calibration reads validation data "
+                    f"({line.strip()[:120]!r}); calibrate on training data inside the budget or on generated data",
+                    timed.seconds.place("calibration on validation data"),
+                )
+                return
+    said = next(readme_says(case.submission, _WORDS), None)
+    entry = case.submission.code.entry
+    if said is not None:
+        yield needs_human(
+            "val-calibration",
+            f"the README speaks of calibration on validation data: {said.value[:160]!r}",
+            said.place("its own words"),
+            ask="Does the submitted run calibrate on validation tokens before they are scored?",
+        )
+    elif entry is not None and entry.text is not None and not _CALIBRATES.search(entry.text):
+        yield not_applicable("val-calibration", "the script has no calibration step")
+    else:
+        yield not_checked(
+            "val-calibration", "no log or README says what calibration reads; the static audit reads the code"
+        )

@@ -1,0 +1,115 @@
+"""val-full: the complete first-50,000-document validation split is scored.
+
+What it checks
+    The validation tokens a counted run prints, and the bytes its score implies.
+Why it matters
+    A part of the set has another difficulty and another noise; scores on parts cannot be compared.
+What is allowed instead
+    Score every shard that matches fineweb_val_*. A cut partial window is val-tail's matter.
+How it is detected
+    A token count of a known stream passes. An unknown count passes when loss and score imply the bytes of
+    the whole text. Two independent facts fail it: fewer tokens than every known stream of the tokenizer
+    whose bytes per token they show, and implied bytes below the text's. One fact alone asks a person.
+What it cannot see
+    Whether all printed tokens were scored, and which documents they came from.
+Rulings
+    README: the full first-50,000-document set (a15093ada). #2009 was refused for 20 minibatches
+    (2026-05-02). #2014 scores all 47,853,343 tokens.
+Example
+    seed 42 scored 9,662,464 validation tokens; the CaseOps 8192 stream has 47,853,343, and the implied
+    30,509,120 bytes are 20.19 % of the text's 151,080,891: score the whole set.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from harness.case import failed, needs_human, not_checked, passed, warned
+from harness.finding import Role
+from harness.headline_runs import seed_label
+from harness.validation_bytes import (
+    Agreement,
+    diagnose,
+    known_streams,
+    measure_any_pass,
+    stream_of_tokens,
+    tokens_of,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from harness.case import Case
+    from harness.finding import Finding, Sourced
+    from harness.seed_evidence import SeedEvidence
+
+
+def check(case: Case) -> Iterator[Finding]:
+    """One finding per seed."""
+    if not case.evidence.seeds:
+        yield not_checked("val-full", "no log of a counted run: nothing shows how much was scored")
+    for seed in case.evidence.seeds:
+        tokens = tokens_of(seed)
+        if tokens is None:
+            yield not_checked(
+                "val-full",
+                f"{seed_label(seed.seed)}: no log prints val_tokens; print how many validation tokens are scored",
+            )
+        else:
+            yield _judge(case, seed, tokens)
+
+
+def _judge(case: Case, seed: SeedEvidence, tokens: Sourced[int]) -> Finding:
+    who, place = seed_label(seed.seed), tokens.place("validation tokens")
+    stream = stream_of_tokens(tokens.value, case.limits)
+    if stream is not None and stream.superseded:
+        return warned(
+            "val-full",
+            f"{who}: {tokens.value:,} validation tokens are the {stream.name}, which was replaced on 2026-03-18; "
+            "its score cannot be compared with later ones",
+            place,
+        )
+    if stream is not None:
+        return passed(
+            "val-full", f"{who}: {tokens.value:,} validation tokens, the {stream.name} stream", place
+        )
+    return _unknown(case, seed, tokens)
+
+
+def _unknown(case: Case, seed: SeedEvidence, tokens: Sourced[int]) -> Finding:
+    who, place = seed_label(seed.seed), tokens.place("validation tokens")
+    canonical = case.limits.integer("validation.canonical_bytes")
+    implied = measure_any_pass(seed)
+    found = diagnose(implied, case.limits) if implied is not None else None
+    if implied is None or found is None or implied.value is None:
+        shortest = min(known_streams(case.limits), key=lambda stream: stream.tokens)
+        return needs_human(
+            "val-full",
+            f"{who}: {tokens.value:,} validation tokens belong to no known stream (the shortest, {shortest.name}, "
+            f"has {shortest.tokens:,}), and no loss is printed to check their bytes",
+            place,
+            ask=f"Are these {tokens.value:,} tokens all of the 50,000 documents?",
+        )
+    related = implied.score.place("implied bytes", Role.RELATED)
+    share = (
+        f"{implied.value:,.0f} bytes are {implied.value / canonical * 100:,.2f} % of the text's {canonical:,}"
+    )
+    if found.agreement in {Agreement.EXACT, Agreement.TAIL}:
+        return passed(
+            "val-full", f"{who}: {tokens.value:,} validation tokens; the implied {share}", place, related
+        )
+    if found.agreement is Agreement.SUBSET and found.stream is not None:
+        return failed(
+            "val-full",
+            f"{who} scored {tokens.value:,} validation tokens; the {found.stream.name} stream has "
+            f"{found.stream.tokens:,}, and the implied {share}: score the whole set",
+            place,
+            related,
+        )
+    return needs_human(
+        "val-full",
+        f"{who}: {tokens.value:,} validation tokens belong to no known stream, and the implied {share}",
+        place,
+        related,
+        ask=f"Are these {tokens.value:,} tokens exactly the 50,000 documents?",
+    )
