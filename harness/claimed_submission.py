@@ -33,7 +33,7 @@ class PullRequestSubmission:
 
 
 class NotARecordsSubmission(SubmissionError):  # noqa: N818 - reads as what it says
-    """The commit adds or edits no record folder.
+    """The commit adds no record folder of its own, and does not edit just one.
 
     `submission` holds what it changes instead, as a tree of the changed files from the repository root:
     rules about the shape of a pull request can still be applied to it.
@@ -77,10 +77,12 @@ class ClaimReader:
         candidates = self.folders.of(differences, base, head, number)
         if entry is not None:
             choice = forced_folder(entry.strip("/"), candidates)
-        elif not candidates:
-            raise _not_a_record(origin, self._changed_files(head, origin, changes, differences))
         else:
-            choice = choose_folder(candidates, origin.title)
+            try:
+                choice = choose_folder(candidates, origin.title)
+            except SubmissionError as why:
+                found = self._changed_files(head, origin, changes, differences)
+                raise _not_a_record(str(why), origin, found) from None
         if base is None:
             choice = replace(
                 choice, why=f"{choice.why}; shares no history with main: all files count as added"
@@ -163,13 +165,13 @@ class ClaimReader:
         return GitTree(self.reader, commit=commit.sha, entry=folder, tree=found.sha)
 
 
-def _not_a_record(origin: Origin, found: PullRequestSubmission) -> NotARecordsSubmission:
+def _not_a_record(why: str, origin: Origin, found: PullRequestSubmission) -> NotARecordsSubmission:
     touched = [change.path for change in found.changes.changes] if found.changes else []
     shown = ", ".join(touched[:5]) + (f" and {len(touched) - 5:,} more" if len(touched) > 5 else "")
     what = f"it changes {len(touched):,} path(s): {shown}" if touched else "it changes nothing"
     name = f"pull request #{origin.pr}" if origin.pr is not None else f"{origin.ref}"
     return NotARecordsSubmission(
-        f"{name} ({(origin.commit or '')[:9]}) is not a records submission: {what}. A submission is one new "
-        f"folder records/<track>/<YYYY-MM-DD_name> with README.md, submission.json, a script and its logs.",
+        f"{name} ({(origin.commit or '')[:9]}) is not a records submission: {why}; {what}. A submission is "
+        f"one new folder records/<track>/<YYYY-MM-DD_name> with README.md, submission.json, script and logs.",
         found,
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,6 +11,8 @@ from typing import TYPE_CHECKING
 from harness.errors import SetupError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from git import Git, Repo
 
 # Command-line configuration beats the clone's own: no hook, no monitor program, no transport.
@@ -20,6 +23,14 @@ _SETTINGS = (
     "credential.helper=",
     "gc.auto=0",
     "maintenance.auto=false",
+)
+
+_LEADING_ELSEWHERE = (
+    "GIT_DIR",
+    "GIT_COMMON_DIR",
+    "GIT_OBJECT_DIRECTORY",
+    "GIT_WORK_TREE",
+    "GIT_CEILING_DIRECTORIES",
 )
 
 
@@ -96,8 +107,9 @@ def open_access(path: Path) -> CloneAccess:
     from git.exc import GitCommandError, GitCommandNotFound, InvalidGitRepositoryError, NoSuchPathError
 
     try:
-        _ask_git_whether_it_trusts(Git(str(path)))
-        repo = Repo(path)
+        with _without_callers_repository():
+            _ask_git_whether_it_trusts(Git(str(path)))
+            repo = Repo(path)
         repo.git.update_environment(**_environment(repo))
         repo.git.set_persistent_git_options(c=list(_SETTINGS))
         listed = repo.git.for_each_ref("--format=%(objectname) %(refname)")
@@ -117,11 +129,20 @@ def _ask_git_whether_it_trusts(git: Git) -> None:
     """Git refuses a clone owned by somebody else, unless the user's configuration says otherwise.
 
     Only this question runs with the user's configuration: later ones name the git directory, which git
-    takes for trust. A caller that set GIT_DIR itself (a hook) has answered already.
+    takes for trust.
     """
-    if "GIT_DIR" not in os.environ:
-        git.set_persistent_git_options(c=[*_SETTINGS, "safe.bareRepository=all"])
-        git.rev_parse("--git-dir")
+    git.set_persistent_git_options(c=[*_SETTINGS, "safe.bareRepository=all"])
+    git.rev_parse("--git-dir")
+
+
+@contextmanager
+def _without_callers_repository() -> Iterator[None]:
+    """Hide variables that would lead git to another repository (a caller that is itself a git hook)."""
+    hidden = {name: os.environ.pop(name) for name in _LEADING_ELSEWHERE if name in os.environ}
+    try:
+        yield
+    finally:
+        os.environ.update(hidden)
 
 
 def _refusal(path: Path, said: str) -> SetupError:

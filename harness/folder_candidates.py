@@ -9,7 +9,7 @@ from harness.folder_choice import (
     RECORDS,
     Candidate,
     KnownFolders,
-    complete_folders_outside,
+    claim_outside,
     record_folders,
 )
 from harness.git_history import MainLine
@@ -38,7 +38,7 @@ class FolderCandidates:
         """Every folder that the differences add files to or edit, with the facts the choice rests on."""
         present = [each.path for each in differences if each.new is not None]
         added = [each.path for each in differences if each.status == "added"]
-        folders = record_folders(present) + complete_folders_outside(added)
+        folders = record_folders(present) + claim_outside(added)
         found = []
         for folder in folders:
             item = self._reader.find(head.tree, folder)
@@ -53,7 +53,8 @@ class FolderCandidates:
                 copy_of=self._copied_from(folder, files, base, number),
                 earlier_pr=self._earlier(folder, number, head.sha) if len(folders) > 1 else None,
             )
-            found.append(candidate)
+            if candidate.in_records or candidate.copy_of is None:
+                found.append(candidate)
         return tuple(found)
 
     def record_items(self, tree: str) -> Iterator[tuple[str, TreeItem]]:

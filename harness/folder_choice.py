@@ -27,7 +27,7 @@ _JSON = re.compile(r"submission([_-][^/]*)?\.json", re.IGNORECASE)
 _SCRIPT = re.compile(r"(train[^/]*|submission)\.py", re.IGNORECASE)
 _README = re.compile(r"readme(\.[a-z]+)*", re.IGNORECASE)
 _LOG = re.compile(r"[^/]*\.(log|out)|[^/]*(log|train|seed)[^/]*\.txt", re.IGNORECASE)
-_DATE = re.compile(r"(?:^|[^0-9])(20\d\d)[-_]?(\d\d)[-_]?(\d\d)(?!\d)")
+_DATE = re.compile(r"(?<!\d)(20\d\d)(?:[-_](\d{1,2})[-_](\d{1,2})|(\d\d)(\d\d))(?!\d)")
 _WORD = re.compile(r"\d+\.\d+|[a-z]{3,}|[a-z]*\d+[a-z]*")
 _COMMON_WORDS = frozenset(
     {"record", "submission", "val", "bpb", "mean", "seed", "the", "and", "with", "10min"}
@@ -195,19 +195,23 @@ def marked_folders(paths: Iterable[str]) -> tuple[str, ...]:
     return tuple(sorted(_marked_folders(paths)))
 
 
-def complete_folders_outside(paths: Sequence[str]) -> tuple[str, ...]:
-    """Folders outside records/ that hold both a submission.json and Python: a claim in the wrong place."""
+def claim_outside(paths: Sequence[str]) -> tuple[str, ...]:
+    """The folder outside records/ that holds both a submission.json and Python: a claim in the wrong place.
+
+    Several such folders are experiments lying about, and none of them is taken for the claim.
+    """
     outside = [path for path in paths if not path.startswith(f"{RECORDS}/")]
     names: dict[str, set[str]] = {}
     for path in outside:
         folder, _, name = path.rpartition("/")
         names.setdefault(folder, set()).add(name)
-    return tuple(
+    found = [
         folder
         for folder in _marked_folders(outside)
         if any(_JSON.fullmatch(name) for name in names[folder])
         and any(name.endswith(".py") for name in names[folder])
-    )
+    ]
+    return tuple(found) if len(found) == 1 else ()
 
 
 def _words(text: str) -> set[str]:
@@ -216,14 +220,14 @@ def _words(text: str) -> set[str]:
 
 def _date_in(path: str) -> str:
     found = _DATE.search(path)
-    return "-".join(found.groups()) if found else ""
+    return "-".join(part.zfill(2) for part in found.groups() if part) if found else ""
 
 
 def _facts(candidate: Candidate) -> tuple[int, ...]:
     """What speaks for a folder, strongest first; two folders equal here are an ambiguity."""
-    own = 0 if candidate.copy_of else 1 if candidate.existed else 2
+    own_work = 0 if candidate.copy_of else 1 if candidate.existed else 2
     return (
-        own,
+        own_work,
         int(candidate.has_json or candidate.has_script),
         int(candidate.earlier_pr is None),
         int(candidate.parts_present == PARTS),
@@ -249,10 +253,10 @@ def _why_not(candidate: Candidate) -> str:
 
 
 def _why(chosen: Candidate, rival: Candidate | None, title: str) -> str:
-    if chosen.copy_of:
-        return f"every folder is a copy; this one repeats {chosen.copy_of}"
+    if chosen.existed:
+        return "edits an existing record; adds no folder"
     if rival is None:
-        return "edits an existing record; adds no folder" if chosen.existed else "the only folder"
+        return f"the only folder; it repeats {chosen.copy_of}" if chosen.copy_of else "the only folder"
     if _facts(chosen) != _facts(rival):
         against = f"{rival.path}: {_why_not(rival)}"
         if _why_not(rival) == "second submission":
@@ -271,10 +275,17 @@ def choose_folder(candidates: Sequence[Candidate], title: str | None = None) -> 
     Facts first (own work before edits and copies; a submission.json or script; not already in an earlier
     pull request; complete; under records/; most parts present), then conventions (title, date, number of
     files).
-    Raises `SubmissionError` when there is no candidate.
+    Raises `SubmissionError` when there is no candidate, or several and all are edits or copies of
+    records that others brought: then nothing tells what is claimed.
     """
     if not candidates:
         raise SubmissionError("no folder under records/ is added or edited")
+    if len(candidates) > 1 and all(each.existed or each.copy_of for each in candidates):
+        edited = sum(each.existed for each in candidates)
+        raise SubmissionError(
+            f"it adds no folder of its own: {edited} existing record folders are edited, "
+            f"{len(candidates) - edited} folders repeat records of main"
+        )
     words = title or ""
     ranked = sorted(candidates, key=lambda each: each.path)
     ranked.sort(key=lambda each: (_facts(each), _convention(each, words)), reverse=True)
@@ -282,7 +293,7 @@ def choose_folder(candidates: Sequence[Candidate], title: str | None = None) -> 
     rival = rest[0] if rest else None
     return FolderChoice(
         path=chosen.path,
-        why=_why(chosen, rival, words),
+        why=_why(chosen, rival, words) + ("" if chosen.in_records else "; it lies outside records/"),
         ambiguous=rival is not None and _facts(rival) == _facts(chosen),
         others=tuple(OtherFolder(path=each.path, why=_why_not(each)) for each in rest),
     )

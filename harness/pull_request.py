@@ -100,10 +100,13 @@ class Clone:
     ) -> PullRequestSubmission:
         """The submission at a commit or ref, its folder chosen as for a pull request, or forced by `entry`.
 
+        Without `pr` the number is that of the only pull request with this head, if there is one.
+
         Raises as `pull_request` does.
         """
         commit = self._commit(self.commit_at(rev), rev)
-        return self._claims.submission(commit, rev, number=pr, entry=entry, info=info)
+        number = pr if pr is not None else self._number_of(commit.sha)
+        return self._claims.submission(commit, rev, number=number, entry=entry, info=info)
 
     def records(self, rev: str = "main") -> tuple[PullRequestSubmission, ...]:
         """Every folder under records/ at a revision, sorted, with the pull request that brought it.
@@ -206,6 +209,14 @@ class Clone:
                 f"#{held[-1]}). Run `git fetch origin refs/pull/{number}/head:refs/pull/{number}/head` in it."
             )
         return self._pulls[number]
+
+    def _number_of(self, sha: str) -> int | None:
+        """The pull request whose head this is, else the one that brought it to main; None when unclear."""
+        numbers = [number for number, (_, head) in self._pulls.items() if head == sha]
+        if numbers:
+            return numbers[0] if len(numbers) == 1 else None
+        merge = self._main.merge_of(sha)
+        return merge.pr if merge is not None else None
 
     def _commit(self, sha: str, ref: str) -> Commit:
         try:
