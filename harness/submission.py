@@ -222,6 +222,7 @@ class Code:
     how_chosen: str = ""
     closure: tuple[SourceFile, ...] = ()  # without the entry
     packed_bytes: int | None = None
+    packed_minified_bytes: int | None = None  # the same without comments and docstrings; names kept
     problems: tuple[CodeProblem, ...] = ()
 
     @property
