@@ -156,7 +156,7 @@ def read_reason_codes(rules_dir: Path) -> dict[str, frozenset[str]]:
         table = tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, tomllib.TOMLDecodeError) as error:
         raise SetupError(f"cannot read {path}: {error}") from error
-    return {code: frozenset(row["rules"]) for code, row in table.items()}
+    return {code: frozenset(rules) for code, rules in table.items()}
 
 
 def compare(label: Label, document: Mapping[str, Any], codes: Mapping[str, frozenset[str]]) -> LabelResult:
