@@ -96,7 +96,7 @@ BPB_KEYS = (
     "roundtrip_bpb",
 )
 _NOT_A_SCORE = re.compile(
-    r"delta|gain|diff|improv|recover|baseline|control|pre_?quant|pre_?ttt|ema|std|variance|min_|max_|_note"
+    r"delta|gain|diff|improv|recover|baseline|control|pre_?quant|pre_?ttt|ema|(?<!z)std|variance|min_|max_|_note"
 )
 _FIELDS: tuple[tuple[str, re.Pattern[str]], ...] = (
     (
@@ -277,16 +277,12 @@ def _parallel_rows(members: Members) -> list[_Row]:
     seeds = _seed_list(members)
     for key, node in members.items():
         items = node.value
+        if not isinstance(items, list) or not 1 <= len(items) <= ROWS_LIMIT or _ASIDE.search(key):
+            continue
         about = key if field_named(key) else _parallel_name(key)
-        if (
-            not isinstance(items, list)
-            or not 1 <= len(items) <= ROWS_LIMIT
-            or field_named(about) != "val_bpb"
-        ):
-            continue
-        if not all(_is_number(item) for item in items):
-            continue
-        if _ASIDE.search(key):
+        if key in _CONTAINERS and all(isinstance(item.value, float) for item in items):
+            about = "val_bpb"  # "seeds": [1.0329, 1.0334] holds the scores themselves
+        if field_named(about) != "val_bpb" or not all(_is_number(item) for item in items):
             continue
         names = seeds if len(seeds) == len(items) else [None] * len(items)
         return [

@@ -87,7 +87,7 @@ def _is_score(line: str, match: re.Match[str], *, in_score_column: bool) -> bool
     ):
         return False
     unit = match["unit"] or ""
-    if _BPB.match(unit):
+    if unit and _BPB.match(line, match.start("unit")):
         return True
     if _UNITS_OF_OTHERS.match(unit):
         return False

@@ -141,8 +141,10 @@ def _evidence_of_claims(
         best_match(claim, own, tolerances.claim, tolerances.near)
         for claim, own in zip(claims, candidates, strict=True)
     ]
+    taken = {id(match.run) for match in found if match is not None}
+    free = [run for run in runs if run.seed is None and run.seed_from_name is None and id(run) not in taken]
     found = [
-        match or _in_unnamed_log(claim, runs, tolerances) for claim, match in zip(claims, found, strict=True)
+        match or _in_unnamed_run(claim, free, tolerances) for claim, match in zip(claims, found, strict=True)
     ]
     counted_elsewhere = {id(match.run) for match in found if match is not None}
     evidence = []
@@ -162,9 +164,9 @@ def _evidence_of_claims(
     return evidence
 
 
-def _in_unnamed_log(claim: SeedClaim, runs: Sequence[Run], tolerances: _Tolerances) -> Found | None:
-    """A claim whose seed no log names may stand in a log that names no seed at all."""
-    unnamed = [SeedRun(run=run, doubt=4) for run in runs if seed_of_run(run, runs) is None]
+def _in_unnamed_run(claim: SeedClaim, free: Sequence[Run], tolerances: _Tolerances) -> Found | None:
+    """A claim whose seed no log names may stand in a run that names no seed and that no other claim uses."""
+    unnamed = [SeedRun(run=run, doubt=4) for run in free]
     found = best_match(claim, unnamed, tolerances.claim, tolerances.claim)
     return found if found is not None and found.fit <= Fit.DIAGNOSTIC else None
 

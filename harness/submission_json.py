@@ -106,7 +106,7 @@ _STEPS = re.compile(
     r"(?:step_stop|steps|train_steps|training_steps|steps_completed|num_steps|total_steps)(?:_mean|_max)?\Z"
 )
 _NOT_A_CLAIM = re.compile(
-    r"cap|limit|budget|delta|margin|headroom|note|step_avg|status|warm|std|reason|_pass|under|method"
+    r"cap|limit|budget|delta|margin|headroom|note|step_avg|status|warm|(?<!z)std|reason|_pass|under|method"
 )
 _HARDWARE_KEYS = (
     "hardware",
