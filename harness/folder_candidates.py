@@ -11,6 +11,7 @@ from harness.folder_choice import (
     KnownFolders,
     claim_outside,
     record_folders,
+    track_folder,
 )
 from harness.git_history import MainLine
 
@@ -38,7 +39,7 @@ class FolderCandidates:
         """Every folder that the differences add files to or edit, with the facts the choice rests on."""
         present = [each.path for each in differences if each.new is not None]
         added = [each.path for each in differences if each.status == "added"]
-        folders = record_folders(present) + claim_outside(added)
+        folders = self._touched_folders(present, head) + claim_outside(added)
         found = []
         for folder in folders:
             item = self._reader.find(head.tree, folder)
@@ -56,6 +57,16 @@ class FolderCandidates:
             if candidate.in_records or candidate.copy_of is None:
                 found.append(candidate)
         return tuple(found)
+
+    def _touched_folders(self, present: Sequence[str], head: Commit) -> tuple[str, ...]:
+        """Record folders with a changed path; where each begins shows only in all of its files."""
+        whole = set(present)
+        for folder in {track_folder(path) for path in present} - {None}:
+            item = self._reader.find(head.tree, folder or "")
+            if item is not None and item.is_tree:
+                whole.update(path for path, _ in self._reader.walk(item.sha, f"{folder}/"))
+        touched = {holder for path in present for holder in _ancestors(path)}
+        return tuple(folder for folder in record_folders(sorted(whole)) if folder in touched)
 
     def record_items(self, tree: str) -> Iterator[tuple[str, TreeItem]]:
         """Every file under records/ of a root tree, by its path from the root."""

@@ -113,22 +113,12 @@ def is_marker(name: str) -> bool:
     return bool(_JSON.fullmatch(name) or _SCRIPT.fullmatch(name))
 
 
-def _track_folder(path: str) -> str | None:
+def track_folder(path: str) -> str | None:
     """records/track_<x>/<name> for a path inside such a folder, whatever stands before records/."""
     parts = path.split("/")
     if len(parts) >= 4 and parts[0] == RECORDS and parts[1].startswith("track"):
         return "/".join(parts[:3])
     return None
-
-
-def _common_folder(paths: Sequence[str]) -> str:
-    split = [path.split("/")[:-1] for path in paths]
-    shared = []
-    for level in zip(*split, strict=False):
-        if len(set(level)) > 1:
-            break
-        shared.append(level[0])
-    return "/".join(shared)
 
 
 def _marked_folders(paths: Iterable[str], below: str = "") -> dict[str, None]:
@@ -151,11 +141,8 @@ def _refined(folder: str, paths: Sequence[str]) -> list[str]:
     if any(path.rpartition("/")[0] == folder for path in paths):
         return [folder]
     marked = list(_marked_folders(paths, folder))
-    if len(marked) > 1:
-        return marked
-    if marked and all(path.startswith(f"{marked[0]}/") for path in paths):
-        return marked
-    return [_common_folder(paths)]
+    inside = all(any(path.startswith(f"{each}/") for each in marked) for path in paths)
+    return marked if len(marked) > 1 or (marked and inside) else [folder]
 
 
 def record_folders(paths: Iterable[str]) -> tuple[str, ...]:
@@ -168,7 +155,7 @@ def record_folders(paths: Iterable[str]) -> tuple[str, ...]:
     tracked: dict[str, list[str]] = {}
     untracked = []
     for path in paths:
-        folder = _track_folder(path)
+        folder = track_folder(path)
         if folder is not None:
             tracked.setdefault(folder, []).append(path)
         elif path.startswith(f"{RECORDS}/") and path.count("/") >= 2:

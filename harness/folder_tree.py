@@ -19,7 +19,6 @@ ENTRIES_AT_MOST = 50_000
 # Looking for submissions below a checkout: the challenge's main has 700 files, a user's may hold data.
 SEARCHED_AT_MOST = 500_000
 DEPTH_AT_MOST = 64
-_READ_BYTES = 2**20
 
 
 def _printable(name: str) -> str:
@@ -99,9 +98,10 @@ class FolderTree:
             descriptor = _open_below(self.root, real.relative_to(self.root).parts)
         except OSError as error:
             raise SetupError(f"{path} in {self.root} cannot be read: {error.strerror or error}") from error
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            os.close(descriptor)
+            raise SetupError(f"{path} in {self.root} is not a regular file: not read")
         with os.fdopen(descriptor, "rb") as file:
-            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-                raise SetupError(f"{path} in {self.root} is not a regular file: not read")
             try:
                 return file.read(max(0, limit_bytes))
             except OSError as error:

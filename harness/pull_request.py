@@ -45,6 +45,7 @@ _MAIN_REFS = tuple(
     for place in ("remotes/upstream", "remotes/origin", "heads")
     for name in ("main", "master")
 )
+_FULL_ID = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 FETCH_PULLS = "git fetch origin 'refs/pull/*/head:refs/pull/*/head'"
 
 
@@ -158,11 +159,21 @@ class Clone:
         Raises `SetupError` when it names none.
         """
         if rev not in self._resolved:
-            if rev == "main" and not self._access.has(rev):
-                self._resolved[rev] = self.main_commit
-            else:
-                self._resolved[rev] = self._access.commit_named(rev)
+            self._resolved[rev] = self._held_commit(rev) or self._named_commit(rev)
         return self._resolved[rev]
+
+    def _held_commit(self, rev: str) -> str | None:
+        """The commit of a full ref name or id, without asking git for each of two thousand."""
+        sha = self._access.refs.get(rev, rev)
+        try:
+            return self._reader.commit(sha).sha if _FULL_ID.fullmatch(sha) else None
+        except SetupError:
+            return None
+
+    def _named_commit(self, rev: str) -> str:
+        if rev == "main" and not self._access.has(rev):
+            return self.main_commit
+        return self._access.commit_named(rev)
 
     def read_file(self, rev: str, path: str, limit_bytes: int) -> bytes | None:
         """At most `limit_bytes` of a file at a revision, by its path from the root; None when there is none.

@@ -100,6 +100,11 @@ def test_an_edited_record_beside_an_added_folder_is_another_folder(builder: Clon
     assert found.changes.other_folders[0].why == "edits an existing record"
 
 
+def test_a_script_put_deep_into_an_existing_record_is_an_edit_of_it(builder: CloneBuilder) -> None:
+    builder.pull_request(7, {f"{OLD}/variant/train_gpt.py": "pass\n"})
+    assert opened(builder).pull_request(7).origin.entry == OLD
+
+
 def test_edits_of_several_records_claim_nothing(builder: CloneBuilder) -> None:
     other = f"{TRACK}/2026-03-19_Other"
     builder.commit(package(other, "other"))
