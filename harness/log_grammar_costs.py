@@ -37,66 +37,91 @@ class Activity(StrEnum):
 
 # The first kind whose words stand on the line wins; order matters.
 _ACTIVITIES: tuple[tuple[Activity, re.Pattern[str]], ...] = tuple(
-    (activity, re.compile(pattern, re.IGNORECASE))
+    (activity, re.compile(pattern))
     for activity, pattern in (
-        (Activity.ARTIFACT, r"artifact[ _]production|artifact[ _]creation|export (?:complete|done|took)|post[-_ ]train(?:ing)? (?:total|time)"),
-        (Activity.PREQUANT_TTT, r"pre[-_ ]?quant[-_ ]?(?:adamw[-_ ]?)?ttt|ttt[-_ ]pre[-_ ]?quant|pqt\b"),
-        (Activity.GENERATION, r"(?:generat|sampl|self[-_ ]?gen)\w*\W.{0,80}(?:seq|token|calib|sample|text)|autoregressive|ar[-_ ]self|self[-_ ]?gen"),
+        (
+            Activity.TOTAL,
+            r"\btotal[-_ ](?:time|elapsed|wall|runtime)|elapsed[-_ ]total|phase:total|script_total",
+        ),
+        (
+            Activity.ARTIFACT,
+            r"artifact[-_ ](?:production|creation)|export (?:complete|done|took)|post[-_ ]train(?:ing)? (?:total|time)",
+        ),
+        (Activity.PREQUANT_TTT, r"pre[-_ ]?quant[-_ ]?(?:adamw[-_ ]?)?ttt|ttt[-_ ]pre[-_ ]?quant|\bpqt\b"),
+        (
+            Activity.GENERATION,
+            r"(?:generat|sampl)\w{0,12}\W.{0,80}(?:seq|token|calib|sample|text)|autoregressive|\bar[-_ ]self|self[-_ ]?gen",
+        ),
         (Activity.CALIBRATION, r"hessian|calib"),
-        (Activity.NGRAM, r"n-?gram|hint|token_cache|bigram (?:table|count)|suffix"),
-        (Activity.DECOMPRESSION, r"decompress|deserial|dequant|load(?:ed|ing)? (?:quant|artifact|model|checkpoint)"),
+        (
+            Activity.NGRAM,
+            r"n-?gram|\bhints?\b|_hints?\b|token_cache|bigram (?:table|count)|suffix|packed_cache",
+        ),
+        (
+            Activity.DECOMPRESSION,
+            r"decompress|deserial|dequant|load(?:ed|ing)? (?:quant|artifact|model|checkpoint)",
+        ),
         (Activity.WARMUP, r"warm(?:ing)?[-_ ]?up|compil"),
         (Activity.QUANTISATION, r"gptq|quantiz|quantis|awq|prun|lqer|lattice|rounding"),
         (Activity.COMPRESSION, r"compress|lrzip|brotli|lzma|zstd|serializ|serialis|\bxz\b|pack(?:ed|ing)"),
-        (Activity.AVERAGING, r"\b(?:swa|ema|soup|lawa|averag\w*)\b"),
-        (Activity.TTT, r"\bttt\w*|test[-_ ]time|\bslot\w*|adapt"),
+        (Activity.AVERAGING, r"\b(?:swa|ema|soup|lawa|averag\w{0,6})\b"),
+        (Activity.TTT, r"\bttt|test[-_ ]time|\bslot|\badapt"),
         (Activity.DATA, r"tokeniz|download|data[-_ ]?load|load(?:ed|ing) (?:data|val|train|shards)"),
-        (Activity.TOTAL, r"total[-_ ](?:time|elapsed|wall|runtime)|elapsed[-_ ]total"),
     )
-)  # fmt: skip
+)
+_UNIT = r"(ms|seconds|secs?|s|min|m)(?![\w/=:])"
 _DURATION = re.compile(
-    r"(?:\b(?:in|took|after|elapsed|time|done|duration|wall|wallclock|completed?|finished|t|total_elapsed|overhead)\b\s?[:=]?\s{0,3}\(?\s?|\(\s?|[:=]\s?"
-    r"|_(?:s|sec|seconds|time)\s?[:=]\s?)(\d{1,9}(?:\.\d{1,9})?)\s?(ms|seconds|secs?|s|min|m)(?![\w/])",
-    re.IGNORECASE,
+    r"(?:\b(?:in|took|after|elapsed|time|done|duration|wall|wallclock|completed?|finished|overhead)\b"
+    r"\s?[:=]?\s{0,3}\(?\s?|_(?:s|sec|seconds|time|elapsed|wallclock|warmup)\s?[:=]\s?|\(\s?|\bt\s?[:=]\s?)"
+    r"(\d{1,9}(?:\.\d{1,9})?)\s?" + _UNIT + r"|[:=]\s?(\d{1,9}(?:\.\d{1,9})?)" + _UNIT
 )
-_KEYED_SECONDS = re.compile(
-    r"\w_(ms|s|sec|seconds)\s?[:=]\s?(\d{1,9}(?:\.\d{1,9})?)(?![\w/.])", re.IGNORECASE
-)
+_UNIT_IN_KEY = re.compile(r"\w_(ms|s|sec|seconds)\s?[:=]\s?(\d{1,9}(?:\.\d{1,9})?)(?![\w/.])")
+# Budgets, forecasts and running totals name seconds that this line's activity did not take.
 _NOT_SPENT = re.compile(
-    r"budget_?check|reserv|remaining|deadline|limit|cap\b|estimat|projected|expected|\beta\b|compressed\+saved|\[\s{0,6}\d+/\d+|\btok/s.{0,10}$"
-    r"|\bstarting\b|\bwill\b|max_|ttt_chunk|\bb\d+/\d|chunk[ :=]\d",
-    re.IGNORECASE,
+    r"budget_?check|reserv|remaining|deadline|\blimit|\bcap\b|estimat|projected|expected|\beta\b|compressed\+saved"
+    r"|\[\s{0,6}\d{1,9}/\d|\bstarting\b|\bwill\b|\bmax_|\bb\d{1,9}/\d|\b(?:chunk|epoch|batch|step|iter|c)[ :=_]\d"
+    r"|\b\d{1,9}/\d{1,9}\b|total_eval|heartbeat|breakdown|:start\b|progress"
 )
 _SELF_DATA = re.compile(
-    r"self[-_ ]?gen|autoregress|generated|\bar[-_ ](?:calib|data|self)|model[-_ ]generated|sampled from",
-    re.IGNORECASE,
+    r"self[-_ ]?gen|autoregress|generated|\bar[-_ ](?:calib|data|self)|model[-_ ]generated|sampled from"
 )
 _TRAIN_DATA = re.compile(
-    r"train(?:ing)?[-_ ](?:data|set|shards?|batch|loader|tokens|stream)|calibration (?:data|batches|tokens)|from (?:the )?train",
-    re.IGNORECASE,
+    r"train(?:ing)?[-_ ](?:data|set|shards?|batch|loader|tokens|stream)|from (?:the )?train|calibration batches"
 )
-_NO_DATA = re.compile(r"random tokens|no val data|synthetic|dummy|random data", re.IGNORECASE)
+_NO_DATA = re.compile(r"random tokens|no val data|synthetic|dummy|random data")
+_DATA_WORDS = re.compile(r"calib|hessian|gptq|generat|warm")
 
-_INTEGER = r"(\d{1,3}(?:[,_]\d{3}){1,4}|\d{3,13})"
+_NUMBER = r"(\d{1,3}(?:[,_]\d{3}){1,4}|\d{3,13})(?![\d.]|\s?(?:[mk]i?b\b|ms|tok))"
 _SIZES: tuple[tuple[str, re.Pattern[str]], ...] = tuple(
-    (what, re.compile(pattern, re.IGNORECASE))
+    (what, re.compile(pattern + _NUMBER))
     for what, pattern in (
-        ("total", r"\bTotal submission(?: size)?\s{0,3}([^:=\n]{0,80}?)\s{0,3}[:=]\s{0,6}" + _INTEGER),
-        ("total", r"\bbudget:\s{0,2}()" + _INTEGER + r"\s?/\s?\d{7,9}"),
-        ("total", r"(?<![\w])((?:\w{1,20}[ _+/-]){0,4})(?:total[ _]?(?:submission[ _]|artifact[ _])?(?:bytes|size)|bytes_total"
-                  r"|submission[ _](?:size|bytes)|artifact[ _](?:size|bytes|total)|total[ _]artifact|artifact|total)"
-                  r"(?:[ _]?\(?(?:bytes|model ?\+ ?code|code ?\+ ?model|model\+code)\)?)?\s{0,12}[:=]\s{0,12}" + _INTEGER + r"(?![\d.]|\s?(?:MB|MiB|KB|ms|tok))"),
-        ("code", r"\bCode size\s{0,3}([^:=\n]{0,60}?)\s{0,3}[:=]\s{0,6}" + _INTEGER),
-        ("code", r"(?<![\w])()(?:code[ _]bytes|bytes_code|code[ _]?size|code|script[ _](?:size|bytes))\s{0,6}[:=]\s{0,6}" + _INTEGER + r"(?![\d.])"),
-        ("model", r"\bSerialized model\s{0,3}([^:=\n]{0,80}?)\s{0,3}[:=]\s{0,6}" + _INTEGER),
-        ("model", r"(?<![\w])((?:\w{1,20}[ _+/-]){0,3})(?:model[ _](?:size|bytes)|bytes_model|compressed[ _](?:model|size|bytes)"
-                  r"|(?:model|weights|blob)[ _]?(?:compressed|blob)?[ _]?(?:bytes|size))(?:[ _]?\w{0,12})?\s{0,6}[:=]\s{0,6}" + _INTEGER + r"(?![\d.]|\s?(?:MB|MiB|KB))"),
+        ("total", r"\btotal submission(?: size)?\s{0,3}([^:=\n]{0,80}?)\s{0,3}[:=]\s{0,6}"),
+        ("total", r"\b(?:budget|total)()\s?[:=]\s{0,2}(?=[\d,_]{6,13}\s?(?:/\s?\d{7,9}|bytes|b\b|\())"),
+        (
+            "total",
+            r"(?<!\w)((?:\w{1,20}[ _+/-]){0,4}?)(?:total[ _]?(?:submission[ _]?|artifact[ _]?|file[ _]?)?(?:bytes|size)"
+            r"|bytes_total|submission[ _](?:size|bytes)|artifact[ _](?:size|bytes|total)|total[ _]artifact|artifact)"
+            r"(?:[ _](?:bytes|size))?(?:\s?\([^()\n]{0,24}\))?['\"]?\s{0,12}[:=]\s{0,12}",
+        ),
+        ("code", r"\bcode size\s{0,3}([^:=\n]{0,60}?)\s{0,3}[:=]\s{0,6}"),
+        (
+            "code",
+            r"(?<!\w)()(?:code[ _]bytes|bytes_code|code[ _]?size|code|code snapshot size|script[ _](?:size|bytes))"
+            r"['\"]?\s{0,12}[:=]\s{0,12}",
+        ),
+        ("model", r"\bserialized[ _]model[ _]{0,3}([^:=\n]{0,80}?)\s{0,3}[:=]\s{0,6}"),
+        (
+            "model",
+            r"(?<!\w)((?:\w{1,20}[ _+/-]){0,3}?)(?:model[ _](?:size|bytes)|bytes_model|compressed[ _](?:model|size|bytes)"
+            r"|(?:model|weights|blob)[ _]?(?:compressed|blob)?[ _](?:bytes|size)|\bmodel(?=\s?[:=]\s?\d{6,9}\b)"
+            r"|\b(?:int\d|mixed)[\w+-]{0,40}(?=:\s?\d{6,9} bytes))(?:[ _]\w{1,12})?['\"]?\s{0,12}[:=]\s{0,12}",
+        ),
     )
-)  # fmt: skip
-_SIZE_WORDS = ("size", "bytes", "budget", "code", "total", "artifact", "serialized")
+)
+_SIZE_WORDS = re.compile(r"size|bytes|budget|code|total|artifact|serialized|\bb\b")
 
 _COUNTER_PREFIX = re.compile(r"\s{0,8}(?:\[)?([A-Za-z][\w.-]{0,60})\]?:")
-_COUNTER = re.compile(r"(?<![\w.])([A-Za-z_]\w{0,60})=(\d{1,18})(?![\d.\w])")
+_COUNTER = re.compile(r"(?<![\w.])([a-z_]\w{0,60})=(\d{1,18})(?![\d.\w])")
 COUNTERS_PER_LINE = 60
 
 
@@ -105,68 +130,81 @@ class Costs:
 
     def __init__(self, file: str) -> None:
         self.file = file
-        self._calibration_reads = "unknown"
+        self._data: dict[Activity, str] = {}
 
-    def events(self, source: Sourced[str], scored: bool, trained: bool) -> Iterator[Event]:
+    def events(self, source: Sourced[str], lowered: str, *, scored: bool, trained: bool) -> Iterator[Event]:
         """Sizes, durations and counters of one line."""
-        text = source.value[:2000]
-        lowered = text.lower()
-        if any(word in lowered for word in _SIZE_WORDS):
-            yield from _sizes(source, text)
+        lowered = lowered[:2000]
+        if _SIZE_WORDS.search(lowered):
+            yield from _sizes(source, lowered)
         if trained:
             return
-        if "=" in text:
-            yield from _counters(source, text)
+        if "=" in lowered:
+            yield from _counters(source, source.value[:2000])
         if not scored:
-            yield from self._durations(source, text)
+            yield from self._durations(source, lowered)
 
     def _durations(self, source: Sourced[str], text: str) -> Iterator[Event]:
+        if _DATA_WORDS.search(text):
+            self._note_data(text)
+        printed = _DURATION.search(text)
+        keyed = None if printed else _UNIT_IN_KEY.search(text)
+        if printed is None and keyed is None:
+            return
         activity = next((name for name, words in _ACTIVITIES if words.search(text)), None)
-        if activity is None:
+        if activity is None or _NOT_SPENT.search(text):
             return
-        reads = self._reads(activity, text)
-        if _NOT_SPENT.search(text):
-            return
-        printed = list(_DURATION.finditer(text))
-        if printed:
-            value = float(printed[-1][1]) * UNIT_SECONDS[printed[-1][2].lower()]
-        else:
-            keyed = _KEYED_SECONDS.search(text)
-            if keyed is None:
-                return
-            value = float(keyed[2]) * UNIT_SECONDS[keyed[1].lower()]
-        timed = Timed(what=activity, seconds=source.with_value(value), after_stop=False, reads_data=reads)
+        if printed is not None:
+            value = float(printed[1] or printed[3]) * UNIT_SECONDS[printed[2] or printed[4]]
+        elif keyed is not None:
+            value = float(keyed[2]) * UNIT_SECONDS[keyed[1]]
+        timed = Timed(
+            what=activity,
+            seconds=source.with_value(value),
+            after_stop=False,
+            reads_data=self._reads(activity, text),
+        )
         yield Duration(line=source.line or 0, timed=timed)
+
+    def _note_data(self, text: str) -> None:
+        """Keep what the log says about the data of the activity that it announces."""
+        said = _said(text)
+        if said:
+            kind = Activity.WARMUP if "warm" in text else Activity.CALIBRATION
+            self._data[kind] = said
 
     def _reads(self, activity: Activity, text: str) -> str:
         """What the activity reads, as far as this or an earlier line says."""
-        said = ""
-        if _NO_DATA.search(text):
-            said = "none"
-        elif _SELF_DATA.search(text):
-            said = "self-generated"
-        elif _TRAIN_DATA.search(text):
-            said = "train"
-        if activity in {Activity.CALIBRATION, Activity.GENERATION, Activity.QUANTISATION}:
-            self._calibration_reads = said or self._calibration_reads
-        if activity is Activity.CALIBRATION:
-            return said or self._calibration_reads
         if activity in {Activity.COMPRESSION, Activity.DECOMPRESSION}:
             return "none"
-        return said or "unknown"
+        if activity is Activity.GENERATION:
+            return "self-generated"
+        return _said(text) or self._data.get(activity, "unknown")
+
+
+def _said(text: str) -> str:
+    if _NO_DATA.search(text):
+        return "none"
+    if _SELF_DATA.search(text):
+        return "self-generated"
+    return "train" if _TRAIN_DATA.search(text) else ""
 
 
 def _sizes(source: Sourced[str], text: str) -> Iterator[Event]:
     seen: set[str] = set()
+    total: int | None = None
     for what, pattern in _SIZES:
         if what in seen:
             continue
         match = pattern.search(text)
         if match is None:
             continue
-        seen.add(what)
         value = int(match[2].replace(",", "").replace("_", ""))
-        label = (match[1] or "").strip(" _-:()")
+        if what == "model" and value == total:
+            continue  # "Total submission size int8+zlib: N bytes" names the codec, not a model size
+        seen.add(what)
+        total = value if what == "total" else total
+        label = source.value[match.start(1) : match.end(1)].strip(" _-:()")
         yield Size(
             line=source.line or 0, size=SizeLine(what=what, label=label, size_bytes=source.with_value(value))
         )
