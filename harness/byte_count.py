@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from harness.case import Case
     from harness.finding import Place, Sourced
     from harness.seed_evidence import SeedEvidence
-    from harness.submission import Code, SeedClaim, Submission
+    from harness.submission import Code, Submission
 
 # A stub that undoes lzma and runs the result: import line, exec, decompress call with its filter.
 _STUB_BYTES = 100
@@ -49,7 +49,8 @@ class CodeBytes:
 class SeedBytes:
     """The byte counts of one seed, with the place of every number read.
 
-    `claimed_total` is what submission.json (per seed, else its headline) or the README table says.
+    `claimed_total` is what submission.json or the README table says of this very seed; the one total of the
+    whole submission stands in for it only when there is one seed, or when no log prints a total.
     `model` is the printed compressed model size, else the logged total less the logged code, else a claim.
     """
 
@@ -107,15 +108,13 @@ class SeedBytes:
         )
 
     def counts(self) -> str:
-        """The three totals in one phrase, '?' where a number is missing."""
-        return (
-            f"as logged {_n(self.logged_total.value if self.logged_total else None)}, "
-            f"as shipped {_n(self.shipped_total)}, packed by us {_n(self.packed_total)}"
+        """The totals that are known, in one phrase; empty when there is none."""
+        known = (
+            ("as logged", self.logged_total.value if self.logged_total else None),
+            ("as shipped", self.shipped_total),
+            ("packed by us", self.packed_total),
         )
-
-
-def _n(value: int | None) -> str:
-    return "?" if value is None else f"{value:,}"
+        return ", ".join(f"{name} {total:,}" for name, total in known if total is not None)
 
 
 def _sum(model: Sourced[int] | None, code: int | None) -> int | None:
@@ -169,16 +168,19 @@ def count_code(code: Code) -> CodeBytes:
     )
 
 
-def _claim_for(submission: Submission, claim: SeedClaim | None) -> Sourced[int] | None:
-    if claim is not None and claim.total_bytes is not None:
-        return claim.total_bytes
-    return submission.json.total_bytes
+def _claim_for(case: Case, seed: SeedEvidence) -> Sourced[int] | None:
+    if seed.claim is not None and seed.claim.total_bytes is not None:
+        return seed.claim.total_bytes
+    if len(case.evidence.seeds) == 1 or seed.total_bytes is None:
+        return case.submission.json.total_bytes
+    return None
 
 
 def _model(evidence: SeedEvidence, submission: Submission) -> Sourced[int] | None:
-    total, code = evidence.total_bytes, evidence.code_bytes
-    if evidence.model_bytes is not None:
-        return evidence.model_bytes
+    total, code, model = evidence.total_bytes, evidence.code_bytes, evidence.model_bytes
+    # A line that prints the total is never the size of the model.
+    if model is not None and (total is None or (model.file, model.line) != (total.file, total.line)):
+        return model
     if total is not None and code is not None and total.value > code.value:
         return total.with_value(total.value - code.value)
     if evidence.claim is not None and evidence.claim.model_bytes is not None:
@@ -195,7 +197,7 @@ def count_bytes(case: Case) -> tuple[SeedBytes, ...]:
             code=code,
             logged_total=seed.total_bytes,
             logged_code=seed.code_bytes,
-            claimed_total=_claim_for(case.submission, seed.claim),
+            claimed_total=_claim_for(case, seed),
             model=_model(seed, case.submission),
             has_run=seed.run is not None,
         )

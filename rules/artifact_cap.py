@@ -13,12 +13,14 @@ How it is detected
     Three totals per seed: as logged by the counted run, as shipped (model plus scripts in the folder) and as
     packed by us. It fails when even the model plus the tightest code we can pack is over, or when every total
     the submission itself states (log and submission.json) is over and nothing smaller is shipped (#1809).
-    When the submission contradicts itself - a log total over the cap, a claimed one under it - and packing
-    could bring it under, that is dispute D2 and a person decides (the accepted #1412 is such a case); so is
-    a log total over the cap next to a shipped wrapper that brings it under. Only totals of the counted run
-    are used: bytes claimed from another retry of the seed do not save it. Stated totals under the cap with
-    larger code in the folder are reported by code-bytes-compressed-claim and code-location; in the text
-    profile they fail here. A log that no README, submission.json or script claims is no reported seed.
+    When the submission contradicts itself about a seed - its log over the cap, the claim for that seed
+    under it - and packing could bring it under, that is dispute D2 and a person decides (the accepted #1412
+    is such a case; #1809 claims no total under the cap); so is a log total over the cap next to a shipped
+    script that brings it under. One total for the whole submission is no claim about a seed whose log prints
+    another. Only totals of the counted run are used: bytes claimed from another retry do not save it.
+    Stated totals under the cap with larger code in the folder are reported by code-bytes-compressed-claim
+    and code-location; in the text profile they fail here. A log that no README, submission.json or script
+    claims is no reported seed.
 What it cannot see
     The model file itself: it is hardly ever in the repository, so its size is what the log says.
 Rulings
@@ -53,7 +55,8 @@ def _parts(seed: SeedBytes) -> str:
     """Model, code and the three totals in brackets."""
     model = f"model {seed.model.value:,}" if seed.model else "model size not printed"
     code = f" + code {seed.logged_code.value:,} as logged" if seed.logged_code else ""
-    return f"{model}{code}; totals: {seed.counts()}"
+    totals = seed.counts()
+    return f"{model}{code}; {totals}" if totals else f"{model}{code}"
 
 
 def _claim_note(seed: SeedBytes, cap: int) -> str:
@@ -121,19 +124,23 @@ def _contradictory(seed: SeedBytes, cap: int, profile: Profile) -> Finding:
     )
 
 
-def _over_by_shipped_code(seed: SeedBytes, cap: int, standing: Standing, profile: Profile) -> Finding:
-    total = seed.shipped_total or 0
+def _over_by_shipped_code(seeds: list[SeedBytes], cap: int, profile: Profile) -> Finding:
+    """One finding for all seeds that fit as stated, but not with the code lying in the folder."""
+    worst = max(seeds, key=lambda seed: seed.shipped_total or 0)
+    total = worst.shipped_total or 0
     cause, other = (
         ("the entry script as shipped", "code-bytes-compressed-claim")
-        if standing is Standing.OVER_AS_SHIPPED
-        else ("helper files beside the entry script", "code-location")
+        if standing_of(worst, cap) is Standing.OVER_AS_SHIPPED
+        else ("the helper files beside the entry script", "code-location")
     )
+    names = ", ".join(seed.name for seed in seeds)
     message = (
-        f"{seed.name}: {total:,} bytes with {cause}, {total - cap:,} over the cap of {cap:,} ({_parts(seed)})"
+        f"{names}: up to {total:,} bytes with {cause}, {total - cap:,} over the cap of {cap:,}"
+        f" ({_parts(worst)})"
     )
     if profile is Profile.TEXT:
-        return failed("artifact-cap", f"{message}. Ship the packed script.", *seed.places())
-    return noted("artifact-cap", f"{message}: within the cap as stated; see {other}", *seed.places())
+        return failed("artifact-cap", f"{message}. Ship the packed script.", *worst.places())
+    return noted("artifact-cap", f"{message}: within the cap as stated; see {other}", *worst.places())
 
 
 def _not_proven(seed: SeedBytes, standing: Standing) -> Finding:
@@ -181,27 +188,60 @@ def _unclaimed(seed: SeedBytes, cap: int) -> Finding:
     )
 
 
+def _headline_over(case: Case, cap: int) -> Finding | None:
+    """The one total of submission.json is over the cap, although no run printed such a total."""
+    headline = case.submission.json.total_bytes
+    if headline is None or headline.value <= cap or len(case.evidence.seeds) < 2:
+        return None
+    return needs_human(
+        "artifact-cap",
+        f"{headline.file} states {headline.value:,} bytes, {headline.value - cap:,} over the cap of"
+        f" {cap:,}; the"
+        " counted runs printed less. Correct the number, or shrink the artifact.",
+        headline.place("total claimed"),
+        ask="Is the total in submission.json a mistake?",
+    )
+
+
+def _of_one_seed(case: Case, seed: SeedBytes, standing: Standing, cap: int) -> Finding:
+    """The finding of a seed that is over the cap or unproven."""
+    if standing in {Standing.CLAIM_ONLY, Standing.UNKNOWN}:
+        return _not_proven(seed, standing)
+    if is_unclaimed(case.submission):
+        return _unclaimed(seed, cap)
+    if standing is Standing.OVER_EVEN_PACKED:
+        return _over_even_packed(seed, cap)
+    if standing is Standing.OVER_STATED:
+        return _over_stated(seed, cap)
+    if standing is Standing.OVER_UNTIL_WRAPPED:
+        return _over_until_wrapped(seed, cap)
+    return _contradictory(seed, cap, case.profile)
+
+
 def check(case: Case) -> Iterator[Finding]:
-    """One finding for each seed that is over or unproven, one for all that fit."""
+    """One finding for each seed over the cap or unproven, one for all that fit."""
     cap = case.limits.integer("artifact.cap_bytes")
+    seeds = count_bytes(case)
+    if not seeds:
+        yield not_checked(
+            "artifact-cap", "no log and no claim of a seed: a log with the size lines would decide"
+        )
+        return
     fitting: list[SeedBytes] = []
-    for seed in count_bytes(case):
+    by_code: list[SeedBytes] = []
+    over = False
+    for seed in seeds:
         standing = standing_of(seed, cap)
         if standing is Standing.WITHIN:
             fitting.append(seed)
-        elif standing in {Standing.CLAIM_ONLY, Standing.UNKNOWN}:
-            yield _not_proven(seed, standing)
-        elif is_unclaimed(case.submission):
-            yield _unclaimed(seed, cap)
-        elif standing is Standing.OVER_EVEN_PACKED:
-            yield _over_even_packed(seed, cap)
-        elif standing is Standing.OVER_STATED:
-            yield _over_stated(seed, cap)
-        elif standing is Standing.OVER_UNTIL_WRAPPED:
-            yield _over_until_wrapped(seed, cap)
-        elif standing is Standing.CONTRADICTORY:
-            yield _contradictory(seed, cap, case.profile)
+        elif standing in {Standing.OVER_AS_SHIPPED, Standing.OVER_WITH_HELPERS}:
+            by_code.append(seed)
         else:
-            yield _over_by_shipped_code(seed, cap, standing, case.profile)
+            over = over or standing not in {Standing.CLAIM_ONLY, Standing.UNKNOWN}
+            yield _of_one_seed(case, seed, standing, cap)
+    if by_code:
+        yield _over_by_shipped_code(by_code, cap, case.profile)
     if fitting:
         yield _within(fitting, cap, case.limits.integer("artifact.thin_margin_bytes"))
+    if not over and (headline := _headline_over(case, cap)) is not None:
+        yield headline

@@ -11,7 +11,7 @@ What is allowed instead
 How it is detected
     The files reached from the entry script by import, exec or compile, with their sizes on disk. Over the
     cap only because of them: a person decides (D3), the text profile fails. Within the cap: a warning.
-    Helpers that the logged code size already includes pass.
+    Helpers that the logged code size already includes (it is nearer to the size with them) pass.
 What it cannot see
     Modules whose name is computed at run time, and whether a helper runs in training and evaluation or only
     prepares data before the clock starts.
@@ -40,9 +40,6 @@ if TYPE_CHECKING:
     from harness.finding import Finding
     from harness.submission import SourceFile
 
-# A logged code size this close to entry plus helpers was measured with them (line ends, a trailing newline).
-_SAME_BYTES = 16
-
 
 def _places(helpers: tuple[SourceFile, ...]) -> list[Place]:
     """The line that reaches each helper; the helper itself when no line is known."""
@@ -58,12 +55,12 @@ def _places(helpers: tuple[SourceFile, ...]) -> list[Place]:
 
 
 def _are_counted(seed: SeedBytes) -> bool:
-    """True when the logged code size is that of the entry script and its helpers together."""
-    shipped, readable = seed.code.shipped, seed.code.readable
-    if seed.logged_code is None or shipped is None:
+    """True when the logged code size is nearer to the code with its helpers than to the entry alone."""
+    shipped, entry = seed.code.shipped, seed.code.entry
+    if seed.logged_code is None or shipped is None or entry is None:
         return False
-    sizes = [size for size in (shipped, readable, seed.code.helpers) if size is not None]
-    return any(abs(seed.logged_code.value - size) <= _SAME_BYTES for size in sizes)
+    logged = seed.logged_code.value
+    return abs(logged - shipped) < abs(logged - entry)
 
 
 def _without_helpers(seed: SeedBytes) -> int | None:

@@ -36,6 +36,10 @@ if TYPE_CHECKING:
     from harness.submission import OtherFolder, PathChange
 
 
+def _paths(count: int) -> str:
+    return "1 changed path" if count == 1 else f"{count:,} changed paths"
+
+
 def _outside(changes: tuple[PathChange, ...], root: str) -> str:
     names = ", ".join(f"{change.path} ({change.status})" for change in changes[:3])
     more = f" and {len(changes) - 3:,} more" if len(changes) > 3 else ""
@@ -74,10 +78,10 @@ def check(case: Case) -> Iterator[Finding]:
         places = [Place(file=change.path, note=change.status) for change in changes.outside_records[:1]]
         yield failed(
             "pr-single-folder",
-            f"{len(changes.changes):,} changed paths: {', and '.join(faults)}. A merge needs them"
+            f"{_paths(len(changes.changes))}: {', and '.join(faults)}. A merge needs them"
             " trimmed to one"
             " new folder",
             *places,
         )
         return
-    yield passed("pr-single-folder", f"all {len(changes.changes):,} changed paths lie in {entry}")
+    yield passed("pr-single-folder", f"{_paths(len(changes.changes))}, all in {entry}")

@@ -33,8 +33,18 @@ if TYPE_CHECKING:
     from harness.finding import Finding
 
 
+# Other names under which a README speaks of a package.
+_ALSO = {"flash_attn": ("flashattention", "fa3", "fa2"), "python_minifier": ("pyminifier", "pyminify")}
+
+
 def _flat(words: str) -> str:
     return re.sub(r"[^a-z0-9]+", "", words.lower())
+
+
+def _names_of(package: str) -> tuple[str, ...]:
+    """Spellings to look for: flash_attn_interface is installed as flash-attn, so two parts are enough."""
+    stem = "_".join(package.split("_")[:2])
+    return (_flat(package), _flat(stem), *_ALSO.get(stem, ()))
 
 
 def check(case: Case) -> Iterator[Finding]:
@@ -47,14 +57,10 @@ def check(case: Case) -> Iterator[Finding]:
         return
     named = {_flat(name) for name in required_packages(submission)}
     readme = _flat(submission.readme.text) if submission.readme else ""
-    # flash_attn_interface is installed as flash-attn: the first two parts of a name are enough.
     missing = [
         package
         for package in extra
-        if not any(
-            _flat(stem) in readme or any(_flat(stem) in name for name in named)
-            for stem in {package.name, "_".join(package.name.split("_")[:2])}
-        )
+        if not any(name in readme or any(name in listed for listed in named) for name in _names_of(package.name))
     ]
     if missing:
         names = ", ".join(package.name for package in missing[:6])

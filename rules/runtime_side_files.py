@@ -10,7 +10,8 @@ What is allowed instead
     the tokenizer are data, not artifact.
 How it is detected
     By file name ending; a file whose name the code spells is asked about, with its size. A file with exactly
-    the logged model size is the artifact itself. A file no code names is a remark.
+    the logged model size, or named as the default script names its model, is the artifact itself. A file no
+    code names is a remark.
 What it cannot see
     What the file holds, names put together at run time, and whether it is read in evaluation or written.
 Rulings
@@ -42,6 +43,8 @@ _DATA = re.compile(
     r"|msgpack|dat|blob|onnx|gguf)",
     re.IGNORECASE,
 )
+# The artifact under the name the default script writes it (A5): a committed copy of the counted model.
+_ARTIFACT = re.compile(r"(final_)?model(\.[\w-]+)*\.(pt|ptz|bin|lzma|xz|zst|br)", re.IGNORECASE)
 # The public data set itself, shipped by accident or as a sample.
 _DATASET = re.compile(r"fineweb_(train|val)", re.IGNORECASE)
 
@@ -77,8 +80,12 @@ def check(case: Case) -> Iterator[Finding]:
     for entry in files:
         place = _named_at(case, name_of[entry.path])
         if entry.size_bytes is not None and entry.size_bytes in models:
-            yield passed(
-                "runtime-side-files", f"{entry.path} has the logged model size of {entry.size_bytes:,} bytes"
+            yield passed("runtime-side-files", f"{entry.path} has the logged model size: {_size(entry)}")
+        elif _ARTIFACT.fullmatch(name_of[entry.path]):
+            yield noted(
+                "runtime-side-files",
+                f"{entry.path} ({_size(entry)}) is named like the artifact itself",
+                Place(file=entry.path),
             )
         elif place is None:
             idle.append(entry)
