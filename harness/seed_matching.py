@@ -245,7 +245,10 @@ def sizes_of(run: Run) -> RunSizes:
     one that makes model + code equal the total counts, else the last not called uncompressed.
     """
     by_kind: dict[str, list[tuple[str, Sourced[int]]]] = {"total": [], "model": [], "code": []}
+    totals = {(size.size_bytes.line, size.size_bytes.value) for size in run.sizes if size.what == "total"}
     for size in run.sizes:
+        if size.what == "model" and (size.size_bytes.line, size.size_bytes.value) in totals:
+            continue  # the words of one line name both; a printed number is one size
         by_kind.setdefault(size.what, []).append((size.label.lower(), size.size_bytes))
 
     def last(what: str) -> Sourced[int] | None:
