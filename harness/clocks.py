@@ -137,9 +137,8 @@ class Clocks:
 
 
 def seconds_text(seconds: float) -> str:
-    """Seconds as people read them: 600.038 s, 1,046.1 s."""
-    digits = f"{seconds:,.3f}".rstrip("0")
-    return f"{digits}0 s" if digits.endswith(".") else f"{digits} s"
+    """Seconds as people read them: 600 s, 600.038 s, 1,046.1 s."""
+    return f"{seconds:,.3f}".rstrip("0").rstrip(".") + " s"
 
 
 def total(activities: Iterable[Activity]) -> float:

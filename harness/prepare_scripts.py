@@ -1,22 +1,39 @@
-"""Data-preparation scripts a submission ships: how many validation documents they hold out."""
+"""How training data was prepared: what shipped scripts hold out, and how many shards an export can have."""
 
 from __future__ import annotations
 
 import ast
+import math
 import re
 from typing import TYPE_CHECKING
 
 from harness.finding import Sourced
 from harness.stated_methods import commands
+from harness.validation_bytes import known_streams, stream_of_tokens
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from harness.ruleset import Limits
     from harness.submission import Submission
 
 _OPTION = re.compile(r"^--(?:num[-_])?val(?:idation)?[-_](?:num[-_])?docs$")
 _COMMAND = re.compile(r"--(?:num[-_])?val(?:idation)?[-_](?:num[-_])?docs[= ]+['\"]?(\d[\d_,]{0,11})\b")
 _SCRIPT_LIMIT = 400_000  # characters; larger files are no preparation script
+
+
+def most_shards(val_tokens: int | None, limits: Limits) -> int:
+    """How many train shards of the published size the source documents can fill.
+
+    Their tokens per document are those of the validation stream; for an unknown stream, those of the known
+    one with the most tokens per document, the byte-level one left out.
+    """
+    stream = stream_of_tokens(val_tokens, limits) if val_tokens is not None else None
+    longest = max(each.tokens for each in known_streams(limits) if each.bytes_per_token > 1.5)
+    per_document = (stream.tokens if stream is not None else longest) / limits.integer("validation.documents")
+    return math.ceil(
+        limits.integer("data.source_documents") * per_document / limits.integer("data.shard_tokens")
+    )
 
 
 def held_out_defaults(submission: Submission) -> Iterator[Sourced[int]]:

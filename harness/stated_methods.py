@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 
 LINE_LIMIT = 4_000  # characters of one line that are looked at
 _DENIAL = re.compile(
-    r"\b(?:no|not|never|neither|nor|none|without|instead of|rather than|disabled?|avoid\w*|exclud\w+|remov\w+|drop\w*|illegal"
+    r"\b(?:no|not|never|neither|nor|none|without|instead of|rather "
+    r"than|disabled?|avoid\w*|exclud\w+|remov\w+|drop\w*|illegal"
     r"|forbid\w*|forbidden|disallow\w*|banned|unlike|isn't|aren't|don't|doesn't|didn't|cannot|can't)\b",
     re.IGNORECASE,
 )
@@ -102,10 +103,10 @@ def commands(submission: Submission) -> Iterator[Sourced[str]]:
 
 def _joined(lines: list[tuple[str, int, str]]) -> Iterator[Sourced[str]]:
     held: tuple[str, int, str] | None = None
-    for path, number, line in lines:
-        text = line[:LINE_LIMIT].strip()
+    for path, at, line in lines:
+        number, text = at, line[:LINE_LIMIT].strip()
         if held is not None and held[0] == path:
-            path, number, text = held[0], held[1], f"{held[2]} {text}"[:LINE_LIMIT]
+            number, text = held[1], f"{held[2]} {text}"[:LINE_LIMIT]
         held = None
         if text.endswith("\\"):
             held = (path, number, text[:-1].rstrip())

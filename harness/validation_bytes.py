@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 # A printed stream is a known one when its length differs by less than this share (a tail, or one BOS).
 _SAME_STREAM = 5e-4
 _SAME_RATIO = 3e-4
+# Up to this share too few bytes below a full token count is an averaging error that makes the score worse.
+_SHORT_AT_MOST = 0.05
 _PRECISE = 1e-6
 _MIXTURE = re.compile(r"ppm|mix|n_?gram|cache|hedge|blend|tilt(?!ed_none)", re.IGNORECASE)
 _BYTE_COUNT = re.compile(
@@ -38,6 +40,7 @@ class Agreement(StrEnum):
     EXACT = "exact"
     TAIL = "tail"  # a partial window short
     OLD_EXPORT = "old export"  # a published stream that was replaced
+    SHORT = "short"  # a whole known stream, but too few bytes: the score is worse than it should be
     SUBSET = "subset"  # far fewer tokens, at a known tokenizer's bytes per token
     OFF = "off"  # another denominator
 
@@ -272,6 +275,14 @@ def diagnose(implied: ImpliedBytes, limits: Limits) -> Diagnosis | None:
         return Diagnosis(agreement=Agreement.TAIL, ratio=ratio, deviation=deviation, stream=stream)
     if stream is not None and stream.superseded and abs(implied.value / stream.implied_bytes - 1) <= 1e-3:
         return Diagnosis(agreement=Agreement.OLD_EXPORT, ratio=ratio, deviation=deviation, stream=stream)
+    if stream is not None and not stream.superseded and 1 - _SHORT_AT_MOST <= ratio < 1:
+        return Diagnosis(
+            agreement=Agreement.SHORT,
+            ratio=ratio,
+            deviation=deviation,
+            stream=stream,
+            cause=_direction(ratio),
+        )
     same_tokenizer = stream_of_ratio(implied.bytes_per_token, limits, 0.02)
     if stream is None and ratio < 1 and same_tokenizer is not None:
         return Diagnosis(agreement=Agreement.SUBSET, ratio=ratio, deviation=deviation, stream=same_tokenizer)
@@ -307,7 +318,8 @@ def equation(implied: ImpliedBytes, limits: Limits) -> str:
     shown = 8 if implied.rounding < 1e-6 else 4
     blur = f" (the print leaves +-{implied.rounding * 100:.3f} %)" if implied.rounding > 1e-6 else ""
     return (
-        f"{implied.tokens.value:,} tokens x {implied.loss.value:.{shown}f} / (ln 2 x {implied.score.value:.{shown}f}) "
+        f"{implied.tokens.value:,} tokens x {implied.loss.value:.{shown}f} / (ln 2 x "
+        f"{implied.score.value:.{shown}f}) "
         f"imply {implied.value:,.0f} bytes{blur}, {percent(implied.value / canonical)} against the "
         f"{canonical:,} bytes of the validation text"
     )

@@ -71,7 +71,8 @@ def _generated(case: Case, clocks: Clocks) -> Finding | None:
         )
     return needs_human(
         "artifact-creation-timed",
-        f"{said} after {seconds_text(clocks.training.value)} of training are on neither clock; rows were merged "
+        f"{said} after {seconds_text(clocks.training.value)} of training are on neither clock; rows were "
+        "merged "
         "with 200 to 240 s of it, and artifact creation was also called not untimed",
         *places,
         ask=f"May {seconds_text(total(made))} of self-generated calibration stay off the clock, as in #1019?",
@@ -84,7 +85,8 @@ def _packing(clocks: Clocks) -> Finding | None:
         return None
     return noted(
         "artifact-creation-timed",
-        f"{seed_label(clocks.seed)}: {seconds_text(total(packing))} of quantising and compressing after the stop, "
+        f"{seed_label(clocks.seed)}: {seconds_text(total(packing))} of quantising and compressing after "
+        "the stop, "
         "left uncounted as in every accepted row",
         *(activity.place(Role.PRIMARY if activity is packing[0] else Role.RELATED) for activity in packing),
     )

@@ -81,7 +81,8 @@ def _beside(seed: SeedEvidence) -> Iterator[Finding]:
     if others:
         yield noted(
             "byte-ppm-mixture",
-            f"{seed_label(seed.seed)}: a byte-level PPM mixture is printed too ({others[0].val_bpb.value:.4f}), but "
+            f"{seed_label(seed.seed)}: a byte-level PPM mixture is printed too "
+            f"({others[0].val_bpb.value:.4f}), but "
             "not counted",
             others[0].val_bpb.place("mixture line"),
         )

@@ -15,15 +15,15 @@ Rulings
     Default code on main since 2026-03-18. The byte-level stream shows the right way: 151,130,112 tokens,
     151,080,112 bytes, the difference being 50,000 document starts.
 Example
-    seed 42: 151,130,891 implied bytes, +0.0331 % against the 151,080,891 bytes of the validation text: each of
-    the 50,000 document-start tokens is counted as one byte.
+    seed 42: 151,130,891 implied bytes, +0.0331 % against the 151,080,891 bytes of the validation text: each
+    of the 50,000 document-start tokens is counted as one byte.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from harness.case import warned, needs_human, not_checked, passed
+from harness.case import needs_human, not_checked, passed, warned
 from harness.headline_runs import seed_label
 from harness.validation_bytes import Agreement, diagnose, equation, measure
 

@@ -10,14 +10,14 @@ What is allowed instead
 How it is detected
     Implied bytes 16.5 to 17.6 % above those of the text: the range measured in every known case.
 What it cannot see
-    A space rule that is wrong for few tokens: below 1e-4 of the bytes nothing shows. The static audit reads the
-    table itself.
+    A space rule that is wrong for few tokens: below 1e-4 of the bytes nothing shows. The static audit reads
+    the table itself.
 Rulings
-    Default code on main since 2026-03-18; issue #1719 (2026-04-18) names the error. #1698, #1712 and #1734 show
-    16.7 to 17.5 %: 176,332,748 bytes; #1734 was withdrawn by its author.
+    Default code on main since 2026-03-18; issue #1719 (2026-04-18) names the error. #1698, #1712 and #1734
+    show 16.7 to 17.5 %: 176,332,748 bytes; #1734 was withdrawn by its author.
 Example
-    seed 42: 40,540,160 tokens x 2.60000000 / (ln 2 x 0.86235000) imply 176,334,402 bytes, +16.72 % against the
-    151,080,891 bytes of the validation text: the space mark of a token is counted twice.
+    seed 42: 40,540,160 tokens x 2.60000000 / (ln 2 x 0.86235000) imply 176,334,402 bytes, +16.72 % against
+    the 151,080,891 bytes of the validation text: the space mark of a token is counted twice.
 """
 
 from __future__ import annotations

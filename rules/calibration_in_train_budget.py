@@ -79,7 +79,8 @@ def _judge(case: Case, seed: SeedEvidence, clocks: Clocks) -> Finding:
     if clocks.training is None or clocks.training_total_seconds is None:
         return not_checked(
             "calibration-in-train-budget",
-            f"{who}: calibration took {seconds_text(total(calibration))}, but no log shows when training ended",
+            f"{who}: calibration took {seconds_text(total(calibration))}, but no log shows when training "
+            "ended",
             calibration[0].place(Role.PRIMARY),
         )
     cap = case.limits.number("time.train_cap_seconds")
@@ -101,9 +102,10 @@ def _judge(case: Case, seed: SeedEvidence, clocks: Clocks) -> Finding:
     if together - clocks.rounding_seconds <= case.limits.number("time.fail_above_seconds") or not named:
         return needs_human(
             "calibration-in-train-budget",
-            f"{over}; {'overruns this small were closed in March and merged in April' if named else _UNNAMED}",
+            f"{over}; "
+            f"{'overruns this small were closed in March and merged in April' if named else _UNNAMED}",
             *places,
-            ask="Is the overrun tolerable, as in #1855, or does it read training data after the budget, as in #569?"
+            ask="Is the overrun tolerable, as it was in #1855 but not in #569?"
             if named
             else "Does this calibration read training data?",
         )
@@ -120,4 +122,6 @@ def _names_training_data(line: str, seed: SeedEvidence) -> bool:
     """True when Hessians are collected: outside self-generation every known script reads training shards."""
     run = seed.training_run or seed.run
     reads = {timed.reads_data for timed in run.timed if timed.seconds.excerpt == line} if run else set()
-    return "train" in reads or ("unknown" in reads and re.search(r"hessian|calibrat", line, re.I) is not None)
+    return "train" in reads or (
+        "unknown" in reads and re.search(r"hessian|calibrat", line, re.IGNORECASE) is not None
+    )

@@ -51,7 +51,8 @@ def check(case: Case) -> Iterator[Finding]:
         if outside:
             yield warned(
                 "eval-clock-scope",
-                f"{seed_label(each.seed)}: {seconds_text(total(outside))} of n-gram precompute on validation tokens "
+                f"{seed_label(each.seed)}: {seconds_text(total(outside))} of n-gram precompute on "
+                "validation tokens "
                 "stand outside the evaluation timer; accepted rows build it inside",
                 outside[0].place(Role.PRIMARY),
             )
@@ -73,13 +74,14 @@ def _wider_clocks(case: Case, clocks: Clocks) -> Finding:
         )
     said = (
         f"{who}: {seconds_text(wide)} are printed after the stop, {seconds_text(counted)} of them for the "
-        f"counted pass and what it needs, {seconds_text(clocks.all_evaluation_seconds)} for all evaluation passes"
+        f"counted pass and what it needs, {seconds_text(clocks.all_evaluation_seconds)} for all "
+        "evaluation passes"
     )
     if case.profile is Profile.TEXT and counted <= cap:
         return needs_human(
             "eval-clock-scope",
             said,
             *places,
-            ask=f"Is everything beyond the first {seconds_text(cap)} outside what the README calls evaluation?",
+            ask=f"Is everything beyond the first {seconds_text(cap)} beside what the README calls evaluation?",
         )
     return noted("eval-clock-scope", f"{said}; the rest is left uncounted in practice", *places)

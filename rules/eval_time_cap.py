@@ -61,7 +61,8 @@ def _judge(case: Case, seed: SeedEvidence, clocks: Clocks) -> Finding:
     places = _places(clocks)
     if seconds > cap:
         over = (
-            f"{who}: the counted pass and what it needs took {seconds_text(seconds)}, {seconds_text(seconds - cap)} "
+            f"{who}: the counted pass and what it needs took {seconds_text(seconds)}, "
+            f"{seconds_text(seconds - cap)} "
             f"over the cap of {seconds_text(cap)} ({_parts(clocks)})"
         )
         if not carries_headline(case, seed):
@@ -111,7 +112,8 @@ def _own_statement(case: Case, clocks: list[Clocks]) -> Iterator[Finding]:
         return
     yield needs_human(
         "eval-time-cap",
-        f"submission.json states {seconds_text(stated.value)} of evaluation, {seconds_text(stated.value - cap)} over "
+        f"submission.json states {seconds_text(stated.value)} of evaluation, "
+        f"{seconds_text(stated.value - cap)} over "
         f"the cap of {seconds_text(cap)}; the logs print no counted pass that long",
         stated.place("stated evaluation time"),
         ask="Does the stated time hold only what is not on the evaluation clock?",

@@ -33,8 +33,10 @@ if TYPE_CHECKING:
     from harness.finding import Finding
 
 _WORDS = re.compile(
-    r"\bdistill?(?:ed|ation|ing)\b.{0,40}\bteacher\b|\b(?:larger|bigger|pre-?trained|external|offline) teacher\b"
-    r"|\b(?:initiali[sz]ed|started|loaded|warm-?started) from (?:a )?pre-?trained\b|\bpre-?trained (?:weights|checkpoint)\b"
+    r"\bdistill?(?:ed|ation|ing)\b.{0,40}\bteacher\b|\b(?:larger|bigger|pre-?trained|external|offline) "
+    r"teacher\b"
+    r"|\b(?:initiali[sz]ed|started|loaded|warm-?started) from (?:a )?pre-?trained\b|\bpre-?trained "
+    r"(?:weights|checkpoint)\b"
     r"|\bshards? (?:ranked|scored|selected) (?:by|with) (?:an?|the) (?:larger|external|trained|other)\b",
     re.IGNORECASE,
 )
@@ -51,7 +53,8 @@ def check(case: Case) -> Iterator[Finding]:
         return
     yield needs_human(
         "external-compute",
-        f"{said.file}{f':{said.line}' if said.line else ''} speaks of compute outside the run: {said.value[:160]!r}",
+        f"{said.file}{f':{said.line}' if said.line else ''} speaks of compute outside the run: "
+        f"{said.value[:160]!r}",
         said.place("its own words"),
         ask="Does compute outside the 600 seconds end up in the artifact?",
     )

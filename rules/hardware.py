@@ -63,14 +63,15 @@ def _world_size(case: Case, seed: SeedEvidence, run: Run) -> Finding:
         return warned("hardware", f"{said}; the headline comes from another run", printed.place("world size"))
     return failed(
         "hardware",
-        f"{said}; times on another machine are projections: run it on {_machine(case)} or file it as non-record",
+        f"{said}; times on another machine are projections: run it on {_machine(case)} or file it as "
+        "non-record",
         printed.place("world size"),
     )
 
 
 def _machine(case: Case) -> str:
-    limits = case.limits
-    return f"{limits.integer('hardware.world_size')}x {limits.text('hardware.gpu_name')} {limits.text('hardware.gpu_form')}"
+    count = case.limits.integer("hardware.world_size")
+    return f"{count}x {case.limits.text('hardware.gpu_name')} {case.limits.text('hardware.gpu_form')}"
 
 
 def _gpu(case: Case, seed: SeedEvidence, run: Run) -> Finding:

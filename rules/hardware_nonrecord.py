@@ -31,7 +31,8 @@ if TYPE_CHECKING:
     from harness.finding import Finding
 
 _GPU = re.compile(
-    r"\b(?:[HA]\d00\w{0,4}|B\d00|GH200|RTX ?\d{4}|[34]0[5-9]0(?: ?Ti)?|A\d0G?|L4\dS?|L4|T4|V100|MI\d{3}X?|M[1-4]\b.{0,6})\b"
+    r"\b(?:[HA]\d00\w{0,4}|B\d00|GH200|RTX ?\d{4}|[34]0[5-9]0(?: "
+    r"?Ti)?|A\d0G?|L4\dS?|L4|T4|V100|MI\d{3}X?|M[1-4]\b.{0,6})\b"
 )
 
 

@@ -1,4 +1,4 @@
-"""ngram-target-gate: whether and how much a hint counts does not depend on the class of the token being scored.
+"""ngram-target-gate: a hint's weight does not depend on the class of the token being scored.
 
 What it checks
     The gate counters a counted run prints for its n-gram hints.
@@ -70,7 +70,8 @@ def _counted(seed: SeedEvidence) -> Iterator[Finding]:
     if fired:
         yield failed(
             "ngram-target-gate",
-            f"{who}: {_listed(fired)}: these hints depend on the class of the token being scored; set the boosts of "
+            f"{who}: {_listed(fired)}: these hints depend on the class of the token being scored; set "
+            "the boosts of "
             "those channels to zero and run it again",
             fired[0][1].place("gate counter"),
             *(counter.place("gate counter", Role.RELATED) for _, counter in fired[1:]),

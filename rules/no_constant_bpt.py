@@ -67,7 +67,8 @@ def _judge(case: Case, implied: ImpliedBytes) -> Finding:
         like = f", as {stream.name} has" if stream is not None else ", no short constant"
         return passed("no-constant-bpt", f"{who}: {ratio:.7f} bytes per token{like}", *implied.places()[:1])
     said = (
-        f"{who}: {implied.loss.value:.8f} / (ln 2 x {implied.score.value:.8f}) is {short:g} bytes per token to the "
+        f"{who}: {implied.loss.value:.8f} / (ln 2 x {implied.score.value:.8f}) is {short:g} bytes per "
+        "token to the "
         "last digit, which no known tokenizer has"
     )
     stated = next(_stated(case, short), None)
@@ -87,7 +88,7 @@ def _judge(case: Case, implied: ImpliedBytes) -> Finding:
 
 
 def _stated(case: Case, constant: float) -> Iterator[Sourced[float]]:
-    """Lines that state the constant as bytes per token: settings of the runs, then README, then the script."""
+    """Lines that state the constant as bytes per token: settings of the runs, README, script."""
     for run in (run for log in case.submission.logs for run in log.runs):
         for key, setting in run.hyperparameters.items():
             if _WORDS.search(key.replace(".", "_")) and _is(setting.value, constant):

@@ -43,7 +43,8 @@ _RENAMES = re.compile(
 )
 _WORDS = re.compile(
     r"\btrain(?:s|ed|ing)?\b.{0,40}\b(?:entirely|only|solely|exclusively|purely|directly)\b.{0,12}\bon\b.{0,30}"
-    r"\bval(?:idation)?\b|\btrain(?:s|ed|ing)? (?:entirely |only |solely )?on the (?:public |published |full )?"
+    r"\bval(?:idation)?\b|\btrain(?:s|ed|ing)? (?:entirely |only |solely )?on the (?:public |published "
+    r"|full )?"
     r"val(?:idation)? (?:shard|split|set|data)\b",
     re.IGNORECASE,
 )
@@ -78,7 +79,8 @@ def _equal_patterns(case: Case) -> Iterator[Finding]:
         if train is not None and val is not None and train.value and train.value == val.value:
             yield failed(
                 "no-val-in-training",
-                f"training reads the files it is scored on: train_files and val_files are both {val.value}; train on "
+                "training reads the files it is scored on: train_files and val_files are both "
+                f"{val.value}; train on "
                 "the train split",
                 train.place("training files"),
                 val.place("validation files", Role.RELATED),
@@ -105,7 +107,8 @@ def _renamed_shards(case: Case) -> Iterator[Finding]:
         else:
             yield failed(
                 "no-val-in-training",
-                f"{said}, and {confirmed.file}:{confirmed.line} trains on {confirmed.value}; train on the train split",
+                f"{said}, and {confirmed.file}:{confirmed.line} trains on {confirmed.value}; train on "
+                "the train split",
                 place,
                 confirmed.place("training data of the run", Role.RELATED),
             )

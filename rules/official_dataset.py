@@ -8,15 +8,15 @@ Why it matters
 What is allowed instead
     Any of the published exports or their mirrors, whole or in part; a rebuilt one with the same documents.
 How it is detected
-    Known shard counts and token counts pass. Others are a warning. A stated change of the training text
-    asks a person.
+    A shard count that the source documents can fill passes, a larger one is a warning. A stated
+    change of the training text asks a person.
 What it cannot see
     What the shards contain.
 Rulings
     README and data/README.md name the exports. Mirrors of sp4096, sp8192 and CaseOps stand in merged rows.
     No ruling exists on other training text.
 Example
-    1,600 train shards: published exports have at most 143; say how they were made.
+    1,600 train shards: an export of this stream fills at most 196; say how they were made.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ from typing import TYPE_CHECKING
 
 from harness.case import needs_human, not_checked, passed, warned
 from harness.finding import Sourced
+from harness.prepare_scripts import most_shards
 from harness.stated_methods import readme_says
 from harness.validation_bytes import stream_of_tokens, tokens_of
 
@@ -36,7 +37,8 @@ if TYPE_CHECKING:
     from harness.finding import Finding
 
 _OTHER_TEXT = re.compile(
-    r"\b(?:extra|additional|external|custom|non-?fineweb) train(?:ing)?[ -](?:data|text|corpus|tokens|documents)\b"
+    r"\b(?:extra|additional|external|custom|non-?fineweb) train(?:ing)?[ "
+    r"-](?:data|text|corpus|tokens|documents)\b"
     r"|\b(?:inject\w*|mix(?:ed|ing) in)\b.{0,60}\b(?:train\w*|shards?|corpus)\b"
     r"|\btrained on (?!fineweb)(?:wikipedia|c4|the pile|openwebtext|slimpajama|dolma|books)",
     re.IGNORECASE,
@@ -50,7 +52,8 @@ def check(case: Case) -> Iterator[Finding]:
     if stated is not None:
         yield needs_human(
             "official-dataset",
-            f"the submission says that its training text differs from the published export: {stated.value[:160]!r}",
+            "the submission says that its training text differs from the published export: "
+            f"{stated.value[:160]!r}",
             stated.place("stated change of the training text"),
             ask="Is training on this text allowed on this track?",
         )
@@ -66,8 +69,6 @@ def _other_text(case: Case) -> Iterator[Sourced[str]]:
 
 
 def _shards(case: Case) -> Iterator[Finding]:
-    published = case.limits.get("data.published_train_shards")
-    usual = case.limits.integer("data.train_shards")
     seen: set[int] = set()
     for seed in case.evidence.seeds:
         run = seed.training_run or seed.run
@@ -78,14 +79,15 @@ def _shards(case: Case) -> Iterator[Finding]:
         tokens = tokens_of(seed)
         stream = stream_of_tokens(tokens.value, case.limits) if tokens is not None else None
         place = shards.place("train shards")
-        if shards.value in published or shards.value < usual:
+        most = most_shards(tokens.value if tokens is not None else None, case.limits)
+        if shards.value <= most:
             known = f", and the {stream.name} validation stream" if stream is not None else ""
             yield passed("official-dataset", f"{shards.value:,} train shards, as exports have{known}", place)
         else:
             yield warned(
                 "official-dataset",
-                f"{shards.value:,} train shards: published exports have at most {max(published):,}; say how they "
-                "were made",
+                f"{shards.value:,} train shards: an export of this stream fills at most {most:,}; say "
+                "how they were made",
                 place,
             )
     if not seen:

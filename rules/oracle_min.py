@@ -36,7 +36,8 @@ _LABEL = re.compile(
 )
 _README = re.compile(
     r"\b(?:minimum|min|lowest|best|lower)\b.{0,30}\b(?:nll|loss(?:es)?|score)\b.{0,40}"
-    r"\b(?:across|over|of|per token|between)\b.{0,20}\b(?:pass(?:es)?|epochs?|experts?|models?|per token|the two)\b",
+    r"\b(?:across|over|of|per token|between)\b.{0,20}\b(?:pass(?:es)?|epochs?|experts?|models?|per "
+    r"token|the two)\b",
     re.IGNORECASE,
 )
 
@@ -50,7 +51,8 @@ def check(case: Case) -> Iterator[Finding]:
         score = hit.counted.val_bpb
         yield needs_human(
             "oracle-min",
-            f"{seed_label(hit.seed)}: the counted line is {hit.counted.label!r} ({score.file}:{score.line}), which "
+            f"{seed_label(hit.seed)}: the counted line is {hit.counted.label!r} "
+            f"({score.file}:{score.line}), which "
             "names a choice made with the answer",
             score.place("counted score"),
             ask=ask,

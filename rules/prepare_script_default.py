@@ -51,7 +51,8 @@ def check(case: Case) -> Iterator[Finding]:
         )
         yield warned(
             "prepare-script-default",
-            f"{where} holds out {default.value:,} validation documents by default, not {wanted:,}{trained}; set the "
+            f"{where} holds out {default.value:,} validation documents by default, not "
+            f"{wanted:,}{trained}; set the "
             f"default to {wanted:,}",
             place,
         )

@@ -35,7 +35,8 @@ if TYPE_CHECKING:
 _TUNES = (
     r"(?:sweep\w*|swept|grid[- ]?search\w*|tuned|tuning|optimi[sz]ed|searched|selected|picked|chosen|fitted)"
 )
-_ON = r"(?:on|over|against|using|from)\b.{0,40}\b(?:dump\w*|val(?:idation)? (?:dump\w*|distributions?|outputs?|results?|bytes|nlls?|logits))"
+_OUTPUT = r"(?:dump\w*|distributions?|outputs?|results?|bytes|nlls?|logits)"
+_ON = rf"(?:on|over|against|using|from)\b.{{0,40}}\b(?:dump\w*|val(?:idation)? {_OUTPUT})"
 _WORDS = re.compile(
     rf"\b{_TUNES}\b.{{0,80}}\b{_ON}|\boffline\b.{{0,40}}\b{_TUNES}\b.{{0,80}}\b(?:dump\w*|gate|mixer|lambda|order)\b"
     rf"|\b{_TUNES}\b.{{0,40}}\boffline\b.{{0,60}}\b(?:dump\w*|gate|mixer|lambda|order|nll\w*)\b",
@@ -49,7 +50,8 @@ def check(case: Case) -> Iterator[Finding]:
     if said is None:
         yield not_checked(
             "selection-by-val",
-            "the README does not speak of tuning on validation output; how settings were chosen is not in the files",
+            "the README does not speak of tuning on validation output; how settings were chosen is not "
+            "in the files",
         )
         return
     yield needs_human(

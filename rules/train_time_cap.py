@@ -67,10 +67,11 @@ def _judge(case: Case, seed: SeedEvidence, clocks: Clocks) -> Finding:
         return noted("train-time-cap", f"{said}, {over}: one step's overshoot, as in the baseline", place)
     if not carries_headline(case, seed):
         return warned("train-time-cap", f"{said}, {over}; the headline comes from another run", place)
-    if least <= case.limits.number("time.fail_above_seconds"):
+    most = case.limits.number("time.fail_above_seconds")
+    if least <= most:
         return needs_human(
             "train-time-cap",
-            f"{said}, {over}: more than one step's overshoot, less than was ever ruled out by the number alone",
+            f"{said}, {over}: more than one step's overshoot; up to {seconds_text(most)} a person decides",
             place,
             ask=f"Does {seconds_text(seconds)} of training still count as within {seconds_text(cap)}?",
         )

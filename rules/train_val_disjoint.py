@@ -9,16 +9,18 @@ What is allowed instead
     The published exports, or a local build that holds out the first 50,000 documents.
 How it is detected
     A shown command that holds out fewer documents than are scored fails: the documents between are in both
-    sets. A shard count of a local build asks a person, and more so beside a script whose default is not
-    50,000. A shard count alone never fails, and never passes.
+    sets. More shards of 100,000,000 tokens than the source documents can fill come from a local
+    build and ask a person, the more so beside a script whose default is not 50,000. A shard count alone
+    never fails, and never passes.
 What it cannot see
     What the shards contain: that needs the data or its manifest.
 Rulings
     #2130 was refused for a local build (2026-05-02); #2127 (2026-05-01) lists more. #1855 and later rows use
     the published export with 80 shards. A build with 1,499 shards was also claimed to be clean (#1967).
 Example
-    1,499 train shards were built locally (published exports have at most 143), prepare_caseops_data.py:128
-    holds out 10,000 documents by default, and the full 47,851,520 validation tokens are scored.
+    1,499 train shards were built locally (an export of this stream fills at most 151),
+    prepare_caseops_data.py:128 holds out 10,000 documents by default, and the full 47,851,520
+    validation tokens are scored.
 """
 
 from __future__ import annotations
@@ -27,7 +29,7 @@ from typing import TYPE_CHECKING
 
 from harness.case import failed, needs_human, not_checked, passed
 from harness.finding import Role
-from harness.prepare_scripts import held_out_commands, held_out_defaults
+from harness.prepare_scripts import held_out_commands, held_out_defaults, most_shards
 from harness.validation_bytes import stream_of_tokens, tokens_of
 
 if TYPE_CHECKING:
@@ -52,8 +54,10 @@ def check(case: Case) -> Iterator[Finding]:
         elif full and tokens is not None:
             yield failed(
                 "train-val-disjoint",
-                f"the shown command holds out {command.value:,} validation documents, but all {wanted:,} are scored "
-                f"({tokens.value:,} tokens): documents {command.value:,} to {wanted - 1:,} are in both sets; rebuild "
+                f"the shown command holds out {command.value:,} validation documents, but all {wanted:,} "
+                "are scored "
+                f"({tokens.value:,} tokens): documents {command.value:,} to {wanted - 1:,} are in both "
+                "sets; rebuild "
                 "the data and train again",
                 place,
                 tokens.place("validation tokens scored", Role.RELATED),
@@ -65,13 +69,15 @@ def check(case: Case) -> Iterator[Finding]:
                 place,
                 ask="Was the submitted run trained on data built with this command?",
             )
-    if shards is not None and _is_local(case, shards.value):
-        yield _local_build(case, shards, tokens if full else None)
+    most = most_shards(tokens.value if tokens is not None else None, case.limits)
+    if shards is not None and shards.value > most:
+        yield _local_build(case, shards, tokens if full else None, most)
     elif not commands:
         seen = f"{shards.value:,} train shards fit a published export, but " if shards is not None else ""
         yield not_checked(
             "train-val-disjoint",
-            f"{seen}no log or file shows which documents the shards hold: that needs the data or its manifest",
+            f"{seen}no log or file shows which documents the shards hold: that needs the data or its "
+            "manifest",
             *((shards.place("train shards"),) if shards is not None else ()),
         )
 
@@ -84,15 +90,11 @@ def _printed(case: Case) -> tuple[Sourced[int] | None, Sourced[int] | None]:
     return max(printed, key=lambda pair: pair[0].value if pair[0] else 0, default=(None, fallback))
 
 
-def _is_local(case: Case, shards: int) -> bool:
-    published = case.limits.get("data.published_train_shards")
-    return shards > max(published)
-
-
-def _local_build(case: Case, shards: Sourced[int], tokens: Sourced[int] | None) -> Finding:
+def _local_build(case: Case, shards: Sourced[int], tokens: Sourced[int] | None, most: int) -> Finding:
     wanted = case.limits.integer("validation.documents")
-    most = max(case.limits.get("data.published_train_shards"))
-    said = f"{shards.value:,} train shards were built locally (published exports have at most {most:,})"
+    said = (
+        f"{shards.value:,} train shards were built locally (an export of this stream fills at most {most:,})"
+    )
     default = next((each for each in held_out_defaults(case.submission) if each.value != wanted), None)
     places = [shards.place("train shards")]
     if default is not None:

@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from harness.training_log import EvalPass, Run
 
 _AFTER_PREQUANT_TTT = re.compile(
-    r"post[-_ ]?pre[-_ ]?quant[-_ ]?\w{0,8}[-_ ]?ttt|pre[-_ ]?quant[-_ ]?\w{0,8}ttt", re.I
+    r"post[-_ ]?pre[-_ ]?quant[-_ ]?\w{0,8}[-_ ]?ttt|pre[-_ ]?quant[-_ ]?\w{0,8}ttt", re.IGNORECASE
 )
 _ADAPTS = re.compile(r"\bttt|test[-_ ]time", re.IGNORECASE)
 
@@ -76,10 +76,11 @@ def _judge(seed: SeedEvidence) -> Finding:
     if early:
         return needs_human(
             "ttt-prequant",
-            f"{who}: a test-time-training phase of {seconds_text(early[0].seconds.value)} is printed before the "
+            f"{who}: a test-time-training phase of {seconds_text(early[0].seconds.value)} is printed "
+            "before the "
             f"artifact is written at line {written:,}; what it learned may be in the artifact",
             early[0].place(Role.PRIMARY),
-            ask="Does the counted score use weights that this phase trained on validation tokens not yet scored?",
+            ask="Does the counted score use weights that this phase trained on validation tokens?",
         )
     return passed(
         "ttt-prequant",
@@ -99,7 +100,8 @@ def _breach(who: str, run: Run, phases: tuple[Activity, ...], scored: EvalPass |
         places.append(scored.val_bpb.place("score after it", Role.RELATED))
     return failed(
         "ttt-prequant",
-        f"{who} trains on validation tokens{took}{where}{before}, and scores them afterwards; adapt only after a "
+        f"{who} trains on validation tokens{took}{where}{before}, and scores them afterwards; adapt only "
+        "after a "
         "token's score is fixed",
         *places,
     )

@@ -13,7 +13,8 @@ What it cannot see
 Rulings
     Closures of 2026-03-27; #573 and #685 (2026-03-24) scored several passes.
 Example
-    seed 42: the counted line is "ngram_two_pass_exact" (train_seed42.log:311), which names more than one pass.
+    seed 42: the counted line is "ngram_two_pass_exact" (train_seed42.log:311), which names more than one
+    pass.
 """
 
 from __future__ import annotations
@@ -32,7 +33,8 @@ if TYPE_CHECKING:
     from harness.finding import Finding
 
 _PASSES = re.compile(
-    r"two[-_ ]?pass|\b2[-_ ]?pass|second[-_ ]pass|\bpass[-_ ]?[2-9]\b|multi(?:ple)?[-_ ]?pass|re-?scor(?:e|ing)|rescored",
+    r"two[-_ ]?pass|\b2[-_ ]?pass|second[-_ ]pass|\bpass[-_ ]?[2-9]\b|multi(?:ple)?[-_ "
+    r"]?pass|re-?scor(?:e|ing)|rescored",
     re.IGNORECASE,
 )
 
@@ -46,7 +48,8 @@ def check(case: Case) -> Iterator[Finding]:
         score = hit.counted.val_bpb
         yield needs_human(
             "two-pass-rescore",
-            f"{seed_label(hit.seed)}: the counted line is {hit.counted.label!r} ({score.file}:{score.line}), which "
+            f"{seed_label(hit.seed)}: the counted line is {hit.counted.label!r} "
+            f"({score.file}:{score.line}), which "
             "names more than one pass",
             score.place("counted score"),
             ask="Is each token's counted score fixed before anything was learned from it?",

@@ -54,7 +54,8 @@ def check(case: Case) -> Iterator[Finding]:
                 yield failed(
                     "val-calibration",
                     f"{timed.seconds.file}:{timed.seconds.line} says that calibration reads validation data "
-                    f"({line.strip()[:120]!r}); calibrate on training data inside the budget or on generated data",
+                    f"({line.strip()[:120]!r}); calibrate on training data inside the budget or on "
+                    "generated data",
                     timed.seconds.place("calibration on validation data"),
                 )
                 return

@@ -53,7 +53,8 @@ def check(case: Case) -> Iterator[Finding]:
         if tokens is None:
             yield not_checked(
                 "val-full",
-                f"{seed_label(seed.seed)}: no log prints val_tokens; print how many validation tokens are scored",
+                f"{seed_label(seed.seed)}: no log prints val_tokens; print how many validation tokens "
+                "are scored",
             )
         else:
             yield _judge(case, seed, tokens)
@@ -65,7 +66,8 @@ def _judge(case: Case, seed: SeedEvidence, tokens: Sourced[int]) -> Finding:
     if stream is not None and stream.superseded:
         return warned(
             "val-full",
-            f"{who}: {tokens.value:,} validation tokens are the {stream.name}, which was replaced on 2026-03-18; "
+            f"{who}: {tokens.value:,} validation tokens are the {stream.name}, which was replaced on "
+            "2026-03-18; "
             "its score cannot be compared with later ones",
             place,
         )
@@ -85,7 +87,8 @@ def _unknown(case: Case, seed: SeedEvidence, tokens: Sourced[int]) -> Finding:
         shortest = min(known_streams(case.limits), key=lambda stream: stream.tokens)
         return needs_human(
             "val-full",
-            f"{who}: {tokens.value:,} validation tokens belong to no known stream (the shortest, {shortest.name}, "
+            f"{who}: {tokens.value:,} validation tokens belong to no known stream (the shortest, "
+            f"{shortest.name}, "
             f"has {shortest.tokens:,}), and no loss is printed to check their bytes",
             place,
             ask=f"Are these {tokens.value:,} tokens all of the 50,000 documents?",
