@@ -23,8 +23,8 @@ NATIVE_SUFFIXES = {
 }  # fmt: skip
 DATA_SUFFIXES = {
     ".npz", ".npy", ".lzma", ".xz", ".gz", ".zst", ".br", ".bz2", ".zlib", ".json", ".bin", ".pt", ".pth",
-    ".ptz", ".pkl", ".pickle", ".safetensors", ".zip", ".tar", ".tgz", ".whl", ".b85", ".b64", ".txt", ".csv", ".tsv",
-    ".msgpack", ".parquet", ".dat", ".onnx", ".db", ".sqlite", ".arpa", ".toml", ".yaml", ".yml",
+    ".ptz", ".pkl", ".pickle", ".safetensors", ".zip", ".tar", ".tgz", ".whl", ".b85", ".b64", ".txt", ".csv",
+    ".tsv", ".msgpack", ".parquet", ".dat", ".onnx", ".db", ".sqlite", ".arpa", ".toml", ".yaml", ".yml",
 }  # fmt: skip
 # Tokenizers are not counted (rule tokenizer-bytes); these others describe the submission, they do not run.
 _NOT_DATA = re.compile(

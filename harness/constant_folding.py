@@ -365,7 +365,7 @@ class Folder:
                 arguments.extend(self._items(self.fold(argument.value)))
             else:
                 arguments.append(self.fold(argument))
-        keywords = {one.arg: self.fold(one.value) for one in node.keywords if one.arg}
+        keywords = self._keywords(node, function)
         self.depth += 1
         try:
             if self.depth > CALL_DEPTH_AT_MOST * 4:
@@ -379,6 +379,20 @@ class Folder:
         finally:
             self.depth -= 1
         raise CannotFoldError("a call of an unknown object")
+
+    def _keywords(self, node: ast.Call, function: object) -> dict[str, Value]:
+        """Known keyword arguments; a decompressor may do without one (its filters can be guessed)."""
+        may_miss = isinstance(function, Symbol) and function.name in DECOMPRESSORS
+        keywords = {}
+        for one in node.keywords:
+            if one.arg is None:
+                continue
+            try:
+                keywords[one.arg] = self.fold(one.value)
+            except CannotFoldError:
+                if not may_miss:
+                    raise
+        return keywords
 
     def _run(self, node: ast.Call) -> Value:
         """exec() and eval(): the text is noted, never run."""

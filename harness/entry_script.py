@@ -35,6 +35,7 @@ _SIDE_SCRIPT = re.compile(
     re.IGNORECASE,
 )
 _SIDE_PENALTY = 6
+_IMPORTED_PENALTY = 10
 # A lead smaller than this over the second candidate is worth a person's look.
 _CLEAR_LEAD = 2
 
@@ -154,7 +155,7 @@ def _score(script: Script, scripts: Sequence[Script]) -> int:
     if _SIDE_SCRIPT.search(name):
         score -= _SIDE_PENALTY
     if any(_imports(other.text, stem) for other in scripts if other is not script):
-        score -= _SIDE_PENALTY
+        score -= _IMPORTED_PENALTY
     return score
 
 

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 FILES_IN_CLOSURE_AT_MOST = 300
 _EXCERPT_CHARACTERS = 200
+_LAUNCHER_LIMIT_BYTES = 4_000
 
 
 @dataclass(slots=True)
@@ -105,6 +106,7 @@ def read_sources(argument: dict[str, Any], blobs: list[bytes]) -> dict[str, Any]
         entry = reading.source(choice.path)
         _open_source(reading, entry)
         _follow(reading, entry)
+        _note_launcher(reading, entry)
         result["entry"] = entry.as_json()
         result["closure"] = [source.as_json() for source in reading.closure.values()]
         result |= _packed(entry, reading)
@@ -222,6 +224,21 @@ def _follow(reading: _Reading, entry: _Source) -> None:
                 )
                 if added is not None:
                     pending.append(added)
+
+
+def _note_launcher(reading: _Reading, entry: _Source) -> None:
+    """A short script that only starts another one, which the folder does not hold."""
+    if entry.layers or entry.nodes is None or entry.shipped_bytes > _LAUNCHER_LIMIT_BYTES:
+        return
+    runs = [one for one in references_in_tree(entry.nodes) if one.kind == "exec"]
+    if runs and not any(path.lower().endswith(".py") for path in reading.closure):
+        reading.note(
+            "outside-folder",
+            f"{entry.path} ({entry.shipped_bytes:,} bytes) runs another script ({runs[-1].name}, line "
+            f"{runs[-1].line}) that is not in the folder: the code that was run is not here. Commit it.",
+            entry.path,
+            runs[-1].line,
+        )
 
 
 def _is_copy(path: str, carried: set[str]) -> bool:

@@ -129,10 +129,11 @@ def _is_plain(payload: Payload) -> bool:
 
 def _main_program(payloads: Iterable[Payload], own_code: int) -> Payload | None:
     """The program the script turns into: what it executes, else the largest program it decodes."""
+    shortest = _SHORTEST_PROGRAM if own_code <= _WRAPPER_CODE_LIMIT else own_code // 2
     worth = [
         payload
         for payload in payloads
-        if len(payload.raw) >= max(_SHORTEST_PROGRAM, own_code // 2)
+        if len(payload.raw) >= shortest
         and (_is_unpacked(payload) or (_is_plain(payload) and own_code <= _WRAPPER_CODE_LIMIT))
     ]
     executed = [payload for payload in worth if payload.how == "exec"]
