@@ -208,7 +208,7 @@ def compare(
 
 
 def p_in_words(test: Welch | NotTestable) -> str:
-    """ "p = 0.0203" or "not testable (the new side has 1 run ...)"."""
+    """The p-value to four decimals ("p = 0.0203"), or why there is none."""
     if isinstance(test, NotTestable):
         return f"not testable ({test.reason})"
     return f"p = {test.p:.4f}" if test.p >= 0.00005 else f"p = {test.p:.1e}"

@@ -1,0 +1,179 @@
+"""claims-agree: submission.json, README and title state the same numbers.
+
+What it checks
+    The headline against the README and the pull request's title; the stated deviation; stated bytes against
+    the logs; and compliance flags of submission.json that the evidence contradicts.
+Why it matters
+    Reviewers copy these numbers into the table. Nothing here is trusted by other rules, but a wrong number
+    misleads a reader and a flag without evidence is worth nothing.
+What is allowed instead
+    Rounding; other scores in the README (ablations, earlier rows); no deviation at all.
+How it is detected
+    A README or title number "fits" when it equals the headline after rounding to its own decimals. The
+    deviation is recomputed from the per-seed scores: sample (n - 1) is right, population (n) is named.
+    Flags are compared with proven seeds, logged bytes and printed seconds.
+What it cannot see
+    Numbers in images and prose without digits.
+Rulings
+    None; submission.json with a val_bpb is asked for by README a15093ada, 2026-03-18 (A1). Accepted rows state
+    population deviations (#1610, #1626, #1729, #1855) and best seeds (#63, #287), so this rule only warns.
+Example
+    submission.json flags three_seeds as true, but the logs prove 1 seed
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from harness.case import not_checked, passed, warned
+from harness.finding import Place, Role
+from harness.seed_scores import proven_seeds, score_sample
+from harness.significance import population_std, sample_std
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from harness.case import Case
+    from harness.finding import Finding, Sourced
+    from harness.submission import Submission
+
+RULE = "claims-agree"
+
+_TITLE_SCORE = re.compile(r"(?<![\d.])([01]\.\d{3,8})(?!\d)")
+
+
+def _rounds_to(exact: float, stated: float) -> bool:
+    """True when `stated` is `exact` rounded (or cut) to the decimals it is written with."""
+    decimals = len(repr(stated).partition(".")[2])
+    return abs(exact - stated) <= 1.0001 * 10.0**-decimals
+
+
+def check(case: Case) -> Iterator[Finding]:
+    """One warning for each pair of numbers that do not agree."""
+    submission = case.submission
+    if not submission.json.present:
+        yield not_checked(RULE, "there is no submission.json to compare with")
+        return
+    found = [
+        *_headline_in_readme(submission),
+        *_headline_in_title(submission),
+        *_deviation(case),
+        *_bytes(case),
+        *_flags(case),
+    ]
+    yield from found
+    if not found:
+        yield passed(
+            RULE, "the numbers of submission.json agree with README, title and logs as far as stated"
+        )
+
+
+def _headline_in_readme(submission: Submission) -> Iterator[Finding]:
+    headline, scores = submission.json.headline, submission.readme_claims.scores
+    if headline is None or not scores or any(_rounds_to(headline.value, s.value) for s in scores):
+        return
+    nearest = min(scores, key=lambda score: abs(score.value - headline.value))
+    yield warned(
+        RULE,
+        f"the headline {headline.value:.5f} of submission.json stands nowhere in the README; the nearest of its "
+        f"{len(scores)} scores is {nearest.value:g} (line {nearest.line})",
+        headline.place("headline"),
+        nearest.place("nearest score of the README", Role.RELATED),
+    )
+
+
+def _headline_in_title(submission: Submission) -> Iterator[Finding]:
+    headline, title = submission.json.headline, submission.origin.title
+    if headline is None or not title:
+        return
+    stated = [float(number) for number in _TITLE_SCORE.findall(title)]
+    if not stated or any(_rounds_to(headline.value, number) for number in stated):
+        return
+    yield warned(
+        RULE,
+        f"the title says {', '.join(f'{number:g}' for number in stated[:3])}, submission.json "
+        f"{headline.value:.5f}",
+        headline.place("headline"),
+    )
+
+
+def _deviation(case: Case) -> Iterator[Finding]:
+    stated = case.submission.json.stated_std
+    sample = score_sample(case.submission, case.evidence)
+    if stated is None or sample is None or len(sample.values) < 2:
+        return
+    right, population = sample_std(sample.values), population_std(sample.values)
+    if right is None or population is None or _close(stated.value, right):
+        return
+    kind = (
+        "that is the population deviation (n); state the sample deviation (n - 1)"
+        if _close(stated.value, population)
+        else f"neither the sample deviation nor the population deviation {population:.5f}"
+    )
+    yield warned(
+        RULE,
+        f"the stated deviation {stated.value:g} differs from {right:.5f}, that of the {sample.words()}: {kind}",
+        stated.place("stated deviation"),
+    )
+
+
+def _close(stated: float, exact: float) -> bool:
+    """Equal within one unit of the fifth decimal or 2 %, whichever is more."""
+    return abs(stated - exact) <= max(1.1e-5, 0.02 * exact) or _rounds_to(exact, stated)
+
+
+def _bytes(case: Case) -> Iterator[Finding]:
+    for seed in case.evidence.seeds:
+        claim = seed.claim.total_bytes if seed.claim is not None else None
+        logged = seed.total_bytes
+        if claim is None or logged is None or claim.value == logged.value:
+            continue
+        model = seed.model_bytes
+        why = " (the claim is the model without code)" if model and model.value == claim.value else ""
+        yield warned(
+            RULE,
+            f"seed {seed.seed}: {claim.value:,} bytes claimed, {logged.file}:{logged.line} prints "
+            f"{logged.value:,}{why}",
+            claim.place("claimed bytes"),
+            logged.place("logged bytes", Role.RELATED),
+        )
+
+
+def _flags(case: Case) -> Iterator[Finding]:
+    for key, flag in case.submission.json.compliance.items():
+        against = _contradiction(case, key.lower()) if flag.value else None
+        if against is None:
+            continue
+        text, evidence = against
+        related = (evidence.place("what the log shows", Role.RELATED),) if evidence is not None else ()
+        place = Place(file=flag.file, line=flag.line, note="compliance flag", excerpt=flag.excerpt)
+        yield warned(RULE, f"submission.json flags {key} as true, but {text}", place, *related)
+
+
+def _contradiction(case: Case, key: str) -> tuple[str, Sourced[int] | Sourced[float] | None] | None:
+    """What the evidence says against a flag, with its place; None when it says nothing."""
+    seeds = proven_seeds(case.evidence)
+    if re.search(r"(?:three|3)[_ -]?seed", key):
+        needed = case.limits.integer("seeds.required")
+        if len(seeds) < needed:
+            return f"the logs prove {len(seeds)} seed{'s' if len(seeds) != 1 else ''}", None
+    if re.search(r"artifact.*under|under_16|16_?mb", key):
+        cap = case.limits.integer("artifact.cap_bytes")
+        totals = [seed.total_bytes for seed in seeds if seed.total_bytes is not None]
+        worst = max(totals, key=lambda total: total.value, default=None)
+        if worst is not None and worst.value > cap:
+            return f"a log prints {worst.value:,} bytes, over the cap of {cap:,}", worst
+    if re.search(r"train\w*_under", key):
+        limit = case.limits.number("time.one_step_overshoot_seconds")
+        stops = [s.training_run.stop.train_seconds for s in seeds if s.training_run and s.training_run.stop]
+        longest = max(stops, key=lambda seconds: seconds.value, default=None)
+        if longest is not None and longest.value > limit:
+            return f"a log stops training at {longest.value:,.1f} s", longest
+    if re.search(r"eval\w*_under", key):
+        limit = case.limits.number("time.eval_cap_seconds")
+        times = [s.counted.seconds for s in seeds if s.counted and s.counted.seconds]
+        slowest = max(times, key=lambda seconds: seconds.value, default=None)
+        if slowest is not None and slowest.value > limit:
+            return f"a counted evaluation pass took {slowest.value:,.1f} s", slowest
+    return None
