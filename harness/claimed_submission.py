@@ -116,7 +116,7 @@ class ClaimReader:
                     f"{ref} changes more than {CHANGES_AT_MOST:,} paths; a submission is one new folder. "
                     f"Rebase it onto main."
                 )
-        return tuple(found)
+        return tuple(sorted(found, key=lambda each: each.path))
 
     def _origin(self, head: Commit, ref: str, number: int | None, base: Commit | None) -> Origin:
         merge = self.main.of_pull_request(number) if number is not None else None

@@ -174,7 +174,10 @@ def _walk(
                 problems.append(f"{item.path} cannot be examined: {error.strerror or error}")
                 continue
             if stat.S_ISDIR(status.st_mode):
-                if item.name == ".git" or (not hidden and item.name.startswith(".")):
+                if item.name == ".git":
+                    problems.append(f"{item.path} is a clone's own folder: not read")
+                    continue
+                if not hidden and item.name.startswith("."):
                     continue
                 if depth >= DEPTH_AT_MOST:
                     problems.append(f"{item.path} lies more than {DEPTH_AT_MOST} folders deep: not listed")

@@ -11,7 +11,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from harness.errors import SetupError
+from harness.errors import SetupError, SubmissionError
 from harness.submission import FileKind
 
 if TYPE_CHECKING:
@@ -24,6 +24,8 @@ TREE_LIMIT_BYTES = 64 * 2**20
 COMMIT_LIMIT_BYTES = 4 * 2**20
 CHANGES_AT_MOST = 200_000
 DEPTH_AT_MOST = 64
+# A few objects that name each other again and again unfold to billions of folders; main has 150.
+FOLDERS_AT_MOST = 200_000
 _DRAIN_BYTES = 2**20
 _TREES_CACHED = 50_000
 
@@ -176,7 +178,8 @@ class ObjectReader:
     def _absent(self, sha: str, kind: str, why: str = "it is missing or damaged") -> SetupError:
         return SetupError(
             f"{self._where}: cannot read {kind} {sha}: {why}. "
-            f"`git fsck` lists what is broken; `git fetch --refetch origin` (or a fresh clone) mends it."
+            f"`git fsck` lists what is broken; `git fetch --refetch --no-filter origin` or a fresh clone "
+            f"mends it."
         )
 
     def commit(self, sha: str) -> Commit:
@@ -227,36 +230,45 @@ class ObjectReader:
             item = found
         return item
 
-    def walk(self, tree: str, prefix: str = "", depth: int = 0) -> Iterator[tuple[str, TreeItem]]:
-        """Every path below a tree that is not itself a folder, depth first."""
-        for item in self.tree(tree):
-            path = f"{prefix}{item.name}"
-            if item.is_tree and depth < DEPTH_AT_MOST:
-                yield from self.walk(item.sha, f"{path}/", depth + 1)
-            else:
-                yield path, item
+    def walk(self, tree: str, prefix: str = "") -> Iterator[tuple[str, TreeItem]]:
+        """Every path below a tree that is not itself a folder, depth first.
 
-    def differences(
-        self, old: str | None, new: str | None, prefix: str = "", depth: int = 0
-    ) -> Iterator[Difference]:
-        """Every path that differs between two trees (None = the empty tree), equal subtrees left out."""
-        if old == new or depth > DEPTH_AT_MOST:
-            return
-        before = {item.name: item for item in self.tree(old)} if old else {}
-        after = {item.name: item for item in self.tree(new)} if new else {}
-        for name in sorted(before.keys() | after.keys()):
-            yield from self._difference(before.get(name), after.get(name), f"{prefix}{name}", depth)
+        Folders more than 64 deep are named, not entered. Raises `SubmissionError` beyond 200,000 folders.
+        """
+        for difference in self.differences(None, tree, prefix):
+            if difference.new is not None:
+                yield difference.path, difference.new
 
-    def _difference(
-        self, old: TreeItem | None, new: TreeItem | None, path: str, depth: int
-    ) -> Iterator[Difference]:
-        if old == new:
-            return
-        old_tree = old.sha if old is not None and old.is_tree else None
-        new_tree = new.sha if new is not None and new.is_tree else None
-        if old_tree or new_tree:
-            yield from self.differences(old_tree, new_tree, f"{path}/", depth + 1)
-        old_file = old if old_tree is None else None
-        new_file = new if new_tree is None else None
-        if old_file is not None or new_file is not None:
-            yield Difference(path=path, old=old_file, new=new_file)
+    def differences(self, old: str | None, new: str | None, prefix: str = "") -> Iterator[Difference]:
+        """Every path that differs between two trees (None = the empty tree), equal subtrees left out.
+
+        Raises `SubmissionError` beyond 200,000 folders.
+        """
+        waiting = [(old, new, prefix, 0)]
+        visited = 0
+        while waiting:
+            old, new, prefix, depth = waiting.pop()
+            visited += 1
+            if visited > FOLDERS_AT_MOST:
+                raise SubmissionError(
+                    f"{prefix or 'the commit'}: more than {FOLDERS_AT_MOST:,} folders; a submission is one"
+                )
+            before = {item.name: item for item in self.tree(old)} if old else {}
+            after = {item.name: item for item in self.tree(new)} if new else {}
+            deeper = []
+            for name in sorted(before.keys() | after.keys()):
+                was, now = before.get(name), after.get(name)
+                if was == now:
+                    continue
+                old_tree, new_tree = _folder(was, depth), _folder(now, depth)
+                if old_tree or new_tree:
+                    deeper.append((old_tree, new_tree, f"{prefix}{name}/", depth + 1))
+                was, now = (None if old_tree else was), (None if new_tree else now)
+                if was is not None or now is not None:
+                    yield Difference(path=f"{prefix}{name}", old=was, new=now)
+            waiting.extend(reversed(deeper))
+
+
+def _folder(item: TreeItem | None, depth: int) -> str | None:
+    """The tree to enter, None for a file or when it lies too deep (then it counts as an odd path)."""
+    return item.sha if item is not None and item.is_tree and depth < DEPTH_AT_MOST else None

@@ -33,7 +33,7 @@ class CloneBuilder:
         path.mkdir()
         self.git("init", "--quiet", "--initial-branch=main")
 
-    def git(self, *arguments: str) -> str:
+    def git(self, *arguments: str, stdin: str = "") -> str:
         """Run git here, as nobody in particular, and return what it prints."""
         who = {
             f"GIT_{role}_{what}": f"tester@{role}.example"
@@ -47,6 +47,7 @@ class CloneBuilder:
             ["git", *arguments],
             cwd=self.path,
             env=plain | who | when | {"GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_NOSYSTEM": "1"},
+            input=stdin,
             capture_output=True,
             text=True,
             check=True,

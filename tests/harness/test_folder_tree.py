@@ -114,6 +114,12 @@ def test_very_deep_folders_are_reported(tmp_path: Path) -> None:
     assert "64 folders deep" in tree.problems[0]
 
 
+def test_a_clone_inside_the_folder_is_reported(tmp_path: Path) -> None:
+    tree = FolderTree(put(tmp_path, "README.md", ".git/config"))
+    assert [entry.path for entry in tree.entries()] == ["README.md"]
+    assert "own folder: not read" in tree.problems[0]
+
+
 @NOT_FOR_ROOT
 def test_an_unreadable_folder_is_reported(tmp_path: Path) -> None:
     put(tmp_path, "README.md", "logs/a.log")

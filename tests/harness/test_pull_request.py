@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import datetime
+import functools
 import json
 import os
 import subprocess
@@ -8,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from harness import claimed_submission, git_objects
 from harness.errors import SetupError, SubmissionError
 from harness.pull_request import Clone, NotARecordsSubmission, open_clone
 from harness.submission import FileKind
@@ -396,6 +398,62 @@ def test_a_lost_commit_or_folder_is_an_error_that_names_it(builder: CloneBuilder
     clone = opened(builder)
     with pytest.raises(SetupError, match=f"{lost.parent.name}{lost.name}.*git fsck"):
         clone.pull_request(7)
+
+
+def nested(builder: CloneBuilder, levels: int, width: int, leaf: str) -> str:
+    """A commit whose records/ holds `levels` of folders, each naming the one below `width` times."""
+    tree = functools.reduce(
+        lambda below, _: builder.git(
+            "mktree", stdin="".join(f"040000 tree {below}\td{number}\n" for number in range(width))
+        ),
+        range(levels),
+        builder.git("mktree", stdin=leaf),
+    )
+    root = builder.git("mktree", stdin=f"040000 tree {tree}\trecords\n")
+    return builder.git("commit-tree", root, "-p", "main", "-m", "nested")
+
+
+def test_a_few_objects_that_unfold_to_billions_of_folders_are_refused(
+    builder: CloneBuilder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(git_objects, "FOLDERS_AT_MOST", 1000)
+    builder.point(7, nested(builder, levels=10, width=10, leaf=""))
+    with pytest.raises(SubmissionError, match="more than 1,000 folders"):
+        opened(builder).pull_request(7)
+
+
+def test_a_few_objects_that_unfold_to_billions_of_files_are_refused(
+    builder: CloneBuilder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(claimed_submission, "CHANGES_AT_MOST", 1000)
+    blob = builder.git("rev-parse", "main:README.md")
+    builder.point(7, nested(builder, levels=10, width=10, leaf=f"100644 blob {blob}\tf.py\n"))
+    with pytest.raises(SubmissionError, match="more than 1,000 paths"):
+        opened(builder).pull_request(7)
+
+
+def test_a_folder_too_deep_to_enter_is_named(builder: CloneBuilder) -> None:
+    blob = builder.git("rev-parse", "main:README.md")
+    builder.point(7, nested(builder, levels=90, width=1, leaf=f"100644 blob {blob}\ttrain.py\n"))
+    entries = opened(builder).pull_request(7).tree.entries()
+    assert [entry.kind for entry in entries] == [FileKind.OTHER]
+
+
+def test_a_partial_clone_fetches_nothing(builder: CloneBuilder) -> None:
+    builder.pull_request(7, package(OWN))
+    builder.git("config", "uploadpack.allowFilter", "true")
+    partial = builder.path.parent / "partial"
+    builder.git("clone", "--quiet", "--filter=blob:none", "--mirror", f"file://{builder.path}", str(partial))
+    entries = open_clone(partial).pull_request(7).tree.entries()
+    assert {entry.kind for entry in entries} == {FileKind.MISSING}
+
+
+def test_without_git_the_clone_is_an_error_that_says_so(
+    builder: CloneBuilder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", str(builder.path))
+    with pytest.raises(SetupError, match="git is not installed"):
+        opened(builder)
 
 
 def test_nothing_is_written_to_the_clone(builder: CloneBuilder) -> None:
