@@ -55,7 +55,15 @@ _KIND_OF_NAME = {
 }
 # One piece of a phase whose total is printed as well ("epoch 3/21 time=24.9s", "batch 5/61 time=3331ms").
 _PIECE = re.compile(r"\b\d+/\d+\b|\bepoch\b|\bchunk[ =\[]|\bbatch\b|_docs\b")
-_WARMS_UP = re.compile(r"warm.?up|compil", re.IGNORECASE)
+# Words that name a phase on a line whose duration is called a total ("prequant_ttt:done total_time=523.6s").
+_KIND_OF_LINE = tuple(
+    (kind, re.compile(words, re.IGNORECASE))
+    for kind, words in (
+        (ActivityKind.WARM_UP, r"warm.?up|compil"),
+        (ActivityKind.PREQUANT_ADAPTATION, r"pre[-_ ]?quant[-_ ]?\w{0,10}[-_ ]?ttt|ttt[-_ ]pre[-_ ]?quant"),
+        (ActivityKind.ADAPTATION, r"^\W{0,8}(?:\w{1,20}_)?ttt\w{0,20}[: ]"),
+    )
+)
 # Decimals of a minute ("train_time: 10.0m") leave three seconds either way.
 _IN_MINUTES = re.compile(r"\d\.\d\s?m\b(?!s)")
 _MINUTE_ROUNDING_SECONDS = 3.0
@@ -184,9 +192,10 @@ def _rounding(training: Sourced[float] | None) -> float:
 
 def kind_of(timed: Timed, *, data_is_generated: bool = False) -> ActivityKind:
     """What a timed activity does. `data_is_generated`: this run made its calibration data itself."""
+    line = timed.seconds.excerpt or ""
     kind = _KIND_OF_NAME.get(timed.what, ActivityKind.OTHER)
-    if kind is ActivityKind.ADAPTATION and _WARMS_UP.search(timed.seconds.excerpt or ""):
-        return ActivityKind.WARM_UP
+    if kind in {ActivityKind.WHOLE, ActivityKind.ADAPTATION, ActivityKind.OTHER}:
+        kind = next((named for named, words in _KIND_OF_LINE if words.search(line)), kind)
     if timed.what == "quantisation" and timed.reads_data == "train":
         kind = ActivityKind.CALIBRATION
     generated = data_is_generated or timed.reads_data in {"none", "self-generated"}
