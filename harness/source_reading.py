@@ -18,7 +18,8 @@ from harness.code_closure import (
 )
 from harness.decompression import OutputBudget
 from harness.entry_script import Choice, Script, choose_entry
-from harness.packed_size import packed_size, without_comments
+from harness.minified_source import minified
+from harness.packed_size import packed_size
 from harness.source_text import Parsed, decode_source, parse_source
 from harness.syntax_nodes import SyntaxNodes
 from harness.unpack import LAYERS_AT_MOST, Piece, unpack
@@ -298,6 +299,6 @@ def _packed(entry: _Source, reading: _Reading) -> dict[str, int | None]:
     for one in counted:
         printed = None
         if one.nodes is not None and one.parsed is not None and one.parsed.tree and not one.parsed.problem:
-            printed = without_comments(one.parsed.tree, one.nodes)
+            printed = minified(one.parsed.tree, one.nodes)
         small.append(printed if printed is not None else one.data or b"")
     return {"packed_bytes": packed_size(plain), "packed_minified_bytes": packed_size(small)}

@@ -222,7 +222,7 @@ class Code:
     how_chosen: str = ""
     closure: tuple[SourceFile, ...] = ()  # without the entry
     packed_bytes: int | None = None
-    packed_minified_bytes: int | None = None  # the same without comments and docstrings; names kept
+    packed_minified_bytes: int | None = None  # the same after a simple minifier: comments dropped, locals short
     problems: tuple[CodeProblem, ...] = ()
 
     @property
