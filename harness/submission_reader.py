@@ -202,7 +202,7 @@ def read_submission(
         track_folders = load_ruleset().tables["package"]["track_folders"]
     origin = origin or _folder_origin(tree)
     entries = tree.entries()
-    reading = _Reading(tree)
+    reading = _Reading(tree, list(getattr(tree, "problems", ())))
     json = _read_json(reading, entries)
     readme = _read_text(reading, _named(entries, r"readme(\.md|\.txt|\.rst)?"))
     code: Code = read_code(tree, entries)

@@ -62,9 +62,9 @@ def test_a_truncated_submission_json_is_warned_about_with_the_line_it_breaks_on(
 ):
     text = json.dumps(good_json(), indent=1)[:120]
     _, document, _ = judged(capsys, tmp_path, submission__json=text)
-    first = next(f for f in document["findings"] if f["rule"] == "submission-json")
-    assert first["verdict"] in {"WARN", "FAIL"}
-    assert first["places"][0]["line"] == text.count("\n") + 1
+    found = [f for f in document["findings"] if f["rule"] == "submission-json"]
+    assert {f["verdict"] for f in found} & {"WARN", "FAIL"}
+    assert text.count("\n") + 1 in {place["line"] for f in found for place in f["places"]}
 
 
 def test_a_duplicate_key_in_submission_json_is_named_with_its_line(
