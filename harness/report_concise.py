@@ -14,6 +14,7 @@ from harness.report_outline import (
     findings_of,
     first_place,
     line_on_disk,
+    question,
     reason,
     repository_path,
     stated,
@@ -37,7 +38,8 @@ def concise_line(report: Report, finding: Finding) -> str:
         line = line_on_disk(place)
         where = repository_path(summary, place) + (f":{line}" if line is not None else "")
         unpacked = f" (line {place.line} when unpacked)" if place.unpacked and place.line else ""
-    ask = f" [{printable(finding.ask)}]" if finding.ask else ""
+    asked = question(finding)
+    ask = f" [{printable(asked)}]" if asked else ""
     return (
         f"{printable(where)}: {finding.rule} {finding.verdict.value} "
         f"{printable(why_unchecked(finding))}{unpacked}{ask}"
@@ -49,7 +51,5 @@ def render_concise(report: Report) -> str:
     essential = set(report.essential)
     unchecked = [f for f in findings_of(report, RuleVerdict.NOT_CHECKED) if f.rule in essential]
     lines = [concise_line(report, finding) for finding in [*stated(report), *unchecked]]
-    lines.append(
-        f"{printable(subject(report.submission))}: {verdict_word(report.verdict)} {printable(reason(report))}"
-    )
+    lines.append(f"{subject(report.submission)}: {verdict_word(report.verdict)} {reason(report)}")
     return "\n".join(lines) + "\n"

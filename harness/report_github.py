@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from harness.escape import command_data, command_property, printable
+from harness.escape import command_data, command_property
 from harness.finding import RuleVerdict
 from harness.report_concise import concise_line
 from harness.report_outline import (
@@ -18,6 +18,7 @@ from harness.report_outline import (
     line_on_disk,
     open_essential,
     other_places,
+    question,
     reason,
     repository_path,
     shown_line,
@@ -58,8 +59,8 @@ def _annotation(report: Report, finding: Finding) -> str:
     parts = [finding.message]
     if place is not None and place.unpacked and place.line:
         parts.append(f"Line {place.line} of the unpacked script.")
-    if finding.ask:
-        parts.append(f"Question: {finding.ask}")
+    if asked := question(finding):
+        parts.append(f"Question: {asked}")
     parts += [f"See {shown_line(other)}: {other.note}" for other in other_places(finding)[:3] if other.note]
     message = "%0A".join(command_data(part) for part in parts)
     return f"::{_COMMAND[finding.verdict]} {','.join(properties)}::{message}"
@@ -88,5 +89,5 @@ def render_github(reports: Sequence[Report]) -> str:
             lines.append(_verdict_annotation(report))
         else:
             said = f"{verdict_word(report.verdict)} {subject(report.submission)} - {reason(report)}"
-            lines.append(printable(said))
+            lines.append(said)
     return "\n".join(lines) + "\n"

@@ -163,9 +163,14 @@ def _inert(text: str) -> str:
     return text.replace("##[", "#\\u0023[")
 
 
+def document_text(document: Mapping[str, Any]) -> str:
+    """A document as indented text, in ASCII so that nothing in it can act on a terminal."""
+    return _inert(json.dumps(document, indent=2, allow_nan=False)) + "\n"
+
+
 def render_json(report: Report) -> str:
-    """One indented document, in ASCII so that nothing in it can act on a terminal."""
-    return _inert(json.dumps(to_json(report), indent=2, allow_nan=False)) + "\n"
+    """One indented document."""
+    return document_text(to_json(report))
 
 
 def render_jsonl(report: Report) -> str:

@@ -13,8 +13,10 @@ from typing import TYPE_CHECKING
 from harness.escape import markdown, markdown_code, uri_path
 from harness.report_outline import (
     basis,
+    by_rule,
     line_on_disk,
     open_essential,
+    question,
     reason,
     repository_path,
     reproduce_command,
@@ -27,11 +29,14 @@ from harness.report_outline import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from harness.finding import Finding, Place
     from harness.report import Report, SeedMeasured
 
 COMMENT_CHARACTERS = 65_536
 FINDINGS_AT_MOST = 40
+FINDINGS_PER_RULE = 5
 PLACES_AT_MOST = 6
 # One cell of the table; longer text keeps its first part, the JSON document the whole.
 CELL_CHARACTERS = 600
@@ -49,34 +54,45 @@ def _link(report: Report, place: Place, repo_url: str | None) -> str:
     return f"[{text}]({target}{anchor})"
 
 
-def _evidence(report: Report, finding: Finding, repo_url: str | None) -> str:
+def _evidence(report: Report, finding: Finding, repo_url: str | None, places_at_most: int) -> str:
     parts = []
-    for place in finding.places[:PLACES_AT_MOST]:
+    for place in finding.places[:places_at_most]:
         note = f" {markdown(place.note, 200)}" if place.note else ""
         excerpt = f"<br>{markdown_code(place.excerpt.strip(), 160)}" if place.excerpt else ""
         parts.append(_link(report, place, repo_url) + note + excerpt)
     left = len(finding.places) - PLACES_AT_MOST
-    if left > 0:
+    if left > 0 and places_at_most > 1:
         parts.append(f"and {left:,} more places")
     return "<br>".join(parts)
 
 
+def _row(report: Report, rule: str, group: Sequence[Finding], repo_url: str | None) -> str:
+    """One rule: what it said of each seed, its question once, and all places of the first finding only."""
+    shown = group[:FINDINGS_PER_RULE]
+    texts = [markdown(finding.message, CELL_CHARACTERS) for finding in shown]
+    if len(group) > len(shown):
+        texts.append(f"and {len(group) - len(shown):,} more of this rule")
+    asked = dict.fromkeys(filter(None, map(question, group)))
+    texts += [f"**Question:** {markdown(ask, CELL_CHARACTERS)}" for ask in list(asked)[:FINDINGS_PER_RULE]]
+    if group[0].authority:
+        texts.append(f"<sub>ruled by {markdown('; '.join(group[0].authority), CELL_CHARACTERS)}</sub>")
+    evidence = [
+        _evidence(report, finding, repo_url, PLACES_AT_MOST if number == 0 else 1)
+        for number, finding in enumerate(shown)
+    ]
+    cells = [f"**{group[0].verdict.value}**", markdown_code(rule), "<br>".join(texts)]
+    return f"| {' | '.join(cells)} | {'<br>'.join(filter(None, evidence))} |"
+
+
 def _findings(report: Report, repo_url: str | None) -> list[str]:
-    findings = stated(report)
-    if not findings:
+    groups = by_rule(stated(report))
+    if not groups:
         return []
     lines = ["", "| verdict | rule | what was seen | where |", "|---|---|---|---|"]
-    for finding in findings[:FINDINGS_AT_MOST]:
-        text = markdown(finding.message, CELL_CHARACTERS)
-        if finding.ask:
-            text += f"<br>**Question:** {markdown(finding.ask, CELL_CHARACTERS)}"
-        if finding.authority:
-            text += f"<br><sub>ruled by {markdown('; '.join(finding.authority), CELL_CHARACTERS)}</sub>"
-        evidence = _evidence(report, finding, repo_url)
-        lines.append(f"| **{finding.verdict.value}** | {markdown_code(finding.rule)} | {text} | {evidence} |")
-    left = len(findings) - FINDINGS_AT_MOST
+    lines += [_row(report, rule, group, repo_url) for rule, _, group in groups[:FINDINGS_AT_MOST]]
+    left = len(groups) - FINDINGS_AT_MOST
     if left > 0:
-        lines += ["", f"{left:,} more findings are in the JSON report."]
+        lines += ["", f"Findings of {left:,} more rules are in the JSON report."]
     return lines
 
 

@@ -6,6 +6,7 @@ import shlex
 from collections import defaultdict
 from typing import TYPE_CHECKING
 
+from harness.escape import printable
 from harness.finding import Role, RuleVerdict
 
 if TYPE_CHECKING:
@@ -23,8 +24,17 @@ def findings_of(report: Report, *verdicts: RuleVerdict) -> list[Finding]:
 
 
 def stated(report: Report) -> list[Finding]:
-    """Everything that is said against the submission or asked about it, worst first."""
-    return findings_of(report, *WORST_FIRST)
+    """Everything said against the submission or asked about it, worst first, then essential rules first."""
+    essential = set(report.essential)
+    return sorted(
+        findings_of(report, *WORST_FIRST),
+        key=lambda finding: (WORST_FIRST.index(finding.verdict), finding.rule not in essential),
+    )
+
+
+def question(finding: Finding) -> str | None:
+    """What a reviewer must answer; a question lowered to a remark by the profile is no question any more."""
+    return finding.ask if finding.verdict is RuleVerdict.NEEDS_HUMAN else None
 
 
 def by_rule(findings: list[Finding]) -> list[tuple[str, RuleVerdict, list[Finding]]]:
@@ -46,9 +56,9 @@ def _counted(number: int, one: str, many: str) -> str:
 
 
 def reason(report: Report) -> str:
-    """Why the verdict is what it is, in counts."""
+    """Why the verdict is what it is, harmless to print: in counts, or what stopped the check."""
     if report.error is not None:
-        return report.error
+        return printable(report.error)
     outcomes = list(report.outcomes.values())
     failed, asked = outcomes.count(RuleVerdict.FAIL), outcomes.count(RuleVerdict.NEEDS_HUMAN)
     warned, unchecked = outcomes.count(RuleVerdict.WARN), outcomes.count(RuleVerdict.NOT_CHECKED)
@@ -75,8 +85,8 @@ def verdict_word(verdict: Verdict) -> str:
 
 
 def subject(summary: SubmissionSummary) -> str:
-    """Which submission: its number and folder."""
-    name = summary.entry or summary.path
+    """Which submission, harmless to print: its number and folder."""
+    name = printable(summary.entry or summary.path, 300)
     if summary.pr is None:
         return name
     return f"#{summary.pr} {name}" if summary.entry else f"#{summary.pr}"
@@ -123,12 +133,19 @@ def why_unchecked(finding: Finding) -> str:
 
 
 def unchecked_by_reason(report: Report) -> list[tuple[str, list[str]]]:
-    """NOT-CHECKED rules grouped by why, the largest group first; each rule once per reason."""
-    groups: dict[str, dict[str, None]] = defaultdict(dict)
+    """NOT-CHECKED rules grouped by why, the largest group first; each rule once, by its first reason.
+
+    A rule that broke on one seed is not listed for what another seed's log lacks.
+    """
+    reasons: dict[str, dict[str, None]] = defaultdict(dict)
     for finding in findings_of(report, RuleVerdict.NOT_CHECKED):
-        why = why_unchecked(finding)
-        groups[why[:1].lower() + why[1:] if why[1:2].islower() else why][finding.rule] = None
-    return sorted(((why, list(rules)) for why, rules in groups.items()), key=lambda group: -len(group[1]))
+        if report.outcomes.get(finding.rule) is RuleVerdict.NOT_CHECKED:
+            reasons[finding.rule][why_unchecked(finding)] = None
+    groups: dict[str, list[str]] = defaultdict(list)
+    for rule, said in reasons.items():
+        first, *others = said
+        groups[first + (f" (and {len(others):,} more)" if others else "")].append(rule)
+    return sorted(groups.items(), key=lambda group: -len(group[1]))
 
 
 def seen(report: Report) -> list[Finding]:

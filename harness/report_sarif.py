@@ -20,6 +20,7 @@ from harness.report_outline import (
     first_place,
     line_on_disk,
     other_places,
+    question,
     reason,
     repository_path,
     stated,
@@ -89,12 +90,12 @@ def _fingerprint(report: Report, finding: Finding, taken: dict[str, int]) -> str
 
 def _result(report: Report, finding: Finding, index: int, taken: dict[str, int]) -> dict[str, Any]:
     first = first_place(finding)
-    question = f"Question: {finding.ask}" if finding.ask else ""
+    asked = question(finding)
     result: dict[str, Any] = {
         "ruleId": finding.rule,
         "ruleIndex": index,
         "level": _LEVEL[finding.verdict],
-        "message": _message(finding.message, question),
+        "message": _message(finding.message, f"Question: {asked}" if asked else ""),
         "partialFingerprints": {"golfFinding/v1": _fingerprint(report, finding, taken)},
         "properties": {
             "verdict": finding.verdict.value,

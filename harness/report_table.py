@@ -14,6 +14,28 @@ if TYPE_CHECKING:
     from harness.report import Measured, SeedMeasured
 
 _GAP = "  "
+# The statistics that have a sentence of their own; any other is shown under its name.
+_TOLD = frozenset(
+    {
+        "n",
+        "mean_val_bpb",
+        "sample_std_val_bpb",
+        "reference",
+        "reference_source",
+        "reference_n",
+        "reference_mean_val_bpb",
+        "gain_bpb",
+        "gain_nats_per_token",
+        "gain_nats_per_byte",
+        "bytes_per_token",
+        "margin_nats",
+        "margin_bpb",
+        "p_no_margin",
+        "p_with_margin",
+        "p_one_sample_with_margin",
+        "not_testable",
+    }
+)
 # Columns given up first when the line is too long for the terminal; the log then moves below its row.
 _LEAST_NEEDED = ("log", "steps", "val_loss", "all eval s", "calib s", "model bytes")
 
@@ -83,7 +105,9 @@ def _table(measured: Measured, width: int) -> list[str]:
         lines.append(f"  {cells}{_GAP}{log}".rstrip())
     if "log" in names and "log" not in widths:
         logs = "; ".join(row["log"] for row in rows if row.get("log", "-") != "-")
-        lines += textwrap.wrap(logs, width, initial_indent="  logs: ", subsequent_indent=" " * 8)
+        lines += textwrap.wrap(
+            logs, width, initial_indent="  logs: ", subsequent_indent=" " * 8, break_on_hyphens=False
+        )
     return lines
 
 
@@ -118,17 +142,65 @@ def _statistic(value: object) -> str:
     return "-" if value is None else printable(str(value), 200)
 
 
+def _mean_of(statistics: Mapping[str, object], prefix: str) -> str:
+    """A mean with the number of runs behind it and their spread."""
+    mean, runs = statistics.get(f"{prefix}mean_val_bpb"), statistics.get(f"{prefix}n")
+    if not isinstance(mean, float):
+        return ""
+    text = f"mean {number(mean, '.6f')}" + (f" of {_statistic(runs)} runs" if runs is not None else "")
+    spread = statistics.get(f"{prefix}sample_std_val_bpb")
+    return text + (f", sample std {number(spread, '.6f')}" if isinstance(spread, float) else "")
+
+
+def _joined(statistics: Mapping[str, object], parts: Sequence[tuple[str, str]]) -> str:
+    """The parts whose number is known, as in "0.065 bpb, 0.045 nats/byte"."""
+    shown = [
+        form.format(_statistic(statistics[key])) for key, form in parts if statistics.get(key) is not None
+    ]
+    return ", ".join(shown)
+
+
+def _told(statistics: Mapping[str, object]) -> dict[str, str]:
+    """The statistics that a report usually has, as sentences; the rest under their own names."""
+    reference = [statistics.get("reference"), _mean_of(statistics, "reference_")]
+    margin = _joined(statistics, (("margin_nats", "{} nats"), ("margin_bpb", "{} bpb")))
+    told = {
+        "this submission": _mean_of(statistics, ""),
+        "to beat": ", ".join(str(part) for part in reference if part),
+        "known from": str(statistics.get("reference_source") or ""),
+        "gain": _joined(
+            statistics,
+            (
+                ("gain_bpb", "{} bpb"),
+                ("gain_nats_per_token", "{} nats/token"),
+                ("gain_nats_per_byte", "{} nats/byte"),
+                ("bytes_per_token", "at {} bytes/token"),
+            ),
+        ),
+        "Welch, one-sided": _joined(
+            statistics,
+            (
+                ("p_no_margin", "p = {} for any gain"),
+                ("p_with_margin", f"p = {{}} for a gain of {margin or 'the margin'}"),
+                ("p_one_sample_with_margin", "p = {} against a single run"),
+            ),
+        ),
+        "not tested": str(statistics.get("not_testable") or ""),
+    }
+    others = {key: value for key, value in statistics.items() if key not in _TOLD and value is not None}
+    told |= {key.replace("_", " "): _statistic(value) for key, value in others.items()}
+    return {name: printable(value, 400) for name, value in told.items() if value}
+
+
 def statistics_lines(statistics: Mapping[str, float | int | str | None] | None, width: int) -> list[str]:
-    """The statistics as they are named, aligned; a long value goes to the next lines whole."""
+    """The comparison with the record to beat, one aligned statement a line."""
     if not statistics:
         return []
-    named = {
-        key.replace("_", " "): _statistic(value) for key, value in statistics.items() if value is not None
-    }
-    size = max(map(len, named), default=0)
+    told = _told(statistics)
+    size = max(map(len, told), default=0)
     lines = []
-    for name, value in named.items():
-        first, *rest = textwrap.wrap(value, max(20, width - size - 4)) or [""]
-        lines.append(f"  {name:<{size}}  {first}")
+    for name, value in told.items():
+        first, *rest = textwrap.wrap(value, max(20, width - size - 4), break_on_hyphens=False) or [""]
+        lines.append(f"  {printable(name, 60):<{size}}  {first}")
         lines += [" " * (size + 4) + more for more in rest]
     return lines

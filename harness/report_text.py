@@ -10,6 +10,7 @@ import io
 import os
 import shutil
 from dataclasses import dataclass
+from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
 from harness.escape import ascii_only, printable
@@ -20,12 +21,12 @@ from harness.report_outline import (
     first_place,
     open_essential,
     other_places,
+    question,
     reason,
     reproduce_command,
     seen,
     shown_line,
     stated,
-    subject,
     unchecked_by_reason,
     verdict_word,
 )
@@ -143,10 +144,18 @@ class _Page:
 
 
 def _write_head(page: _Page, report: Report) -> None:
+    """The verdict, the submission and the reason: one line where they fit, else the reason below."""
     word = verdict_word(report.verdict)
-    style = _VERDICT_STYLE[report.verdict]
-    page.write(f"{subject(report.submission)} - {reason(report)}", label=f"{word}  ", styles=(style, "bold"))
+    styles = (_VERDICT_STYLE[report.verdict], "bold")
     summary = report.submission
+    number = f"#{summary.pr} " if summary.pr is not None else ""
+    folder = PurePosixPath(summary.entry or summary.path).name if summary.entry or not number else ""
+    name, why = f"{number}{folder}".strip(), reason(report)
+    if len(word) + 2 + len(name) + 3 + len(why) <= page.display.width:
+        page.write(f"{name} - {why}", label=f"{word}  ", styles=styles)
+    else:
+        page.write(name, label=f"{word}  ", styles=styles)
+        page.write(why, indent=2, styles=("", "bold"))
     facts = []
     if summary.track:
         facts.append(f"{summary.track} track")
@@ -160,38 +169,41 @@ def _write_head(page: _Page, report: Report) -> None:
         page.write(", ".join(facts), indent=2, styles=("", "dim"))
 
 
-def _write_place(page: _Page, place: Place, mark: str) -> None:
+def _write_place(page: _Page, place: Place, mark: str, *, excerpt: bool = True) -> None:
     note = f"  {place.note}" if place.note else ""
     page.write(shown_line(place) + note, label=f"{mark} ", indent=4, styles=("blue", ""))
-    if place.excerpt and place.excerpt.strip():
+    if excerpt and place.excerpt and place.excerpt.strip():
         number = f"{place.line} | " if place.line is not None else "| "
         page.line(number + " ".join(place.excerpt.split()), "dim", indent=8)
 
 
-def _write_finding(page: _Page, finding: Finding) -> None:
+def _write_finding(page: _Page, finding: Finding, *, in_full: bool) -> None:
+    """One finding: all its places with their lines, or only where to look first."""
     unsure = "" if finding.confidence.value == "high" else f" ({finding.confidence.value} confidence)"
     page.write(finding.message + unsure, indent=2)
     first, others = first_place(finding), other_places(finding)
     if first is not None:
-        _write_place(page, first, "-->")
-    for place in others[: PLACES_AT_MOST - 1]:
+        _write_place(page, first, "-->", excerpt=in_full)
+    shown = PLACES_AT_MOST - 1 if in_full else 0
+    for place in others[:shown]:
         _write_place(page, place, "   ")
-    left = len(others) - (PLACES_AT_MOST - 1)
-    if left > 0:
-        page.write(f"and {left:,} more places", indent=8)
-    if finding.ask:
-        page.write(finding.ask, label="question: ", indent=2, styles=("bold yellow", "bold"))
+    if in_full and len(others) > shown:
+        page.write(f"and {len(others) - shown:,} more places", indent=8)
 
 
 def _write_findings(page: _Page, report: Report) -> None:
+    """Rule by rule; the second seed's finding and remarks are kept short, since they read like the first."""
     for rule, verdict, group in by_rule(stated(report)):
         page.line()
         page.write(rule, label=f"{verdict.value}  ", styles=(_STYLE[verdict], "bold"))
-        for finding in group[:FINDINGS_PER_RULE]:
-            _write_finding(page, finding)
+        for number, finding in enumerate(group[:FINDINGS_PER_RULE]):
+            in_full = page.display.show_passes or (number == 0 and verdict is not RuleVerdict.INFO)
+            _write_finding(page, finding, in_full=in_full)
         left = len(group) - FINDINGS_PER_RULE
         if left > 0:
             page.write(f"and {left:,} more of this rule in the JSON report", indent=2)
+        for asked in dict.fromkeys(filter(None, map(question, group))):
+            page.write(asked, label="question: ", indent=2, styles=("bold yellow", "bold"))
         authority = dict.fromkeys(source for finding in group for source in finding.authority)
         if authority:
             page.write("; ".join(authority), label="ruled by: ", indent=2, styles=("dim", "dim"))
@@ -239,11 +251,14 @@ def _write_unseen(page: _Page, report: Report) -> None:
     essential = set(open_essential(report))
     page.line()
     page.line("What could not be seen", "bold")
-    for why, rules in groups:
-        count = f" ({len(rules):,} rules)" if len(rules) > 1 else ""
-        page.write(f"{why}{count}", label="- ", indent=2, styles=("magenta", ""))
+    alone = [(rules[0] + "*" * (rules[0] in essential), why) for why, rules in groups if len(rules) == 1]
+    for why, rules in groups[: len(groups) - len(alone)]:
+        page.write(f"{why} ({len(rules):,} rules)", label="- ", indent=2, styles=("magenta", ""))
         ranked = sorted(rules, key=lambda rule: rule not in essential)
         page.write(", ".join(r + "*" * (r in essential) for r in ranked), indent=4, styles=("", "dim"))
+    width = max((len(rule) for rule, _ in alone), default=0) + 2
+    for rule, why in alone:
+        page.write(why, label=f"{rule:<{width}}", indent=2, styles=("magenta", ""))
     for text in report.unseen[:UNSEEN_AT_MOST]:
         page.write(text, label="- ", indent=2, styles=("magenta", ""))
     if len(report.unseen) > UNSEEN_AT_MOST:

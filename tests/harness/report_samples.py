@@ -145,12 +145,21 @@ def measured():
 
 
 STATISTICS = {
-    "reference": "main at 1a2b3c4, PR #1855, mean 1.061080",
+    "n": 3,
+    "mean_val_bpb": 1.05849976,
+    "sample_std_val_bpb": 0.00044121,
+    "reference": "#1855",
+    "reference_source": "best row of the leaderboard of main at 1a2b3c4",
+    "reference_n": 3,
+    "reference_mean_val_bpb": 1.06108,
+    "margin_nats": 0.005,
+    "margin_bpb": 0.00228,
+    "not_testable": None,
     "gain_bpb": 0.00258,
     "gain_nats_per_token": 0.005649,
     "p_no_margin": 0.00081,
     "p_with_margin": 0.3124,
-    "runs": 3,
+    "bytes_per_token": 3.15736,
 }
 
 

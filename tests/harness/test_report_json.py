@@ -9,11 +9,26 @@ import pytest
 from harness.case import failed, passed
 from harness.finding import Place
 from harness.report import Measured
+from harness.report_concise import render_concise
+from harness.report_github import render_github
 from harness.report_json import SCHEMA_PATH, from_json, render_json, render_jsonl, to_json
+from harness.report_markdown import render_markdown
+from harness.report_sarif import render_sarif
+from harness.report_text import render_text
 from tests.harness.report_samples import clean_report, make_report, seed, summary, unreadable_report
 from tests.harness.snapshot import assert_snapshot
 
 REPORTS = {"reject": make_report, "accept": clean_report, "could-not-check": unreadable_report}
+
+FORMATS = {
+    "text": render_text,
+    "concise": render_concise,
+    "json": render_json,
+    "jsonl": render_jsonl,
+    "markdown": render_markdown,
+    "sarif": lambda report: render_sarif([report]),
+    "github": lambda report: render_github([report]),
+}
 
 
 def closed(schema):
@@ -60,6 +75,13 @@ def test_a_report_read_back_is_equal_but_for_the_order_of_findings():
         report.submission,
         report.outcomes,
     )
+
+
+@pytest.mark.parametrize("render", FORMATS)
+@pytest.mark.parametrize("name", REPORTS)
+def test_every_format_shows_a_cached_report_like_a_fresh_one(name, render):
+    report = REPORTS[name]()
+    assert FORMATS[render](from_json(to_json(report))) == FORMATS[render](report)
 
 
 def test_the_document_reads_as_in_the_snapshot():
