@@ -15,7 +15,7 @@ from harness.log_events import Failure, Launch
 from harness.log_grammar_costs import Costs
 from harness.log_grammar_header import Header
 from harness.log_grammar_scores import Scores
-from harness.log_grammar_training import training_events
+from harness.log_grammar_training import plain_step, training_events
 from harness.log_text import excerpt, nonblank
 
 if TYPE_CHECKING:
@@ -24,12 +24,9 @@ if TYPE_CHECKING:
     from harness.log_events import Event
     from harness.log_text import LogLine
 
-# A line without one of these says nothing the grammar knows; most lines of a long log are such.
+# A line without a digit says nothing the grammar knows, but for these.
 _WORTH_READING = re.compile(
-    r"bpb|bits|loss|step|seed|world|_size|nproc|ws:|nvidia|\||torch|python|wallclock|reserv|shard|tokens|train"
-    r"|param|memory|peak|stop|time|took|elapsed|done|sec|\bin \d|\d ?m?s\b|size|bytes|model|code|artifact|budget"
-    r"|[=:]\s?\d|^\s+\w+:|hyperparam|namespace|traceback|error|logs/|run_id|uuid|\d{4}-\d\d-\d\d",
-    re.IGNORECASE,
+    r"\d|Hyperparam|Traceback|[Cc]alib|[Hh]essian|[Gg]enerat|[Ss]elf-gen|^\s+\w+:|Killed"
 )
 _TRACEBACK = re.compile(r"Traceback \(most recent call last\)|torch\.(?:cuda\.)?OutOfMemoryError|^Killed$")
 _LAUNCH = re.compile(
@@ -51,17 +48,28 @@ def read_events(file: str, lines: tuple[LogLine, ...]) -> Iterator[Event]:
             header.leave_block()
             continue
         source = Sourced(text, file, line.number, excerpt(text))
-        if _LAUNCH.search(text, 0, 200):
+        step = plain_step(source)
+        if step is not None:
+            yield step
+            continue
+        if _LAUNCH.match(text):
             yield Launch(line=line.number)
-        if _TRACEBACK.search(text, 0, 400):
+        if "r" in text and _TRACEBACK.search(text, 0, 400):
             yield Failure(text=source.with_value(text.strip()[:400]))
             continue
+        lowered = lower(text)
         in_block = header.in_block
-        yield from header.events(source)
+        yield from header.events(source, lowered)
         if in_block and header.in_block:
             continue  # hyperparameters named *_loss, *_size or *_seconds are no results
-        trained = list(training_events(source))
+        trained = list(training_events(source, lowered))
         yield from trained
-        scored = list(scores.events(source, trained))
+        scored = list(scores.events(source, lowered, trained))
         yield from scored
-        yield from costs.events(source, bool(scored), bool(trained))
+        yield from costs.events(source, lowered, scored=bool(scored), trained=bool(trained))
+
+
+def lower(text: str) -> str:
+    """Lower case with every character in its place (one capital letter would become two)."""
+    lowered = text.lower()
+    return lowered if len(lowered) == len(text) else text

@@ -47,11 +47,15 @@ _FACTS: tuple[tuple[str, int, str, re.Pattern[str]], ...] = tuple(
         ("run_id", 0, "logs/", r"^\s*(?:logfile\s*[:=]\s*)?(?:\S{0,200}/)?logs?/([\w.-]{1,200})\.(?:txt|log)\s*$"),
         ("run_id", 1, "run_id", r"\brun_id\s*[:=]\s*'?([\w./-]{1,200})"),
         ("started_at", 0, "torch", r"^[WIE](\d{4} \d\d:\d\d:\d\d(?:\.\d+)?).{0,120}torch/"),
-        ("started_at", 1, ":", r"^(?:Sun|Mon|Tue|Wed|Thu|Fri|Sat) ((?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)"
+        ("started_at", 1, " 20", r"^(?:Sun|Mon|Tue|Wed|Thu|Fri|Sat) ((?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)"
                                r" +\d+ \d\d:\d\d:\d\d(?: \w+)? \d{4})"),
         ("started_at", 2, "started", r"\bstart(?:ed)?(?:_at|ed on|ed)?\b[^\d]{0,20}(\d{4}-\d\d-\d\d[T ]\d\d:\d\d(?::\d\d)?)"),
     )
 )  # fmt: skip
+_KEY_WORDS = re.compile(
+    "|".join(sorted({re.escape(word) for _, _, word, _ in _FACTS} - {r"\ 20"}))
+    + r"|gpu|device|^(?:sun|mon|tue|wed|thu|fri|sat) |^\\|"
+)
 _SHARDS_OF = re.compile(r"\bshards?\s*[:=]?\s*(\d{1,6})\s?/\s?(\d{1,6})", re.IGNORECASE)
 _GPU_ROW = re.compile(
     r"\|\s+(\d{1,3})\s+(\S.{0,60}?)\s+(?:On|Off|N/A)\s+\|\s+[0-9A-Fa-f]{2,8}:[0-9A-Fa-f:.]{4,16}"
@@ -87,11 +91,12 @@ class Header:
         """A line without any known word ends the block."""
         self.in_block = False
 
-    def events(self, source: Sourced[str]) -> Iterator[Event]:
+    def events(self, source: Sourced[str], lowered: str) -> Iterator[Event]:
         """Facts and settings of one line."""
         text = source.value
         yield from self._settings(source, text)
-        lowered = text.lower()
+        if not _KEY_WORDS.search(lowered):
+            return
         for name, rank, word, pattern in _FACTS:
             if word in lowered:
                 match = pattern.search(text)
@@ -129,10 +134,10 @@ class Header:
             if text.count("=") > 5 and not text.startswith("==="):
                 yield from _pairs(source, text, in_dump=True)
                 return
-        call = _CALL.search(text, 0, 120)
+        call = _CALL.search(text, 0, 120) if "(" in text or "{" in text else None
         if call is not None or (text[0] == "{" and '":' in text):
             yield from _pairs(source, text[call.end() if call else 1 :], in_dump=True)
-        elif _PAIRS_LINE.match(text[:1000]):
+        elif _PAIRS_LINE.match(text, 0, 1000):
             yield from _pairs(source, text[:1000], in_dump=False)
 
 

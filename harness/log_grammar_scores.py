@@ -1,4 +1,7 @@
-"""Lines with a validation score: which pass, what kind, how long, how many digits."""
+"""Lines with a validation score: which pass, what kind, how long, how many digits.
+
+Patterns read lower-cased text; labels keep the original letters.
+"""
 
 from __future__ import annotations
 
@@ -14,100 +17,120 @@ if TYPE_CHECKING:
 
     from harness.finding import Sourced
 
-# The name of a score ends in "bpb" ("val_bpb", "mix_bpb", "Quantized BPB", "val_bpb_exact").
+# Columns looked at; a line with more than this many scores is a dump of something else.
+REACH = 4_000
+MOST_SCORES_PER_LINE = 16
+LABEL_CHARACTERS = 120
+# The worst printable score: 8 bits per byte is a uniform guess, untrained models print up to 13.
+HIGHEST_BPB = 100.0
+
+# The name of a score ends in "bpb": val_bpb, mix_bpb, "Quantized BPB", val_bpb_exact, "BPB (no XSA)".
 _BPB = re.compile(
-    r"(?<![A-Za-z0-9])((?:[A-Za-z0-9]{1,24}[_-]){0,5}?(?:bpb|bits[ _-]per[ _-]byte)(?:_[A-Za-z0-9]{1,16}){0,3})"
-    r"(?:\s?\([^()\n]{0,40}\))?['\"`*]{0,3}\s{0,24}(?:[:=|]|is|->|→)?\s{0,24}[`*~≈]{0,3}(\d{1,3}\.(\d{1,17}))(?![\d%])",
-    re.IGNORECASE,
+    r"(?<![a-z0-9])((?:[a-z0-9]{1,24}[_-]){0,5}?(?:bpb|bits[ _-]per[ _-]byte)(?:_[a-z0-9]{1,16}){0,3})"
+    r"(?:\s{0,4}\([^()\n]{0,40}\))?['\"`*]{0,3}\s{0,24}(?:[:=|]|is|->|→)?\s{0,24}[`*~]{0,3}"
+    r"(\d{1,3}\.(\d{1,17}))(?![\d%])"
 )
 _LOSS = re.compile(
-    r"(?<![A-Za-z0-9])(?:(?:[A-Za-z0-9]{1,24}_){0,4}?val_?loss(?:_[A-Za-z0-9]{1,16}){0,2}|val[ _]nll|vloss)['\"]?\s{0,8}[:=]?\s{0,8}(\d{1,4}\.(\d{1,17}))",
-    re.IGNORECASE,
+    r"(?<![a-z0-9])(?:(?:[a-z0-9]{1,24}_){0,4}?val(?:idation)?_?loss(?:_[a-z0-9]{1,16}){0,2}|val[ _]nll|vloss|vl)"
+    r"['\"]?\s{0,8}[:=]?\s{0,8}(\d{1,4}\.(\d{1,17}))"
 )
-_PLAIN_LOSS = re.compile(
-    r"(?<![\w])(?:loss|nll|nats)['\"]?\s{0,4}[:=]\s{0,4}(\d{1,4}\.(\d{1,17}))", re.IGNORECASE
-)
+_PLAIN_LOSS = re.compile(r"(?<!\w)(?:loss|nll|nats)['\"]?\s{0,4}[:=]\s{0,4}(\d{1,4}\.(\d{1,17}))")
+_UNIT = r"(ms|seconds|secs?|s|min|m)(?![\w/=:.])"
 _TIME = re.compile(
-    r"(?:\b(?:total_)?(?:eval_time|eval_seconds|eval_s|eval|elapsed|time|took|t|wall|wallclock|duration|seconds)\s{0,2}[:=]?\s{0,2}|\bin\s|\(\s?)"
-    r"(\d{1,9}(?:\.\d{1,9})?)\s{0,2}(ms|seconds|secs?|s|min|m)(?![\w/])",
-    re.IGNORECASE,
+    r"(?:\b(?:total_)?(?:eval_time|eval_seconds|eval_s|eval|elapsed|time|t|wall|wallclock|duration|seconds)"
+    r"\s{0,2}[:=]\s{0,2}|\b(?:in|took|after)\s|\(\s?)(\d{1,9}(?:\.\d{1,9})?)\s?" + _UNIT
 )
-_TIME_KEY_UNIT = re.compile(
-    r"\b(?:eval_time|eval|elapsed|time|duration)_(ms|s|sec|seconds)\s{0,2}[:=]\s{0,2}(\d{1,9}(?:\.\d{1,9})?)",
-    re.IGNORECASE,
+_TIME_WITH_UNIT_IN_KEY = re.compile(
+    r"\b(?:eval_time|eval|elapsed|time|duration)_(ms|s|sec|seconds)\s{0,2}[:=]\s{0,2}(\d{1,9}(?:\.\d{1,9})?)"
 )
 _TOTAL_EVAL = re.compile(
-    r"\b(total_eval_time|total_eval|total eval(?:uation)? time|eval(?:uation)?[ _]time(?:[ _]total)?|final_eval_time"
-    r"|eval_(?:wall_)?(?:seconds|elapsed))(?:_?(ms|s|sec|seconds))?(?:\s?\((ms|s|sec|seconds)\))?\s{0,12}[:=]\s{0,12}(\d{1,9}(?:\.\d{1,9})?)\s?(ms|seconds|secs?|s|min|m)?(?![\w/])",
-    re.IGNORECASE,
+    r"(?:[\w-]{1,30}[: ]\s?)?(total_eval_time|total_eval|total eval(?:uation)? time|eval(?:uation)?[ _]time(?:[ _]total)?"
+    r"|final_eval_time|eval_(?:wall_)?(?:seconds|elapsed))(?:_?(ms|s|sec|seconds))?(?:\s?\((ms|s|sec|seconds)\))?"
+    r"['\"]?\s{0,12}[:=]\s{0,12}(\d{1,9}(?:\.\d{1,9})?)\s?(ms|seconds|secs?|s|min|m)?(?![\w/])"
 )
-_STEP = re.compile(r"\bstep\s?[:=]?\s?(\d{1,9})\b", re.IGNORECASE)
+_BLOCK_TIME = re.compile(
+    r"(?:(?:ttt|slot|eval|evaluation|elapsed)?[ _]?(?:time|elapsed|seconds)(?:_(s|ms|seconds))?)"
+    r"['\"]?\s{0,12}[:=]\s{0,12}(\d{1,9}(?:\.\d{1,9})?)\s?(ms|seconds|secs?|s|min|m)?(?![\w/])"
+)
+_STEP = re.compile(r"\bstep\s?[:=_]?\s?(\d{1,9})\b")
 
-# Running values inside a pass.
+# A counted pass of the baseline family, whatever parameters its line prints.
+_HEADLINE = re.compile(r"(?:final|legal|quantized|submission)\w*(?:\s|$)")
+# Running values inside a pass: "[3/9]", "chunk 3/9", "b3/9", "12.5%)", "running_bpb".
 _PROGRESS = re.compile(
-    r"\[\s{0,6}\d{1,9}\s?/\s?\d{1,9}|\bc(?:hunk)?s?[ :=_]{0,2}\d{1,9}\s?/\s?\d|\bb\d{1,9}/\d|\brb:|\d\s?%\||\b(?:batch|doc|docs|window|windows"
-    r"|tokens?|seq|seqs|epoch|ep|phase|pos|block|shard|segment|progress|file|scored)(?:es)?[ :=_#]{0,3}\d{1,12}\s?/\s?\d|\(\s?\d{1,3}(?:\.\d{1,3})?\s?%\s?[),]"
-    r"|\brunning_?(?:bpb|val)|_chunk\b|\bcumulative\b|\bcum_?bpb|\bso far\b|\b(?:chunk|window|batch|doc|epoch|trial|grid|alpha|lr)[ :=_#]{1,2}\d|\bprogress\b|\d\s?%\s?[|)\]]"
-    r"|^\s{0,8}\d{1,9}\s?/\s?\d{1,9}\b|\bETA\b",
-    re.IGNORECASE,
+    r"\[\s{0,6}\d[\d.]{0,12}\s?[/%]|\bb\d{1,9}/\d|\brb:|\d\s?%\s?[|)\]]|\bc(?:hunk)?[ :=_]{0,2}\d{1,9}\s?/\s?\d"
+    r"|\b(?:running|cum|cumulative|batch|chunk|sample)_?(?:bpb|val)|\b(?:run)_bpb|\bso far\b|\bprogress\b|\beta\b"
+    r"|\b(?:chunk|window|batch|doc|epoch|trial|grid|block|shard)s?[ :=_#]{1,2}\d"
 )
-# Values that are printed for comparison and were never the counted score (evidence: 1,310 seed claims).
+_COUNT_OF = re.compile(r"\d{1,12}\s?/\s?\d{1,12}")
+# Values printed for comparison that were never the counted score of 1,310 seed claims, save five PRs'.
 _DIAGNOSTIC = re.compile(
-    r"diagnostic|pre[-_ ]?quant|post[-_ ]?prequant|\braw\b|raw_|baseline|\bmean\b|mean_|average of|\bstd\b|delta|Δ|improve|gain|\bgap\b|_gap"
-    r"|\bdiff|degradation|penalty|target|sota|leaderboard|record\b|merged|\bbest so|reference|previous|\bvs\.? |compared|(?<![a-z])post[-_ ]?(?:ema|swa)\b|\bfp32\b|\bbf16\b|\bfp16\b"
-    r"|unquantized|non[-_ ]?quant|before[-_ ]|pre[-_ ]?(?:ttt|ema|gptq|export|compress|slot|swa)|train_bpb|teacher|oracle|ceiling|\bbudget\b|threshold|expected|claim|saving|contribution|cost",
-    re.IGNORECASE,
+    r"diagnostic|\bdiag\b|_diag\b|pre[-_ ]?quant|post[-_ ]?prequant|\braw\b|\braw_|baseline|\bmean\b|\bmean_"
+    r"|average of|\bstd\b|delta|improve|\bgain|\bgap\b|_gap\b|\bdiff|degradation|penalty|\btarget\b|\bsota\b"
+    r"|leaderboard|reference|previous|\bworst|\bvs\b|compared|post[-_ ]?(?:ema|swa)\b|^(?:ema|swa)(?:[_ :]|$)"
+    r"|\busing (?:ema|swa)|\bfp32\b|\bbf16\b|\bfp16\b|unquantized|non[-_ ]?quant|\bbefore\b|_before\b"
+    r"|pre[-_ ]?(?:ttt|ema|gptq|export|compress|codebook|slot|swa|avg)|train_bpb|teacher|oracle|ceiling|threshold"
+    r"|expected|\bsaving|contribution|_search\b|search:|sweep|ablation|candidate|rerefine|\bprobe|neural_only|nn_only"
+    r"|best_ckpt|snapshot|checkpoint|[δ]"
 )
-_NOT_DIAGNOSTIC = re.compile(r"pre[-_ ]?quant[-_ ]?ttt[-_ ]?(?:final|result)", re.IGNORECASE)
-LABEL_CHARACTERS = 120
 
 
 class Scores:
-    """Reads score lines; remembers whether training has stopped."""
+    """Reads score lines; remembers whether the line before was a score."""
 
     def __init__(self, file: str) -> None:
         self.file = file
+        self._after_score = False
 
-    def events(self, source: Sourced[str], trained: Sequence[Event]) -> Iterator[Event]:
-        """Score events of one line, or the total evaluation time."""
-        text = source.value
-        lowered = text.lower()
-        if "eval" in lowered:
-            total = _TOTAL_EVAL.search(text, 0, 600)
-            if total is not None:
-                unit = total[5] or total[2] or total[3] or "s"
-                value = str(float(total[4]) * UNIT_SECONDS[unit.lower()])
-                name = "total_eval_seconds" if "total" in total[1].lower() else "eval_seconds"
-                if name == "total_eval_seconds" or "bpb" not in lowered:
-                    yield Fact(name=name, value=source.with_value(value))
-        if "bpb" not in lowered and "per" not in lowered:
+    def events(self, source: Sourced[str], lowered: str, trained: Sequence[Event]) -> Iterator[Event]:
+        """Score events of one line, or the evaluation time where it stands on a line of its own."""
+        has_score = "bpb" in lowered or "bits" in lowered
+        if "eval" in lowered or (self._after_score and not has_score):
+            yield from self._times(source, lowered, has_score)
+        if not has_score:
             return
-        found = list(_BPB.finditer(text, 0, 4000))
+        found = list(_BPB.finditer(lowered, 0, REACH))[:MOST_SCORES_PER_LINE]
         if not found or any(isinstance(event, Stop) for event in trained):
             return
         step = next((event.step for event in trained if isinstance(event, Step)), None)
-        yield from _scores(source, text, found, step)
+        self._after_score = step is None
+        yield from _scores(source, lowered, found, step)
+
+    def _times(self, source: Sourced[str], lowered: str, has_score: bool) -> Iterator[Event]:
+        text = lowered.lstrip(" \t-*|#>'\"")
+        total = _TOTAL_EVAL.match(text, 0, 300)
+        if total is not None:
+            unit = total[5] or total[2] or total[3] or "s"
+            value = str(float(total[4]) * UNIT_SECONDS[unit])
+            is_total = "total" in total[1]
+            if is_total or not has_score:
+                name = "total_eval_seconds" if is_total else "eval_seconds"
+                yield Fact(name=name, value=source.with_value(value))
+        elif self._after_score and not has_score:
+            block = _BLOCK_TIME.match(text, 0, 100)
+            if block is not None and (block[1] or block[3]):
+                value = str(float(block[2]) * UNIT_SECONDS[block[3] or block[1]])
+                yield Fact(name="eval_seconds", value=source.with_value(value), rank=1)
 
 
 def _scores(source: Sourced[str], text: str, found: list[re.Match[str]], step: int | None) -> Iterator[Score]:
-    losses = list(_LOSS.finditer(text, 0, 4000)) or list(_PLAIN_LOSS.finditer(text, 0, 4000))
+    losses = list(_LOSS.finditer(text, 0, REACH)) or list(_PLAIN_LOSS.finditer(text, 0, REACH))
     first = min([found[0].start(), *(loss.start() for loss in losses[:1])])
-    prefix = text[:first].strip(" \t:|=-*#>,([{\"'")[-LABEL_CHARACTERS:]
-    time = printed_seconds(text, found)
+    prefix = source.value[:first].strip(" \t:|=-*#>,([{\"'")[-LABEL_CHARACTERS:]
+    time = _printed_seconds(text, found[0].start())
     for index, match in enumerate(found):
-        name = match[1].lower()
+        name = match[1]
         value = float(match[2])
-        if not 0.0 < value < 100.0:
+        if not 0.0 < value < HIGHEST_BPB:
             continue
-        own_label = (
-            prefix if name == "val_bpb" or (name == "bpb" and prefix) else f"{prefix} {match[1]}".strip()
-        )
+        plain = name == "val_bpb" or (name == "bpb" and prefix)
+        label = prefix if plain else f"{prefix} {source.value[match.start(1) : match.end(1)]}".strip()
         loss = _loss_of(match, found, losses, index)
         yield Score(
             line=source.line or 0,
             score=EvalPass(
-                label=own_label,
-                kind=_kind(text, own_label, name, step),
+                label=label,
+                kind=_kind(text, label.lower(), step),
                 val_bpb=source.with_value(value),
                 val_loss=source.with_value(float(loss[1])) if loss else None,
                 seconds=source.with_value(time) if time is not None else None,
@@ -126,20 +149,17 @@ def _loss_of(
     before = [loss for loss in losses if floor <= loss.start() < match.start()]
     if before:
         return before[-1]
-    if len(found) == 1 and len(losses) == 1:
-        return losses[0]
-    return None
+    return losses[0] if len(found) == 1 and len(losses) == 1 else None
 
 
-def printed_seconds(text: str, found: list[re.Match[str]]) -> float | None:
-    """The duration on an evaluation line, seconds; the one after the score wins over one before it."""
-    times = list(_TIME.finditer(text, 0, 4000))
+def _printed_seconds(text: str, score_at: int) -> float | None:
+    """The duration on an evaluation line, seconds; one after the score wins over one before it."""
+    times = list(_TIME.finditer(text, 0, REACH))
     if times:
-        after = [time for time in times if time.start() >= found[0].start()]
-        time = (after or times)[0]
-        return float(time[1]) * UNIT_SECONDS[time[2].lower()]
-    keyed = _TIME_KEY_UNIT.search(text, 0, 4000)
-    return float(keyed[2]) * UNIT_SECONDS[keyed[1].lower()] if keyed else None
+        time = next((time for time in times if time.start() >= score_at), times[0])
+        return float(time[1]) * UNIT_SECONDS[time[2]]
+    keyed = _TIME_WITH_UNIT_IN_KEY.search(text, 0, REACH)
+    return float(keyed[2]) * UNIT_SECONDS[keyed[1]] if keyed else None
 
 
 def _printed_step(text: str) -> int | None:
@@ -147,11 +167,15 @@ def _printed_step(text: str) -> int | None:
     return int(step[1]) if step else None
 
 
-def _kind(text: str, label: str, name: str, step: int | None) -> PassKind:
+def _kind(text: str, label: str, step: int | None) -> PassKind:
     if step is not None:
         return PassKind.IN_TRAINING
-    if _PROGRESS.search(text, 0, 600) and "exact" not in label:
-        return PassKind.PROGRESS
-    if _DIAGNOSTIC.search(label) or _DIAGNOSTIC.search(name):
+    if _DIAGNOSTIC.search(label):
         return PassKind.DIAGNOSTIC
+    if _HEADLINE.match(label) and not _COUNT_OF.search(label):
+        return PassKind.FINAL
+    if _COUNT_OF.search(label) or _PROGRESS.search(text, 0, 600):
+        return PassKind.PROGRESS
+    if _STEP.search(label):
+        return PassKind.IN_TRAINING
     return PassKind.FINAL

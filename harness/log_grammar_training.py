@@ -1,8 +1,10 @@
-"""Training lines: steps with their clock, and the line on which training stopped."""
+"""Training lines: steps with their clock, and the line on which training stopped.
+
+Patterns read lower-cased text; values keep the original line.
+"""
 
 from __future__ import annotations
 
-import math
 import re
 from typing import TYPE_CHECKING
 
@@ -25,121 +27,142 @@ UNIT_SECONDS = {
     "min": 60.0,
     "h": 3600.0,
 }
-_DURATION = r"(\d{1,12}(?:\.\d{1,12})?)\s?(ms|seconds|secs?|s|min|m|h)?(?![\w.])"
+# A bare training clock above this counts milliseconds: 20,000 s are five and a half hours.
+BARE_SECONDS = 20_000
+# Columns of a line in which a value is looked for; the longest real step line has 420.
+REACH = 600
 
+_TIME = r"(\d{1,12}(?:\.\d{1,12})?)\s?(ms|seconds|secs?|s|min|m|h)?(?![\w.])"
 _STEP_HEAD = re.compile(
-    r"\W{0,4}(?:\[?(?:train|training|iter)\]?\s{0,3})?(?:step|iter|iteration|it)\s{0,3}[:=#]?\s{0,6}(\d{1,9})(?:\s?/\s?(\d{1,9}))?(?!\.\d)"
-    r"|\s{0,4}\[?\s{0,8}(\d{1,9})\s?/\s?(\d{1,9})\]?:?\s(?=.{0,60}(?:loss|val_bpb))",
-    re.IGNORECASE,
+    r"(?:[\w.+-]{3,120}: )?\W{0,4}(?:\[?(?:train|training|iter|val)\]?\s{0,3})?"
+    r"(?:(?:step|iter|iteration|it)\s{0,3}[:=#]?\s{0,6}(\d{1,9})(?:\s?/\s?(\d{1,9}))?(?![\d.]*\d)|s:(\d{1,9})/(\d{1,9})\b)"
+    r"|\s{0,4}\[?\s{0,8}(\d{1,9})\s?/\s?(\d{1,9})\]?:?\s(?=.{0,60}(?:loss|val_bpb))"
 )
 _TRAIN_LOSS = re.compile(
-    r"(?:\btrain_?(?:ing)?[ _]?loss|(?<![\w_])(?:loss|ce|main))\s?[:=]?\s?(\d{1,4}\.\d{1,12})", re.IGNORECASE
+    r"(?:\btrain_?(?:ing)?[ _]?loss|\btl|(?<!\w)(?:loss|ce|main))\s?[:=]?\s?(\d{1,4}\.\d{1,12})"
 )
 _TRAIN_TIME = re.compile(
-    r"\b(?:train(?:ing)?_?(?:wall_?)?(?:time|clock|elapsed)|t|time|elapsed|wall|wallclock)\s?[:=]\s?"
-    + _DURATION,
-    re.IGNORECASE,
+    r"\b(?:train(?:ing)?_?(?:wall_?)?(?:time|clock|elapsed)|tt|t|time|elapsed|wall|wallclock)(_ms|_s)?\s?[:=]\s?"
+    + _TIME
 )
 _STEP_AVG = re.compile(
-    r"\b(?:step_?avg|avg|ms/step|step_ms|dt)\s?[:=]\s?(\d{1,8}(?:\.\d{1,6})?)\s?(ms|s)?(?![\w.])",
-    re.IGNORECASE,
+    r"\b(?:step_?avg|avg|step_ms|sa|dt)\s?[:=]\s?(\d{1,8}(?:\.\d{1,6})?)\s?(ms|s)?(?![\w.])"
 )
-_MS_PER_STEP = re.compile(r"(\d{1,8}(?:\.\d{1,6})?)\s?ms/(?:step|it)", re.IGNORECASE)
+_MS_PER_STEP = re.compile(r"(\d{1,8}(?:\.\d{1,6})?)\s?ms/(?:step|it)")
+_PLAIN_STEP = re.compile(
+    r"(?:step:)?(\d{1,9})/(\d{1,9}) train_loss: ?(\d{1,4}\.\d{1,12}) train_time: ?(\d{1,12}(?:\.\d{1,6})?)(ms|s|m)"
+    r"(?: step_avg: ?(\d{1,8}(?:\.\d{1,6})?)ms)?(?: tok/s: ?[\d.,]{1,20})?\s*$"
+)
 
+_STOP_WORDS = re.compile(r"stop|limit|train_time|training |wall|train time|training_|train_|phase:train|cap ")
 _STOP = re.compile(
-    r"\b(?:stopping_early|early_stop(?:ping)?|stopping|stopped)\b\s{0,2}:?\s{0,2}(\w{1,60})?\W{0,4}.{0,80}?\btrain(?:ing)?_time\s?[:=]\s?"
-    + _DURATION,
-    re.IGNORECASE,
+    r"\b(?:stopping_early|early_stop(?:ping)?|stopping|stopped|train_end)\b\s{0,2}:?\s{0,2}(\w{1,60})?\W{0,4}"
+    r".{0,80}?\btrain(?:ing)?_time\s?[:=]\s?" + _TIME
 )
-_STOP_STEP = re.compile(r"\bsteps?\s{0,2}[:=]\s{0,2}(\d{1,9})(?:\s?/\s?(\d{1,9}))?", re.IGNORECASE)
+_STOP_STEP = re.compile(r"\bsteps?\s{0,2}[:=]\s{0,2}(\d{1,9})(?:\s?/\s?(\d{1,9}))?|\((\d{1,9}) steps")
 _WALL_STOP = re.compile(
     r"\b(?:wall_?clock|time)[ _](?:cap|limit|budget)[ _]?(?:reached|hit|exceeded)?\b.{0,60}?"
-    r"(?:\bat\b|after|[:=(])\s?" + _DURATION,
-    re.IGNORECASE,
+    r"(?:\bat\b|after|[:=(])\s?" + _TIME
 )
 _FINISHED = re.compile(
-    r"\btrain(?:ing)?\b[ _](?:was )?(?:complete|completed|finished|done|stopped|ended|loop (?:done|finished)|took)\b"
-    r".{0,80}?(?:\bin\b|\btook\b|\bafter\b|\btime\b|[:=(|,])\s{0,3}" + _DURATION,
-    re.IGNORECASE,
+    r"\btrain(?:ing)?\b[ _:](?:was )?(?:complete|completed|finished|done|stopped|ended|loop (?:done|finished)|took)\b"
+    r".{0,80}?(?:\bin\b|\btook\b|\bafter\b|\btime\b|[:=(|,])\s{0,3}" + _TIME
 )
-_TOTAL_TRAIN = re.compile(
-    r"\b(?:total|final)?[ _]?train(?:ing)?[ _](?:wall[ _]?clock|time|elapsed|seconds)(?:[ _](s|ms|sec|seconds))?"
-    r"(?:\s?\((s|ms|sec|seconds)\))?\s{0,12}[:=]\s{0,12}" + _DURATION,
-    re.IGNORECASE,
+_SUMMARY = re.compile(
+    r"(?:\w{1,20}[ _])?(?:train(?:ing)?[ _](?:wall[ _]?clock|time|elapsed|seconds)|phase:train wall)"
+    r"(?:[ _](s|ms|sec|seconds)\b)?(?:\s?\((s|ms|sec|seconds)\))?[\"']?\s{0,12}[:=]\s{0,12}" + _TIME
 )
+_NOT_A_REASON = {"train_time", "at", "after", "step"}
 
 
 def seconds(number: str, unit: str | None, default: str = "s") -> float:
     """A printed duration in seconds; `default` is the unit where none is printed."""
-    return float(number) * UNIT_SECONDS[(unit or default).lower()]
+    return float(number) * UNIT_SECONDS[unit or default]
 
 
-def training_events(source: Sourced[str]) -> Iterator[Event]:
-    """Step and stop events of one line."""
-    text = source.value
-    lowered = text[:400].lower()
-    if "stop" in lowered or "train" in lowered or "cap" in lowered or "limit" in lowered:
-        stop = _stop(source, text)
+def plain_step(source: Sourced[str]) -> Step | None:
+    """The baseline's own step line, read with one pattern: most lines of a long log are such."""
+    match = _PLAIN_STEP.match(source.value)
+    if match is None:
+        return None
+    number = int(match[1])
+    return Step(
+        line=source.line or 0,
+        step=number,
+        planned_steps=int(match[2]),
+        train_loss=float(match[3]),
+        train_seconds=source.with_value(seconds(match[4], match[5])),
+        step_avg_ms=source.with_value(float(match[6])) if match[6] else None,
+        number=source.with_value(number),
+    )
+
+
+def training_events(source: Sourced[str], lowered: str) -> Iterator[Event]:
+    """Step and stop events of one line; `lowered` is its text in lower case."""
+    if _STOP_WORDS.search(lowered, 0, REACH):
+        stop = _stop(source, lowered)
         if stop is not None:
             yield stop
             return
-    head = _STEP_HEAD.match(text)
+    head = _STEP_HEAD.match(lowered)
     if head is not None:
-        step = _step(source, text, head)
+        step = _step(source, lowered, head)
         if step is not None:
             yield step
 
 
 def _step(source: Sourced[str], text: str, head: re.Match[str]) -> Step | None:
-    loss = _TRAIN_LOSS.search(text, head.end(), 600)
-    time = _TRAIN_TIME.search(text, head.end(), 600)
-    lowered = text[:600].lower()
-    if loss is None and time is None and "val_loss" not in lowered and "val_bpb" not in lowered:
+    loss = _TRAIN_LOSS.search(text, head.end(), REACH)
+    time = _TRAIN_TIME.search(text, head.end(), REACH)
+    if loss is None and time is None and "val_loss" not in text and "bpb" not in text:
         return None
-    average = _STEP_AVG.search(text, head.end(), 600) or _MS_PER_STEP.search(text, head.end(), 600)
-    number = int(head[1] or head[3])
-    planned = head[2] or head[4]
+    average = _STEP_AVG.search(text, head.end(), REACH) or _MS_PER_STEP.search(text, head.end(), REACH)
+    number = int(head[1] or head[3] or head[5])
+    planned = head[2] or head[4] or head[6]
     unit = average[2] if average is not None and average.re is _STEP_AVG else "ms"
+    spent = _clock(time[2], time[3] or (time[1] or "").lstrip("_")) if time else None
     return Step(
         line=source.line or 0,
         step=number,
         planned_steps=int(planned) if planned else None,
-        train_loss=_finite(loss[1]) if loss and not lowered.startswith("val") else None,
-        train_seconds=source.with_value(seconds(time[1], time[2])) if time else None,
+        train_loss=float(loss[1]) if loss else None,
+        train_seconds=source.with_value(spent) if spent is not None else None,
         step_avg_ms=source.with_value(1000 * seconds(average[1], unit, "ms")) if average else None,
         number=source.with_value(number),
     )
 
 
+def _clock(number: str, unit: str | None) -> float:
+    """A training clock in seconds; a large bare number counts milliseconds."""
+    return seconds(number, unit or ("ms" if float(number) > BARE_SECONDS else "s"))
+
+
 def _stop(source: Sourced[str], text: str) -> Stop | None:
-    match = _STOP.search(text, 0, 600)
-    reason = (match[1] or "") if match else ""
+    match = _STOP.search(text, 0, REACH)
+    reason = ""
     if match is not None:
-        spent = source.with_value(seconds(match[2], match[3], "ms"))
-        if reason.lower() in {"train_time", "at", "after", "step"}:
-            reason = ""
+        spent = _clock(match[2], match[3])
+        printed = source.value[match.start(1) : match.end(1)] if match[1] else ""
+        reason = "" if printed.lower() in _NOT_A_REASON else printed
     else:
-        found = _FINISHED.search(text, 0, 600) or _WALL_STOP.search(text, 0, 600)
+        found = _FINISHED.search(text, 0, REACH) or _WALL_STOP.search(text, 0, REACH)
         if found is not None and found[2] is not None:
-            spent = source.with_value(seconds(found[1], found[2]))
+            spent = seconds(found[1], found[2])
             reason = "wallclock_cap" if found.re is _WALL_STOP else ""
         else:
-            total = _TOTAL_TRAIN.match(text.strip(" \t|*-#"), 0, 200)
-            if total is None or not (total[4] or total[1] or total[2]):
+            total = _SUMMARY.match(text.strip(" \t|*-#'\""), 0, 200)
+            unit = (total[4] or total[1] or total[2]) if total else None
+            if total is None or (unit is None and "seconds" not in total[0]):
                 return None
-            spent = source.with_value(seconds(total[3], total[4] or total[1] or total[2]))
-    step = _STOP_STEP.search(text, 0, 600)
+            spent = seconds(total[3], unit)
+    step = _STOP_STEP.search(text, 0, REACH)
+    number = (step[1] or step[3]) if step else None
     return Stop(
         line=source.line or 0,
         stop=TrainingStop(
             reason=reason,
-            train_seconds=spent,
-            step=int(step[1]) if step else None,
+            train_seconds=source.with_value(spent),
+            step=int(number) if number else None,
             planned_steps=int(step[2]) if step and step[2] else None,
         ),
     )
-
-
-def _finite(number: str) -> float | None:
-    value = float(number)
-    return value if math.isfinite(value) else None
