@@ -42,6 +42,7 @@ _WRITERS = {
     "save", "savez", "savez_compressed", "dump", "write_text", "write_bytes", "to_csv", "savefig", "tofile",
     "save_file", "to_parquet", "savetxt",
 }  # fmt: skip
+_OUTPUT_OPTION = re.compile(r"--?(?:out|save|log|result|report|metric|dump)", re.IGNORECASE)
 _IMPORTERS = {"__import__", "import_module", "run_module"}
 _LONGEST_NAME = 4096  # a shell command line may name a source; a longer constant is a text
 
@@ -130,6 +131,9 @@ def _is_runner(node: ast.Call, own: Collection[str]) -> bool:
 
 def _is_writer(node: ast.Call) -> bool:
     _, name = _called(node)
+    first = node.args[0] if node.args else None
+    if isinstance(first, ast.Constant) and isinstance(first.value, str) and _OUTPUT_OPTION.match(first.value):
+        return True
     if name == "open":
         modes = [*node.args[:2], *(one.value for one in node.keywords if one.arg == "mode")]
         return any(

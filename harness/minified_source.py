@@ -18,8 +18,17 @@ if TYPE_CHECKING:
 
     from harness.syntax_nodes import SyntaxNodes
 
-_SCOPES = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Global, ast.Nonlocal)
-_PATTERNS = (ast.MatchAs, ast.MatchStar, ast.MatchMapping)
+# A function that holds one of these keeps its names.
+_KEEPING = (
+    ast.FunctionDef,
+    ast.AsyncFunctionDef,
+    ast.ClassDef,
+    ast.Global,
+    ast.Nonlocal,
+    ast.MatchAs,
+    ast.MatchStar,
+    ast.MatchMapping,
+)
 # Functions that look names up at run time keep theirs.
 _LOOK_UP = {"locals", "vars", "exec", "eval", "globals"}
 # A string literal (kept), or a space that Python does not need.
@@ -69,9 +78,12 @@ def _is_idle(statement: ast.stmt) -> bool:
 
 def _shorten_locals(function: ast.FunctionDef, nodes: SyntaxNodes) -> None:
     """One- and two-letter names for the variables of a function that has no scope inside."""
-    inside = [node for statement in function.body for node in nodes.below(statement)]
-    if any(isinstance(node, _SCOPES + _PATTERNS) for node in inside):
-        return
+    inside: list[ast.AST] = []
+    for statement in function.body:
+        for node in nodes.below(statement):
+            if isinstance(node, _KEEPING):
+                return
+            inside.append(node)
     names = [node for node in inside if isinstance(node, ast.Name)]
     stored = {node.id for node in names if isinstance(node.ctx, ast.Store)}
     used = {node.id for node in names}

@@ -295,6 +295,8 @@ def _packed(entry: _Source, reading: _Reading) -> dict[str, int | None]:
     blobs_read = {one.path for one in sources if one.reached_by == "data" and entry.layers}
     counted = [one for one in sources if one.data is not None and one.path not in blobs_read]
     plain = [one.data for one in counted if one.data is not None]
+    if entry.layers:  # it ships packed: how small it could be packed is no question
+        return {"packed_bytes": packed_size(plain), "packed_minified_bytes": None}
     small = []
     for one in counted:
         printed = None

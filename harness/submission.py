@@ -222,7 +222,7 @@ class Code:
     how_chosen: str = ""
     closure: tuple[SourceFile, ...] = ()  # without the entry
     packed_bytes: int | None = None
-    packed_minified_bytes: int | None = None  # the same after a simple minifier: comments dropped, locals short
+    packed_minified_bytes: int | None = None  # the same after a simple minifier; None when it ships packed
     problems: tuple[CodeProblem, ...] = ()
 
     @property
