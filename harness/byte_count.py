@@ -8,7 +8,6 @@ plus compressed model (README FAQ, a15093ada); which code size counts is dispute
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from harness.finding import Role
@@ -19,23 +18,22 @@ if TYPE_CHECKING:
     from harness.seed_evidence import SeedEvidence
     from harness.submission import Code, Submission
 
-# A stub that undoes lzma and runs the result: import line, exec, decompress call with its filter.
-_STUB_BYTES = 100
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CodeBytes:
     """The code of a submission on several counts, in bytes; None where there is no script or no text.
 
     `entry` and `helpers` are sizes on disk, `shipped` their sum. `readable` is the unpacked text of both.
-    `packed` is our own lzma+base85 wrapper of the unminified text. `tightest` is the most favourable size we
-    can produce (minified, lzma, no base85): a lower bound used only before calling something over the cap.
+    `packed` is our own lzma+base85 wrapper of the unminified text, `minified` that of the minified text.
+    `tightest` is the most favourable size we can produce (minified, lzma, no base85): a lower bound, used
+    only before calling something over the cap.
     """
 
     entry: int | None
     helpers: int
     readable: int | None
     packed: int | None
+    minified: int | None
     tightest: int | None
     wrapped: bool
 
@@ -113,6 +111,7 @@ class SeedBytes:
             ("as logged", self.logged_total.value if self.logged_total else None),
             ("as shipped", self.shipped_total),
             ("packed by us", self.packed_total),
+            ("minified and packed", _sum(self.model, self.code.minified)),
         )
         return ", ".join(f"{name} {total:,}" for name, total in known if total is not None)
 
@@ -121,39 +120,21 @@ def _sum(model: Sourced[int] | None, code: int | None) -> int | None:
     return None if model is None or code is None else model.value + code
 
 
-def _minified(text: str) -> str:
-    """The same program without comments, docstrings and wide indentation; the text itself if it cannot be."""
-    import ast
-
-    try:
-        tree = ast.parse(text)
-        for node in ast.walk(tree):
-            if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
-                first = node.body[0] if node.body else None
-                if isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant):
-                    node.body[0] = ast.Pass()
-        lines = ast.unparse(tree).splitlines()
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
-        return text
-    return "\n".join(" " * ((len(line) - len(line.lstrip())) // 4) + line.lstrip() for line in lines)
-
-
-@lru_cache(maxsize=16)
-def _tightest_bytes(texts: tuple[str, ...]) -> int:
-    import lzma
-
-    filters = [{"id": lzma.FILTER_LZMA2, "preset": 9 | lzma.PRESET_EXTREME}]
-    sizes = [
-        len(lzma.compress("\n".join(version).encode(), format=lzma.FORMAT_RAW, filters=filters))
-        for version in (texts, tuple(_minified(text) for text in texts))
-    ]
-    return min(sizes) + _STUB_BYTES
+def _tightest(code: Code) -> int | None:
+    """The smallest of the shipped size and our packings without their base85, which adds a quarter."""
+    shipped = code.shipped_bytes
+    packings = [size for size in (code.packed_bytes, code.packed_minified_bytes) if size is not None]
+    opaque = sum(file.shipped_bytes for file in (code.entry, *code.closure) if file and file.text is None)
+    sizes = [size * 4 // 5 + opaque for size in packings]
+    return min([*sizes, shipped]) if shipped is not None else None
 
 
 def count_code(code: Code) -> CodeBytes:
     """The code on all counts. Files whose text could not be recovered count with their size on disk."""
     if code.entry is None:
-        return CodeBytes(entry=None, helpers=0, readable=None, packed=None, tightest=None, wrapped=False)
+        return CodeBytes(
+            entry=None, helpers=0, readable=None, packed=None, minified=None, tightest=None, wrapped=False
+        )
     files = (code.entry, *code.closure)
     texts = tuple(file.text for file in files if file.text is not None)
     opaque = sum(file.shipped_bytes for file in files if file.text is None)
@@ -163,7 +144,8 @@ def count_code(code: Code) -> CodeBytes:
         helpers=shipped - code.entry.shipped_bytes,
         readable=sum(len(text.encode("utf-8", "replace")) for text in texts) + opaque if texts else None,
         packed=code.packed_bytes,
-        tightest=min(shipped, (_tightest_bytes(texts) if texts else 0) + opaque),
+        minified=code.packed_minified_bytes,
+        tightest=_tightest(code),
         wrapped=code.entry.unpacked,
     )
 

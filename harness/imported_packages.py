@@ -29,10 +29,14 @@ class ImportedPackage:
     place: Place
 
 
-def _names_in(text: str) -> Iterator[tuple[str, int]]:
+def _names_in(file: SourceFile) -> Iterator[tuple[str, int]]:
+    """Top-level names of imports with their lines; only what the guarded reader could parse is parsed."""
+    text = file.text or ""
     try:
-        nodes = list(ast.walk(ast.parse(text)))
+        nodes = list(ast.walk(ast.parse(text))) if file.parses else None
     except (SyntaxError, ValueError, RecursionError, MemoryError):
+        nodes = None
+    if nodes is None:
         for match in _IMPORT_LINE.finditer(text):
             yield match.group(1), text.count("\n", 0, match.start()) + 1
         return
@@ -66,7 +70,7 @@ def imported_packages(submission: Submission) -> tuple[ImportedPackage, ...]:
     own = _own_modules(submission) | set(sys.stdlib_module_names) | {"__main__"}
     found: dict[str, ImportedPackage] = {}
     for file in _python_files(submission):
-        for name, line in _names_in(file.text or ""):
+        for name, line in _names_in(file):
             if name not in own and name not in found:
                 place = Place(file=file.path, line=line, unpacked=file.unpacked, note=f"imports {name}")
                 found[name] = ImportedPackage(name=name, place=place)

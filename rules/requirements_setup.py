@@ -60,7 +60,9 @@ def check(case: Case) -> Iterator[Finding]:
     missing = [
         package
         for package in extra
-        if not any(name in readme or any(name in listed for listed in named) for name in _names_of(package.name))
+        if not any(
+            name in readme or any(name in listed for listed in named) for name in _names_of(package.name)
+        )
     ]
     if missing:
         names = ", ".join(package.name for package in missing[:6])

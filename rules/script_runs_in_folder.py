@@ -7,7 +7,8 @@ Why it matters
 What is allowed instead
     Any Python the RunPod image runs; newer syntax than this machine's is a remark.
 How it is detected
-    The syntax tree of the (unpacked) source. Nothing is executed.
+    The syntax tree of the (unpacked) source. Nothing is executed. A helper file that does not parse is a
+    warning: its import may be guarded.
 What it cannot see
     Missing data, missing packages and errors at run time: that takes a run.
 Rulings
@@ -20,10 +21,9 @@ Example
 from __future__ import annotations
 
 import re
-import sys
 from typing import TYPE_CHECKING
 
-from harness.case import failed, not_checked, noted, passed
+from harness.case import failed, not_checked, noted, passed, warned
 from harness.finding import Confidence, Place
 
 if TYPE_CHECKING:
@@ -33,14 +33,14 @@ if TYPE_CHECKING:
     from harness.finding import Finding
     from harness.submission import SourceFile
 
-# What older parsers say of syntax that came with Python 3.12 to 3.14 (nested quotes in f-strings, type
-# statements, type parameters, except without brackets, template strings).
+
+# Statements of Python 3.12 and later that an older parser calls invalid syntax.
 _NEWER = re.compile(
-    r"f-string|type parameter|multiple exception types must be parenthesized|newer", re.IGNORECASE
+    r"\s*(?:type\s+\w+.*=|(?:async\s+)?def\s+\w+\[|class\s+\w+\[|except\s+\w+\s*,)|.*\bt[\"']"
 )
 
 
-def _broken(file: SourceFile) -> Finding:
+def _broken(file: SourceFile, *, is_entry: bool) -> Finding:
     error = file.parse_error or "syntax error"
     line = re.search(r"line (\d+)", error)
     place = Place(
@@ -49,14 +49,17 @@ def _broken(file: SourceFile) -> Finding:
         unpacked=file.unpacked,
         note="does not parse",
     )
-    if _NEWER.search(error):
-        version = f"{sys.version_info.major}.{sys.version_info.minor}"
+    if line is None:  # too deep or too large for the parser: no syntax error was seen
+        return not_checked("script-runs-in-folder", f"{file.path} was not parsed: {error}", place)
+    lines = (file.text or "").splitlines()
+    if place.line is not None and place.line <= len(lines) and _NEWER.match(lines[place.line - 1]):
         return noted(
             "script-runs-in-folder",
-            f"{file.path} uses syntax newer than Python {version} ({error}); not checked further",
+            f"{file.path} may need a newer Python ({error}); not checked further",
             place,
         )
-    return failed(
+    tell = failed if is_entry else warned
+    return tell(
         "script-runs-in-folder", f"{file.path} does not compile: {error}. Ship a script that starts", place
     )
 
@@ -71,19 +74,21 @@ def check(case: Case) -> Iterator[Finding]:
         return
     files = (code.entry, *code.closure)
     for file in files:
-        if file.parses is False:
-            yield _broken(file)
-    good = [file for file in files if file.parses]
-    if code.entry.parses:
-        lines = (code.entry.text or "").count("\n") + 1
-        more = f" and {len(good) - 1} helper files" if len(good) > 1 else ""
+        if file.parses is False and file.text is not None:
+            yield _broken(file, is_entry=file is code.entry)
+    entry = code.entry
+    if entry.text is None:
+        why = entry.parse_error or "it could not be unpacked"
+        yield not_checked("script-runs-in-folder", f"{entry.path} was not parsed: {why}; a run would decide")
+    elif entry.parses is None:
+        why = entry.parse_error or "its syntax is newer than this Python's"
+        yield noted("script-runs-in-folder", f"{entry.path} was not run: {why}", Place(file=entry.path))
+    elif entry.parses:
+        lines = entry.text.count("\n") + 1
+        good = sum(1 for file in code.closure if file.parses)
+        more = f" and {good} helper file{'s' if good > 1 else ''}" if good else ""
         yield passed(
             "script-runs-in-folder",
-            f"{code.entry.path} ({lines:,} lines){more} parse; they were not run",
+            f"{entry.path} ({lines:,} lines){more} can be parsed; nothing was run",
             confidence=Confidence.MEDIUM,
-        )
-    elif code.entry.parses is None:
-        yield not_checked(
-            "script-runs-in-folder",
-            f"{code.entry.path} could not be unpacked, so it was not parsed; a run would decide",
         )

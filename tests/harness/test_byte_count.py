@@ -16,7 +16,13 @@ CAP = 16_000_000
 
 def _code(entry: int | None, *, helpers: int = 0, tightest: int = 20_000) -> CodeBytes:
     return CodeBytes(
-        entry=entry, helpers=helpers, readable=entry, packed=tightest, tightest=tightest, wrapped=False
+        entry=entry,
+        helpers=helpers,
+        readable=entry,
+        packed=tightest,
+        minified=None,
+        tightest=tightest,
+        wrapped=False,
     )
 
 
@@ -61,20 +67,16 @@ def test_the_model_size_is_the_total_less_the_code_when_it_is_not_printed(tmp_pa
     assert seeds[0].model.value == 15_800_000
 
 
-def test_comments_and_docstrings_are_not_in_the_tightest_count() -> None:
-    body = "\n".join(f"value_{number} = {number} * {number}" for number in range(200))
-    plain = SourceFile(path="train_gpt.py", shipped_bytes=9_000, text=body)
-    commented = SourceFile(
-        path="train_gpt.py", shipped_bytes=9_000, text=body.replace("\n", "  # why it is so\n")
-    )
-    assert count_code(Code(entry=plain)).tightest == count_code(Code(entry=commented)).tightest
+def test_the_tightest_count_is_the_smaller_packing_without_its_base85() -> None:
+    plain = SourceFile(path="train_gpt.py", shipped_bytes=9_000, text="x = 1\n")
+    code = Code(entry=plain, packed_bytes=5_000, packed_minified_bytes=4_000)
+    assert count_code(code).tightest == 3_200
 
 
-def test_a_script_that_does_not_parse_is_counted_all_the_same() -> None:
-    broken = SourceFile(path="train_gpt.py", shipped_bytes=400, text="def broken(:\n" * 30)
-    counted = count_code(Code(entry=broken)).tightest
-    assert counted is not None
-    assert 0 < counted < 400
+def test_the_tightest_count_is_never_more_than_what_is_shipped() -> None:
+    wrapper = SourceFile(path="train_gpt.py", shipped_bytes=3_000, text="x = 1\n", unpacked=True)
+    code = Code(entry=wrapper, packed_bytes=5_000, packed_minified_bytes=4_000)
+    assert count_code(code).tightest == 3_000
 
 
 def test_an_undecodable_wrapper_counts_with_its_size_on_disk() -> None:

@@ -1,0 +1,73 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from harness.finding import RuleVerdict
+from tests.builders import CODE, findings_of, good_log, make_case, make_submission
+from tests.rules.bytes_builders import SCRIPT_BYTES, script, sized_log, sized_submission
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+RULE = "log-matches-code"
+RULER = "=" * 100
+
+
+def test_the_size_of_the_shipped_script_passes(tmp_path: Path) -> None:
+    (finding,) = findings_of(RULE, make_case(sized_submission(tmp_path, model=15_900_000)))
+    assert finding.verdict is RuleVerdict.PASS
+    assert finding.message == "logged code size 60,000 is exactly that of train_gpt.py"
+
+
+def test_a_size_within_sixteen_bytes_passes(tmp_path: Path) -> None:
+    case = make_case(sized_submission(tmp_path, model=15_900_000, logged_code=SCRIPT_BYTES - 16))
+    (finding,) = findings_of(RULE, case)
+    assert finding.verdict is RuleVerdict.PASS
+    assert "within 16 bytes" in finding.message
+
+
+def test_a_size_that_fits_no_script_is_a_warning(tmp_path: Path) -> None:
+    case = make_case(sized_submission(tmp_path, model=15_900_000, logged_code=SCRIPT_BYTES + 17))
+    (finding,) = findings_of(RULE, case)
+    assert finding.verdict is RuleVerdict.WARN
+    assert "has 60,000 (17 apart)" in finding.message
+    assert finding.places[0].file == "train_seed13.log"
+
+
+def test_seeds_with_different_code_sizes_are_a_warning(tmp_path: Path) -> None:
+    other = sized_log(1337, model=15_900_000, code=SCRIPT_BYTES + 500)
+    finding = findings_of(
+        RULE, make_case(sized_submission(tmp_path, model=15_900_000, train_seed1337__log=other))
+    )[0]
+    assert finding.verdict is RuleVerdict.WARN
+    assert "60,000, 60,500 bytes; they did not run the same file" in finding.message
+
+
+def _dumped(source: str) -> str:
+    return f"{source}{RULER}\nRunning Python 3.12.1\n{RULER}\n{good_log(13)}"
+
+
+def test_a_printed_source_equal_but_for_white_space_passes(tmp_path: Path) -> None:
+    source = script(4_000, start="import os\nimport sys\nimport math\n\ndef main():\n    return os.environ")
+    spaced = source.replace(" = ", "  =  ")
+    submission = make_submission(tmp_path, train_gpt__py=source, train_seed13__log=_dumped(spaced))
+    messages = [finding.message for finding in findings_of(RULE, make_case(submission))]
+    assert "1 logs print the very source that is shipped" in messages
+
+
+def test_a_printed_source_of_another_program_is_a_warning(tmp_path: Path) -> None:
+    source = script(4_000, start="import os\nimport sys\nimport math\n\ndef main():\n    return os.environ")
+    changed = source.replace("0x", "0X")
+    submission = make_submission(tmp_path, train_gpt__py=changed, train_seed13__log=_dumped(source))
+    finding = findings_of(RULE, make_case(submission))[-1]
+    assert finding.verdict is RuleVerdict.WARN
+    assert "the source printed into train_seed13.log differs from train_gpt.py" in finding.message
+    assert (finding.places[0].file, finding.places[0].line) == ("train_seed13.log", 1)
+
+
+def test_logs_without_size_or_source_are_not_checked(tmp_path: Path) -> None:
+    submission = make_submission(tmp_path, train_gpt__py=CODE)
+    logs = {f"train_seed{seed}__log": good_log(seed, code="", total="") for seed in (13, 1337, 1111)}
+    submission = make_submission(tmp_path, **logs)
+    (finding,) = findings_of(RULE, make_case(submission))
+    assert finding.verdict is RuleVerdict.NOT_CHECKED

@@ -1,0 +1,55 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from harness.finding import RuleVerdict
+from tests.builders import findings_of, make_case, make_submission
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+RULE = "pr-required-files"
+NON_RECORD = "records/track_non_record_16mb/2026-04-01_Example"
+
+
+def test_all_four_parts_pass(tmp_path: Path) -> None:
+    (finding,) = findings_of(RULE, make_case(make_submission(tmp_path)))
+    assert finding.verdict is RuleVerdict.PASS
+    assert finding.message.endswith("README.md, submission.json, train_gpt.py, 3 logs")
+
+
+def test_a_missing_script_fails(tmp_path: Path) -> None:
+    finding = findings_of(RULE, make_case(make_submission(tmp_path, train_gpt__py=None)))[0]
+    assert finding.verdict is RuleVerdict.FAIL
+    assert finding.message.startswith("train_gpt.py (there is no script to run) missing")
+
+
+def test_missing_logs_fail(tmp_path: Path) -> None:
+    logs = {f"train_seed{seed}__log": None for seed in (13, 1337, 1111)}
+    finding = findings_of(RULE, make_case(make_submission(tmp_path, **logs)))[0]
+    assert finding.verdict is RuleVerdict.FAIL
+    assert "a train log (nothing proves the score)" in finding.message
+
+
+def test_a_missing_part_only_warns_on_the_non_record_board(tmp_path: Path) -> None:
+    submission = make_submission(tmp_path, NON_RECORD, submission__json=None)
+    assert findings_of(RULE, make_case(submission))[0].verdict is RuleVerdict.WARN
+
+
+def test_one_script_under_another_name_is_a_warning(tmp_path: Path) -> None:
+    submission = make_submission(tmp_path, train_gpt__py=None, train_gpt_v5__py="print(1)\n")
+    finding = findings_of(RULE, make_case(submission))[0]
+    assert finding.verdict is RuleVerdict.WARN
+    assert "train_gpt_v5.py instead of train_gpt.py" in finding.message
+
+
+def test_a_claimed_seed_without_a_log_is_a_warning(tmp_path: Path) -> None:
+    finding = findings_of(RULE, make_case(make_submission(tmp_path, train_seed1337__log=None)))[0]
+    assert finding.verdict is RuleVerdict.WARN
+    assert finding.message.startswith("no log of seed 1337: 3 seeds are claimed, 2 have a run")
+
+
+def test_a_lone_log_is_asked_about(tmp_path: Path) -> None:
+    submission = make_submission(tmp_path, README__md=None, submission__json=None, train_gpt__py=None)
+    (finding,) = findings_of(RULE, make_case(submission))
+    assert finding.ask == "Is this folder meant as a submission?"
