@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING
 
 import pytest
@@ -51,8 +52,6 @@ def test_a_submission_without_logs_is_not_checked(tmp_path: Path) -> None:
 
 
 def test_a_slow_run_that_the_headline_does_not_rest_on_is_a_warning(tmp_path: Path) -> None:
-    import json
-
     slow = good_log(
         13, val_bpb=1.21, stop="stopping_early: wallclock_cap train_time:2400010ms step:13920/20000"
     )

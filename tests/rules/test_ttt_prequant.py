@@ -1,0 +1,43 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from harness.finding import RuleVerdict
+from tests.builders import good_log
+from tests.rules.log_builders import LOG, judge, line_of
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+RULE = "ttt-prequant"
+LABELLED = "prequant_ttt:done total_time=523.6s"
+
+
+def test_a_labelled_phase_before_the_artifact_fails(tmp_path: Path) -> None:
+    log = good_log(13, peak=LABELLED)
+    finding = judge(RULE, tmp_path, log)
+    assert finding.verdict is RuleVerdict.FAIL
+    assert "seed 13 trains on validation tokens for 523.6 s (train_seed13.log:" in finding.message
+    assert (finding.places[0].file, finding.places[0].line) == (LOG, line_of(log, "prequant_ttt"))
+
+
+def test_a_score_after_such_a_phase_is_evidence_enough(tmp_path: Path) -> None:
+    log = good_log(13, peak="post-prequant-ttt val_loss:2.01 val_bpb:1.1900 eval_time:8850ms")
+    assert judge(RULE, tmp_path, log).verdict is RuleVerdict.FAIL
+
+
+def test_a_score_before_quantisation_is_not(tmp_path: Path) -> None:
+    log = good_log(13, peak="pre-quantization post-ema val_loss:2.01 val_bpb:1.1900 eval_time:8850ms")
+    assert judge(RULE, tmp_path, log).verdict is RuleVerdict.PASS
+
+
+def test_an_unlabelled_phase_before_the_artifact_asks(tmp_path: Path) -> None:
+    log = good_log(13, peak="ttt:done elapsed=162.0s")
+    assert judge(RULE, tmp_path, log).verdict is RuleVerdict.NEEDS_HUMAN
+
+
+def test_the_same_phase_after_the_artifact_does_not(tmp_path: Path) -> None:
+    good = good_log(13)
+    total = next(line for line in good.splitlines() if line.startswith("Total submission"))
+    log = good.replace(total, f"{total}\nttt:done elapsed=162.0s")
+    assert judge(RULE, tmp_path, log).verdict is RuleVerdict.PASS
