@@ -82,6 +82,6 @@ def _wider_clocks(case: Case, clocks: Clocks) -> Finding:
             "eval-clock-scope",
             said,
             *places,
-            ask=f"Is everything beyond the first {seconds_text(cap)} beside what the README calls evaluation?",
+            ask=f"Is all beyond the first {seconds_text(cap)} beside what the README calls evaluation?",
         )
     return noted("eval-clock-scope", f"{said}; the rest is left uncounted in practice", *places)
