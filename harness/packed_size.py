@@ -20,7 +20,7 @@ STUB = (
 )
 # Beyond it the size says nothing: even packed it would not fit beside a model.
 PACK_LIMIT_BYTES = 16 * 2**20
-_EXTREME_LIMIT_BYTES = 2**20  # the extreme preset takes 1 s a MiB
+_SMALL_BYTES = 2**20
 
 
 def packed_size(parts: Iterable[bytes]) -> int | None:
@@ -28,8 +28,8 @@ def packed_size(parts: Iterable[bytes]) -> int | None:
     data = b"\n".join(parts)
     if not data.strip() or len(data) > PACK_LIMIT_BYTES:
         return None
-    preset = 9 | lzma.PRESET_EXTREME if len(data) <= _EXTREME_LIMIT_BYTES else 6
-    dictionary = max(2**16, 1 << (len(data) - 1).bit_length())  # preset 9 alone would take 674 MB
+    preset = 9 if len(data) <= _SMALL_BYTES else 6  # PRESET_EXTREME gains nothing on scripts
+    dictionary = max(2**16, 1 << (len(data) - 1).bit_length())  # the preset's own takes 674 MB
     filters = [{"id": lzma.FILTER_LZMA2, "preset": preset, "dict_size": dictionary}]
     packed = lzma.compress(data, format=lzma.FORMAT_RAW, filters=filters)
     return len(STUB) + base85_length(len(packed))

@@ -61,7 +61,7 @@ class SyntaxNodes:
             node = pending.pop()
             yield node
             kind = type(node)
-            for name in _CHILDREN[kind] if kind in _CHILDREN else kind._fields:
+            for name in _CHILDREN.get(kind, kind._fields):
                 value = getattr(node, name, None)
                 if isinstance(value, list):
                     pending += [item for item in value if isinstance(item, ast.AST)]
