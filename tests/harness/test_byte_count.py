@@ -61,7 +61,9 @@ def test_a_total_that_no_log_prints_has_no_line(tmp_path: Path) -> None:
 
 
 def test_the_model_size_is_the_total_less_the_code_when_it_is_not_printed(tmp_path: Path) -> None:
-    log = good_log(13, model_bytes="")
+    log = good_log(
+        13, model_bytes="", code="Code size: 50046 bytes", total="Total submission size: 15850046 bytes"
+    )
     seeds = count_bytes(make_case(make_submission(tmp_path, train_seed13__log=log)))
     assert seeds[0].model is not None
     assert seeds[0].model.value == 15_800_000
