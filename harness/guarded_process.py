@@ -48,8 +48,8 @@ _BOOT = (
 class Guard:
     """Limits of one call.
 
-    The largest script of 2,346 in pull requests (1.6 MB) takes 2.7 s and 410 MiB on a busy machine; the defaults
-    leave room for a slower machine and still end a hostile input soon.
+    The largest script of 2,346 in pull requests (1.6 MB) takes 2.7 s and 410 MiB on a busy machine; the
+    defaults leave room for a slower one and still end a hostile input soon.
     """
 
     memory_bytes: int = 2**30
@@ -107,6 +107,11 @@ class GuardedWorker:
                     return self._call(frames)
                 except _Killed:
                     self.close()
+                except (LimitHit, SetupError):
+                    raise
+                except BaseException:
+                    self.close()  # Ctrl-C leaves half a reply in the pipe: the next call must not read it
+                    raise
         raise SetupError(
             "the guarded reader was killed twice by this machine (SIGKILL not sent by us, usually the "
             f"out-of-memory killer); it may use {self._guard.memory_bytes:,} bytes. "

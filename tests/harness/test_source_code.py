@@ -137,6 +137,11 @@ def test_a_file_the_script_itself_writes_is_not_data(tmp_path: Path) -> None:
     assert reached(code_of(tmp_path, train_gpt__py=script, final__pt=b"PK")) == {}
 
 
+def test_a_file_given_as_an_output_option_is_not_data(tmp_path: Path) -> None:
+    script = "import torch\nset_default('--output-json', 'result.json')\n"
+    assert reached(code_of(tmp_path, train_gpt__py=script, result__json="{}")) == {}
+
+
 def test_a_tokenizer_model_is_not_counted(tmp_path: Path) -> None:
     script = "import sentencepiece\nsp = sentencepiece.SentencePieceProcessor(model_file='bpe.model')\n"
     assert reached(code_of(tmp_path, train_gpt__py=script, bpe__model=b"x")) == {}
