@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from harness.finding import Sourced
     from harness.training_log import Run
 
-_ISO = re.compile(r"\b(20\d\d)-(\d\d)-(\d\d)\b")
+_ISO = re.compile(r"\b(20\d\d)-(\d\d)-(\d\d)(?!\d)")
 _LAUNCHER = re.compile(r"(?:^|\b[WIE])(\d\d)(\d\d)\s+\d\d:\d\d:\d\d")  # torch's launcher prints no year
 _SMI = re.compile(r"\b([A-Z][a-z]{2})\s+(\d{1,2}) \d\d:\d\d:\d\d (?:[A-Z]{2,5} )?(20\d\d)\b")
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")

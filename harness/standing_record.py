@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from harness.file_tree import FileTree
     from harness.leaderboard_table import TableRow
     from harness.pull_request import Clone, PullRequestSubmission
-    from harness.submission import Origin
+    from harness.submission import FileEntry, Origin
 
 # The table shows four decimals, sometimes a best seed instead of the mean (#63, #287), once three decimals
 # (#49): scores whose mean lies further away belong to another folder or were not read rightly.
@@ -205,6 +205,29 @@ def _reference_from_json(path: Path) -> Reference:
 # --- from the clone --------------------------------------------------------------------------------------
 
 
+class _EvidenceOnly:
+    """A file tree without its scripts: scores do not need them, and unpacking and packing them is slow."""
+
+    def __init__(self, tree: FileTree) -> None:
+        self._tree = tree
+        self.root = getattr(tree, "root", "")
+        self.entry = getattr(tree, "entry", "")
+
+    def entries(self) -> tuple[FileEntry, ...]:
+        """Logs, JSON and README files."""
+        from harness.log_reader import looks_like_log
+
+        return tuple(
+            entry
+            for entry in self._tree.entries()
+            if looks_like_log(entry.path) or entry.path.lower().endswith((".json", ".md"))
+        )
+
+    def read(self, path: str, limit_bytes: int) -> bytes:
+        """As the tree itself."""
+        return self._tree.read(path, limit_bytes)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _FolderScores:
     """Scores of one folder, how they were had, and its bytes per token."""
@@ -221,7 +244,7 @@ def _scores_of(tree: FileTree, origin: Origin | None) -> tuple[_FolderScores, ..
     from harness.seed_scores import claimed_sample, evidence_bytes_per_token, score_sample
     from harness.submission_reader import read_submission
 
-    submission = read_submission(tree, origin)
+    submission = read_submission(_EvidenceOnly(tree), origin)
     ruleset = load_ruleset()
     evidence = collect_evidence(submission, ruleset.limits(ruleset.newest))
     per_token = evidence_bytes_per_token(submission, evidence)

@@ -15,8 +15,8 @@ How it is detected
 What it cannot see
     Numbers in images and prose without digits.
 Rulings
-    None; submission.json with a val_bpb is asked for by README a15093ada, 2026-03-18 (A1). Accepted rows state
-    population deviations (#1610, #1626, #1729, #1855) and best seeds (#63, #287), so this rule only warns.
+    None; submission.json with a val_bpb is asked for by README a15093ada, 2026-03-18 (A1). Accepted rows
+    state population deviations (#1610, #1626, #1729, #1855) and best seeds (#63, #287), so this rule only warns.
 Example
     submission.json flags three_seeds as true, but the logs prove 1 seed
 """
@@ -41,12 +41,21 @@ if TYPE_CHECKING:
 RULE = "claims-agree"
 
 _TITLE_SCORE = re.compile(r"(?<![\d.])([01]\.\d{3,8})(?!\d)")
+_DECIMAL = re.compile(r"\d{1,2}\.\d{1,18}")
 
 
-def _rounds_to(exact: float, stated: float) -> bool:
+def _rounds_to(exact: float, stated: str) -> bool:
     """True when `stated` is `exact` rounded (or cut) to the decimals it is written with."""
-    decimals = len(repr(stated).partition(".")[2])
-    return abs(exact - stated) <= 1.0001 * 10.0**-decimals
+    decimals = len(stated.partition(".")[2])
+    return abs(exact - float(stated)) <= 1.0001 * 10.0**-decimals
+
+
+def _as_written(score: Sourced[float]) -> str:
+    """The number with the decimals of its line: 1.2000 has four, though its value has one."""
+    for word in _DECIMAL.findall(score.excerpt or ""):
+        if float(word) == score.value:
+            return str(word)
+    return repr(score.value)
 
 
 def check(case: Case) -> Iterator[Finding]:
@@ -71,13 +80,13 @@ def check(case: Case) -> Iterator[Finding]:
 
 def _headline_in_readme(submission: Submission) -> Iterator[Finding]:
     headline, scores = submission.json.headline, submission.readme_claims.scores
-    if headline is None or not scores or any(_rounds_to(headline.value, s.value) for s in scores):
+    if headline is None or not scores or any(_rounds_to(headline.value, _as_written(s)) for s in scores):
         return
     nearest = min(scores, key=lambda score: abs(score.value - headline.value))
     yield warned(
         RULE,
-        f"the headline {headline.value:.5f} of submission.json stands nowhere in the README; the nearest of its "
-        f"{len(scores)} scores is {nearest.value:g} (line {nearest.line})",
+        f"the headline {headline.value:.5f} of submission.json stands nowhere in the README; the nearest of "
+        f"its {len(scores)} scores is {nearest.value:g} (line {nearest.line})",
         headline.place("headline"),
         nearest.place("nearest score of the README", Role.RELATED),
     )
@@ -87,13 +96,12 @@ def _headline_in_title(submission: Submission) -> Iterator[Finding]:
     headline, title = submission.json.headline, submission.origin.title
     if headline is None or not title:
         return
-    stated = [float(number) for number in _TITLE_SCORE.findall(title)]
+    stated = _TITLE_SCORE.findall(title)
     if not stated or any(_rounds_to(headline.value, number) for number in stated):
         return
     yield warned(
         RULE,
-        f"the title says {', '.join(f'{number:g}' for number in stated[:3])}, submission.json "
-        f"{headline.value:.5f}",
+        f"the title says {', '.join(stated[:3])}, submission.json {headline.value:.5f}",
         headline.place("headline"),
     )
 
@@ -113,14 +121,15 @@ def _deviation(case: Case) -> Iterator[Finding]:
     )
     yield warned(
         RULE,
-        f"the stated deviation {stated.value:g} differs from {right:.5f}, that of the {sample.words()}: {kind}",
+        f"the stated deviation {stated.value:g} differs from {right:.5f}, that of the {sample.words()}: "
+        f"{kind}",
         stated.place("stated deviation"),
     )
 
 
 def _close(stated: float, exact: float) -> bool:
     """Equal within one unit of the fifth decimal or 2 %, whichever is more."""
-    return abs(stated - exact) <= max(1.1e-5, 0.02 * exact) or _rounds_to(exact, stated)
+    return abs(stated - exact) <= max(1.1e-5, 0.02 * exact) or _rounds_to(exact, repr(stated))
 
 
 def _bytes(case: Case) -> Iterator[Finding]:

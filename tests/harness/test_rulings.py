@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from harness.errors import SetupError
-from harness.rulings import Outcome, list_rulings, load_rulings, rulings_on
 from harness.ruleset import RULES_DIR, load_ruleset
+from harness.rulings import Outcome, list_rulings, load_rulings, rulings_on
 
 if TYPE_CHECKING:
     from pathlib import Path

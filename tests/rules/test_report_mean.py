@@ -1,0 +1,55 @@
+"""report-mean: the headline is the mean of the seeds."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from harness.finding import RuleVerdict
+from tests.builders import findings_of
+from tests.rules.scored_submission import case_of, stated, with_scores
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+RULE = "report-mean"
+
+
+@pytest.mark.parametrize(
+    ("headline", "verdict"),
+    [
+        (1.2006, RuleVerdict.PASS),
+        (1.20064, RuleVerdict.PASS),  # within 5e-5
+        (1.2, RuleVerdict.PASS),  # rounded to one decimal
+        (1.20052, RuleVerdict.WARN),
+        (1.20001, RuleVerdict.WARN),  # the best seed
+        (1.20032, RuleVerdict.NEEDS_HUMAN),
+        (1.1951, RuleVerdict.FAIL),  # no choice of seeds gives it
+        (1.2051, RuleVerdict.INFO),
+    ],
+)
+def test_the_distance_of_the_headline_decides(tmp_path: Path, headline: float, verdict: RuleVerdict) -> None:
+    submission = with_scores(tmp_path, submission__json=stated(val_bpb=headline))
+    (finding,) = findings_of(RULE, case_of(submission))
+    assert finding.verdict is verdict
+
+
+def test_a_failure_names_the_headline_and_the_scores(tmp_path: Path) -> None:
+    submission = with_scores(tmp_path, submission__json=stated(val_bpb=1.1951))
+    (finding,) = findings_of(RULE, case_of(submission))
+    assert "lower than each of the 3 logged scores (lowest 1.20000, mean 1.20060)" in finding.message
+    assert (finding.places[0].file, finding.places[0].line) == ("submission.json", 8)
+
+
+def test_logs_that_may_belong_to_another_run_only_ask(tmp_path: Path) -> None:
+    document = stated(val_bpb=1.1951, seed_results=None)
+    submission = with_scores(tmp_path, submission__json=document, README__md="# Example\n")
+    (finding,) = findings_of(RULE, case_of(submission))
+    assert finding.verdict is RuleVerdict.NEEDS_HUMAN
+
+
+def test_without_a_headline_it_is_not_checked(tmp_path: Path) -> None:
+    submission = with_scores(tmp_path, submission__json=stated(val_bpb=None, val_loss=None))
+    (finding,) = findings_of(RULE, case_of(submission))
+    assert finding.verdict is RuleVerdict.NOT_CHECKED
