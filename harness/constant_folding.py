@@ -8,19 +8,17 @@ imports, opens or executes.
 from __future__ import annotations
 
 import ast
-import json
 import posixpath
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from harness.decompression import DecodeError, OutputBudget, decompress
+from harness.folded_library import LIBRARY
 from harness.folded_values import (
-    COMPRESSED_CODECS,
     CONSTANTS,
     CONSTRUCTORS,
     DECOMPRESSORS,
     FOLDER,
-    SCRATCH,
     TEXT_DECODERS,
     CannotFoldError,
     FilePath,
@@ -28,6 +26,7 @@ from harness.folded_values import (
     Instance,
     Method,
     OpenFile,
+    Payload,
     Program,
     Symbol,
     Value,
@@ -38,11 +37,12 @@ from harness.folded_values import (
     decode_by_codec,
     decode_text,
     join,
+    longest,
     path_of,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
 # A wrapper folds in a few dozen steps; a bundle of modules in a few hundred.
 STEPS_AT_MOST = 100_000
@@ -54,17 +54,6 @@ _PATH_RUNNERS = {
     "runpy.run_path", "builtins.execfile", "subprocess.run", "subprocess.call", "subprocess.check_call",
     "subprocess.Popen", "subprocess.check_output", "os.system", "os.execv", "os.execvp", "os.execvpe",
 }  # fmt: skip
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Payload:
-    """Text a script runs or writes. `how` is exec, module, write, data; `name` a module or file name."""
-
-    raw: str | bytes
-    layers: tuple[str, ...]
-    how: str
-    line: int
-    name: str = ""
 
 
 class _Return(Exception):  # noqa: N818
@@ -137,7 +126,7 @@ class Folder:
                 left = self._name(name)
                 right_value = self.fold(node.value)
                 raw = combine(type(node.op).__name__, left.raw, right_value.raw)
-                self.names[name] = Value(raw, _longest(left, right_value))
+                self.names[name] = Value(raw, longest(left, right_value))
             case ast.Expr():
                 self.fold(node.value)
             case ast.FunctionDef():
@@ -172,7 +161,7 @@ class Folder:
 
     def _for(self, node: ast.For) -> None:
         try:
-            items = self._items(self.fold(node.iter))
+            items = self.items(self.fold(node.iter))
         except CannotFoldError:
             for name in _assigned(node):
                 self.names[name] = None
@@ -198,7 +187,7 @@ class Folder:
             case ast.Name(id=name):
                 self.names[name] = value
             case ast.Tuple(elts=elements) | ast.List(elts=elements):
-                items = self._items(value)
+                items = self.items(value)
                 if len(items) != len(elements):
                     raise CannotFoldError("an unpacking of another length")
                 for element, item in zip(elements, items, strict=True):
@@ -207,7 +196,7 @@ class Folder:
                 owner = self.names.get(name)
                 if owner is not None and isinstance(owner.raw, dict):
                     key = self.fold(target.slice).raw
-                    self.names[name] = Value({**owner.raw, _key(key): value.raw}, _longest(owner, value))
+                    self.names[name] = Value({**owner.raw, _key(key): value.raw}, longest(owner, value))
             case _:
                 return  # an attribute, sys.modules[...]: no constant we need
 
@@ -222,7 +211,7 @@ class Folder:
             case ast.Name(id=name):
                 return self._name(name)
             case ast.Attribute():
-                return self._attribute(self.fold(node.value), node.attr)
+                return self.attribute(self.fold(node.value), node.attr)
             case ast.Call():
                 return self._call(node)
             case ast.BinOp():
@@ -268,7 +257,7 @@ class Folder:
         for one in reversed(spine):
             self._step()
             right = self.fold(one.right)
-            value = Value(combine(type(one.op).__name__, value.raw, right.raw), _longest(value, right))
+            value = Value(combine(type(one.op).__name__, value.raw, right.raw), longest(value, right))
         return value
 
     def _name(self, name: str) -> Value:
@@ -283,10 +272,10 @@ class Folder:
         values: list[Value] = []
         for part in parts:
             if isinstance(part, ast.Starred):
-                values.extend(self._items(self.fold(part.value)))
+                values.extend(self.items(self.fold(part.value)))
             else:
                 values.append(self.fold(part))
-        layers = _longest(*values)
+        layers = longest(*values)
         raws = [value.raw for value in values]
         if isinstance(node, ast.JoinedStr):
             return Value(call_method("", "join", [raws], {}), layers)
@@ -302,7 +291,7 @@ class Folder:
                 raw |= dict(value.raw)
             else:
                 raw[_key(self.fold(key).raw)] = value.raw
-        return Value(raw, _longest(*values))
+        return Value(raw, longest(*values))
 
     def _subscript(self, node: ast.Subscript) -> Value:
         owner = self.fold(node.value)
@@ -323,20 +312,22 @@ class Folder:
 
     def _comprehension(self, item: ast.expr, one: ast.comprehension) -> Value:
         values = []
-        for value in self._items(self.fold(one.iter)):
+        for value in self.items(self.fold(one.iter)):
             self._bind(one.target, value)
             if all(self.fold(test).raw for test in one.ifs):
                 values.append(self.fold(item))
-        return Value([value.raw for value in values], _longest(*values))
+        return Value([value.raw for value in values], longest(*values))
 
-    def _items(self, value: Value) -> list[Value]:
+    def items(self, value: Value) -> list[Value]:
+        """The items of a constant sequence."""
         if not isinstance(value.raw, (list, tuple, dict, range, str, bytes)):
             raise CannotFoldError("a loop over an object")
         if len(value.raw) > ITEMS_AT_MOST:
             raise CannotFoldError(f"a loop over {len(value.raw):,} items")
         return [Value(raw, value.layers) for raw in value.raw]
 
-    def _attribute(self, owner: Value, name: str) -> Value:
+    def attribute(self, owner: Value, name: str) -> Value:
+        """An attribute of a known value."""
         raw = owner.raw
         if isinstance(raw, Symbol):
             full = f"{raw.name}.{name}"
@@ -362,7 +353,7 @@ class Folder:
         arguments: list[Value] = []
         for argument in node.args:
             if isinstance(argument, ast.Starred):
-                arguments.extend(self._items(self.fold(argument.value)))
+                arguments.extend(self.items(self.fold(argument.value)))
             else:
                 arguments.append(self.fold(argument))
         keywords = self._keywords(node, function)
@@ -371,11 +362,11 @@ class Folder:
             if self.depth > CALL_DEPTH_AT_MOST * 4:
                 raise CannotFoldError("calls nested too deep")
             if isinstance(function, Function):
-                return self._own_function(function, arguments, keywords)
+                return self.call_own(function, arguments, keywords)
             if isinstance(function, Method):
                 return self._method(function, arguments, keywords, node.lineno)
             if isinstance(function, Symbol):
-                return self._library(function.name, arguments, keywords, node.lineno)
+                return self.call_library(function.name, arguments, keywords, node.lineno)
         finally:
             self.depth -= 1
         raise CannotFoldError("a call of an unknown object")
@@ -415,7 +406,8 @@ class Folder:
         self.payloads.append(Payload(raw=raw, layers=value.layers, how=how, line=node.lineno, name=name))
         return Value(None)
 
-    def _own_function(self, function: Function, arguments: list[Value], keywords: dict[str, Value]) -> Value:
+    def call_own(self, function: Function, arguments: list[Value], keywords: dict[str, Value]) -> Value:
+        """Follow a call of a function of the script with what is known of its arguments."""
         parameters = function.node.args
         names = [one.arg for one in [*parameters.posonlyargs, *parameters.args]]
         bound: dict[str, Value | None] = dict.fromkeys(
@@ -440,7 +432,7 @@ class Folder:
 
     def _method(self, method: Method, arguments: list[Value], keywords: dict[str, Value], line: int) -> Value:
         owner, raws = method.owner, [one.raw for one in arguments]
-        layers = _longest(owner, *arguments, *keywords.values())
+        layers = longest(owner, *arguments, *keywords.values())
         if isinstance(owner.raw, OpenFile):
             return self._file_method(owner.raw, method.name, arguments)
         if isinstance(owner.raw, FilePath):
@@ -459,7 +451,7 @@ class Folder:
         if full in DECOMPRESSORS and arguments:
             names = ("format", "memlimit", "filters") if owner.kind.startswith("lzma") else ("wbits",)
             options = dict(zip(names, owner.arguments, strict=False)) | dict(owner.keywords)
-            return self._decompress(DECOMPRESSORS[full], arguments[0], options, line)
+            return self.decompress(DECOMPRESSORS[full], arguments[0], options, line)
         if owner.kind.startswith("io.") and name in {"read", "getvalue"} and owner.arguments:
             return Value(owner.arguments[0])
         if owner.kind == "spec" and name == "exec_module" and owner.arguments:
@@ -470,9 +462,9 @@ class Folder:
         first = arguments[0].raw if arguments else ""
         match name:
             case "read_bytes":
-                return self._contents(path, "rb")
+                return self.contents(path, "rb")
             case "read_text":
-                return self._contents(path, "r")
+                return self.contents(path, "r")
             case "open":
                 return Value(OpenFile(path, str(first or "r")))
             case "write_text" | "write_bytes":
@@ -488,21 +480,22 @@ class Folder:
             case "as_posix" | "__str__":
                 return Value(path)
             case "exists" | "is_file":
-                return Value(self._exists(path))
+                return Value(self.exists(path))
             case _:
                 raise CannotFoldError(f"Path.{name}")
 
     def _file_method(self, file: OpenFile, name: str, arguments: list[Value]) -> Value:
         if name == "read" and not arguments:
-            return self._contents(file.path, file.mode)
+            return self.contents(file.path, file.mode)
         if name == "write" and arguments:
             return self._write(file.path, arguments[0])
         if name in {"close", "flush"}:
             return Value(None)
         raise CannotFoldError(f"file.{name}")
 
-    def _library(self, name: str, arguments: list[Value], keywords: dict[str, Value], line: int) -> Value:
-        layers = _longest(*arguments, *keywords.values())
+    def call_library(self, name: str, arguments: list[Value], keywords: dict[str, Value], line: int) -> Value:
+        """The result of a library function on known values."""
+        layers = longest(*arguments, *keywords.values())
         raws = [one.raw for one in arguments]
         if name in TEXT_DECODERS and raws:
             layer, data = decode_text(name, raws[0])
@@ -511,13 +504,13 @@ class Folder:
             options = {key: one.raw for key, one in keywords.items()}
             positional = ("wbits",) if DECOMPRESSORS[name] == "zlib" else ("format", "memlimit", "filters")
             options |= dict(zip(positional, raws[1:], strict=False))
-            return self._decompress(DECOMPRESSORS[name], arguments[0], options, line)
+            return self.decompress(DECOMPRESSORS[name], arguments[0], options, line)
         if name in CONSTRUCTORS:
             plain = {key: one.raw for key, one in keywords.items()}
             return Value(Instance(name, tuple(raws), plain), layers)
         if name in _PATH_RUNNERS and raws:
             return self._run_command(raws[0], line)
-        known = _LIBRARY.get(name)
+        known = LIBRARY.get(name)
         if known is None:
             raise CannotFoldError(f"a call of {name.removeprefix('builtins.')}")
         try:
@@ -525,7 +518,8 @@ class Folder:
         except (TypeError, ValueError, LookupError, AttributeError, OverflowError) as error:
             raise CannotFoldError(f"{name}: {error}") from error
 
-    def _decompress(self, kind: str, data: Value, options: dict[str, Any], line: int) -> Value:
+    def decompress(self, kind: str, data: Value, options: dict[str, Any], line: int) -> Value:
+        """Undo one compression within the budget; a refusal is noted in `trouble`."""
         if not isinstance(data.raw, (bytes, bytearray)):
             raise CannotFoldError("decompression of something that is not bytes")
         options = {key: option for key, option in options.items() if not isinstance(option, Symbol)}
@@ -550,14 +544,16 @@ class Folder:
         matches = [known for known in self.files if relative.endswith("/" + known)]
         return max(matches, key=len, default=None)
 
-    def _exists(self, path: str) -> bool:
+    def exists(self, path: str) -> bool:
+        """Whether a run would find the file, where that is certain."""
         if join(path) in self.written:
             return True
         if self._project_path(path) is not None:
             return True
         raise CannotFoldError("whether a file exists")
 
-    def _contents(self, path: str, mode: str) -> Value:
+    def contents(self, path: str, mode: str) -> Value:
+        """What reading a file gives: what the script wrote there, or the submission's own file."""
         written = self.written.get(join(path))
         if written is not None:
             return written
@@ -600,10 +596,6 @@ class _OutOfStepsError(Exception):
     pass
 
 
-def _longest(*values: Value) -> tuple[str, ...]:
-    return max((value.layers for value in values), key=len, default=())
-
-
 def _key(raw: Any) -> Any:
     if isinstance(raw, (str, bytes, int, float, type(None))):
         return raw
@@ -612,209 +604,3 @@ def _key(raw: Any) -> Any:
 
 def _assigned(node: ast.AST) -> list[str]:
     return [one.id for one in ast.walk(node) if isinstance(one, ast.Name) and isinstance(one.ctx, ast.Store)]
-
-
-def _raw(arguments: list[Value], index: int = 0) -> Any:
-    return arguments[index].raw
-
-
-def _bytes(folder: Folder, arguments: list[Value], keywords: dict[str, Value]) -> Value:
-    if not arguments:
-        return Value(b"")
-    source = _raw(arguments)
-    if isinstance(source, str):
-        return Value(source.encode(str(_raw(arguments, 1))), arguments[0].layers)
-    if isinstance(source, int) and not isinstance(source, bool):
-        raise CannotFoldError("bytes of a length")
-    return Value(bytes(source), arguments[0].layers)
-
-
-def _str(folder: Folder, arguments: list[Value], keywords: dict[str, Value]) -> Value:
-    if not arguments:
-        return Value("")
-    source = _raw(arguments)
-    if isinstance(source, (bytes, bytearray)) and (len(arguments) > 1 or "encoding" in keywords):
-        codec = keywords["encoding"].raw if "encoding" in keywords else _raw(arguments, 1)
-        return Value(source.decode(str(codec)), arguments[0].layers)
-    if isinstance(source, FilePath):
-        return Value(source.path)
-    if isinstance(source, (str, int)):
-        return Value(str(source), arguments[0].layers)
-    raise CannotFoldError("str() of an object")
-
-
-def _loads(folder: Folder, arguments: list[Value], keywords: dict[str, Value]) -> Value:
-    raw = _raw(arguments)
-    if not isinstance(raw, (str, bytes)):
-        raise CannotFoldError("json of an object")
-    value = Value(json.loads(raw), (*arguments[0].layers, "json"))
-    if isinstance(value.raw, dict):
-        for name, text in value.raw.items():
-            if isinstance(text, str):
-                folder.payloads.append(
-                    Payload(raw=text, layers=value.layers, how="module", line=0, name=str(name))
-                )
-    return value
-
-
-def _load(folder: Folder, arguments: list[Value], keywords: dict[str, Value]) -> Value:
-    opened = _raw(arguments)
-    if not isinstance(opened, OpenFile):
-        raise CannotFoldError("json of an object")
-    return _loads(folder, [folder._contents(opened.path, "r")], {})
-
-
-def _codec_decode(folder: Folder, arguments: list[Value], keywords: dict[str, Value]) -> Value:
-    codec = str(_raw(arguments, 1)) if len(arguments) > 1 else "utf-8"
-    if codec in COMPRESSED_CODECS:
-        return folder._decompress(COMPRESSED_CODECS[codec], arguments[0], {}, 0)
-    layer, decoded = decode_by_codec(_raw(arguments), codec)
-    return Value(decoded, (*arguments[0].layers, layer) if layer else arguments[0].layers)
-
-
-def _open(folder: Folder, arguments: list[Value], keywords: dict[str, Value]) -> Value:
-    mode = keywords["mode"].raw if "mode" in keywords else _raw(arguments, 1) if len(arguments) > 1 else "r"
-    return Value(OpenFile(path_of(_raw(arguments)), str(mode)))
-
-
-def _opened(kind: str) -> Callable[[Folder, list[Value], dict[str, Value]], Value]:
-    """gzip.open, lzma.open, bz2.open: the decompressed contents stand in for the file."""
-
-    def opened(folder: Folder, arguments: list[Value], keywords: dict[str, Value]) -> Value:
-        data = folder._contents(path_of(_raw(arguments)), "rb")
-        output = folder._decompress(kind, data, {}, 0)
-        mode = (
-            keywords["mode"].raw if "mode" in keywords else _raw(arguments, 1) if len(arguments) > 1 else "rb"
-        )
-        path = f"{SCRATCH}/opened-{len(folder.written)}"
-        folder.written[path] = (
-            Value(output.raw.decode("utf-8", "replace"), output.layers) if "t" in str(mode) else output
-        )
-        return Value(OpenFile(path, str(mode)))
-
-    return opened
-
-
-def _compile(folder: Folder, arguments: list[Value], keywords: dict[str, Value]) -> Value:
-    source = keywords["source"] if "source" in keywords else arguments[0]
-    return Value(Program(source.raw.source if isinstance(source.raw, Program) else source.raw), source.layers)
-
-
-def _path(folder: Folder, arguments: list[Value], keywords: dict[str, Value]) -> Value:
-    return Value(FilePath(join(*[path_of(one.raw) for one in arguments])))
-
-
-def _text_path(change: Callable[..., str]) -> Callable[[Folder, list[Value], dict[str, Value]], Value]:
-    def changed(folder: Folder, arguments: list[Value], keywords: dict[str, Value]) -> Value:
-        return Value(change(*[path_of(one.raw) for one in arguments]))
-
-    return changed
-
-
-def _zip(folder: Folder, arguments: list[Value], keywords: dict[str, Value]) -> Value:
-    columns = [[item.raw for item in folder._items(one)] for one in arguments]
-    return Value(list(zip(*columns, strict=False)), _longest(*arguments))
-
-
-def _listed(change: Callable[[list[Any]], list[Any]]) -> Callable[..., Value]:
-    def changed(folder: Folder, arguments: list[Value], keywords: dict[str, Value]) -> Value:
-        return Value(change([item.raw for item in folder._items(arguments[0])]), arguments[0].layers)
-
-    return changed
-
-
-def _range(folder: Folder, arguments: list[Value], keywords: dict[str, Value]) -> Value:
-    return Value(range(*[int(one.raw) for one in arguments]))
-
-
-def _map(folder: Folder, arguments: list[Value], keywords: dict[str, Value]) -> Value:
-    function = arguments[0].raw
-    results = []
-    for item in folder._items(arguments[1]):
-        if isinstance(function, Symbol):
-            results.append(folder._library(function.name, [item], {}, 0))
-        elif isinstance(function, Function):
-            results.append(folder._own_function(function, [item], {}))
-        else:
-            raise CannotFoldError("map of an object")
-    return Value([one.raw for one in results], _longest(*results))
-
-
-def _scalar(change: Callable[..., Any]) -> Callable[..., Value]:
-    def changed(folder: Folder, arguments: list[Value], keywords: dict[str, Value]) -> Value:
-        raws = [one.raw for one in arguments]
-        if not all(isinstance(raw, (str, bytes, int, list, tuple, dict)) for raw in raws):
-            raise CannotFoldError("a function of an object")
-        return Value(change(*raws), _longest(*arguments))
-
-    return changed
-
-
-def _import(folder: Folder, arguments: list[Value], keywords: dict[str, Value]) -> Value:
-    return Value(Symbol(str(_raw(arguments))))
-
-
-def _getattr(folder: Folder, arguments: list[Value], keywords: dict[str, Value]) -> Value:
-    return folder._attribute(arguments[0], str(_raw(arguments, 1)))
-
-
-def _spec(folder: Folder, arguments: list[Value], keywords: dict[str, Value]) -> Value:
-    return Value(Instance("spec", (path_of(_raw(arguments, 1)),)))
-
-
-def _same(folder: Folder, arguments: list[Value], keywords: dict[str, Value]) -> Value:
-    return arguments[0]
-
-
-def _scratch(folder: Folder, arguments: list[Value], keywords: dict[str, Value]) -> Value:
-    return Value(SCRATCH)
-
-
-_LIBRARY: dict[str, Callable[[Folder, list[Value], dict[str, Value]], Value]] = {
-    "builtins.bytes": _bytes,
-    "builtins.bytearray": _bytes,
-    "builtins.memoryview": _same,
-    "builtins.str": _str,
-    "builtins.open": _open,
-    "io.open": _open,
-    "gzip.open": _opened("gzip"),
-    "lzma.open": _opened("lzma"),
-    "bz2.open": _opened("bz2"),
-    "builtins.compile": _compile,
-    "builtins.zip": _zip,
-    "builtins.list": _listed(list),
-    "builtins.tuple": _listed(list),
-    "builtins.iter": _listed(list),
-    "builtins.sorted": _listed(sorted),
-    "builtins.reversed": _listed(lambda items: items[::-1]),
-    "builtins.enumerate": _listed(lambda items: list(enumerate(items))),
-    "builtins.range": _range,
-    "builtins.map": _map,
-    "builtins.len": _scalar(len),
-    "builtins.int": _scalar(int),
-    "builtins.chr": _scalar(chr),
-    "builtins.ord": _scalar(ord),
-    "builtins.dict": _scalar(dict),
-    "builtins.__import__": _import,
-    "importlib.import_module": _import,
-    "builtins.getattr": _getattr,
-    "importlib.util.spec_from_file_location": _spec,
-    "importlib.util.module_from_spec": _same,
-    "json.loads": _loads,
-    "json.load": _load,
-    "codecs.decode": _codec_decode,
-    "textwrap.dedent": _same,
-    "pathlib.Path": _path,
-    "pathlib.PurePath": _path,
-    "pathlib.PosixPath": _path,
-    "os.path.join": _text_path(join),
-    "os.path.dirname": _text_path(posixpath.dirname),
-    "os.path.basename": _text_path(posixpath.basename),
-    "os.path.abspath": _text_path(lambda path: path),
-    "os.path.realpath": _text_path(lambda path: path),
-    "os.path.normpath": _text_path(join),
-    "os.fspath": _text_path(lambda path: path),
-    "os.path.exists": lambda folder, arguments, _: Value(folder._exists(path_of(_raw(arguments)))),
-    "tempfile.mkdtemp": _scratch,
-    "tempfile.gettempdir": _scratch,
-}

@@ -91,6 +91,22 @@ class OpenFile:
     mode: str
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Payload:
+    """Text a script runs or writes. `how` is exec, module, write, data; `name` a module or file name."""
+
+    raw: str | bytes
+    layers: tuple[str, ...]
+    how: str
+    line: int
+    name: str = ""
+
+
+def longest(*values: Value) -> tuple[str, ...]:
+    """The layers of what combines these values: those of the deepest one."""
+    return max((value.layers for value in values), key=len, default=())
+
+
 # Constants that programs pass to decoders.
 CONSTANTS: dict[str, Any] = {
     **{

@@ -11,9 +11,9 @@ import posixpath
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from harness.constant_folding import Folder, Payload
+from harness.constant_folding import Folder
 from harness.decompression import BombError, OutputBudget
-from harness.folded_values import DECOMPRESSORS, SCRATCH, TEXT_DECODERS
+from harness.folded_values import DECOMPRESSORS, SCRATCH, TEXT_DECODERS, Payload
 from harness.source_text import decode_source, parse_source
 
 if TYPE_CHECKING:
