@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from harness.case import Case
     from harness.finding import Place, Sourced
     from harness.seed_evidence import SeedEvidence
-    from harness.submission import Code, Submission
+    from harness.submission import Code, SourceFile, Submission
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,13 +120,18 @@ def _sum(model: Sourced[int] | None, code: int | None) -> int | None:
     return None if model is None or code is None else model.value + code
 
 
-def _tightest(code: Code) -> int | None:
+def _tightest(code: Code, shipped: int, opaque: int) -> int:
     """The smallest of the shipped size and our packings without their base85, which adds a quarter."""
-    shipped = code.shipped_bytes
     packings = [size for size in (code.packed_bytes, code.packed_minified_bytes) if size is not None]
-    opaque = sum(file.shipped_bytes for file in (code.entry, *code.closure) if file and file.text is None)
-    sizes = [size * 4 // 5 + opaque for size in packings]
-    return min([*sizes, shipped]) if shipped is not None else None
+    return min([*(size * 4 // 5 + opaque for size in packings), shipped])
+
+
+def helper_files(code: Code) -> tuple[SourceFile, ...]:
+    """Code beside the entry script: files it imports, executes or compiles that take bytes of their own.
+
+    Data files are not code, and a file embedded in the entry script is counted with it.
+    """
+    return tuple(file for file in code.closure if file.reached_by != "data" and file.shipped_bytes > 0)
 
 
 def count_code(code: Code) -> CodeBytes:
@@ -135,17 +140,17 @@ def count_code(code: Code) -> CodeBytes:
         return CodeBytes(
             entry=None, helpers=0, readable=None, packed=None, minified=None, tightest=None, wrapped=False
         )
-    files = (code.entry, *code.closure)
+    files = (code.entry, *helper_files(code))
     texts = tuple(file.text for file in files if file.text is not None)
     opaque = sum(file.shipped_bytes for file in files if file.text is None)
-    shipped = code.shipped_bytes or 0
+    helpers = sum(file.shipped_bytes for file in files[1:])
     return CodeBytes(
         entry=code.entry.shipped_bytes,
-        helpers=shipped - code.entry.shipped_bytes,
+        helpers=helpers,
         readable=sum(len(text.encode("utf-8", "replace")) for text in texts) + opaque if texts else None,
         packed=code.packed_bytes,
         minified=code.packed_minified_bytes,
-        tightest=_tightest(code),
+        tightest=_tightest(code, code.entry.shipped_bytes + helpers, opaque),
         wrapped=code.entry.unpacked,
     )
 

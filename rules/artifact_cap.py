@@ -91,17 +91,22 @@ def _over_stated(seed: SeedBytes, cap: int) -> Finding:
 
 def _over_until_wrapped(seed: SeedBytes, cap: int) -> Finding:
     total = max(seed.stated, key=lambda stated: stated.value)
-    ran = f"{seed.logged_code.value:,} bytes of code" if seed.logged_code else "the code"
-    same = " Unpacked it has exactly the logged size." if _unpacks_to_logged(seed) else ""
-    return needs_human(
-        "artifact-cap",
+    message = (
         f"{seed.name}: {total.file} states {total.value:,} bytes, {total.value - cap:,} over the cap of"
-        f" {cap:,}, but the script as shipped ({seed.code.shipped or 0:,} bytes) makes"
-        f" {seed.shipped_total or 0:,} ({_parts(seed)}).{same} Wrapped scripts count with their size on disk"
-        f" (#1394 merged), yet #1959 was refused on its log total.",
-        *seed.places(),
-        ask=f"Is the shipped script the same program as the {ran} that the log counted?",
+        f" {cap:,}, but the model and the script as shipped ({seed.code.shipped or 0:,} bytes) make"
+        f" {seed.shipped_total or 0:,} ({_parts(seed)})."
     )
+    ran = f"{seed.logged_code.value:,} bytes of code" if seed.logged_code else "the code"
+    ask = f"Is the shipped script the same program as the {ran} that the log counted?"
+    if seed.logged_code is not None and seed.logged_code.value == seed.code.shipped:
+        message += " The stated total does not fit the run's own model and code sizes."
+        ask = "Is the stated total something else than the size of this artifact?"
+    elif seed.code.wrapped:
+        same = " Unpacked it has exactly the logged size." if _unpacks_to_logged(seed) else ""
+        message += (
+            f"{same} Wrapped scripts count with their size on disk (#1394), yet #1959 was refused on its log."
+        )
+    return needs_human("artifact-cap", message, *seed.places(), ask=ask)
 
 
 def _unpacks_to_logged(seed: SeedBytes) -> bool:

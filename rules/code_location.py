@@ -28,7 +28,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from harness.byte_count import count_bytes
+from harness.byte_count import count_bytes, helper_files
 from harness.case import Profile, failed, needs_human, not_applicable, passed, warned
 from harness.finding import Place, Role
 
@@ -76,18 +76,19 @@ def check(case: Case) -> Iterator[Finding]:
     if code.entry is None:
         yield not_applicable("code-location", "there is no entry script")
         return
-    if not code.closure:
+    helpers = helper_files(code)
+    if not helpers:
         yield passed("code-location", f"{code.entry.path} reaches no other file of the folder")
         return
-    added = sum(helper.shipped_bytes for helper in code.closure)
-    names = ", ".join(f"{helper.path} {helper.shipped_bytes:,}" for helper in code.closure[:5])
-    names += f" and {len(code.closure) - 5} more" if len(code.closure) > 5 else ""
-    places = _places(code.closure)
+    added = sum(helper.shipped_bytes for helper in helpers)
+    names = ", ".join(f"{helper.path} {helper.shipped_bytes:,}" for helper in helpers[:5])
+    names += f" and {len(helpers) - 5} more" if len(helpers) > 5 else ""
+    places = _places(helpers)
     seeds = count_bytes(case)
     if seeds and all(_are_counted(seed) for seed in seeds):
         yield passed(
             "code-location",
-            f"{len(code.closure)} helper files ({names}) are in the logged code size",
+            f"{len(helpers)} helper files ({names}) are in the logged code size",
             *places,
         )
         return

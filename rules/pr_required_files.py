@@ -19,7 +19,7 @@ Rulings
     no folder, no submission.json. #1204 (A2): asked for train_gpt.py, merged after it came.
     #1388 and #1106, merged as non-record (A3), lack submission.json or logs.
 Example
-    train_gpt.py is missing: the folder has README.md, submission.json and 3 logs, but no script to run
+    missing: train_gpt.py (there is no script to run); the folder has README.md, submission.json, 3 logs
 """
 
 from __future__ import annotations
@@ -122,7 +122,7 @@ def check(case: Case) -> Iterator[Finding]:
     if missing and is_unclaimed(submission):
         yield needs_human(
             "pr-required-files",
-            f"{', '.join(missing)} missing; the folder has {_inventory(submission)}",
+            f"missing: {', '.join(missing)}; the folder has {_inventory(submission)}",
             Place(file="."),
             ask="Is this folder meant as a submission?",
         )
@@ -132,7 +132,7 @@ def check(case: Case) -> Iterator[Finding]:
         tell = warned if short else failed
         yield tell(
             "pr-required-files",
-            f"{'; '.join(missing)} missing; the folder has {_inventory(submission)}. Add what is missing",
+            f"missing: {', '.join(missing)}; the folder has {_inventory(submission)}",
             Place(file="."),
         )
     notes = [*_renamed(submission, usual), *_seeds_without_log(case)]

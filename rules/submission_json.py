@@ -8,7 +8,8 @@ What is allowed instead
     Any further fields. There is no fixed schema, so odd spellings are read and reported, not refused.
 How it is detected
     A lenient reader that keeps the line of every value. No score anywhere, or a null val_bpb, fails; a score
-    under another key, a missing author or id, and every defect of the file is a warning.
+    under another key, scores of seeds without their mean, a missing author or id, and every other defect of
+    the file is a warning.
 What it cannot see
     Whether the numbers are true; the rules about logs compare them.
 Rulings
@@ -20,6 +21,7 @@ Example
 
 from __future__ import annotations
 
+from statistics import fmean
 from typing import TYPE_CHECKING
 
 from harness.case import failed, not_checked, noted, passed, warned
@@ -40,6 +42,14 @@ _FIELDS = ("author", "github_id", "name", "date")
 def _without_score(json: SubmissionJson) -> Finding:
     null = next((problem for problem in json.problems if problem.kind == "null-headline"), None)
     why = f"it is null at {json.path}:{null.line}" if null else "no key holds a score in bits per byte"
+    scores = [claim.val_bpb.value for claim in json.per_seed if claim.val_bpb is not None]
+    if scores and null is None:
+        return warned(
+            "submission-json",
+            f"{json.path} has the scores of {len(scores)} seeds but no val_bpb; write their mean,"
+            f" {fmean(scores):.8f}, as val_bpb",
+            Place(file=json.path),
+        )
     if not json.parsed:
         first = next((problem.message for problem in json.problems), "it is not a JSON object")
         why = f"the file cannot be read ({first})"

@@ -87,6 +87,13 @@ def test_an_undecodable_wrapper_counts_with_its_size_on_disk() -> None:
     assert (code.shipped, code.tightest, code.readable) == (15_516, 15_516, None)
 
 
+def test_data_files_and_embedded_files_are_no_helpers() -> None:
+    entry = SourceFile(path="train_gpt.py", shipped_bytes=3_000, text="x = 1\n")
+    data = SourceFile(path="summary.json", shipped_bytes=8_408, text=None, reached_by="data")
+    embedded = SourceFile(path="train_gpt.py::kernel.cu", shipped_bytes=0, text="x\n", reached_by="compile")
+    assert count_code(Code(entry=entry, closure=(data, embedded))).shipped == 3_000
+
+
 def test_no_script_means_no_code_bytes() -> None:
     assert count_code(Code(entry=None)).shipped is None
 

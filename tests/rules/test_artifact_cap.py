@@ -76,7 +76,7 @@ def test_a_smaller_script_than_the_logged_one_goes_to_a_person(tmp_path: Path) -
     case = make_case(sized_submission(tmp_path, model=model, train_gpt__py=script(20_000)))
     finding = findings_of(RULE, case)[0]
     assert finding.verdict is RuleVerdict.NEEDS_HUMAN
-    assert "the script as shipped (20,000 bytes) makes 15,990,000" in finding.message
+    assert "the script as shipped (20,000 bytes) make 15,990,000" in finding.message
 
 
 def test_a_packed_count_with_a_readable_script_is_a_remark_in_practice(tmp_path: Path) -> None:

@@ -21,7 +21,7 @@ def test_all_four_parts_pass(tmp_path: Path) -> None:
 def test_a_missing_script_fails(tmp_path: Path) -> None:
     finding = findings_of(RULE, make_case(make_submission(tmp_path, train_gpt__py=None)))[0]
     assert finding.verdict is RuleVerdict.FAIL
-    assert finding.message.startswith("train_gpt.py (there is no script to run) missing")
+    assert finding.message.startswith("missing: train_gpt.py (there is no script to run); the folder")
 
 
 def test_missing_logs_fail(tmp_path: Path) -> None:

@@ -37,6 +37,12 @@ def test_a_null_score_fails_at_its_line(tmp_path: Path) -> None:
     assert (finding.places[0].file, finding.places[0].line) == ("submission.json", 3)
 
 
+def test_scores_of_seeds_without_their_mean_are_a_warning(tmp_path: Path) -> None:
+    finding = _findings(tmp_path, json.dumps(good_json(val_bpb=None, val_loss=None)))[0]
+    assert finding.verdict is RuleVerdict.WARN
+    assert "has the scores of 3 seeds but no val_bpb; write their mean, 1.20000000" in finding.message
+
+
 def test_a_score_under_another_key_is_a_warning(tmp_path: Path) -> None:
     document = {**good_json(val_bpb=None), "mean_val_bpb": 1.2}
     finding = _findings(tmp_path, json.dumps(document))[0]
