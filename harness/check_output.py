@@ -8,7 +8,6 @@ need all results and are written at the end.
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import sys
 import tempfile
@@ -20,7 +19,8 @@ from harness.batch import in_order, judge_all
 from harness.check import check_target
 from harness.errors import SetupError
 from harness.exit_status import exit_status
-from harness.report_json import from_json, to_json
+from harness.report_json import document_text, from_json, to_json
+from harness.ruleset import RULES_DIR, load_ruleset
 from harness.verdict import Verdict
 
 if TYPE_CHECKING:
@@ -103,9 +103,16 @@ class CheckOutput:
         self.targets = targets
         self.is_batch = is_batch
         self.note = note
+        self._rules_dir = RULES_DIR
+
+    def _repo_url(self) -> str | None:
+        """Where the judged commits can be looked at, for links to lines."""
+        url = load_ruleset(self._rules_dir).tables.get("challenge", {}).get("repository")
+        return url if isinstance(url, str) else None
 
     def run(self, clone: Clone | None, check: CheckOptions, cache: ResultCache | None) -> int:
         """Judge, write, and return the exit status."""
+        self._rules_dir = check.rules_dir
         from harness.batch_summary import BatchSummary
 
         summary = BatchSummary()
@@ -185,7 +192,7 @@ class CheckOutput:
         if self.options.format == "markdown":
             from harness.report_markdown import render_markdown
 
-            return render_markdown(report) + "\n"
+            return render_markdown(report, self._repo_url()) + "\n"
         if self.options.format == "concise":
             from harness.report_concise import render_concise
 
@@ -210,12 +217,12 @@ class CheckOutput:
                 together: dict[str, Any] = documents[0]
             else:
                 together = {"schema_version": 1, "reports": list(documents), "summary": summary}
-            return json.dumps(together, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+            return document_text(together)
         reports = [from_json(document) for document in documents]
         if self.options.format == "sarif":
             from harness.report_sarif import render_sarif
 
-            return render_sarif(reports)
+            return render_sarif(reports, ruleset=load_ruleset(self._rules_dir), repo_url=self._repo_url())
         from harness.report_github import render_github
 
         return render_github(reports)
