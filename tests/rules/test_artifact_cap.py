@@ -123,3 +123,12 @@ def test_a_total_of_the_whole_submission_over_the_cap_is_asked_about(tmp_path: P
     finding = findings_of(RULE, case)[-1]
     assert finding.verdict is RuleVerdict.NEEDS_HUMAN
     assert "submission.json states 16,500,000 bytes, 500,000 over" in finding.message
+
+
+def test_a_printed_total_that_does_not_fit_its_parts_is_asked_about(tmp_path: Path) -> None:
+    log = sized_log(13, model=15_900_000, total=24_700_000)
+    finding = findings_of(
+        RULE, make_case(sized_submission(tmp_path, model=15_900_000, train_seed13__log=log))
+    )[0]
+    assert finding.verdict is RuleVerdict.NEEDS_HUMAN
+    assert "does not fit the run's own model and code sizes" in finding.message
