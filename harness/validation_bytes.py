@@ -29,9 +29,13 @@ _SAME_RATIO = 3e-4
 _SHORT_AT_MOST = 0.05
 _PRECISE = 1e-6
 _MIXTURE = re.compile(r"ppm|mix|n_?gram|cache|hedge|blend|tilt(?!ed_none)", re.IGNORECASE)
-_BYTE_COUNT = re.compile(
-    r"\b(?:N_?bytes|n_bytes|num_bytes|total_bytes|byte_count|bytes)\s?[=:]\s?(\d[\d,]{3,14})\b"
+_BYTE_MIXTURE = re.compile(r"ppm|byte.?mix|mix.?byte|\bmix", re.IGNORECASE)
+# A byte count that can only be that of the scored text, and one that may also be a size of the artifact.
+_TEXT_BYTES = re.compile(
+    r"\b(?:N_?bytes|n_bytes|num_bytes|scored_bytes|val_bytes|byte_count)\s?[=:]\s?(\d[\d,]{3,14})\b",
+    re.IGNORECASE,
 )
+_ANY_BYTES = re.compile(r"\b(?:total_)?bytes\s?[=:]\s?(\d[\d,]{3,14})\b", re.IGNORECASE)
 
 
 class Agreement(StrEnum):
@@ -40,7 +44,9 @@ class Agreement(StrEnum):
     EXACT = "exact"
     TAIL = "tail"  # a partial window short
     OLD_EXPORT = "old export"  # a published stream that was replaced
-    SHORT = "short"  # a whole known stream, but too few bytes: the score is worse than it should be
+    SHORT = (
+        "short"  # a few per cent too few bytes: the score is worse than it should be, or a part is missing
+    )
     SUBSET = "subset"  # far fewer tokens, at a known tokenizer's bytes per token
     OFF = "off"  # another denominator
 
@@ -275,7 +281,7 @@ def diagnose(implied: ImpliedBytes, limits: Limits) -> Diagnosis | None:
         return Diagnosis(agreement=Agreement.TAIL, ratio=ratio, deviation=deviation, stream=stream)
     if stream is not None and stream.superseded and abs(implied.value / stream.implied_bytes - 1) <= 1e-3:
         return Diagnosis(agreement=Agreement.OLD_EXPORT, ratio=ratio, deviation=deviation, stream=stream)
-    if stream is not None and not stream.superseded and 1 - _SHORT_AT_MOST <= ratio < 1:
+    if (stream is None or not stream.superseded) and 1 - _SHORT_AT_MOST <= ratio < 1:
         return Diagnosis(
             agreement=Agreement.SHORT,
             ratio=ratio,
@@ -326,8 +332,14 @@ def equation(implied: ImpliedBytes, limits: Limits) -> str:
 
 
 def printed_byte_count(scored: EvalPass) -> int | None:
-    """A byte count printed on the score's own line ("N_bytes=151078222"), None when there is none."""
-    match = _BYTE_COUNT.search(scored.val_bpb.excerpt or "")
+    """A count of text bytes printed on the score's own line ("N_bytes=151078222"), None when there is none.
+
+    A plain "bytes=" counts only on a mixture's line: elsewhere it is the size of the artifact.
+    """
+    line = scored.val_bpb.excerpt or ""
+    match = _TEXT_BYTES.search(line)
+    if match is None and _BYTE_MIXTURE.search(scored.label):
+        match = _ANY_BYTES.search(line)
     return int(match.group(1).replace(",", "")) if match else None
 
 

@@ -53,6 +53,11 @@ if TYPE_CHECKING:
 
 # Seeds of one method differ by up to 7e-5 in loss / score (variants of one evaluation); more is odd.
 _SEEDS_DIFFER = 5e-4
+_TAIL = "a partial window is left out"
+_TOO_MANY = "more bytes than the text has: loss and score of this line may not belong together"
+_SHORT = (
+    "part of the text is unscored, or batches are averaged, which makes the score worse; sum loss and bytes"
+)
 
 
 def check(case: Case) -> Iterator[Finding]:
@@ -83,14 +88,10 @@ def _implied(case: Case, seed: SeedEvidence) -> Finding:
     if found.agreement is Agreement.EXACT:
         return passed("bpb-formula", said, *implied.places())
     if found.agreement is Agreement.TAIL:
-        return warned("bpb-formula", f"{said}; a partial window is left out", *implied.places())
+        why = _TAIL if found.ratio < 1 else _TOO_MANY
+        return warned("bpb-formula", f"{said}; {why}", *implied.places())
     if found.agreement is Agreement.SHORT and not implied.is_mixture:
-        return warned(
-            "bpb-formula",
-            f"{said}; the score is worse than the formula makes it, as when batches are averaged; sum "
-            "loss and bytes",
-            *implied.places(),
-        )
+        return warned("bpb-formula", f"{said}; {_SHORT}", *implied.places())
     if found.agreement is Agreement.OLD_EXPORT:
         return noted(
             "bpb-formula", f"{said}; right for the launch export, which was replaced", *implied.places()

@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 _OTHER_TEXT = re.compile(
     r"\b(?:extra|additional|external|custom|non-?fineweb) train(?:ing)?[ "
     r"-](?:data|text|corpus|tokens|documents)\b"
-    r"|\b(?:inject\w*|mix(?:ed|ing) in)\b.{0,60}\b(?:train\w*|shards?|corpus)\b"
+    r"|\b\w*-?inject\w*\b.{0,60}\b(?:train\w* (?:shards?|data|set|split|tokens)|shards?|corpus)\b"
     r"|\btrained on (?!fineweb)(?:wikipedia|c4|the pile|openwebtext|slimpajama|dolma|books)",
     re.IGNORECASE,
 )

@@ -23,7 +23,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from harness.case import needs_human, not_checked, passed
+from harness.case import needs_human, not_checked, noted, passed
 from harness.validation_bytes import (
     Agreement,
     diagnose,
@@ -65,14 +65,24 @@ def _judge(case: Case, seed: SeedEvidence, tokens: Sourced[int]) -> Finding:
         )
     implied = measure(seed)
     found = diagnose(implied, case.limits) if implied is not None else None
-    known = ", ".join(f"{each.name} {each.tokens:,}" for each in known_streams(case.limits))
-    said = f"{tokens.value:,} validation tokens belong to no known stream ({known})"
+    nearest = min(known_streams(case.limits), key=lambda each: abs(each.tokens - tokens.value))
+    said = (
+        f"{tokens.value:,} validation tokens belong to no known stream (the nearest, {nearest.name}, has "
+        f"{nearest.tokens:,})"
+    )
     if implied is None or found is None:
         return needs_human(
             "tokenizer-proof",
             f"{said}, and no loss is printed beside the score to check its bytes",
             place,
             ask="Does the README prove that the byte count of this tokenizer is that of the text?",
+        )
+    if found.agreement is Agreement.SUBSET and found.stream is not None:
+        return noted(
+            "tokenizer-proof",
+            f"{said}, but their bytes per token are those of {found.stream.name}: a part of it (see "
+            "val-full)",
+            place,
         )
     if found.agreement is Agreement.EXACT:
         return passed(

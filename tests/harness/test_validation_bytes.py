@@ -118,15 +118,16 @@ def test_a_ratio_between_two_streams_belongs_to_none() -> None:
 
 
 @pytest.mark.parametrize(
-    ("line", "count"),
+    ("label", "line", "count"),
     [
-        ("ppm_mixer val_bpb:0.93 N_bytes=40540160", 40_540_160),
-        ("mix bytes=151,078,222 val_bpb:0.9", 151_078_222),
-        ("final val_bpb:1.2 eval_time:1400ms", None),
+        ("final", "final val_bpb:0.93 N_bytes=40540160", 40_540_160),
+        ("ppm_mix", "ppm_mix bytes=151,078,222 val_bpb:0.9", 151_078_222),
+        ("final", "final total_bytes:11189842 val_bpb:1.2", None),
+        ("final", "final val_bpb:1.2 eval_time:1400ms", None),
     ],
 )
-def test_a_byte_count_is_read_from_the_score_line(line: str, count: int | None) -> None:
-    counted = seed(None, None, 1.2, line=line).counted
+def test_a_byte_count_is_read_from_the_score_line(label: str, line: str, count: int | None) -> None:
+    counted = seed(None, None, 1.2, label=label, line=line).counted
     assert counted is not None
     assert printed_byte_count(counted) == count
 
