@@ -63,6 +63,7 @@ def read_log(path: str, data: bytes, size_bytes: int) -> LogFile:
         dumps=text.dumps,
         problems=tuple(problems),
         wall_stamps=text.wall_stamps,
+        stamped_lines=text.stamped_lines,
     )
 
 

@@ -23,6 +23,7 @@ HEAD_BYTES = 32 * 1024 * 1024
 TAIL_BYTES = 8 * 1024 * 1024
 # Wrapped scripts print lines of 60 kB; hyperparameter dumps on one line reach 6 kB.
 LINE_CHARACTERS = 20_000
+_STAMP_STARTS = frozenset("[0123456789")
 # Redraws kept per line: a progress bar's last state says what the earlier ones said.
 REDRAWS = 2_000
 EXCERPT_CHARACTERS = 240
@@ -44,6 +45,7 @@ class LogText:
     dumps: tuple[SourceDump, ...]
     problems: tuple[LogProblem, ...]
     wall_stamps: tuple[str, ...]
+    stamped_lines: int = 0
 
 
 def read_text(path: str, data: bytes, size_bytes: int) -> LogText:
@@ -58,7 +60,7 @@ def read_text(path: str, data: bytes, size_bytes: int) -> LogText:
         problems.append(
             LogProblem(
                 kind="encoding",
-                message=f"{path} is not valid UTF-8; it was read as latin-1, so letters outside ASCII may be wrong",
+                message=f"{path} is not valid UTF-8; read as latin-1, letters outside ASCII may be wrong",
             )
         )
     raw = _split(decode(head, encoding), path, problems)
@@ -67,6 +69,7 @@ def read_text(path: str, data: bytes, size_bytes: int) -> LogText:
         before_tail = 1 + data[: len(data) - len(tail)].count(b"\n")
         raw += _split(decode(tail, encoding), path, problems, before_tail)[1:]
     stripped, stamps = strip_prefixes(raw)
+    stamped = sum(1 for line in raw if line.text[:1] in _STAMP_STARTS and _STAMP.match(line.text))
     lines, dumps = cut_dumps(path, stripped)
     return LogText(
         encoding=encoding,
@@ -74,6 +77,7 @@ def read_text(path: str, data: bytes, size_bytes: int) -> LogText:
         dumps=tuple(dumps),
         problems=tuple(problems),
         wall_stamps=stamps,
+        stamped_lines=stamped,
     )
 
 
@@ -168,9 +172,12 @@ def _split(text: str, path: str, problems: list[LogProblem], first: int = 1) -> 
         text = text.replace("\r", "\n")
     longest, longest_at = 0, 0
     lines: list[LogLine] = []
+    suspect = _SUSPECT.search(text) is not None
     for number, raw in enumerate(text.split("\n"), first):
-        pieces = raw.rstrip("\r").split("\r")
-        for piece in pieces[-REDRAWS:]:
+        if "\r" not in raw and not suspect and len(raw) <= LINE_CHARACTERS:
+            lines.append(LogLine(number, raw))
+            continue
+        for piece in raw.rstrip("\r").split("\r")[-REDRAWS:]:
             if len(piece) > longest:
                 longest, longest_at = len(piece), number
             lines.append(LogLine(number, clean(piece[:LINE_CHARACTERS])))
@@ -204,7 +211,7 @@ def strip_prefixes(lines: list[LogLine]) -> tuple[list[LogLine], tuple[str, ...]
     stamps: list[str] = []
     for line in lines:
         text, rank = line.text, None
-        if text and (text[0] in "[0123456789"):
+        if text and text[0] in "[0123456789":
             text, rank = _strip_rank(text, numbered)
             stamp = _STAMP.match(text)
             if stamp is not None:
@@ -213,7 +220,7 @@ def strip_prefixes(lines: list[LogLine]) -> tuple[list[LogLine], tuple[str, ...]
                 text = text[stamp.end() :]
                 level = _LEVEL.match(text)
                 text = text[level.end() :] if level else text
-        stripped.append(LogLine(line.number, text))
+        stripped.append(line if text is line.text else LogLine(line.number, text))
         ranks.append(rank)
     if 0 in ranks and any(ranks):
         stripped = [line for line, rank in zip(stripped, ranks, strict=True) if not rank]

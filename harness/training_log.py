@@ -162,3 +162,4 @@ class LogFile:
     dumps: tuple[SourceDump, ...] = ()
     problems: tuple[LogProblem, ...] = ()
     wall_stamps: tuple[str, ...] = ()  # first and last line timestamps, as printed, where lines carry them
+    stamped_lines: int = 0  # how many lines carry such a timestamp

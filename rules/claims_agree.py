@@ -16,7 +16,7 @@ What it cannot see
     Numbers in images and prose without digits.
 Rulings
     None; submission.json with a val_bpb is asked for by README a15093ada, 2026-03-18 (A1). Accepted rows
-    state population deviations (#1610, #1626, #1729, #1855) and best seeds (#63, #287), so this rule only warns.
+    state population deviations (#1610, #1626, #1729, #1855) and best seeds (#63, #287): this rule only warns.
 Example
     submission.json flags three_seeds as true, but the logs prove 1 seed
 """

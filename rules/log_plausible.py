@@ -15,7 +15,7 @@ How it is detected
     passes of a run that print at least six decimals of both: known methods differ by up to 7e-5, so 2e-3 is
     asked about, unless the label names a mixture. One pass with more decimals than all others of its kind.
 What it cannot see
-    A careful forgery, and logs that print few digits. It never fails: each of these has had an innocent cause.
+    A careful forgery, and logs with few digits. It never fails: each of these had an innocent cause once.
 Rulings
     README a15093ada, 2026-03-18 (A1): the log is produced by the script.
 Example
@@ -49,6 +49,7 @@ _RATIO_TOLERANCE = 2e-3  # known variants of one method differ by at most 7e-5; 
 _STEP_TOLERANCE = 0.02
 _PRECISE_DIGITS = 6
 _TIMED_SECONDS = 60.0
+_STAMPED_LINES = 10  # a library's two warnings may well share a second
 
 
 def check(case: Case) -> Iterator[Finding]:
@@ -78,7 +79,7 @@ def _train_seconds(run: Run) -> float | None:
 
 def _stamps(log: LogFile | None, run: Run) -> Iterator[Finding]:
     seconds = _train_seconds(run)
-    if log is None or len(log.wall_stamps) < 2 or seconds is None or seconds < _TIMED_SECONDS:
+    if log is None or log.stamped_lines < _STAMPED_LINES or seconds is None or seconds < _TIMED_SECONDS:
         return
     first, last = log.wall_stamps[0].strip(), log.wall_stamps[-1].strip()
     # Stamps without a date go round at midnight: only equal ones, or dated ones, can be judged.
@@ -162,8 +163,8 @@ def _digits(seed: SeedEvidence, seeds: tuple[SeedEvidence, ...]) -> Iterator[Fin
         return
     yield needs_human(
         RULE,
-        f"{name_of(seed)}: {counted.val_bpb.file}:{counted.val_bpb.line} prints {counted.digits} decimals, the "
-        f"same line of the other seeds {peers[0]}",
+        f"{name_of(seed)}: {counted.val_bpb.file}:{counted.val_bpb.line} prints {counted.digits} decimals, "
+        f"the same line of the other seeds {peers[0]}",
         counted.val_bpb.place("more decimals than the script prints"),
         ask="Did the same script print this line?",
     )

@@ -18,7 +18,7 @@ Rulings
     #1981, 2026-05-02 (A2): a headline with an unsupported correction of 0.005 is refused. README rows of
     #63, #287, #315 and #414 (A3) show the best seed instead of the mean.
 Example
-    headline 1.19000 is lower than each of the 3 logged scores (lowest 1.20000, mean 1.20100): it is 0.01100
+    headline 1.19000 is lower than every one of 3 logged scores (lowest 1.20000, mean 1.20100): it is 0.01100
     BPB below their mean, and no choice of seeds gives it. State the mean.
 """
 
@@ -97,7 +97,7 @@ def _compare(case: Case, headline: Sourced[float], sample: ScoreSample, firm: bo
         return noted(RULE, f"{text}: it understates the result", *places)
     if headline.value < lowest - tolerance:
         message = (
-            f"headline {headline.value:.5f} is lower than each of the {runs} ({numbers}): it is {-off:.5f} "
+            f"headline {headline.value:.5f} is lower than every one of {runs} ({numbers}): it is {-off:.5f} "
             f"BPB below their mean, and no choice of seeds gives it. State the mean."
         )
         if firm:

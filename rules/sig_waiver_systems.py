@@ -9,15 +9,16 @@ Why it matters
 What is allowed instead
     Submitting as an ordinary record with the margin and its significance.
 How it is detected
-    Sentences such as "systems-only", "pure systems optimisation", "no ML changes", outside negations. A hit
-    asks a person to compare the code with the base submission.
+    Sentences such as "systems-only" or "pure systems optimisation", outside negations. A hit asks a person to
+    compare the code with the base submission.
 What it cannot see
     Whether the claim is true: the differences in model, optimizer and data must be empty, and that needs the
     base submission and a reader.
 Rulings
     README a15093ada, 2026-03-18 (A1).
 Example
-    README.md:5 asks for the systems waiver ("systems-only optimization, no ML changes")
+    README.md:5 asks for the systems waiver ("systems-only"): the 0.005-nat margin falls away only if
+    model, optimizer and data are those of the base submission
 """
 
 from __future__ import annotations
@@ -39,8 +40,7 @@ RULE = "sig-waiver-systems"
 
 _CLAIM = re.compile(
     r"\bsystems?[- ]only\b|\b(?:pure(?:ly)?|only)\s+(?:a\s+)?systems?[- ](?:level\s+)?"
-    r"(?:optimi[sz]ations?|speed-?ups?|improvements?|changes?|submission|record)\b"
-    r"|\bno (?:ML|machine[- ]learning|modell?ing) changes?\b|\bwithout any ML changes?\b",
+    r"(?:optimi[sz]ations?|speed-?ups?|improvements?|changes?|submission|record)\b",
     re.IGNORECASE,
 )
 _NEGATED = re.compile(r"\b(?:not|isn't|is no|rather than)\b[^.]{0,40}$", re.IGNORECASE)

@@ -38,7 +38,7 @@ def test_the_distance_of_the_headline_decides(tmp_path: Path, headline: float, v
 def test_a_failure_names_the_headline_and_the_scores(tmp_path: Path) -> None:
     submission = with_scores(tmp_path, submission__json=stated(val_bpb=1.1951))
     (finding,) = findings_of(RULE, case_of(submission))
-    assert "lower than each of the 3 logged scores (lowest 1.20000, mean 1.20060)" in finding.message
+    assert "lower than every one of 3 logged scores (lowest 1.20000, mean 1.20060)" in finding.message
     assert (finding.places[0].file, finding.places[0].line) == ("submission.json", 8)
 
 
