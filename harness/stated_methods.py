@@ -60,9 +60,9 @@ def readme_says(submission: Submission, pattern: re.Pattern[str]) -> Iterator[So
 def names(submission: Submission) -> Iterator[Sourced[str]]:
     """What the submission is called: json name, pull request title, folder name, README heading."""
     if submission.json.name is not None:
-        yield submission.json.name
+        yield submission.json.name.with_value(submission.json.name.value[:LINE_LIMIT])
     if submission.origin.title:
-        yield Sourced(submission.origin.title, "pull request title")
+        yield Sourced(submission.origin.title[:LINE_LIMIT], "pull request title")
     folder = PurePosixPath(submission.origin.entry or submission.origin.path).name
     if folder:
         yield Sourced(folder.replace("_", " "), submission.origin.entry or folder)

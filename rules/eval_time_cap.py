@@ -106,7 +106,7 @@ def _places(clocks: Clocks) -> tuple[Place, ...]:
 def _own_statement(case: Case, clocks: list[Clocks]) -> Iterator[Finding]:
     stated = case.submission.json.eval_seconds
     cap = case.limits.number("time.eval_cap_seconds")
-    if stated is None or stated.value <= cap:
+    if stated is None or not stated.value > cap:
         return
     if any(each.evaluation_seconds is not None and each.evaluation_seconds > cap for each in clocks):
         return

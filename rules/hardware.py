@@ -101,7 +101,7 @@ def _form_refused(case: Case, name: str) -> bool:
 
 def _stated_gpu(case: Case, who: str, run: Run) -> Finding:
     stated: Sourced[str] | None = case.submission.json.hardware
-    claim = f"; submission.json states {stated.value!r}, which proves nothing" if stated else ""
+    claim = f"; submission.json states {stated.value[:120]!r}, which proves nothing" if stated else ""
     return not_checked(
         "hardware",
         f"{who}: {run.file} does not name its GPU (nvidia-smi prints it){claim}",

@@ -45,7 +45,7 @@ def check(case: Case) -> Iterator[Finding]:
             "no GPU is named in a log, submission.json or the README; state the machine",
         )
     else:
-        yield passed("hardware-nonrecord", f"stated hardware: {named.value}", named.place("hardware"))
+        yield passed("hardware-nonrecord", f"stated hardware: {named.value[:120]}", named.place("hardware"))
 
 
 def _named(case: Case) -> Sourced[str] | None:
