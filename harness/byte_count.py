@@ -49,7 +49,8 @@ class SeedBytes:
 
     `claimed_total` is what submission.json or the README table says of this very seed; the one total of the
     whole submission stands in for it only when there is one seed, or when no log prints a total.
-    `model` is the printed compressed model size, else the logged total less the logged code, else a claim.
+    `model` is the printed compressed model size, else the logged total less the logged code, else a claim
+    about this seed.
     """
 
     seed: int | None
@@ -163,7 +164,7 @@ def _claim_for(case: Case, seed: SeedEvidence) -> Sourced[int] | None:
     return None
 
 
-def _model(evidence: SeedEvidence, submission: Submission) -> Sourced[int] | None:
+def _model(case: Case, evidence: SeedEvidence) -> Sourced[int] | None:
     total, code, model = evidence.total_bytes, evidence.code_bytes, evidence.model_bytes
     # A line that prints the total is never the size of the model.
     if model is not None and (total is None or (model.file, model.line) != (total.file, total.line)):
@@ -172,7 +173,8 @@ def _model(evidence: SeedEvidence, submission: Submission) -> Sourced[int] | Non
         return total.with_value(total.value - code.value)
     if evidence.claim is not None and evidence.claim.model_bytes is not None:
         return evidence.claim.model_bytes
-    return submission.json.model_bytes
+    # The one model size of submission.json is that of some seed, not of every seed.
+    return case.submission.json.model_bytes if len(case.evidence.seeds) == 1 else None
 
 
 def count_bytes(case: Case) -> tuple[SeedBytes, ...]:
@@ -185,7 +187,7 @@ def count_bytes(case: Case) -> tuple[SeedBytes, ...]:
             logged_total=seed.total_bytes,
             logged_code=seed.code_bytes,
             claimed_total=_claim_for(case, seed),
-            model=_model(seed, case.submission),
+            model=_model(case, seed),
             has_run=seed.run is not None,
         )
         for seed in case.evidence.seeds

@@ -1,12 +1,13 @@
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING
 
 from harness.byte_count import CodeBytes, SeedBytes, count_bytes, count_code, is_unclaimed
 from harness.cap_standing import Standing, standing_of
 from harness.finding import Sourced
 from harness.submission import Code, SourceFile
-from tests.builders import CODE, SEEDS, good_log, make_case, make_submission
+from tests.builders import CODE, SEEDS, good_json, good_log, make_case, make_submission
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -67,6 +68,13 @@ def test_the_model_size_is_the_total_less_the_code_when_it_is_not_printed(tmp_pa
     seeds = count_bytes(make_case(make_submission(tmp_path, train_seed13__log=log)))
     assert seeds[0].model is not None
     assert seeds[0].model.value == 15_800_000
+
+
+def test_one_model_size_in_the_json_is_not_that_of_every_seed(tmp_path: Path) -> None:
+    document = json.dumps(good_json(bytes_model=16_100_000))
+    logs = {f"train_seed{seed}__log": None for seed in SEEDS}
+    seeds = count_bytes(make_case(make_submission(tmp_path, submission__json=document, **logs)))
+    assert [seed.model for seed in seeds] == [None, None, None]
 
 
 def test_the_tightest_count_is_the_smaller_packing_without_its_base85() -> None:
