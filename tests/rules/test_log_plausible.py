@@ -45,6 +45,11 @@ def test_time_stamps_move_on(tmp_path: Path, minutes: list[int], verdict: RuleVe
     assert with_log(tmp_path, stamped(minutes)) == [verdict]
 
 
+def test_warnings_of_a_library_may_share_a_second(tmp_path: Path) -> None:
+    warnings = "[2026-03-18 14:38:12] a library warns\n" * 3
+    assert with_log(tmp_path, warnings + good_log(13, val_bpb=SCORES[13])) == [RuleVerdict.PASS]
+
+
 @pytest.mark.parametrize(("average", "verdict"), [(43.09, RuleVerdict.PASS), (50.0, RuleVerdict.NEEDS_HUMAN)])
 def test_steps_times_their_average_is_the_training_time(
     tmp_path: Path, average: float, verdict: RuleVerdict
