@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import re
 import sys
 from dataclasses import dataclass
@@ -12,12 +11,8 @@ from typing import TYPE_CHECKING
 from harness.finding import Place
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from harness.submission import SourceFile, Submission
 
-# Used only for files that this Python cannot parse (newer syntax, Python 2).
-_IMPORT_LINE = re.compile(r"^[ \t]*(?:import|from)[ \t]+([A-Za-z_]\w*)", re.MULTILINE)
 _NAME = re.compile(r"\s*([A-Za-z0-9][A-Za-z0-9._-]*)")
 
 
@@ -27,25 +22,6 @@ class ImportedPackage:
 
     name: str
     place: Place
-
-
-def _names_in(file: SourceFile) -> Iterator[tuple[str, int]]:
-    """Top-level names of imports with their lines; only what the guarded reader could parse is parsed."""
-    text = file.text or ""
-    try:
-        nodes = list(ast.walk(ast.parse(text))) if file.parses else None
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
-        nodes = None
-    if nodes is None:
-        for match in _IMPORT_LINE.finditer(text):
-            yield match.group(1), text.count("\n", 0, match.start()) + 1
-        return
-    for node in nodes:
-        if isinstance(node, ast.Import):
-            for alias in node.names:
-                yield alias.name.partition(".")[0], node.lineno
-        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
-            yield node.module.partition(".")[0], node.lineno
 
 
 def _own_modules(submission: Submission) -> set[str]:
@@ -70,7 +46,7 @@ def imported_packages(submission: Submission) -> tuple[ImportedPackage, ...]:
     own = _own_modules(submission) | set(sys.stdlib_module_names) | {"__main__"}
     found: dict[str, ImportedPackage] = {}
     for file in _python_files(submission):
-        for name, line in _names_in(file):
+        for name, line in file.imports:
             if name not in own and name not in found:
                 place = Place(file=file.path, line=line, unpacked=file.unpacked, note=f"imports {name}")
                 found[name] = ImportedPackage(name=name, place=place)

@@ -11,7 +11,7 @@ from harness.entry_script import Script, choose_entry
 from harness.errors import SetupError
 from harness.finding import Sourced
 from harness.guarded_process import Guard, LimitHit, shared_worker
-from harness.submission import Code, CodeProblem, FileKind, SourceFile
+from harness.submission import Code, CodeProblem, FileKind, OptionDefault, SourceFile
 
 if TYPE_CHECKING:
     from harness.file_tree import FileTree
@@ -135,11 +135,18 @@ def _code(result: dict[str, Any], problems: list[CodeProblem]) -> Code:
         closure=tuple(_source_file(one) for one in result["closure"]),
         packed_bytes=result.get("packed_bytes"),
         packed_minified_bytes=result.get("packed_minified_bytes"),
+        option_defaults=tuple(_option_default(one) for one in result["option_defaults"]),
         problems=(*problems, *(CodeProblem(**problem) for problem in result["problems"])),
     )
+
+
+def _option_default(one: dict[str, Any]) -> OptionDefault:
+    value = Sourced(one["value"], one["file"], one["line"], one["excerpt"])
+    return OptionDefault(option=one["option"], value=value)
 
 
 def _source_file(one: dict[str, Any]) -> SourceFile:
     reached = one.pop("reached_from")
     one["layers"] = tuple(one["layers"])
+    one["imports"] = tuple((name, line) for name, line in one["imports"])
     return SourceFile(**one, reached_from=Sourced(**reached) if reached is not None else None)

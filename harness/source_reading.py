@@ -16,6 +16,7 @@ from harness.code_closure import (
     references_in_text,
     references_in_tree,
 )
+from harness.code_facts import FACTS_AT_MOST, imported_names, option_defaults
 from harness.decompression import OutputBudget
 from harness.entry_script import Choice, Script, choose_entry
 from harness.minified_source import minified
@@ -62,6 +63,7 @@ class _Source:
             "reached_from": self.reached_from,
             "parses": parses,
             "parse_error": parsed.message if parsed is not None and parsed.problem else None,
+            "imports": imported_names(self.nodes, self.text) if self.path.lower().endswith(".py") else [],
         }
 
 
@@ -96,8 +98,8 @@ def read_sources(argument: dict[str, Any], blobs: list[bytes]) -> dict[str, Any]
     """Everything about the code of one folder.
 
     `argument` holds `sizes` (every regular file's path and size) and `contents` (the paths of the blobs).
-    The result holds entry, how_chosen, closure, problems, packed sizes, and `wanted`: files whose bytes
-    would let the reading go further.
+    The result holds entry, how_chosen, closure, problems, packed sizes, option defaults, and `wanted`: files
+    whose bytes would let the reading go further.
     """
     contents = dict(zip(argument["contents"], blobs, strict=True))
     reading = _Reading(argument["sizes"], {path: contents.get(path) for path in argument["sizes"]})
@@ -111,9 +113,27 @@ def read_sources(argument: dict[str, Any], blobs: list[bytes]) -> dict[str, Any]
         result["entry"] = entry.as_json()
         result["closure"] = [source.as_json() for source in reading.closure.values()]
         result |= _packed(entry, reading)
+    result["option_defaults"] = _option_defaults(reading)
     result["problems"] = reading.problems
     result["wanted"] = sorted(reading.wanted)
     return result
+
+
+def _option_defaults(reading: _Reading) -> list[dict[str, Any]]:
+    """Defaults of every script that talks of documents to hold out: how data was prepared."""
+    found: list[dict[str, Any]] = []
+    for path, data in sorted(reading.files.items()):
+        if (
+            data is None
+            or not path.lower().endswith(".py")
+            or b"add_argument" not in data
+            or b"docs" not in data
+        ):
+            continue
+        tree = parse_source(data).tree
+        if tree is not None:
+            found += option_defaults(path, SyntaxNodes(tree), decode_source(data))
+    return found[:FACTS_AT_MOST]
 
 
 def _choose(reading: _Reading) -> Choice:

@@ -83,7 +83,7 @@ class OtherFolder:
     """Another records folder in the same pull request and why it is not the submission."""
 
     path: str
-    why: str  # "copy of <path on base>" | "edits an existing record" | "no submission.json" | "second submission"
+    why: str  # "copy of <path on base>", "edits an existing record", "no submission.json", ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -196,6 +196,15 @@ class SourceFile:
     reached_from: Sourced[str] | None = None  # the line that reaches it
     parses: bool | None = None
     parse_error: str | None = None
+    imports: tuple[tuple[str, int], ...] = ()  # top-level names of imported modules, with their lines
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OptionDefault:
+    """The whole-number default of a command-line option of any script in the folder, reached or not."""
+
+    option: str  # as spelled, "--val-docs"
+    value: Sourced[int]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -223,6 +232,7 @@ class Code:
     closure: tuple[SourceFile, ...] = ()  # without the entry
     packed_bytes: int | None = None
     packed_minified_bytes: int | None = None  # the same after a simple minifier; None when it ships packed
+    option_defaults: tuple[OptionDefault, ...] = ()
     problems: tuple[CodeProblem, ...] = ()
 
     @property
