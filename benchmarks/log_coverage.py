@@ -1,4 +1,4 @@
-"""How much of real train logs the grammar reads, over a clone of openai/parameter-golf with its pull requests.
+"""How much of real train logs the grammar reads, over a clone of openai/parameter-golf.
 
     python benchmarks/log_coverage.py --repo DIR [--every N] [--list-missing]
 
@@ -101,7 +101,8 @@ class Clone:
 
     def heads(self) -> list[tuple[int, str]]:
         refs = self.git("for-each-ref", "--format=%(refname) %(objectname)", "refs/pull").splitlines()
-        found = [(int(ref.split("/")[2]), sha) for ref, sha in (r.split() for r in refs) if ref.endswith("/head")]
+        pairs = (row.split() for row in refs)
+        found = [(int(ref.split("/")[2]), sha) for ref, sha in pairs if ref.endswith("/head")]
         return sorted([(MAIN, self.git("rev-parse", "main").strip()), *found])
 
     def files(self, commit: str) -> list[tuple[str, str]]:
@@ -168,7 +169,7 @@ def seed_claims(path: str, data: bytes) -> list[tuple[str, int, float]]:
     return claims
 
 
-def _score(result: Any) -> float | None:  # noqa: ANN401 - json
+def _score(result: Any) -> float | None:
     if isinstance(result, dict):
         keys = ("val_bpb", "ttt_val_bpb", "bpb", "val_bpb_exact", "sliding_bpb", "post_ttt_bpb")
         result = next((result[key] for key in keys if isinstance(result.get(key), float)), None)
@@ -176,7 +177,7 @@ def _score(result: Any) -> float | None:  # noqa: ANN401 - json
 
 
 def claim_found(pull: PullRequest, folder: str, seed: int, score: float) -> str:
-    """"final", "diagnostic" ... if a run of that seed printed the score, "absent" if not, "no log" without runs."""
+    """The kind of pass in which a run of that seed printed the score, "absent", or "no log" without runs."""
     runs = [run for run in pull.runs if run.file.startswith(folder + "/") and _seed(run, seed)]
     if not runs:
         return "no log"
@@ -196,7 +197,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", 1)[0])
     parser.add_argument("--repo", required=True, help="clone with refs/pull/*/head")
     parser.add_argument("--every", type=int, default=1, help="sample: read every N-th pull request")
-    parser.add_argument("--list-missing", action="store_true", help="name the pull requests that lack something")
+    parser.add_argument("--list-missing", action="store_true", help="name pull requests that lack something")
     arguments = parser.parse_args()
     started = time.perf_counter()
     pulls = list(pull_requests(Clone(arguments.repo), arguments.every))
@@ -217,9 +218,8 @@ def report(pulls: list[PullRequest], seconds: float, *, list_missing: bool) -> N
     for name, has in QUANTITIES.items():
         in_pulls = sum(not pull.missing([name]) for pull in readable)
         in_runs = sum(bool(has(run)) for run in runs)
-        print(
-            f"{name:<26}{in_pulls:>14,}{in_pulls / len(readable):>8.1%}{in_runs:>10,}{in_runs / len(runs):>8.1%}"
-        )
+        share, run_share = in_pulls / len(readable), in_runs / len(runs)
+        print(f"{name:<26}{in_pulls:>14,}{share:>8.1%}{in_runs:>10,}{run_share:>8.1%}")
     complete = sum(pull.complete_run() for pull in readable)
     together = sum(not pull.missing() for pull in readable)
     print(f"\nall five in one run: {complete:,} of {len(readable):,} ({complete / len(readable):.1%})")
@@ -227,7 +227,8 @@ def report(pulls: list[PullRequest], seconds: float, *, list_missing: bool) -> N
     folders: dict[str, list[Run]] = defaultdict(list)
     for run in next((pull.runs for pull in pulls if pull.number == MAIN), []):
         folders["/".join(run.file.split("/")[:3])].append(run)
-    whole = sum(all(any(QUANTITIES[name](run) for run in group) for name in NEEDED) for group in folders.values())
+    groups = list(folders.values())
+    whole = sum(all(any(QUANTITIES[name](run) for run in group) for name in NEEDED) for group in groups)
     print(f"folders on main with all five: {whole} of {len(folders)}")
     claims = [(pull, *claim) for pull in readable for claim in pull.claims]
     outcomes = Counter(claim_found(*claim) for claim in claims)

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 # A line without a digit says nothing the grammar knows, but for these.
 _WORTH_READING = re.compile(
-    r"\d|Hyperparam|Traceback|[Cc]alib|[Hh]essian|[Gg]enerat|[Ss]elf-gen|^\s+\w+:|Killed"
+    r"\d|Hyperparam|Traceback|[Cc]alib|[Hh]essian|[Gg]enerat|[Ss]elf-gen|[Ww]arm|^\s+\w+:|Killed"
 )
 _TRACEBACK = re.compile(r"Traceback \(most recent call last\)|torch\.(?:cuda\.)?OutOfMemoryError|^Killed$")
 _LAUNCH = re.compile(

@@ -9,7 +9,7 @@ import re
 from typing import TYPE_CHECKING
 
 from harness.log_events import Event, Fact, Score, Step, Stop
-from harness.log_grammar_training import UNIT_SECONDS
+from harness.log_grammar_training import seconds
 from harness.training_log import EvalPass, PassKind
 
 if TYPE_CHECKING:
@@ -31,7 +31,8 @@ _BPB = re.compile(
     r"(\d{1,3}\.(\d{1,17}))(?![\d%])"
 )
 _LOSS = re.compile(
-    r"(?<![a-z0-9])(?:(?:[a-z0-9]{1,24}_){0,4}?val(?:idation)?_?loss(?:_[a-z0-9]{1,16}){0,2}|val[ _]nll|vloss|vl)"
+    r"(?<![a-z0-9])(?:(?:[a-z0-9]{1,24}_){0,4}?val(?:idation)?_?loss(?:_[a-z0-9]{1,16}){0,2}"
+    r"|val[ _]nll|vloss|vl)"
     r"['\"]?\s{0,8}[:=]?\s{0,8}(\d{1,4}\.(\d{1,17}))"
 )
 _PLAIN_LOSS = re.compile(r"(?<!\w)(?:loss|nll|nats)['\"]?\s{0,4}[:=]\s{0,4}(\d{1,4}\.(\d{1,17}))")
@@ -44,8 +45,9 @@ _TIME_WITH_UNIT_IN_KEY = re.compile(
     r"\b(?:eval_time|eval|elapsed|time|duration)_(ms|s|sec|seconds)\s{0,2}[:=]\s{0,2}(\d{1,9}(?:\.\d{1,9})?)"
 )
 _TOTAL_EVAL = re.compile(
-    r"(?:[\w-]{1,30}[: ]\s?)?(total_eval_time|total_eval|total eval(?:uation)? time|eval(?:uation)?[ _]time(?:[ _]total)?"
-    r"|final_eval_time|eval_(?:wall_)?(?:seconds|elapsed))(?:_?(ms|s|sec|seconds))?(?:\s?\((ms|s|sec|seconds)\))?"
+    r"(?:[\w-]{1,30}[: ]\s?)?(total_eval_time|total_eval|total eval(?:uation)? time"
+    r"|eval(?:uation)?[ _]time(?:[ _]total)?|final_eval_time|eval_(?:wall_)?(?:seconds|elapsed))"
+    r"(?:_?(ms|s|sec|seconds))?(?:\s?\((ms|s|sec|seconds)\))?"
     r"['\"]?\s{0,12}[:=]\s{0,12}(\d{1,9}(?:\.\d{1,9})?)\s?(ms|seconds|secs?|s|min|m)?(?![\w/])"
 )
 _BLOCK_TIME = re.compile(
@@ -58,8 +60,9 @@ _STEP = re.compile(r"\bstep\s?[:=_]?\s?(\d{1,9})\b")
 _HEADLINE = re.compile(r"(?:final|legal|quantized|submission)\w*(?:\s|$)")
 # Running values inside a pass: "[3/9]", "chunk 3/9", "b3/9", "12.5%)", "running_bpb".
 _PROGRESS = re.compile(
-    r"\[\s{0,6}\d[\d.]{0,12}\s?[/%]|\bb\d{1,9}/\d|\brb:|\d\s?%\s?[|)\]]|\bc(?:hunk)?[ :=_]{0,2}\d{1,9}\s?/\s?\d"
-    r"|\b(?:running|cum|cumulative|batch|chunk|sample)_?(?:bpb|val)|\b(?:run)_bpb|\bso far\b|\bprogress\b|\beta\b"
+    r"\[\s{0,6}\d[\d.]{0,12}\s?[/%]|\bb\d{1,9}/\d|\brb:|\d\s?%\s?[|)\]]"
+    r"|\bc(?:hunk)?[ :=_]{0,2}\d{1,9}\s?/\s?\d|\b(?:running|cum|cumulative|batch|chunk|sample)_?(?:bpb|val)"
+    r"|\brun_bpb|\bso far\b|\bprogress\b|\beta\b"
     r"|\b(?:chunk|window|batch|doc|epoch|trial|grid|block|shard)s?[ :=_#]{1,2}\d"
 )
 _COUNT_OF = re.compile(r"\d{1,12}\s?/\s?\d{1,12}")
@@ -69,10 +72,13 @@ _DIAGNOSTIC = re.compile(
     r"|average of|\bstd\b|delta|improve|\bgain|\bgap\b|_gap\b|\bdiff|degradation|penalty|\btarget\b|\bsota\b"
     r"|leaderboard|reference|previous|\bworst|\bvs\b|compared|post[-_ ]?(?:ema|swa)\b|^(?:ema|swa)(?:[_ :]|$)"
     r"|\busing (?:ema|swa)|\bfp32\b|\bbf16\b|\bfp16\b|unquantized|non[-_ ]?quant|\bbefore\b|_before\b"
-    r"|pre[-_ ]?(?:ttt|ema|gptq|export|compress|codebook|slot|swa|avg)|train_bpb|teacher|oracle|ceiling|threshold"
-    r"|expected|\bsaving|contribution|_search\b|search:|sweep|ablation|candidate|rerefine|\bprobe|neural_only|nn_only"
+    r"|pre[-_ ]?(?:ttt|ema|gptq|export|compress|codebook|slot|swa|avg)|train_bpb|teacher|oracle|ceiling"
+    r"|threshold|expected|\bsaving|contribution|_search\b|search:|sweep|ablation|candidate|rerefine|\bprobe"
+    r"|neural_only|nn_only"
     r"|best_ckpt|snapshot|checkpoint|[δ]"
 )
+# "seed 42 ..." heads a line of a summary over several runs.
+_SEED_SUMMARY = re.compile(r"seeds?[ :=_#]{0,2}\d")
 
 
 class Scores:
@@ -101,7 +107,7 @@ class Scores:
         total = _TOTAL_EVAL.match(text, 0, 300)
         if total is not None:
             unit = total[5] or total[2] or total[3] or "s"
-            value = str(float(total[4]) * UNIT_SECONDS[unit])
+            value = str(seconds(total[4], unit))
             is_total = "total" in total[1]
             if is_total or not has_score:
                 name = "total_eval_seconds" if is_total else "eval_seconds"
@@ -109,7 +115,7 @@ class Scores:
         elif self._after_score and not has_score:
             block = _BLOCK_TIME.match(text, 0, 100)
             if block is not None and (block[1] or block[3]):
-                value = str(float(block[2]) * UNIT_SECONDS[block[3] or block[1]])
+                value = str(seconds(block[2], block[3] or block[1]))
                 yield Fact(name="eval_seconds", value=source.with_value(value), rank=1)
 
 
@@ -157,9 +163,9 @@ def _printed_seconds(text: str, score_at: int) -> float | None:
     times = list(_TIME.finditer(text, 0, REACH))
     if times:
         time = next((time for time in times if time.start() >= score_at), times[0])
-        return float(time[1]) * UNIT_SECONDS[time[2]]
+        return seconds(time[1], time[2])
     keyed = _TIME_WITH_UNIT_IN_KEY.search(text, 0, REACH)
-    return float(keyed[2]) * UNIT_SECONDS[keyed[1]] if keyed else None
+    return seconds(keyed[2], keyed[1]) if keyed else None
 
 
 def _printed_step(text: str) -> int | None:
@@ -170,7 +176,7 @@ def _printed_step(text: str) -> int | None:
 def _kind(text: str, label: str, step: int | None) -> PassKind:
     if step is not None:
         return PassKind.IN_TRAINING
-    if _DIAGNOSTIC.search(label):
+    if _DIAGNOSTIC.search(label) or _SEED_SUMMARY.match(label):
         return PassKind.DIAGNOSTIC
     if _HEADLINE.match(label) and not _COUNT_OF.search(label):
         return PassKind.FINAL

@@ -35,26 +35,31 @@ REACH = 600
 _TIME = r"(\d{1,12}(?:\.\d{1,12})?)\s?(ms|seconds|secs?|s|min|m|h)?(?![\w.])"
 _STEP_HEAD = re.compile(
     r"(?:[\w.+-]{3,120}: )?\W{0,4}(?:\[?(?:train|training|iter|val)\]?\s{0,3})?"
-    r"(?:(?:step|iter|iteration|it)\s{0,3}[:=#]?\s{0,6}(\d{1,9})(?:\s?/\s?(\d{1,9}))?(?![\d.]*\d)|s:(\d{1,9})/(\d{1,9})\b)"
+    r"(?:(?:step|iter|iteration|it)\s{0,3}[:=#]?\s{0,6}(\d{1,9})(?:\s?/\s?(\d{1,9}))?(?![\d.]{0,20}\d)"
+    r"|s:(\d{1,9})/(\d{1,9})\b)"
     r"|\s{0,4}\[?\s{0,8}(\d{1,9})\s?/\s?(\d{1,9})\]?:?\s(?=.{0,60}(?:loss|val_bpb))"
 )
 _TRAIN_LOSS = re.compile(
     r"(?:\btrain_?(?:ing)?[ _]?loss|\btl|(?<!\w)(?:loss|ce|main))\s?[:=]?\s?(\d{1,4}\.\d{1,12})"
 )
 _TRAIN_TIME = re.compile(
-    r"\b(?:train(?:ing)?_?(?:wall_?)?(?:time|clock|elapsed)|tt|t|time|elapsed|wall|wallclock)(_ms|_s)?\s?[:=]\s?"
-    + _TIME
+    r"\b(?:train(?:ing)?_?(?:wall_?)?(?:time|clock|elapsed)|tt|t|time|elapsed|wall|wallclock)(_ms|_s)?"
+    r"\s?[:=]\s?" + _TIME
 )
 _STEP_AVG = re.compile(
     r"\b(?:step_?avg|avg|step_ms|sa|dt)\s?[:=]\s?(\d{1,8}(?:\.\d{1,6})?)\s?(ms|s)?(?![\w.])"
 )
 _MS_PER_STEP = re.compile(r"(\d{1,8}(?:\.\d{1,6})?)\s?ms/(?:step|it)")
 _PLAIN_STEP = re.compile(
-    r"(?:step:)?(\d{1,9})/(\d{1,9}) train_loss: ?(\d{1,4}\.\d{1,12}) train_time: ?(\d{1,12}(?:\.\d{1,6})?)(ms|s|m)"
+    r"(?:step:)?(\d{1,9})/(\d{1,9}) train_loss: ?(\d{1,4}\.\d{1,12})"
+    r" train_time: ?(\d{1,12}(?:\.\d{1,6})?)(ms|s|m)"
     r"(?: step_avg: ?(\d{1,8}(?:\.\d{1,6})?)ms)?(?: tok/s: ?[\d.,]{1,20})?\s*$"
 )
 
-_STOP_WORDS = re.compile(r"stop|limit|train_time|training |wall|train time|training_|train_|phase:train|cap ")
+_STOP_WORDS = re.compile(
+    r"stop|limit|wall|cap |train(?:ing)?[ _:]"
+    r"(?:time|clock|elapsed|seconds|complet|finish|done|took|ended|was|loop)"
+)
 _STOP = re.compile(
     r"\b(?:stopping_early|early_stop(?:ping)?|stopping|stopped|train_end)\b\s{0,2}:?\s{0,2}(\w{1,60})?\W{0,4}"
     r".{0,80}?\btrain(?:ing)?_time\s?[:=]\s?" + _TIME
@@ -65,7 +70,8 @@ _WALL_STOP = re.compile(
     r"(?:\bat\b|after|[:=(])\s?" + _TIME
 )
 _FINISHED = re.compile(
-    r"\btrain(?:ing)?\b[ _:](?:was )?(?:complete|completed|finished|done|stopped|ended|loop (?:done|finished)|took)\b"
+    r"\btrain(?:ing)?\b[ _:](?:was )?"
+    r"(?:complete|completed|finished|done|stopped|ended|loop (?:done|finished)|took)\b"
     r".{0,80}?(?:\bin\b|\btook\b|\bafter\b|\btime\b|[:=(|,])\s{0,3}" + _TIME
 )
 _SUMMARY = re.compile(
@@ -76,8 +82,8 @@ _NOT_A_REASON = {"train_time", "at", "after", "step"}
 
 
 def seconds(number: str, unit: str | None, default: str = "s") -> float:
-    """A printed duration in seconds; `default` is the unit where none is printed."""
-    return float(number) * UNIT_SECONDS[unit or default]
+    """A printed duration in seconds, to the microsecond; `default` is the unit where none is printed."""
+    return round(float(number) * UNIT_SECONDS[unit or default], 6)
 
 
 def plain_step(source: Sourced[str]) -> Step | None:
@@ -99,16 +105,15 @@ def plain_step(source: Sourced[str]) -> Step | None:
 
 def training_events(source: Sourced[str], lowered: str) -> Iterator[Event]:
     """Step and stop events of one line; `lowered` is its text in lower case."""
-    if _STOP_WORDS.search(lowered, 0, REACH):
-        stop = _stop(source, lowered)
-        if stop is not None:
-            yield stop
-            return
     head = _STEP_HEAD.match(lowered)
-    if head is not None:
-        step = _step(source, lowered, head)
-        if step is not None:
-            yield step
+    step = _step(source, lowered, head) if head is not None else None
+    if step is not None and "stop" not in lowered:
+        yield step
+        return
+    stop = _stop(source, lowered) if _STOP_WORDS.search(lowered, 0, REACH) else None
+    event = stop or step
+    if event is not None:
+        yield event
 
 
 def _step(source: Sourced[str], text: str, head: re.Match[str]) -> Step | None:
@@ -116,7 +121,9 @@ def _step(source: Sourced[str], text: str, head: re.Match[str]) -> Step | None:
     time = _TRAIN_TIME.search(text, head.end(), REACH)
     if loss is None and time is None and "val_loss" not in text and "bpb" not in text:
         return None
-    average = _STEP_AVG.search(text, head.end(), REACH) or _MS_PER_STEP.search(text, head.end(), REACH)
+    average = _STEP_AVG.search(text, head.end(), REACH)
+    if average is None and "ms/" in text:
+        average = _MS_PER_STEP.search(text, head.end(), REACH)
     number = int(head[1] or head[3] or head[5])
     planned = head[2] or head[4] or head[6]
     unit = average[2] if average is not None and average.re is _STEP_AVG else "ms"
@@ -127,7 +134,7 @@ def _step(source: Sourced[str], text: str, head: re.Match[str]) -> Step | None:
         planned_steps=int(planned) if planned else None,
         train_loss=float(loss[1]) if loss else None,
         train_seconds=source.with_value(spent) if spent is not None else None,
-        step_avg_ms=source.with_value(1000 * seconds(average[1], unit, "ms")) if average else None,
+        step_avg_ms=source.with_value(round(1000 * seconds(average[1], unit, "ms"), 3)) if average else None,
         number=source.with_value(number),
     )
 

@@ -6,7 +6,8 @@ import hashlib
 import re
 
 from harness.log_grammar import read_events
-from harness.log_runs import assemble, mark_duplicates, split_runs
+from harness.log_runs import assemble, mark_duplicates
+from harness.log_segments import split_runs
 from harness.log_text import read_text
 from harness.training_log import LogFile, LogProblem, PassKind, Run
 

@@ -1,7 +1,6 @@
-"""Events to runs: where one process ends and the next begins, and what each of them printed.
+"""Events of one process to a run, and runs that repeat each other.
 
-A file may hold the same run twice (stdout and a log file), several seeds, or retries of one seed, so the
-last value of a pattern in the file proves nothing; every value stays with its run.
+Competing sources of a value are ordered by `Fact.rank`; the wall-clock stop line beats a later summary.
 """
 
 from __future__ import annotations
@@ -10,7 +9,6 @@ import re
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from harness.finding import Sourced
 from harness.log_events import (
     Counter,
     Duration,
@@ -24,11 +22,14 @@ from harness.log_events import (
     Stop,
 )
 from harness.log_grammar_training import UNIT_SECONDS
+from harness.log_seed_name import seed_from_name
+from harness.log_segments import line_of
 from harness.training_log import PassKind, Run
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
 
+    from harness.finding import Sourced
     from harness.log_events import Event
     from harness.training_log import EvalPass, SizeLine, Timed, TrainingStop
 
@@ -37,8 +38,6 @@ FIRST_LOSSES = 4
 MOST_PASSES = 20_000
 MOST_COUNTERS = 500
 MOST_SETTINGS = 2_000
-# A training step this far back, after at least this many steps, starts another run.
-RESTART_FROM = 20
 
 
 @dataclass(slots=True)
@@ -59,96 +58,6 @@ class Draft:
     step_avg_ms: Sourced[float] | None = None
     failure: Sourced[str] | None = None
     lines: list[int] = field(default_factory=list)
-
-
-def line_of(event: Event) -> int:
-    """The line an event was read from."""
-    match event:
-        case Launch() | Step() | Stop() | Score() | Duration() | Size():
-            return event.line
-        case Failure():
-            return event.text.line or 0
-        case _:
-            return event.value.line or 0
-
-
-def split_runs(events: Iterable[Event], dump_lines: Sequence[int] = ()) -> list[list[Event]]:
-    """Cut the events of a file into one list per run.
-
-    A run ends before a launch line or script dump that follows results, before another seed, and before the
-    header of training that starts again. `dump_lines` are the first lines of script dumps.
-    """
-    runs: list[list[Event]] = [[]]
-    state = _Progress()
-    pending = sorted(dump_lines, reverse=True)
-    for event in events:
-        while pending and pending[-1] < line_of(event):
-            pending.pop()
-            if state.results:
-                runs.append([])
-                state = _Progress()
-        if state.starts_anew(event):
-            tail = _header_tail(runs[-1]) if isinstance(event, Step) else []
-            runs.append(tail)
-            state = _Progress()
-        runs[-1].append(event)
-        state.add(event)
-    return [run for run in runs if run]
-
-
-@dataclass(slots=True)
-class _Progress:
-    """What the splitter knows about the current run."""
-
-    seed: str | None = None
-    step: int = -1
-    results: bool = False  # steps, a stop or scores were printed
-    stopped: bool = False
-
-    def add(self, event: Event) -> None:
-        if isinstance(event, Step):
-            if not self.stopped or event.train_seconds is not None:
-                self.step = max(self.step, event.step)
-            self.results = self.results or event.step > 0
-        elif isinstance(event, Stop):
-            self.results = self.stopped = True
-        elif isinstance(event, Score | Size):
-            self.results = True
-        elif isinstance(event, Fact) and event.name == "seed" and event.rank <= 1 and self.seed is None:
-            self.seed = event.value.value
-
-    def starts_anew(self, event: Event) -> bool:
-        if not self.results:
-            return False
-        if isinstance(event, Launch):
-            return True
-        if isinstance(event, Fact) and event.name == "seed" and event.rank <= 1:
-            return self.seed is not None and event.value.value != self.seed
-        if isinstance(event, Step):
-            restarted = event.step <= 1 and self.step >= RESTART_FROM
-            return restarted and event.train_loss is not None
-        return False
-
-
-def _header_tail(events: list[Event]) -> list[Event]:
-    """Take the header that was printed after the last result: it belongs to the run that starts now."""
-    index = len(events)
-    while index and isinstance(events[index - 1], Fact | Setting | Launch):
-        index -= 1
-    # A validation at step 0 comes before the first training step.
-    while index and isinstance(events[index - 1], Score | Step) and _at_step_zero(events[index - 1]):
-        index -= 1
-        while index and isinstance(events[index - 1], Fact | Setting | Launch | Duration):
-            index -= 1
-    tail = events[index:]
-    del events[index:]
-    return tail
-
-
-def _at_step_zero(event: Event) -> bool:
-    if isinstance(event, Step):
-        return event.step == 0
-    return isinstance(event, Score) and event.score.step == 0
 
 
 def assemble(file: str, events: Sequence[Event]) -> Run:
@@ -279,32 +188,6 @@ def _gpu_count(draft: Draft) -> Sourced[int] | None:
         return None
     last = list(draft.gpus.values())[-1]
     return last.with_value(len(draft.gpus))
-
-
-_SEED_IN_NAME = (
-    re.compile(r"seeds?[ _=-]{0,2}(\d{1,10})(?!\d)", re.IGNORECASE),
-    re.compile(r"(?:^|[/_.-])seeds/(\d{1,10})(?=/)", re.IGNORECASE),
-    re.compile(r"(?:^|[/_.-])s[_-]?(\d{1,10})(?=[/_.-]|$)", re.IGNORECASE),
-    re.compile(r"(?:^|[/_.-])(\d{1,10})[_-]?seed", re.IGNORECASE),
-)
-# A number that ends a file name is a seed only if it is one that people use.
-_COMMON_SEED = re.compile(
-    r"[/_.-](42|1337|2025|2026|2024|1234|314|999|1111|31415|1338|1339)(?=[_.-][^/]*$|$)"
-)
-
-
-def seed_from_name(path: str) -> int | None:
-    """The seed a path names: `train_seed42.log`, `seeds/42/run.log`, `log_s42.txt`; None if it names none.
-
-    The file name counts before its folders.
-    """
-    name = path.rpartition("/")[2]
-    for text in (name, path):
-        for pattern in (*_SEED_IN_NAME, _COMMON_SEED):
-            found = pattern.findall(text if pattern is not _COMMON_SEED else f"_{name}")
-            if found:
-                return int(found[-1])
-    return None
 
 
 def mark_duplicates(runs: Sequence[Run]) -> tuple[Run, ...]:

@@ -15,12 +15,14 @@ if TYPE_CHECKING:
     from harness.log_text import LogLine
 
 _RULE = re.compile(r"={40,}\s*$")
-_TITLE = re.compile(r"\s*(?:=+\s*)?source code\s*:?\s*(?:=+\s*)?$", re.IGNORECASE)
+_TITLE = re.compile(r"(?:={1,200} {0,4})?source code {0,4}:? {0,4}(?:={1,200})?\s*$", re.IGNORECASE)
 _OPENING = re.compile(
-    r"(?:from __future__ import|import [A-Za-z_]\w*|from [\w.]{1,80} import |#!/|\"\"\"|'''|# \S|exec\(|code\s?=)"
+    r"(?:from __future__ import|import [A-Za-z_]\w*|from [\w.]{1,80} import "
+    r"|#!/|\"\"\"|'''|# \S|exec\(|code\s?=)"
 )
 _CODE = re.compile(
-    r"(?:import [A-Za-z_]\w*|from [\w.]{1,80} import |def \w+\(|class \w+|@\w|if __name__|exec\(|[A-Z_]{3,40} = )"
+    r"(?:import [A-Za-z_]\w*|from [\w.]{1,80} import |def \w+\(|class \w+|@\w|if __name__|exec\("
+    r"|[A-Z_]{3,40} = )"
 )
 _MAIN_GUARD = re.compile(r"if __name__\s*==")
 _ONE_LINER = re.compile(r"(?:import |exec\().*\bexec\(|exec\(\w{0,40}\.?\w{0,40}\(|import \w+.{0,80};")
