@@ -9,8 +9,8 @@ What is allowed instead
     A new pull request for new results. Narrow compliance fixes that do not better the score keep the place
     (#1529, #1868).
 How it is detected
-    Dates printed in the counted logs (launcher stamps, nvidia-smi, ISO stamps) against the creation time; more
-    than one day later asks a person. In 33 datable accepted rows none is.
+    Dates printed in the counted logs (launcher stamps, nvidia-smi, ISO stamps) against the creation time;
+    more than one day later asks a person. In 33 datable accepted rows none is.
 What it cannot see
     Logs without a date (a third), a wrong clock, and edits between creation and the last push: push times are
     not in a clone. Without --pr-metadata the creation time is unknown.
@@ -76,8 +76,8 @@ def check(case: Case) -> Iterator[Finding]:
     worst = max(late, key=lambda date: date.value)
     yield needs_human(
         RULE,
-        f"{worst.file}:{worst.line} is dated {worst.value}, {(worst.value - opened).days} days after the pull "
-        f"request was opened ({opened}): its place in the order is that of the results",
+        f"{worst.file}:{worst.line} is dated {worst.value}, {(worst.value - opened).days} days after the "
+        f"pull request was opened ({opened}): its place in the order is that of the results",
         *(date.place("date of the run") for date in [worst]),
         ask="Was the claimed score already in the pull request when it was opened?",
     )

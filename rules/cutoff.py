@@ -52,8 +52,8 @@ def check(case: Case) -> Iterator[Finding]:
     if opened >= cutoff:
         yield failed(
             RULE,
-            f"opened {opened.isoformat()}, after the cutoff of {cutoff.isoformat()}: no record row; it can be "
-            f"filed as non-record",
+            f"opened {opened.isoformat()}, after the cutoff of {cutoff.isoformat()}: no record row; it can "
+            f"be filed as non-record",
         )
     elif opened.date() > case.limits.get("challenge.readme_end"):
         yield noted(

@@ -100,7 +100,7 @@ def _words(case: Case) -> Iterator[Finding]:
         if found and not _NEGATED.search(line[: found.start()]):
             yield warned(
                 RULE,
-                f'{readme.path}:{number} speaks of choosing seeds ("{found[0]}"): report the mean of all runs',
+                f'{readme.path}:{number} speaks of choosing seeds ("{found[0]}"): report the mean of all',
                 Place(file=readme.path, line=number, note="this phrase", excerpt=line.strip()[:160]),
             )
             return
@@ -115,7 +115,7 @@ def _spread(case: Case, seeds: tuple[SeedEvidence, ...]) -> Iterator[Finding]:
         return
     yield warned(
         RULE,
-        f"seeds without pattern ({', '.join(str(seed) for seed in odd[:5])}) spread by only {std:.6f} BPB, less "
-        f"than a third of the lineage's usual {case.limits.number('seeds.lineage_std_bpb')}: were they picked?",
+        f"seeds without pattern ({', '.join(str(seed) for seed in odd[:5])}) spread by only {std:.6f} BPB, "
+        f"less than a third of the lineage's usual {case.limits.number('seeds.lineage_std_bpb')}: picked?",
         *places_of(scores, "counted score"),
     )
