@@ -12,7 +12,8 @@ How it is detected
     code with the last commit before the cutoff.
 What it cannot see
     Push times: commit dates can be set at will, so an earlier date is weak evidence. Which files changed
-    after the cutoff, when the history was rewritten. Merged folders carry the date of the merge and are left alone.
+    after the cutoff, when the history was rewritten. Merged folders carry the date of the merge and are left
+    alone.
 Rulings
     #2146, 2026-05-02 (A2). #2135 (A2): scored after the cutoff, got its row. #2140 (A2): narrow fix, fine.
 Example
