@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from harness.readme_tables import Table, TableRow
 
 SCORES_LIMIT = 2_000
+SEEDS_LIMIT = 64
 # A score in bits per byte: two decimals or more, above 0, below 10 (a uniform guess over bytes scores 8).
 SCORE_TOP = 10.0
 
@@ -265,7 +266,7 @@ def _one_per_seed(claims: list[SeedClaim]) -> tuple[SeedClaim, ...]:
     chosen: dict[int | None, SeedClaim] = {}
     for claim in claims:
         chosen.setdefault(claim.seed, claim)
-    return tuple(chosen.values())
+    return tuple(chosen.values())[:SEEDS_LIMIT]
 
 
 def _best_table(tables: Sequence[Table], path: str) -> tuple[SeedClaim, ...]:

@@ -12,10 +12,10 @@ from harness.seed_matching import (
     SeedRun,
     best_match,
     distinct_runs,
+    know_seeds,
     last_final,
     last_scored,
     runs_of_seed,
-    seed_of_run,
     sizes_of,
     training_run_for,
 )
@@ -28,6 +28,9 @@ if TYPE_CHECKING:
     from harness.ruleset import Limits
     from harness.submission import Submission, SubmissionJson
     from harness.training_log import EvalPass, Run
+
+# Runs that claims are matched with; the rest count as unused. Only a hostile folder holds thousands.
+RUNS_AT_MOST = 4_000
 
 
 class Match(StrEnum):
@@ -97,14 +100,15 @@ def collect_evidence(submission: Submission, limits: Limits) -> Evidence:
         near=limits.number("score.near_tolerance_bpb"),
         headline=limits.number("score.headline_near_bpb"),
     )
-    runs = distinct_runs(submission.logs)
+    all_runs = distinct_runs(submission.logs)
+    runs = all_runs[:RUNS_AT_MOST]
     claims = _claims(submission, tolerances)
     if claims:
         seeds = _evidence_of_claims(claims, runs, tolerances)
     else:
         seeds = _evidence_of_logs(submission.json, runs, tolerances)
     used = {id(run) for seed in seeds for run in (seed.run, seed.training_run, *seed.other_runs)}
-    return Evidence(seeds=tuple(seeds), unused_runs=tuple(run for run in runs if id(run) not in used))
+    return Evidence(seeds=tuple(seeds), unused_runs=tuple(run for run in all_runs if id(run) not in used))
 
 
 def _claims(submission: Submission, tolerances: _Tolerances) -> tuple[SeedClaim, ...]:
@@ -131,8 +135,10 @@ def _evidence_of_claims(
     claims: Sequence[SeedClaim], runs: Sequence[Run], tolerances: _Tolerances
 ) -> list[SeedEvidence]:
     alone = len(claims) == 1
+    known = know_seeds(runs)
+    seed_of = {id(run): seed for run, seed in zip(known.runs, known.seeds, strict=True)}
     candidates = [
-        runs_of_seed(claim.seed, runs, alone=alone)
+        runs_of_seed(claim.seed, known, alone=alone)
         if claim.seed is not None
         else [SeedRun(run=run, doubt=4) for run in runs]
         for claim in claims
@@ -154,8 +160,11 @@ def _evidence_of_claims(
                 item.run for item in own if item.run is match.run or id(item.run) not in counted_elsewhere
             ]
             if claim.seed is None:
-                group = [run for run in group if seed_of_run(run, runs) == seed_of_run(match.run, runs)]
-            evidence.append(_proven(claim, match, runs, group))
+                group = [run for run in group if seed_of[id(run)] == seed_of[id(match.run)]]
+            seed = claim.seed if claim.seed is not None else seed_of[id(match.run)]
+            evidence.append(
+                _with_run(seed, claim, _match_of(match.fit), match.run, match.counted, runs, group)
+            )
         else:
             group = [
                 item.run for item in own if id(item.run) not in counted_elsewhere and claim.seed is not None
@@ -209,11 +218,6 @@ def _with_run(
     )
 
 
-def _proven(claim: SeedClaim, found: Found, runs: Sequence[Run], group: Sequence[Run]) -> SeedEvidence:
-    seed = claim.seed if claim.seed is not None else seed_of_run(found.run, runs)
-    return _with_run(seed, claim, _match_of(found.fit), found.run, found.counted, runs, group)
-
-
 def _unproven(
     claim: SeedClaim, runs: Sequence[Run], group: Sequence[Run], tolerances: _Tolerances
 ) -> SeedEvidence:
@@ -240,9 +244,10 @@ def _evidence_of_logs(
 ) -> list[SeedEvidence]:
     """Without per-seed claims: one seed per seed of the logs, those that submission.json lists if it does."""
     groups: dict[int | None, list[Run]] = {}
-    for run in runs:
+    known = know_seeds(runs)
+    for run, seed in zip(known.runs, known.seeds, strict=True):
         if run.passes or run.has_training or run.sizes:
-            groups.setdefault(seed_of_run(run, runs), []).append(run)
+            groups.setdefault(seed, []).append(run)
     listed = [seed.value for seed in json.seeds]
     if len(groups) == 1 and None in groups and len(listed) == 1:
         groups = {listed[0]: groups[None]}

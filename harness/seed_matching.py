@@ -56,16 +56,26 @@ def distinct_runs(logs: Iterable[LogFile]) -> tuple[Run, ...]:
     Two logs under different seed names are never merged, however equal: that is something to report.
     """
     kept: list[Run] = []
+    places: dict[object, list[int]] = {}
     for log in logs:
         for run in log.runs:
             if run.duplicate_of is not None:
                 continue
-            twin = next((place for place, other in enumerate(kept) if _is_copy(run, other)), None)
+            alike = places.setdefault(_likeness(run), [])
+            twin = next((place for place in alike if _is_copy(run, kept[place])), None)
             if twin is None:
+                alike.append(len(kept))
                 kept.append(run)
             elif _weight(run) > _weight(kept[twin]):
                 kept[twin] = run
     return tuple(kept)
+
+
+def _likeness(run: Run) -> object:
+    """Equal for all copies of a run: its start and end of training, else its scores."""
+    if run.has_training:
+        return (run.first_losses, _trained_seconds(run))
+    return tuple(score.val_bpb.value for score in run.passes)
 
 
 def _weight(run: Run) -> tuple[int, bool, int]:
@@ -73,19 +83,16 @@ def _weight(run: Run) -> tuple[int, bool, int]:
 
 
 def _is_copy(one: Run, other: Run) -> bool:
+    """Whether two runs of the same likeness are one run under two file names."""
     if one.file == other.file:
         return False  # the log reader has marked repeats inside a file
     if one.seed_from_name is not None and other.seed_from_name not in (None, one.seed_from_name):
         return False
     if one.seed and other.seed and one.seed.value != other.seed.value:
         return False
-    if one.has_training != other.has_training or one.first_losses != other.first_losses:
-        return False
     if one.has_training:
-        return len(one.first_losses) >= 2 and _trained_seconds(one) == _trained_seconds(other)
-    return bool(one.passes) and [p.val_bpb.value for p in one.passes] == [
-        p.val_bpb.value for p in other.passes
-    ]
+        return other.has_training and len(one.first_losses) >= 2
+    return not other.has_training and bool(one.passes)
 
 
 def _trained_seconds(run: Run) -> float | None:
@@ -94,18 +101,30 @@ def _trained_seconds(run: Run) -> float | None:
     return run.last_train_seconds.value if run.last_train_seconds else None
 
 
-def seed_of_run(run: Run, runs: Sequence[Run]) -> int | None:
-    """The printed seed, else the one in the file name, else that of the run before it in the same file."""
-    if run.seed is not None:
-        return run.seed.value
-    if run.seed_from_name is not None:
-        return run.seed_from_name
-    before = [r for r in runs if r.file == run.file and r.first_line < run.first_line and r.seed is not None]
-    last = max(before, key=lambda r: r.first_line, default=None)
-    return last.seed.value if last is not None and last.seed is not None else None
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KnownSeeds:
+    """The seed of every run: the printed one, else that of its file name, else of the run before it."""
+
+    runs: tuple[Run, ...]
+    seeds: tuple[int | None, ...]
 
 
-def runs_of_seed(seed: int, runs: Sequence[Run], *, alone: bool = False) -> list[SeedRun]:
+def know_seeds(runs: Sequence[Run]) -> KnownSeeds:
+    """Read the seeds of runs; a run that names none continues the last seed printed above it in its file."""
+    printed: dict[str, int] = {}
+    seeds: dict[int, int | None] = {}
+    for run in sorted(runs, key=lambda run: (run.file, run.first_line)):
+        if run.seed is not None:
+            printed[run.file] = run.seed.value
+            seeds[id(run)] = run.seed.value
+        elif run.seed_from_name is not None:
+            seeds[id(run)] = run.seed_from_name
+        else:
+            seeds[id(run)] = printed.get(run.file)
+    return KnownSeeds(runs=tuple(runs), seeds=tuple(seeds[id(run)] for run in runs))
+
+
+def runs_of_seed(seed: int, known: KnownSeeds, *, alone: bool = False) -> list[SeedRun]:
     """Runs that may be of a seed, the surest first.
 
     Doubt 0: it is printed, and the file name agrees or names none. 1: only the file name says so. 2: the
@@ -113,16 +132,16 @@ def runs_of_seed(seed: int, runs: Sequence[Run], *, alone: bool = False) -> list
     names a seed; taken only when the submission has this one seed (`alone`).
     """
     found = []
-    for run in runs:
+    for run, continued in zip(known.runs, known.seeds, strict=True):
         printed, named = (run.seed.value if run.seed else None), run.seed_from_name
         if printed == seed:
             found.append(SeedRun(run=run, doubt=0 if named in (None, seed) else 3))
         elif named == seed:
             found.append(SeedRun(run=run, doubt=1 if printed is None else 2))
-        elif printed is None and named is None:
-            known = seed_of_run(run, runs)
-            if known == seed or (known is None and alone):
-                found.append(SeedRun(run=run, doubt=1 if known == seed else 4))
+        elif printed is None and named is None and continued == seed:
+            found.append(SeedRun(run=run, doubt=1))
+        elif continued is None and alone:
+            found.append(SeedRun(run=run, doubt=4))
     return sorted(found, key=lambda item: item.doubt)
 
 
@@ -133,6 +152,8 @@ def _decimals(value: float) -> int:
 def fit_of(score: EvalPass, claimed: float, tolerance: float, near: float) -> Fit | None:
     """How a pass fits a claimed score; None when it does not."""
     off = abs(score.val_bpb.value - claimed)
+    if off > max(tolerance, near) + 1e-9:
+        return None
     digits = min(_decimals(claimed), score.digits or _decimals(score.val_bpb.value))
     equal = off <= 0.6 * 10.0**-digits and off <= tolerance
     slack = 1e-9  # the subtraction of two printed decimals is not exact
@@ -187,10 +208,11 @@ def best_match(
         return None
     ranked = []
     for order, item in enumerate(candidates):
-        agrees = agreement(claim, item.run)
+        agrees: int | None = None
         for place, score in enumerate(item.run.passes):
             fit = fit_of(score, claim.val_bpb.value, tolerance, near)
             if fit is not None:
+                agrees = agreement(claim, item.run) if agrees is None else agrees
                 key = (fit, item.doubt, -agrees, -score.digits, -order, -place)
                 ranked.append((key, Found(run=item.run, counted=score, fit=fit)))
     return min(ranked, key=lambda entry: entry[0])[1] if ranked else None

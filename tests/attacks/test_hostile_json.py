@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from harness.json_positions import PROBLEMS_LIMIT, SIZE_LIMIT_BYTES, VALUES_LIMIT, read_json
+from harness.json_seeds import ROWS_LIMIT
 from harness.submission_json import read_submission_json
 
 if TYPE_CHECKING:
@@ -130,7 +131,7 @@ def test_a_nan_among_the_seeds_does_not_reach_a_claim() -> None:
 
 def test_thousands_of_seeds_are_cut() -> None:
     rows = ",".join(f'"{seed}": 1.1' for seed in range(20_000))
-    assert len(read(f'{{"seed_results": {{{rows}}}}}'.encode()).per_seed) <= 200
+    assert len(read(f'{{"seed_results": {{{rows}}}}}'.encode()).per_seed) <= ROWS_LIMIT
 
 
 def test_control_characters_in_a_name_do_not_break_the_reading() -> None:
