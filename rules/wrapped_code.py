@@ -9,7 +9,8 @@ Why it matters
 What is allowed instead
     An `exec` of lzma, zlib, brotli or zstd data in base64 or base85, with a readable copy beside it.
 How it is detected
-    The reader undoes the layers statically, with limits on their number and size, and names them.
+    The reader undoes the layers statically, with limits on their number and size, and names them. A wrapper it
+    cannot undo is a question for a person: nothing else here can be checked behind it.
 What it cannot see
     Whether the readable copy beside a wrapper is the same program.
 Rulings
@@ -25,7 +26,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from harness.byte_count import count_code
-from harness.case import not_applicable, noted, warned
+from harness.case import needs_human, not_applicable, noted
 from harness.finding import Place
 
 if TYPE_CHECKING:
@@ -40,11 +41,12 @@ def check(case: Case) -> Iterator[Finding]:
     code = case.submission.code
     stuck = [problem for problem in code.problems if problem.kind in {"undecodable", "bomb"}]
     for problem in stuck:
-        yield warned(
+        yield needs_human(
             "wrapped-code",
             f"{problem.message}; ship a wrapper that lzma, zlib, brotli or zstd undoes, or the"
             " readable script",
             Place(file=problem.file or "train_gpt.py", line=problem.line, note="cannot be unpacked"),
+            ask="Have you read the code behind this wrapper, and is it the program that made the logs?",
         )
     if code.entry is None or not code.entry.unpacked:
         if not stuck:

@@ -27,10 +27,10 @@ def test_a_wrapper_is_named_with_both_sizes(tmp_path: Path) -> None:
     assert "around 30,000 bytes of readable code" in finding.message
 
 
-def test_a_wrapper_that_cannot_be_undone_is_a_warning(tmp_path: Path) -> None:
+def test_a_wrapper_that_cannot_be_undone_is_a_question(tmp_path: Path) -> None:
     wrapper = _wrapper(script(30_000)).replace("{Wp48", "{Wp49")
     (finding,) = findings_of(RULE, make_case(make_submission(tmp_path, train_gpt__py=wrapper)))
-    assert finding.verdict is RuleVerdict.WARN
+    assert finding.verdict is RuleVerdict.NEEDS_HUMAN
     assert finding.places[0].file == "train_gpt.py"
 
 
