@@ -9,8 +9,8 @@ Why it matters
 What is allowed instead
     An `exec` of lzma, zlib, brotli or zstd data in base64 or base85, with a readable copy beside it.
 How it is detected
-    The reader undoes the layers statically, with limits on their number and size, and names them. A wrapper it
-    cannot undo is a question for a person: nothing else here can be checked behind it.
+    The reader undoes the layers statically, with limits on their number and size, and names them. A wrapper
+    it cannot undo is a question for a person: nothing else can be checked behind it.
 What it cannot see
     Whether the readable copy beside a wrapper is the same program.
 Rulings
