@@ -40,7 +40,7 @@ BAD_JSON = {
     "huge number": b'{"val_bpb": ' + b"9" * 6_000 + b"}",
     "NaN": b'{"val_bpb": NaN}',
     "1e999": b'{"val_bpb": 1e999}',
-    "a list for the score": b'{"val_bpb": [1.2]}',
+    "text for the score": b'{"val_bpb": "good"}',
     "binary": bytes(range(256)) * 10,
     "null": b"null",
 }
