@@ -47,9 +47,8 @@ class _Reading:
     problems: list[str] = field(default_factory=list)
 
     def read(self, entry: FileEntry, limit_bytes: int) -> bytes | None:
-        """The file's bytes, or None with the reason noted."""
+        """The file's bytes, or None with the reason noted (for other kinds of files, by `_not_read`)."""
         if entry.kind is not FileKind.FILE:
-            self.problems.append(f"{entry.path} is a {entry.kind.value}, not a regular file: not read")
             return None
         try:
             data = self.tree.read(entry.path, limit_bytes)
@@ -178,12 +177,16 @@ def _folder_origin(tree: FileTree) -> Origin:
     return Origin(source="folder", path=root, entry=str(getattr(tree, "entry", "") or ""))
 
 
-def _with_kind_problems(reading: _Reading, entries: tuple[FileEntry, ...]) -> None:
-    noted = " ".join(reading.problems)
+def _not_read(entries: tuple[FileEntry, ...]) -> list[str]:
+    """What is in the folder, but is not a regular file with content at hand."""
+    problems = []
     for entry in entries:
-        if entry.kind is not FileKind.FILE and entry.path not in noted:
+        if entry.kind is FileKind.MISSING:
+            problems.append(f"{entry.path} is in the commit, but its content is not in the clone: not read")
+        elif entry.kind is not FileKind.FILE:
             target = f" to {entry.target}" if entry.target else ""
-            reading.problems.append(f"{entry.path} is a {entry.kind.value}{target}: not followed, not read")
+            problems.append(f"{entry.path} is a {entry.kind.value}{target}: not followed, not read")
+    return problems
 
 
 def read_submission(
@@ -202,13 +205,12 @@ def read_submission(
         track_folders = load_ruleset().tables["package"]["track_folders"]
     origin = origin or _folder_origin(tree)
     entries = tree.entries()
-    reading = _Reading(tree, list(getattr(tree, "problems", ())))
+    reading = _Reading(tree, [*getattr(tree, "problems", ()), *_not_read(entries)])
     json = _read_json(reading, entries)
     readme = _read_text(reading, _named(entries, r"readme(\.md|\.txt|\.rst)?"))
     code: Code = read_code(tree, entries)
     logs = _read_logs(reading, entries)
     texts = _read_texts(reading, entries)
-    _with_kind_problems(reading, entries)
     track, track_source = find_track(origin, json, track_folders)
     return Submission(
         origin=origin,
