@@ -7,6 +7,7 @@ rules; the source alone. The second kind of line count is the log's: a dump keep
 from __future__ import annotations
 
 import re
+from bisect import bisect_left
 from typing import TYPE_CHECKING
 
 from harness.training_log import SourceDump
@@ -32,60 +33,70 @@ _LOG_START = re.compile(
 )
 # Lines looked at to tell a script from prose, and code lines wanted among them.
 LOOK_AHEAD = 80
-CODE_LINES = 4
+CODE_LINES = 3
 
 
 def cut_dumps(path: str, lines: list[LogLine]) -> tuple[list[LogLine], list[SourceDump]]:
     """Separate scripts from log lines; both keep their line numbers."""
+    outline = _Outline(lines)
     kept: list[LogLine] = []
     dumps: list[SourceDump] = []
     index = 0
     while index < len(lines):
-        body = _dump_at(lines, index)
+        body = _dump_at(lines, index, outline)
         if body is None:
             kept.append(lines[index])
             index += 1
             continue
         start, end, after = body
         if end > start:
+            first, last = lines[start].number, lines[end - 1].number
             text = "\n".join(line.text for line in lines[start:end]) + "\n"
-            dumps.append(
-                SourceDump(
-                    file=path, first_line=lines[start].number, last_line=lines[end - 1].number, text=text
-                )
-            )
+            dumps.append(SourceDump(file=path, first_line=first, last_line=last, text=text))
         index = max(after, index + 1)
     return kept, dumps
 
 
-def _dump_at(lines: list[LogLine], index: int) -> tuple[int, int, int] | None:
+class _Outline:
+    """Where code and log headers stand, found in one pass so that looking ahead costs no second one."""
+
+    def __init__(self, lines: list[LogLine]) -> None:
+        self.code: list[int] = []
+        self.one_liners: list[int] = []
+        self.breaks: list[int] = []
+        quoted = False  # inside a docstring a rule may be an underline
+        for index, (_, text) in enumerate(lines):
+            if '"""' in text:
+                quoted ^= bool(text.count('"""') % 2)
+            if _LOG_START.match(text) or (not quoted and _RULE.match(text)):
+                self.breaks.append(index)
+            elif _CODE.match(text):
+                self.code.append(index)
+                if _ONE_LINER.match(text):
+                    self.one_liners.append(index)
+
+    def script_follows(self, start: int) -> bool:
+        """True when enough lines of code stand between `start` and the next header or rule."""
+        after = bisect_left(self.breaks, start)
+        end = min(start + LOOK_AHEAD, self.breaks[after] if after < len(self.breaks) else start + LOOK_AHEAD)
+        if bisect_left(self.code, end) - bisect_left(self.code, start) >= CODE_LINES:
+            return True
+        return bisect_left(self.one_liners, end) > bisect_left(self.one_liners, start)
+
+
+def _dump_at(lines: list[LogLine], index: int, outline: _Outline) -> tuple[int, int, int] | None:
     """(start, end, where the log goes on) of a dump that begins at `index`, or None."""
     text = lines[index].text
-    if not text or text[0] in " \t":
+    if not text or text[0] in " \t0123456789":
         return None
     if text[0] in "sS=" and _TITLE.match(text):
         start = index + 1
         while start < len(lines) and (not lines[start].text.strip() or _RULE.match(lines[start].text)):
             start += 1
-        return (start, *_end_of_script(lines, start)) if _looks_like_script(lines, start) else None
-    if _OPENING.match(text) and _looks_like_script(lines, index):
+        return (start, *_end_of_script(lines, start)) if outline.script_follows(start) else None
+    if _OPENING.match(text) and outline.script_follows(index):
         return (index, *_end_of_script(lines, index))
     return None
-
-
-def _looks_like_script(lines: list[LogLine], start: int) -> bool:
-    found = 0
-    for line in lines[start : start + LOOK_AHEAD]:
-        if _LOG_START.match(line.text):
-            return False
-        if _RULE.match(line.text):
-            return False
-        if _ONE_LINER.match(line.text):
-            return True
-        found += _CODE.match(line.text) is not None
-        if found >= CODE_LINES:
-            return True
-    return False
 
 
 def _end_of_script(lines: list[LogLine], start: int) -> tuple[int, int]:

@@ -19,13 +19,17 @@ if TYPE_CHECKING:
     from harness.training_log import SourceDump
 
 # The largest log seen in 3,006 is 2.2 MB. A longer file keeps its head (header, training) and tail (results).
-HEAD_BYTES = 32 * 1024 * 1024
+HEAD_BYTES = 16 * 1024 * 1024
 TAIL_BYTES = 8 * 1024 * 1024
 # Wrapped scripts print lines of 60 kB; hyperparameter dumps on one line reach 6 kB.
 LINE_CHARACTERS = 20_000
 _STAMP_STARTS = frozenset("[0123456789")
-# Redraws kept per line: a progress bar's last state says what the earlier ones said.
+# Lines kept of a longer log; the longest real one has 34,000.
+FIRST_LINES = 60_000
+LAST_LINES = 20_000
+# Redraws kept per line, and characters of a redrawn line: a progress bar of an hour prints 1 MB.
 REDRAWS = 2_000
+LONGEST_REDRAWN = 4 * 1024 * 1024
 EXCERPT_CHARACTERS = 240
 
 
@@ -167,20 +171,22 @@ def clean(text: str) -> str:
 
 
 def _split(text: str, path: str, problems: list[LogProblem], first: int = 1) -> list[LogLine]:
-    """Visible lines; lines beyond the cap are cut and reported once."""
+    """Visible lines; long lines are cut, lines in the middle of very many are left out, both reported."""
     if "\n" not in text and "\r" in text:
         text = text.replace("\r", "\n")
     longest, longest_at = 0, 0
     lines: list[LogLine] = []
     suspect = _SUSPECT.search(text) is not None
-    for number, raw in enumerate(text.split("\n"), first):
+    for number, raw in _numbered(text, path, problems, first):
         if "\r" not in raw and not suspect and len(raw) <= LINE_CHARACTERS:
             lines.append(LogLine(number, raw))
             continue
-        for piece in raw.rstrip("\r").split("\r")[-REDRAWS:]:
-            if len(piece) > longest:
-                longest, longest_at = len(piece), number
-            lines.append(LogLine(number, clean(piece[:LINE_CHARACTERS])))
+        redraws = REDRAWS if len(lines) < FIRST_LINES else 1
+        pieces = raw[:LONGEST_REDRAWN].rstrip("\r").split("\r")[-redraws:]
+        widest = max(map(len, pieces))
+        if widest > longest:
+            longest, longest_at = widest, number
+        lines += [LogLine(number, clean(piece[:LINE_CHARACTERS])) for piece in pieces]
     if longest > LINE_CHARACTERS:
         message = (
             f"line {longest_at} of {path} has {longest:,} characters; "
@@ -188,6 +194,23 @@ def _split(text: str, path: str, problems: list[LogProblem], first: int = 1) -> 
         )
         problems.append(LogProblem(kind="too-large", message=message, line=longest_at))
     return lines
+
+
+def _numbered(text: str, path: str, problems: list[LogProblem], first: int) -> Iterator[tuple[int, str]]:
+    """(number, line) of all lines, or of the first and last ones where there are too many."""
+    breaks = text.count("\n")
+    if breaks <= FIRST_LINES + LAST_LINES:
+        yield from enumerate(text.split("\n"), first)
+        return
+    *head, rest = text.split("\n", FIRST_LINES)
+    _, *tail = rest.rsplit("\n", LAST_LINES)
+    message = (
+        f"{path} has more than {breaks:,} lines; {breaks + 1 - len(head) - len(tail):,} of them, "
+        f"after the first {len(head):,}, were not read"
+    )
+    problems.append(LogProblem(kind="too-large", message=message, line=first + len(head)))
+    yield from enumerate(head, first)
+    yield from enumerate(tail, first + breaks + 1 - len(tail))
 
 
 _RANK = re.compile(r"\[(?:default|rank|Rank|RANK)[ _]?(\d{1,5})\]:?[ \t]?|(\d{1,3}): (?=\S)")
