@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import datetime
 import traceback
 from typing import TYPE_CHECKING
 
@@ -12,6 +11,7 @@ from harness.finding import Confidence, RuleVerdict
 from harness.verdict import rule_outcome
 
 if TYPE_CHECKING:
+    import datetime
     from collections.abc import Sequence
 
     from harness.case import Case

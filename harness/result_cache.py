@@ -42,7 +42,7 @@ def tool_digest(rules_dir: Path) -> str:
 
 
 class ResultCache:
-    """A mapping from key to a JSON document; storage that cannot be used makes it empty, and sets `warning`."""
+    """A mapping from key to a JSON document; unusable storage makes it empty and sets `warning`."""
 
     def __init__(self, directory: Path) -> None:
         """Open or create `results.sqlite` in `directory`."""

@@ -12,7 +12,6 @@ from harness.engine import check_rule
 from harness.folder_tree import FolderTree
 from harness.ruleset import load_ruleset
 from harness.seed_evidence import collect_evidence
-from harness.submission import PullRequestChanges, Submission
 from harness.submission_reader import read_submission
 
 if TYPE_CHECKING:
@@ -21,6 +20,7 @@ if TYPE_CHECKING:
 
     from harness.finding import Finding
     from harness.standing_record import Reference
+    from harness.submission import PullRequestChanges, Submission
 
 SEEDS = (13, 1337, 1111)
 ENTRY = "records/track_10min_16mb/2026-04-01_Example"
@@ -68,7 +68,7 @@ def good_log(seed: int, *, val_bpb: float = 1.2, **replace: str) -> str:
     return "\n".join(line for line in lines.values() if line) + "\n"
 
 
-def good_json(scores: Mapping[int, float] | None = None, **replace: Any) -> dict[str, Any]:  # noqa: ANN401
+def good_json(scores: Mapping[int, float] | None = None, **replace: Any) -> dict[str, Any]:
     """A submission.json that agrees with `good_log`; a None value drops the key."""
     scores = scores or dict.fromkeys(SEEDS, 1.2)
     total = 15_800_000 + len(CODE.encode())
