@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from harness.finding import Role
+from harness.wording import seed_label
 
 if TYPE_CHECKING:
     from harness.case import Case
@@ -64,7 +65,7 @@ class SeedBytes:
     @property
     def name(self) -> str:
         """The seed in words."""
-        return "the run" if self.seed is None else f"seed {self.seed}"
+        return seed_label(self.seed)
 
     @property
     def shipped_total(self) -> int | None:

@@ -158,8 +158,8 @@ class CheckOutput:
         print(bugs[0], file=sys.stderr)
         rules = ", ".join(sorted({bug.split(":", 1)[0] for bug in bugs}))
         print(
-            f"golf-check: {len(bugs):,} checks crashed ({rules}); they count as NOT-CHECKED. This is "
-            "a bug of golf-check: please report it with the traceback above.",
+            f"golf-check: {len(bugs):,} checks crashed ({rules}); they count as NOT-CHECKED. This is a bug "
+            "of golf-check: please report it with the traceback above.",
             file=sys.stderr,
         )
 

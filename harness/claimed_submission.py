@@ -12,6 +12,7 @@ from harness.git_objects import CHANGES_AT_MOST
 from harness.git_tree import GitTree
 from harness.pr_metadata import with_pr_metadata
 from harness.submission import Origin, PathChange, PullRequestChanges
+from harness.wording import count_of, listed
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -102,8 +103,8 @@ class ClaimReader:
         sha = self.main.base_of(head.sha)
         if sha is None and self.is_shallow:
             raise SetupError(
-                f"{self.path} is a shallow clone that ends before {ref} left main: what it changes cannot be "
-                f"told. Run `git fetch --unshallow` in it."
+                f"{self.path} is a shallow clone that ends before {ref} left main: what it changes cannot "
+                "be told. Run `git fetch --unshallow` in it."
             )
         return self.reader.commit(sha) if sha is not None else None
 
@@ -114,7 +115,7 @@ class ClaimReader:
             if len(found) > CHANGES_AT_MOST:
                 raise SubmissionError(
                     f"{ref} changes more than {CHANGES_AT_MOST:,} paths; a submission is one new folder. "
-                    f"Rebase it onto main."
+                    "Rebase it onto main."
                 )
         return tuple(sorted(found, key=lambda each: each.path))
 
@@ -167,11 +168,14 @@ class ClaimReader:
 
 def _not_a_record(why: str, origin: Origin, found: PullRequestSubmission) -> NotARecordsSubmission:
     touched = [change.path for change in found.changes.changes] if found.changes else []
-    shown = ", ".join(touched[:5]) + (f" and {len(touched) - 5:,} more" if len(touched) > 5 else "")
-    what = f"it changes {len(touched):,} path(s): {shown}" if touched else "it changes nothing"
+    what = (
+        f"it changes {count_of(len(touched), 'path')}: {listed(touched, 5)}"
+        if touched
+        else "it changes nothing"
+    )
     name = f"pull request #{origin.pr}" if origin.pr is not None else f"{origin.ref}"
     return NotARecordsSubmission(
         f"{name} ({(origin.commit or '')[:9]}) is not a records submission: {why}; {what}. A submission is "
-        f"one new folder records/<track>/<YYYY-MM-DD_name> with README.md, submission.json, script and logs.",
+        "one new folder records/<track>/<YYYY-MM-DD_name> with README.md, submission.json, script and logs.",
         found,
     )

@@ -76,8 +76,8 @@ class CloneAccess:
             )
         except (GitCommandError, ValueError) as error:
             raise SetupError(
-                f"{self.path} has no commit {rev!r}. Check the spelling, or fetch it: "
-                f"`git fetch origin {rev}` in the clone."
+                f"{self.path} has no commit {rev!r}. Check the spelling, or fetch it: `git fetch origin "
+                f"{rev}` in the clone."
             ) from error
         return found.strip()
 
@@ -149,8 +149,8 @@ def _refusal(path: Path, said: str) -> SetupError:
     said = said.strip().removeprefix("stderr: ").strip("'\n ")
     if "dubious ownership" in said:
         return SetupError(
-            f"git refuses {path}: it belongs to another user. If you trust it, run "
-            f"`git config --global --add safe.directory {path.resolve()}`."
+            f"git refuses {path}: it belongs to another user. If you trust it, run `git config --global "
+            f"--add safe.directory {path.resolve()}`."
         )
     if "not a git repository" in said:
         return SetupError(f"{path} is not a git clone: no .git in it, and it is no bare clone.")

@@ -80,8 +80,8 @@ class FolderTree:
         if not found:
             why = f" ({'; '.join(self.problems)})" if self.problems else ""
             raise SubmissionError(
-                f"{self.root} holds no files{why}. A submission needs README.md, submission.json, "
-                f"a train script and its logs."
+                f"{self.root} holds no files{why}. A submission needs README.md, submission.json, a train "
+                "script and its logs."
             )
         return tuple(_file_entry(name, *found[name]) for name in sorted(found))
 

@@ -177,9 +177,8 @@ class ObjectReader:
 
     def _absent(self, sha: str, kind: str, why: str = "it is missing or damaged") -> SetupError:
         return SetupError(
-            f"{self._where}: cannot read {kind} {sha}: {why}. "
-            f"`git fsck` lists what is broken; `git fetch --refetch --no-filter origin` or a fresh clone "
-            f"mends it."
+            f"{self._where}: cannot read {kind} {sha}: {why}. `git fsck` lists what is broken; `git fetch "
+            "--refetch --no-filter origin` or a fresh clone mends it."
         )
 
     def commit(self, sha: str) -> Commit:

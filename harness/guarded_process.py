@@ -39,8 +39,8 @@ _KEPT_VARIABLES = ("LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "SYSTEMROOT")
 _START_SECONDS = 60.0  # a busy machine's slowest start seen is 2 s
 _CHUNK_BYTES = 2**18
 _BOOT = (
-    "import json,sys;a=json.loads(sys.argv[1]);sys.path+=a['paths'];"
-    "from harness.guarded_child import serve;serve(a['function'],a['memory'],a['cpu'])"
+    "import json,sys;a=json.loads(sys.argv[1]);sys.path+=a['paths'];from harness.guarded_child import "
+    "serve;serve(a['function'],a['memory'],a['cpu'])"
 )
 
 
@@ -114,8 +114,8 @@ class GuardedWorker:
                     raise
         raise SetupError(
             "the guarded reader was killed twice by this machine (SIGKILL not sent by us, usually the "
-            f"out-of-memory killer); it may use {self._guard.memory_bytes:,} bytes. "
-            "Free memory or lower --jobs and run again."
+            f"out-of-memory killer); it may use {self._guard.memory_bytes:,} bytes. Free memory or lower "
+            "--jobs and run again."
         )
 
     def close(self) -> None:
@@ -152,8 +152,8 @@ class GuardedWorker:
         allowed = self._guard.memory_bytes
         if in_force is None or in_force < allowed or _available_bytes() < allowed // 4:
             raise SetupError(
-                f"this machine ran out of memory before the reader used its {allowed:,} bytes "
-                f"(limit in force: {'none' if in_force is None else format(in_force, ',')} bytes, free: "
+                f"this machine ran out of memory before the reader used its {allowed:,} bytes (limit in "
+                f"force: {'none' if in_force is None else format(in_force, ',')} bytes, free: "
                 f"{_available_bytes():,}). Free memory or raise `ulimit -v` and run again."
             )
         raise LimitHit("memory", f"reading it takes more than {allowed:,} bytes of memory")
@@ -192,8 +192,8 @@ class GuardedWorker:
                 )
             except OSError as error:
                 raise SetupError(
-                    f"cannot start the guarded reader ({sys.executable}): {error}. "
-                    "Raise the limit of processes or free memory and run again."
+                    f"cannot start the guarded reader ({sys.executable}): {error}. Raise the limit of "
+                    "processes or free memory and run again."
                 ) from error
             self._process, self._owner = process, os.getpid()
             try:

@@ -10,11 +10,6 @@ if TYPE_CHECKING:
     from harness.seed_evidence import SeedEvidence
 
 
-def seed_label(seed: int | None) -> str:
-    """How messages name a seed: "seed 42", or "the run" when no seed is known."""
-    return "the run" if seed is None else f"seed {seed}"
-
-
 def carries_headline(case: Case, seed: SeedEvidence) -> bool:
     """True unless the headline provably comes from other runs.
 

@@ -61,8 +61,8 @@ def read_pr_metadata(path: Path) -> tuple[dict[int, PullRequestInfo], tuple[str,
     if not infos:
         why = f" ({problems[0]})" if problems else ""
         raise SetupError(
-            f"{path} names no pull request{why}. Save it with "
-            f"`gh pr list --state all --limit 5000 --json number,title,createdAt,author,isDraft`."
+            f"{path} names no pull request{why}. Save it with `gh pr list --state all --limit 5000 --json "
+            "number,title,createdAt,author,isDraft`."
         )
     return infos, tuple(problems)
 

@@ -217,7 +217,8 @@ class Clone:
             held = self.pull_requests()
             raise SetupError(
                 f"{self.path} does not hold pull request #{number} ({len(held):,} held, #{held[0]} to "
-                f"#{held[-1]}). Run `git fetch origin refs/pull/{number}/head:refs/pull/{number}/head` in it."
+                f"#{held[-1]}). Run `git fetch origin refs/pull/{number}/head:refs/pull/{number}/head` in "
+                "it."
             )
         return self._pulls[number]
 

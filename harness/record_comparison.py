@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from harness.seed_scores import evidence_bytes_per_token, score_sample
 from harness.significance import compare, p_in_words
+from harness.wording import count_of
 
 if TYPE_CHECKING:
     from harness.case import Case
@@ -27,7 +28,7 @@ class RecordComparison:
     def sides(self) -> str:
         """Both sides: "mean 1.07983 of 3 logged scores ... against #1493, mean 1.08100 of 3"."""
         old = self.numbers.old
-        runs = f"{len(old)} score{'s' if len(old) != 1 else ''}"
+        runs = count_of(len(old), "score")
         return (
             f"mean {self.sample.mean:.5f} of {self.sample.words()}, against {self.reference.name} with mean "
             f"{sum(old) / len(old):.5f} of {runs}"

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from harness.finding import Place, Role
 from harness.significance import bytes_per_token, mean
+from harness.wording import count_of, listed, seed_label
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -40,9 +41,8 @@ class ScoreSample:
     def words(self) -> str:
         """What was tested: "3 logged scores 1.07928, 1.07997, 1.08025"."""
         kind = "logged" if self.proven else "claimed (not logged)"
-        numbers = ", ".join(f"{value:.5f}" for value in self.values[:8])
-        more = f" and {len(self.values) - 8} more" if len(self.values) > 8 else ""
-        return f"{len(self.values)} {kind} score{'s' if len(self.values) != 1 else ''} {numbers}{more}"
+        numbers = listed([f"{value:.5f}" for value in self.values], 8)
+        return f"{count_of(len(self.values), f'{kind} score')} {numbers}"
 
     def places(self, note: str) -> tuple[Place, ...]:
         """The places of the first few scores: the first is primary."""
@@ -69,7 +69,7 @@ def proven_seeds(evidence: Evidence) -> tuple[SeedEvidence, ...]:
 def name_of(seed: SeedEvidence) -> str:
     """The words for a seed: "seed 42", or its log's name when no seed is stated."""
     if seed.seed is not None:
-        return f"seed {seed.seed}"
+        return seed_label(seed.seed)
     return f"the run in {seed.run.file}" if seed.run is not None else "an unnamed seed"
 
 

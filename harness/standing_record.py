@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from harness.errors import GolfError, SetupError
 from harness.leaderboard_table import read_leaderboard
 from harness.significance import mean
+from harness.wording import count_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -252,7 +253,7 @@ def _scores_of(tree: FileTree, origin: Origin | None) -> tuple[_FolderScores, ..
     for sample in (score_sample(submission, evidence), claimed_sample(submission)):
         if sample is not None:
             kind = "logged" if sample.proven else "stated but not logged"
-            how = f"{len(sample.values)} {kind} score{'s' if len(sample.values) != 1 else ''}"
+            how = count_of(len(sample.values), f"{kind} score")
             found.append(_FolderScores(scores=sample.values, how=how, bytes_per_token=per_token))
     return tuple(found)
 

@@ -325,9 +325,8 @@ def equation(implied: ImpliedBytes, limits: Limits) -> str:
     blur = f" (the print leaves +-{implied.rounding * 100:.3f} %)" if implied.rounding > 1e-6 else ""
     return (
         f"{implied.tokens.value:,} tokens x {implied.loss.value:.{shown}f} / (ln 2 x "
-        f"{implied.score.value:.{shown}f}) "
-        f"imply {implied.value:,.0f} bytes{blur}, {percent(implied.value / canonical)} against the "
-        f"{canonical:,} bytes of the validation text"
+        f"{implied.score.value:.{shown}f}) imply {implied.value:,.0f} bytes{blur}, "
+        f"{percent(implied.value / canonical)} against the {canonical:,} bytes of the validation text"
     )
 
 

@@ -42,6 +42,7 @@ from harness.byte_count import count_bytes, is_unclaimed
 from harness.cap_standing import Standing, standing_of
 from harness.case import Profile, failed, needs_human, not_checked, noted, passed
 from harness.finding import Confidence
+from harness.wording import count_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -49,6 +50,8 @@ if TYPE_CHECKING:
     from harness.byte_count import SeedBytes
     from harness.case import Case
     from harness.finding import Finding
+
+RULE = "artifact-cap"
 
 
 def _parts(seed: SeedBytes) -> str:
@@ -72,9 +75,9 @@ def _claim_note(seed: SeedBytes, cap: int) -> str:
 def _over_even_packed(seed: SeedBytes, cap: int) -> Finding:
     least = seed.least_total or 0
     return failed(
-        "artifact-cap",
-        f"{seed.name}: at least {least:,} bytes, {least - cap:,} over the cap of {cap:,} even with the code"
-        f" packed as tightly as we can ({_parts(seed)}).{_claim_note(seed, cap)} Shrink the model.",
+        RULE,
+        f"{seed.name}: at least {least:,} bytes, {least - cap:,} over the cap of {cap:,} even with the code "
+        f"packed as tightly as we can ({_parts(seed)}).{_claim_note(seed, cap)} Shrink the model.",
         *seed.places(),
     )
 
@@ -82,9 +85,9 @@ def _over_even_packed(seed: SeedBytes, cap: int) -> Finding:
 def _over_stated(seed: SeedBytes, cap: int) -> Finding:
     total = seed.stated[0]
     return failed(
-        "artifact-cap",
-        f"{seed.name}: {total.value:,} bytes as {total.file} states, {total.value - cap:,} over the cap of"
-        f" {cap:,} ({_parts(seed)}). Shrink the model, or ship train_gpt.py as a self-extracting wrapper.",
+        RULE,
+        f"{seed.name}: {total.value:,} bytes as {total.file} states, {total.value - cap:,} over the cap of "
+        f"{cap:,} ({_parts(seed)}). Shrink the model, or ship train_gpt.py as a self-extracting wrapper.",
         *seed.places(),
     )
 
@@ -92,9 +95,9 @@ def _over_stated(seed: SeedBytes, cap: int) -> Finding:
 def _over_until_wrapped(seed: SeedBytes, cap: int) -> Finding:
     total = max(seed.stated, key=lambda stated: stated.value)
     message = (
-        f"{seed.name}: {total.file} states {total.value:,} bytes, {total.value - cap:,} over the cap of"
-        f" {cap:,}, but the model and the script as shipped ({seed.code.shipped or 0:,} bytes) make"
-        f" {seed.shipped_total or 0:,} ({_parts(seed)})."
+        f"{seed.name}: {total.file} states {total.value:,} bytes, {total.value - cap:,} over the cap of "
+        f"{cap:,}, but the model and the script as shipped ({seed.code.shipped or 0:,} bytes) make "
+        f"{seed.shipped_total or 0:,} ({_parts(seed)})."
     )
     ran = f"{seed.logged_code.value:,} bytes of code" if seed.logged_code else "the code"
     ask = f"Is the shipped script the same program as the {ran} that the log counted?"
@@ -106,7 +109,7 @@ def _over_until_wrapped(seed: SeedBytes, cap: int) -> Finding:
         message += (
             f"{same} Wrapped scripts count with their size on disk (#1394), yet #1959 was refused on its log."
         )
-    return needs_human("artifact-cap", message, *seed.places(), ask=ask)
+    return needs_human(RULE, message, *seed.places(), ask=ask)
 
 
 def _unpacks_to_logged(seed: SeedBytes) -> bool:
@@ -116,13 +119,13 @@ def _unpacks_to_logged(seed: SeedBytes) -> bool:
 def _contradictory(seed: SeedBytes, cap: int, profile: Profile) -> Finding:
     over = max(seed.stated, key=lambda stated: stated.value)
     message = (
-        f"{seed.name}: {over.file} states {over.value:,} bytes, {over.value - cap:,} over the cap of {cap:,}"
-        f" ({_parts(seed)}).{_claim_note(seed, cap)} Ship the packed script that the claim counts on."
+        f"{seed.name}: {over.file} states {over.value:,} bytes, {over.value - cap:,} over the cap of "
+        f"{cap:,} ({_parts(seed)}).{_claim_note(seed, cap)} Ship the packed script that the claim counts on."
     )
     if profile is Profile.TEXT:
-        return failed("artifact-cap", message, *seed.places())
+        return failed(RULE, message, *seed.places())
     return needs_human(
-        "artifact-cap",
+        RULE,
         message,
         *seed.places(),
         ask="May the code count packed here, although the log counted it readable and no wrapper is shipped?",
@@ -140,12 +143,12 @@ def _over_by_shipped_code(seeds: list[SeedBytes], cap: int, profile: Profile) ->
     )
     names = ", ".join(seed.name for seed in seeds)
     message = (
-        f"{names}: up to {total:,} bytes with {cause}, {total - cap:,} over the cap of {cap:,}"
-        f" ({_parts(worst)})"
+        f"{names}: up to {total:,} bytes with {cause}, {total - cap:,} over the cap of {cap:,} "
+        f"({_parts(worst)})"
     )
     if profile is Profile.TEXT:
-        return failed("artifact-cap", f"{message}. Ship the packed script.", *worst.places())
-    return noted("artifact-cap", f"{message}: within the cap as stated; see {other}", *worst.places())
+        return failed(RULE, f"{message}. Ship the packed script.", *worst.places())
+    return noted(RULE, f"{message}: within the cap as stated; see {other}", *worst.places())
 
 
 def _not_proven(seed: SeedBytes, standing: Standing) -> Finding:
@@ -153,14 +156,14 @@ def _not_proven(seed: SeedBytes, standing: Standing) -> Finding:
         stated = seed.stated[0].value if seed.stated else 0
         said = f"{stated:,} bytes are claimed" if stated else "only a model size is known"
         return not_checked(
-            "artifact-cap",
+            RULE,
             f"{seed.name}: {said}, but no run prints a total; a log with the size lines would decide",
             *seed.places(),
         )
     return not_checked(
-        "artifact-cap",
-        f"{seed.name}: no model size and no total in the logs or submission.json; the lines 'Serialized"
-        " model ...' and 'Total submission size ...' would decide",
+        RULE,
+        f"{seed.name}: no model size and no total in the logs or submission.json; the lines 'Serialized "
+        "model ...' and 'Total submission size ...' would decide",
     )
 
 
@@ -172,22 +175,20 @@ def _within(seeds: list[SeedBytes], cap: int, thin_bytes: int) -> Finding:
 
     worst = max(seeds, key=largest)
     total = largest(worst)
-    what = f"{len(seeds)} seeds" if len(seeds) > 1 else worst.name
+    what = count_of(len(seeds), "seed") if len(seeds) > 1 else worst.name
     message = f"{what}, at most {total:,} bytes, {cap - total:,} under the cap of {cap:,} ({_parts(worst)})"
     if cap - total < thin_bytes:
-        return noted(
-            "artifact-cap", f"{message}: a thin margin, so every byte of the count matters", *worst.places()
-        )
+        return noted(RULE, f"{message}: a thin margin, so every byte of the count matters", *worst.places())
     sure = Confidence.HIGH if worst.shipped_total is not None else Confidence.MEDIUM
-    return passed("artifact-cap", message, *worst.places(), confidence=sure)
+    return passed(RULE, message, *worst.places(), confidence=sure)
 
 
 def _unclaimed(seed: SeedBytes, cap: int) -> Finding:
     largest = max([total.value for total in seed.stated] or [seed.least_total or 0])
     return needs_human(
-        "artifact-cap",
-        f"{seed.name}: a log prints {largest:,} bytes, {largest - cap:,} over the cap of {cap:,}, but the"
-        " folder has no submission.json, README or script that claims this run",
+        RULE,
+        f"{seed.name}: a log prints {largest:,} bytes, {largest - cap:,} over the cap of {cap:,}, but the "
+        "folder has no submission.json, README or script that claims this run",
         *seed.places(),
         ask="Is this log the evidence of a submission?",
     )
@@ -199,10 +200,9 @@ def _headline_over(case: Case, cap: int) -> Finding | None:
     if headline is None or headline.value <= cap or len(case.evidence.seeds) < 2:
         return None
     return needs_human(
-        "artifact-cap",
-        f"{headline.file} states {headline.value:,} bytes, {headline.value - cap:,} over the cap of"
-        f" {cap:,}; the"
-        " counted runs printed less. Correct the number, or shrink the artifact.",
+        RULE,
+        f"{headline.file} states {headline.value:,} bytes, {headline.value - cap:,} over the cap of "
+        f"{cap:,}; the counted runs printed less. Correct the number, or shrink the artifact.",
         headline.place("total claimed"),
         ask="Is the total in submission.json a mistake?",
     )
@@ -228,9 +228,7 @@ def check(case: Case) -> Iterator[Finding]:
     cap = case.limits.integer("artifact.cap_bytes")
     seeds = count_bytes(case)
     if not seeds:
-        yield not_checked(
-            "artifact-cap", "no log and no claim of a seed: a log with the size lines would decide"
-        )
+        yield not_checked(RULE, "no log and no claim of a seed: a log with the size lines would decide")
         return
     fitting: list[SeedBytes] = []
     by_code: list[SeedBytes] = []

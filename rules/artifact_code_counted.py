@@ -27,6 +27,7 @@ from typing import TYPE_CHECKING
 
 from harness.byte_count import count_bytes
 from harness.case import failed, not_applicable, not_checked, passed, warned
+from harness.wording import count_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -34,6 +35,8 @@ if TYPE_CHECKING:
     from harness.byte_count import SeedBytes
     from harness.case import Case
     from harness.finding import Finding, Sourced
+
+RULE = "artifact-code-counted"
 
 
 def _without_code(seed: SeedBytes) -> list[Sourced[int]]:
@@ -45,7 +48,7 @@ def check(case: Case) -> Iterator[Finding]:
     """One finding for each seed whose total leaves the code out, one for the others."""
     cap = case.limits.integer("artifact.cap_bytes")
     if case.submission.code.entry is None:
-        yield not_applicable("artifact-code-counted", "there is no entry script to count")
+        yield not_applicable(RULE, "there is no entry script to count")
         return
     counted: list[SeedBytes] = []
     open_seeds = 0
@@ -54,14 +57,13 @@ def check(case: Case) -> Iterator[Finding]:
         if bare:
             total = bare[0]
             message = (
-                f"{seed.name}: {total.file} states {total.value:,} bytes, which is the compressed"
-                " model without"
-                f" any code; with the code as shipped it is {seed.shipped_total or 0:,} (cap {cap:,})."
-                " State model plus code"
+                f"{seed.name}: {total.file} states {total.value:,} bytes, which is the compressed model "
+                f"without any code; with the code as shipped it is {seed.shipped_total or 0:,} (cap "
+                f"{cap:,}). State model plus code"
             )
             over = seed.least_total is not None and seed.least_total > cap
             tell = failed if over else warned
-            yield tell("artifact-code-counted", message, total.place("total without code"))
+            yield tell(RULE, message, total.place("total without code"))
         elif seed.logged_code is not None and seed.logged_total is not None:
             counted.append(seed)
         else:
@@ -71,12 +73,12 @@ def check(case: Case) -> Iterator[Finding]:
         code = seed.logged_code
         assert code is not None
         yield passed(
-            "artifact-code-counted",
-            f"{len(counted)} logs add {code.value:,} bytes of code to the model",
+            RULE,
+            f"{count_of(len(counted), 'log')} adding {code.value:,} bytes of code to the model",
             code.place("code size in the total"),
         )
     elif open_seeds:
         yield not_checked(
-            "artifact-code-counted",
+            RULE,
             "no log prints both a code size and a total; those two lines would decide",
         )

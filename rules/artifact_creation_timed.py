@@ -28,7 +28,7 @@ from typing import TYPE_CHECKING
 from harness.case import needs_human, not_checked, noted, passed
 from harness.clocks import ActivityKind, measure_clocks, seconds_text, total
 from harness.finding import Role
-from harness.headline_runs import seed_label
+from harness.wording import seed_label
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -36,6 +36,8 @@ if TYPE_CHECKING:
     from harness.case import Case
     from harness.clocks import Clocks
     from harness.finding import Finding
+
+RULE = "artifact-creation-timed"
 
 
 def check(case: Case) -> Iterator[Finding]:
@@ -50,9 +52,7 @@ def check(case: Case) -> Iterator[Finding]:
             silent = False
             yield finding
     if silent:
-        yield not_checked(
-            "artifact-creation-timed", "no log times what happens between the stop and the evaluation"
-        )
+        yield not_checked(RULE, "no log times what happens between the stop and the evaluation")
 
 
 def _generated(case: Case, clocks: Clocks) -> Finding | None:
@@ -66,14 +66,11 @@ def _generated(case: Case, clocks: Clocks) -> Finding | None:
     )
     said = f"{seed_label(clocks.seed)}: {seconds_text(total(made))} of calibration on self-generated data"
     if together <= case.limits.number("time.one_step_overshoot_seconds"):
-        return passed(
-            "artifact-creation-timed", f"{said} end {seconds_text(together)} into the budget", *places
-        )
+        return passed(RULE, f"{said} end {seconds_text(together)} into the budget", *places)
     return needs_human(
-        "artifact-creation-timed",
+        RULE,
         f"{said} after {seconds_text(clocks.training.value)} of training are on neither clock; rows were "
-        "merged "
-        "with 200 to 240 s of it, and artifact creation was also called not untimed",
+        "merged with 200 to 240 s of it, and artifact creation was also called not untimed",
         *places,
         ask=f"May {seconds_text(total(made))} of self-generated calibration stay off the clock, as in #1019?",
     )
@@ -84,9 +81,8 @@ def _packing(clocks: Clocks) -> Finding | None:
     if not packing:
         return None
     return noted(
-        "artifact-creation-timed",
-        f"{seed_label(clocks.seed)}: {seconds_text(total(packing))} of quantising and compressing after "
-        "the stop, "
-        "left uncounted as in every accepted row",
+        RULE,
+        f"{seed_label(clocks.seed)}: {seconds_text(total(packing))} of quantising and compressing after the "
+        "stop, left uncounted as in every accepted row",
         *(activity.place(Role.PRIMARY if activity is packing[0] else Role.RELATED) for activity in packing),
     )

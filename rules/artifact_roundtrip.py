@@ -28,6 +28,7 @@ from typing import TYPE_CHECKING
 from harness.case import needs_human, not_checked, passed
 from harness.finding import Confidence
 from harness.training_log import PassKind
+from harness.wording import count_of, seed_label
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -35,6 +36,8 @@ if TYPE_CHECKING:
     from harness.case import Case
     from harness.finding import Finding
     from harness.seed_evidence import SeedEvidence
+
+RULE = "artifact-roundtrip"
 
 _RELOADED = re.compile(
     r"round.?trip|(?<!pre.)quant|int\d|ttt|ternary|dequant|deserial|sliding", re.IGNORECASE
@@ -56,16 +59,17 @@ def check(case: Case) -> Iterator[Finding]:
         counted = seed.counted
         if counted is None:
             continue
-        name = "the run" if seed.seed is None else f"seed {seed.seed}"
+        name = seed_label(seed.seed)
         size_line, line = _compressed_line(seed), counted.val_bpb.line
         before = size_line is not None and line is not None and line < size_line
         if (counted.kind is PassKind.DIAGNOSTIC and _BEFORE.search(counted.label)) or (
             before and counted.kind is PassKind.IN_TRAINING
         ):
+            when = ", printed before the model was compressed" if before else ""
             yield needs_human(
-                "artifact-roundtrip",
-                f"{name}: the counted {counted.val_bpb.value:.8f} is labelled {counted.label or 'nothing'!r}"
-                f"{', printed before the model was compressed' if before else ''}",
+                RULE,
+                f"{name}: the counted {counted.val_bpb.value:.8f} is labelled "
+                f"{counted.label or 'nothing'!r}{when}",
                 counted.val_bpb.place("counted score"),
                 ask="Was this score computed with weights reloaded from the compressed file?",
             )
@@ -73,16 +77,16 @@ def check(case: Case) -> Iterator[Finding]:
             good.append(seed)
         else:
             yield not_checked(
-                "artifact-roundtrip",
-                f"{name}: the line {counted.label!r} does not say whether the weights were reloaded; the code"
-                " or a run would decide",
+                RULE,
+                f"{name}: the line {counted.label!r} does not say whether the weights were reloaded; the "
+                "code or a run would decide",
                 counted.val_bpb.place("counted score"),
             )
     if good and good[0].counted is not None:
         counted = good[0].counted
         yield passed(
-            "artifact-roundtrip",
-            f"{len(good)} seeds: the counted line {counted.label!r} follows the compressed model",
+            RULE,
+            f"{count_of(len(good), 'seed')}: the counted line {counted.label!r} follows the compressed model",
             counted.val_bpb.place("counted score"),
             confidence=Confidence.MEDIUM,
         )

@@ -29,8 +29,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from harness.byte_surplus import ORIGINAL_TEXT
 from harness.case import failed, needs_human, not_checked, noted, passed, warned
-from harness.headline_runs import seed_label
 from harness.validation_bytes import (
     Agreement,
     diagnose,
@@ -42,6 +42,7 @@ from harness.validation_bytes import (
     stream_of_ratio,
     tokens_of,
 )
+from harness.wording import seed_label
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -50,6 +51,8 @@ if TYPE_CHECKING:
     from harness.finding import Finding
     from harness.seed_evidence import SeedEvidence
     from harness.validation_bytes import Diagnosis, ImpliedBytes
+
+RULE = "bpb-formula"
 
 # Seeds of one method differ by up to 7e-5 in loss / score (variants of one evaluation); more is odd.
 _SEEDS_DIFFER = 5e-4
@@ -63,7 +66,7 @@ _SHORT = (
 def check(case: Case) -> Iterator[Finding]:
     """One finding per seed, one for a printed byte count, one when seeds divide by different bytes."""
     if not case.evidence.seeds:
-        yield not_checked("bpb-formula", "no log of a counted run: no score to check")
+        yield not_checked(RULE, "no log of a counted run: no score to check")
     for seed in case.evidence.seeds:
         yield from _printed_count(case, seed)
         yield _implied(case, seed)
@@ -74,10 +77,10 @@ def _implied(case: Case, seed: SeedEvidence) -> Finding:
     who = seed_label(seed.seed)
     implied = measure(seed)
     if seed.counted is None:
-        return not_checked("bpb-formula", f"{who}: no log line belongs to the claimed score")
+        return not_checked(RULE, f"{who}: no log line belongs to the claimed score")
     if implied is None:
         return not_checked(
-            "bpb-formula",
+            RULE,
             f"{who}: the counted score prints no val_loss beside it; print both with 8 decimals",
             seed.counted.val_bpb.place("counted score"),
         )
@@ -86,19 +89,17 @@ def _implied(case: Case, seed: SeedEvidence) -> Finding:
         return _without_tokens(case, who, implied)
     said = f"{who}: {equation(implied, case.limits)}"
     if found.agreement is Agreement.EXACT:
-        return passed("bpb-formula", said, *implied.places())
+        return passed(RULE, said, *implied.places())
     if found.agreement is Agreement.TAIL:
         why = _TAIL if found.ratio < 1 else _TOO_MANY
-        return warned("bpb-formula", f"{said}; {why}", *implied.places())
+        return warned(RULE, f"{said}; {why}", *implied.places())
     if found.agreement is Agreement.SHORT and not implied.is_mixture:
-        return warned("bpb-formula", f"{said}; {_SHORT}", *implied.places())
+        return warned(RULE, f"{said}; {_SHORT}", *implied.places())
     if found.agreement is Agreement.OLD_EXPORT:
-        return noted(
-            "bpb-formula", f"{said}; right for the launch export, which was replaced", *implied.places()
-        )
+        return noted(RULE, f"{said}; right for the launch export, which was replaced", *implied.places())
     if found.agreement is Agreement.SUBSET:
         return noted(
-            "bpb-formula",
+            RULE,
             f"{said}; the bytes per token are right, the set is not the full one (see val-full)",
             *implied.places(),
         )
@@ -108,25 +109,23 @@ def _implied(case: Case, seed: SeedEvidence) -> Finding:
 def _off(said: str, implied: ImpliedBytes, found: Diagnosis) -> Finding:
     if implied.is_mixture:
         return needs_human(
-            "bpb-formula",
+            RULE,
             f"{said}; {implied.label!r} names a mixture, so loss and score may belong to different "
             "distributions",
             *implied.places(),
-            ask="Does the score divide by the bytes of the original text?",
+            ask=ORIGINAL_TEXT,
         )
-    if found.rule != "bpb-formula":
-        return noted("bpb-formula", f"{said}; see {found.rule}: {found.cause}", *implied.places())
-    return failed("bpb-formula", f"{said}; {found.cause}", *implied.places())
+    if found.rule != RULE:
+        return noted(RULE, f"{said}; see {found.rule}: {found.cause}", *implied.places())
+    return failed(RULE, f"{said}; {found.cause}", *implied.places())
 
 
 def _without_tokens(case: Case, who: str, implied: ImpliedBytes) -> Finding:
     stream = stream_of_ratio(implied.bytes_per_token, case.limits, implied.rounding)
     said = f"{who}: loss and score imply {implied.bytes_per_token:.5f} bytes per token"
     if stream is not None:
-        return passed("bpb-formula", f"{said}, as {stream.name} has", *implied.places())
-    return not_checked(
-        "bpb-formula", f"{said}, like no known stream, and no log prints val_tokens", *implied.places()
-    )
+        return passed(RULE, f"{said}, as {stream.name} has", *implied.places())
+    return not_checked(RULE, f"{said}, like no known stream, and no log prints val_tokens", *implied.places())
 
 
 def _printed_count(case: Case, seed: SeedEvidence) -> Iterator[Finding]:
@@ -137,17 +136,16 @@ def _printed_count(case: Case, seed: SeedEvidence) -> Iterator[Finding]:
     ratio = printed / canonical
     place = seed.counted.val_bpb.place("byte count printed with the score")
     said = (
-        f"{seed_label(seed.seed)}: the score's own line counts {printed:,} bytes, {percent(ratio)} "
-        "against the "
-        f"{canonical:,} bytes of the validation text"
+        f"{seed_label(seed.seed)}: the score's own line counts {printed:,} bytes, {percent(ratio)} against "
+        f"the {canonical:,} bytes of the validation text"
     )
     if abs(ratio - 1) <= case.limits.number("validation.warn_relative"):
-        yield passed("bpb-formula", said, place)
+        yield passed(RULE, said, place)
         return
     tokens = tokens_of(seed)
     as_tokens = " and exactly the number of its tokens" if tokens and tokens.value == printed else ""
     yield failed(
-        "bpb-formula",
+        RULE,
         f"{said}{as_tokens}; divide by the bytes of the whole text, and score all of it",
         place,
     )
@@ -162,10 +160,10 @@ def _seeds_agree(case: Case) -> Iterator[Finding]:
     spread = high.bytes_per_token / low.bytes_per_token - 1
     if spread > _SEEDS_DIFFER:
         yield needs_human(
-            "bpb-formula",
-            f"loss over score implies {low.bytes_per_token:.5f} bytes per token in "
-            f"{seed_label(low.seed)} and "
-            f"{high.bytes_per_token:.5f} in {seed_label(high.seed)}; one method divides by one byte count",
+            RULE,
+            f"loss over score implies {low.bytes_per_token:.5f} bytes per token in {seed_label(low.seed)} "
+            f"and {high.bytes_per_token:.5f} in {seed_label(high.seed)}; one method divides by one byte "
+            "count",
             *low.places()[:1],
             ask="Were both seeds scored by the same code on the same validation set?",
         )

@@ -26,7 +26,7 @@ import re
 from typing import TYPE_CHECKING
 
 from harness.case import failed, needs_human, not_checked, noted, passed
-from harness.headline_runs import seed_label
+from harness.wording import seed_label
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -34,6 +34,8 @@ if TYPE_CHECKING:
     from harness.case import Case
     from harness.finding import Finding
     from harness.seed_evidence import SeedEvidence
+
+RULE = "byte-ppm-mixture"
 
 _PPM = re.compile(r"ppm", re.IGNORECASE)
 _MIXES = re.compile(r"ppm\w{0,3}[_\- ]?mix|mix\w{0,4}[_\- ]?ppm|byte[_\- ]?mix", re.IGNORECASE)
@@ -45,7 +47,7 @@ def check(case: Case) -> Iterator[Finding]:
     judged = [finding for seed in case.evidence.seeds for finding in _judge(seed)]
     yield from judged
     if not judged:
-        yield not_checked("byte-ppm-mixture", "no log line belongs to the claimed score")
+        yield not_checked(RULE, "no log line belongs to the claimed score")
 
 
 def _judge(seed: SeedEvidence) -> Iterator[Finding]:
@@ -60,19 +62,19 @@ def _judge(seed: SeedEvidence) -> Iterator[Finding]:
     )
     if _MIXES.search(label) and not _PROPER.search(label):
         yield failed(
-            "byte-ppm-mixture",
+            RULE,
             f"{said}, a byte-level PPM mixture; report a score of the token distribution",
             place,
         )
     elif _PPM.search(label) or _MIXES.search(label):
         yield needs_human(
-            "byte-ppm-mixture",
+            RULE,
             f"{said}, which names a byte-level model",
             place,
             ask="Is every token's probability, summed over the whole alphabet, one before the token is seen?",
         )
     else:
-        yield passed("byte-ppm-mixture", f"{said}, no byte-level mixture", place)
+        yield passed(RULE, f"{said}, no byte-level mixture", place)
         yield from _beside(seed)
 
 
@@ -80,9 +82,8 @@ def _beside(seed: SeedEvidence) -> Iterator[Finding]:
     others = [each for each in (seed.run.final_passes if seed.run else ()) if _MIXES.search(each.label)]
     if others:
         yield noted(
-            "byte-ppm-mixture",
+            RULE,
             f"{seed_label(seed.seed)}: a byte-level PPM mixture is printed too "
-            f"({others[0].val_bpb.value:.4f}), but "
-            "not counted",
+            f"({others[0].val_bpb.value:.4f}), but not counted",
             others[0].val_bpb.place("mixture line"),
         )

@@ -22,9 +22,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from harness.case import failed, needs_human, not_checked, passed
-from harness.headline_runs import seed_label
-from harness.validation_bytes import Agreement, diagnose, equation, measure
+from harness.byte_surplus import judge_surplus
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -32,39 +30,14 @@ if TYPE_CHECKING:
     from harness.case import Case
     from harness.finding import Finding
 
+RULE = "bytes-byte-fallback"
+
 
 def check(case: Case) -> Iterator[Finding]:
     """One finding per seed whose score implies a byte count."""
-    seen = False
-    for seed in case.evidence.seeds:
-        implied = measure(seed)
-        found = diagnose(implied, case.limits) if implied is not None else None
-        if implied is None or found is None:
-            continue
-        seen = True
-        said = f"{seed_label(seed.seed)}: {equation(implied, case.limits)}"
-        if found.rule != "bytes-byte-fallback" or found.agreement is not Agreement.OFF:
-            if found.agreement is Agreement.EXACT:
-                yield passed(
-                    "bytes-byte-fallback",
-                    f"{said}: no room for byte tokens counted thrice",
-                    *implied.places(),
-                )
-            continue
-        if implied.is_mixture:
-            yield needs_human(
-                "bytes-byte-fallback",
-                f"{said}; as if {found.cause}, but {implied.label!r} names a mixture",
-                *implied.places(),
-                ask="Does the score divide by the bytes of the original text?",
-            )
-            continue
-        yield failed(
-            "bytes-byte-fallback",
-            f"{said}: {found.cause}; count one byte for each byte token",
-            *implied.places(),
-        )
-    if not seen:
-        yield not_checked(
-            "bytes-byte-fallback", "no log prints val_loss, val_bpb and val_tokens of a counted score"
-        )
+    yield from judge_surplus(
+        case,
+        RULE,
+        absent="no room for byte tokens counted thrice",
+        advice="count one byte for each byte token",
+    )

@@ -24,9 +24,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from harness.case import failed, needs_human, not_checked, passed
-from harness.headline_runs import seed_label
-from harness.validation_bytes import Agreement, diagnose, equation, measure
+from harness.byte_surplus import judge_surplus
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -34,35 +32,14 @@ if TYPE_CHECKING:
     from harness.case import Case
     from harness.finding import Finding
 
+RULE = "bytes-leading-space"
+
 
 def check(case: Case) -> Iterator[Finding]:
     """One finding per seed whose score implies a byte count."""
-    seen = False
-    for seed in case.evidence.seeds:
-        implied = measure(seed)
-        found = diagnose(implied, case.limits) if implied is not None else None
-        if implied is None or found is None:
-            continue
-        seen = True
-        said = f"{seed_label(seed.seed)}: {equation(implied, case.limits)}"
-        if found.rule != "bytes-leading-space" or found.agreement is not Agreement.OFF:
-            if found.agreement is Agreement.EXACT:
-                yield passed("bytes-leading-space", f"{said}: no room for a doubled space", *implied.places())
-            continue
-        if implied.is_mixture:
-            yield needs_human(
-                "bytes-leading-space",
-                f"{said}; as if {found.cause}, but {implied.label!r} names a mixture",
-                *implied.places(),
-                ask="Does the score divide by the bytes of the original text?",
-            )
-            continue
-        yield failed(
-            "bytes-leading-space",
-            f"{said}: {found.cause}; count each space mark once, as train_gpt.py on main does",
-            *implied.places(),
-        )
-    if not seen:
-        yield not_checked(
-            "bytes-leading-space", "no log prints val_loss, val_bpb and val_tokens of a counted score"
-        )
+    yield from judge_surplus(
+        case,
+        RULE,
+        absent="no room for a doubled space",
+        advice="count each space mark once, as train_gpt.py on main does",
+    )

@@ -32,7 +32,8 @@ from typing import TYPE_CHECKING
 from harness.case import failed, needs_human, not_applicable, not_checked, passed, warned
 from harness.clocks import ActivityKind, measure_clocks, seconds_text, total
 from harness.finding import Role
-from harness.headline_runs import carries_headline, seed_label
+from harness.headline_runs import carries_headline
+from harness.wording import seed_label
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -41,6 +42,8 @@ if TYPE_CHECKING:
     from harness.clocks import Clocks
     from harness.finding import Finding
     from harness.seed_evidence import SeedEvidence
+
+RULE = "calibration-in-train-budget"
 
 _CALIBRATES = re.compile(r"hessian|calibrat|gptq", re.IGNORECASE)
 
@@ -54,7 +57,7 @@ def check(case: Case) -> Iterator[Finding]:
     generated = [each for _, each in clocks if each.of_kind(ActivityKind.SELF_GENERATION)]
     if generated and not timed:
         yield passed(
-            "calibration-in-train-budget",
+            RULE,
             "calibration after the stop uses data the model generates itself: no training data is read",
             generated[0].of_kind(ActivityKind.SELF_GENERATION)[0].place(Role.PRIMARY),
         )
@@ -65,9 +68,9 @@ def check(case: Case) -> Iterator[Finding]:
 def _nothing_timed(case: Case) -> Finding:
     code = case.submission.code.entry
     if code is not None and code.text is not None and not _CALIBRATES.search(code.text):
-        return not_applicable("calibration-in-train-budget", "the script has no calibration step")
+        return not_applicable(RULE, "the script has no calibration step")
     return not_checked(
-        "calibration-in-train-budget",
+        RULE,
         "no log prints how long calibration took; log the seconds of every step that reads training data "
         "after the stop",
     )
@@ -78,7 +81,7 @@ def _judge(case: Case, seed: SeedEvidence, clocks: Clocks) -> Finding:
     calibration = clocks.of_kind(ActivityKind.CALIBRATION)
     if clocks.training is None or clocks.training_total_seconds is None:
         return not_checked(
-            "calibration-in-train-budget",
+            RULE,
             f"{who}: calibration took {seconds_text(total(calibration))}, but no log shows when training "
             "ended",
             calibration[0].place(Role.PRIMARY),
@@ -90,18 +93,18 @@ def _judge(case: Case, seed: SeedEvidence, clocks: Clocks) -> Finding:
         clocks.training.place("training clock at the stop", Role.RELATED),
     )
     said = (
-        f"{who}: {seconds_text(clocks.training.value)} of training and {seconds_text(total(calibration))} of "
-        f"calibration after it make {seconds_text(together)}"
+        f"{who}: {seconds_text(clocks.training.value)} of training and {seconds_text(total(calibration))} "
+        f"of calibration after it make {seconds_text(together)}"
     )
     if together <= case.limits.number("time.one_step_overshoot_seconds"):
-        return passed("calibration-in-train-budget", f"{said}, within {seconds_text(cap)}", *places)
+        return passed(RULE, f"{said}, within {seconds_text(cap)}", *places)
     over = f"{said}, {seconds_text(together - cap)} over the cap of {seconds_text(cap)}"
     if not carries_headline(case, seed):
-        return warned("calibration-in-train-budget", f"{over}; the headline comes from another run", *places)
+        return warned(RULE, f"{over}; the headline comes from another run", *places)
     named = all(_names_training_data(activity.seconds.excerpt or "", seed) for activity in calibration)
     if together - clocks.rounding_seconds <= case.limits.number("time.fail_above_seconds") or not named:
         return needs_human(
-            "calibration-in-train-budget",
+            RULE,
             f"{over}; "
             f"{'overruns this small were closed in March and merged in April' if named else _UNNAMED}",
             *places,
@@ -110,9 +113,7 @@ def _judge(case: Case, seed: SeedEvidence, clocks: Clocks) -> Finding:
             else "Does this calibration read training data?",
         )
     reserve = math.ceil(total(calibration))
-    return failed(
-        "calibration-in-train-budget", f"{over}; raise the reserve to at least {reserve:,} s", *places
-    )
+    return failed(RULE, f"{over}; raise the reserve to at least {reserve:,} s", *places)
 
 
 _UNNAMED = "the log does not say which data it reads"

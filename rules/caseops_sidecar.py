@@ -25,10 +25,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from harness.byte_surplus import ORIGINAL_TEXT
 from harness.case import failed, needs_human, not_applicable, not_checked, passed
 from harness.finding import Role
-from harness.headline_runs import seed_label
 from harness.validation_bytes import Agreement, diagnose, equation, measure, tokens_of
+from harness.wording import seed_label
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -36,6 +37,8 @@ if TYPE_CHECKING:
     from harness.case import Case
     from harness.finding import Finding, Place
     from harness.seed_evidence import SeedEvidence
+
+RULE = "caseops-sidecar"
 
 _SETTINGS = ("caseops_enabled", "val_bytes_files", "byte_sidecar", "val_byte_sidecar")
 
@@ -47,9 +50,9 @@ def check(case: Case) -> Iterator[Finding]:
     if not findings:
         unknown = not any(tokens_of(seed) for seed in case.evidence.seeds)
         if unknown:
-            yield not_checked("caseops-sidecar", "no log prints val_tokens: the stream is unknown")
+            yield not_checked(RULE, "no log prints val_tokens: the stream is unknown")
         else:
-            yield not_applicable("caseops-sidecar", "the scored stream is not a case-transformed one")
+            yield not_applicable(RULE, "the scored stream is not a case-transformed one")
 
 
 def _judge(case: Case, seed: SeedEvidence) -> Iterator[Finding]:
@@ -59,18 +62,18 @@ def _judge(case: Case, seed: SeedEvidence) -> Iterator[Finding]:
         return
     said = f"{seed_label(seed.seed)}: {equation(implied, case.limits)}"
     places = (*implied.places(), *_settings(seed))
-    breach = found.agreement is Agreement.OFF and found.rule == "caseops-sidecar"
+    breach = found.agreement is Agreement.OFF and found.rule == RULE
     if breach and implied.is_mixture:
         yield needs_human(
-            "caseops-sidecar",
+            RULE,
             f"{said}; as if {found.cause}, but {implied.label!r} names a mixture",
             *places,
-            ask="Does the score divide by the bytes of the original text?",
+            ask=ORIGINAL_TEXT,
         )
     elif breach:
-        yield failed("caseops-sidecar", f"{said}: {found.cause}; score with the sidecar's bytes", *places)
+        yield failed(RULE, f"{said}: {found.cause}; score with the sidecar's bytes", *places)
     elif found.agreement is Agreement.EXACT and found.stream is not None and "CaseOps" in found.stream.name:
-        yield passed("caseops-sidecar", f"{said}: those of the original text", *places)
+        yield passed(RULE, f"{said}: those of the original text", *places)
 
 
 def _settings(seed: SeedEvidence) -> tuple[Place, ...]:

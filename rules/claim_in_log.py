@@ -107,8 +107,8 @@ def _found(case: Case, seed: SeedEvidence, claim: Sourced[float], counted: EvalP
         say = warned if worse > 0 else noted
         return say(
             RULE,
-            f"{name_of(seed)}: the claimed {claim.value:.5f} BPB ({where}, {counted.label or 'no label'}) is "
-            f"not the run's last final score, which is {last.val_bpb.value:.5f} "
+            f"{name_of(seed)}: the claimed {claim.value:.5f} BPB ({where}, {counted.label or 'no label'}) "
+            f"is not the run's last final score, which is {last.val_bpb.value:.5f} "
             f"({last.label or 'no label'}, line {last.val_bpb.line})",
             *places,
             last.val_bpb.place("last final score", Role.RELATED),
@@ -125,13 +125,13 @@ def _contradicted(case: Case, seed: SeedEvidence, claim: Sourced[float], nearest
     places = (nearest.val_bpb.place("what the log shows"), claim.place("claimed score", Role.RELATED))
     text = (
         f"{name_of(seed)} claims {claim.value:.5f} BPB, but its log ends at {nearest.val_bpb.value:.5f} and "
-        f"prints no such score"
+        "prints no such score"
     )
     if off > case.limits.number("score.near_tolerance_bpb") and stated_in_json:
         return failed(
             RULE,
             f"{text}: {off:.5f} BPB better than the best evidence ({best.file}:{best.line}). Claim what the "
-            f"log shows, or ship the log of the claimed run.",
+            "log shows, or ship the log of the claimed run.",
             *places,
         )
     return needs_human(RULE, text, *places, ask=f"Is there a log that shows {claim.value:.5f} for this seed?")

@@ -30,6 +30,7 @@ from harness.case import not_checked, passed, warned
 from harness.finding import Place, Role
 from harness.seed_scores import proven_seeds, score_sample
 from harness.significance import population_std, sample_std
+from harness.wording import count_of, seed_label
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -142,7 +143,7 @@ def _bytes(case: Case) -> Iterator[Finding]:
         why = " (the claim is the model without code)" if model and model.value == claim.value else ""
         yield warned(
             RULE,
-            f"seed {seed.seed}: {claim.value:,} bytes claimed, {logged.file}:{logged.line} prints "
+            f"{seed_label(seed.seed)}: {claim.value:,} bytes claimed, {logged.file}:{logged.line} prints "
             f"{logged.value:,}{why}",
             claim.place("claimed bytes"),
             logged.place("logged bytes", Role.RELATED),
@@ -166,7 +167,7 @@ def _contradiction(case: Case, key: str) -> tuple[str, Sourced[int] | Sourced[fl
     if re.search(r"(?:three|3)[_ -]?seed", key):
         needed = case.limits.integer("seeds.required")
         if len(seeds) < needed:
-            return f"the logs prove {len(seeds)} seed{'s' if len(seeds) != 1 else ''}", None
+            return f"the logs prove {count_of(len(seeds), 'seed')}", None
     if re.search(r"artifact.*under|under_16|16_?mb", key):
         cap = case.limits.integer("artifact.cap_bytes")
         totals = [seed.total_bytes for seed in seeds if seed.total_bytes is not None]

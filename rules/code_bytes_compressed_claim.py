@@ -29,6 +29,7 @@ from harness.byte_count import count_bytes
 from harness.cap_standing import Standing, standing_of
 from harness.case import needs_human, not_applicable, not_checked, passed
 from harness.finding import Place, Role
+from harness.wording import count_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -36,18 +37,20 @@ if TYPE_CHECKING:
     from harness.case import Case
     from harness.finding import Finding
 
+RULE = "code-bytes-compressed-claim"
+
 
 def check(case: Case) -> Iterator[Finding]:
     """One finding for all seeds, with the numbers of the largest."""
     entry = case.submission.code.entry
     if entry is None:
-        yield not_applicable("code-bytes-compressed-claim", "there is no entry script")
+        yield not_applicable(RULE, "there is no entry script")
         return
     cap = case.limits.integer("artifact.cap_bytes")
     seeds = [seed for seed in count_bytes(case) if seed.entry_total is not None]
     if not seeds:
         yield not_checked(
-            "code-bytes-compressed-claim",
+            RULE,
             "no compressed model size in the logs: the shipped total is unknown",
         )
         return
@@ -56,7 +59,7 @@ def check(case: Case) -> Iterator[Finding]:
     total = worst.entry_total or 0
     if not hidden:
         yield passed(
-            "code-bytes-compressed-claim",
+            RULE,
             f"{entry.path} counts with its {entry.shipped_bytes:,} bytes as shipped: {total:,} in total",
         )
         return
@@ -65,10 +68,10 @@ def check(case: Case) -> Iterator[Finding]:
     packed = worst.code.packed
     ours = f"; packed by us the code has {packed:,} bytes" if packed is not None else ""
     yield needs_human(
-        "code-bytes-compressed-claim",
-        f"{len(hidden)} of {len(seeds)} seeds: {said}, but {entry.path} as shipped"
-        f" ({entry.shipped_bytes:,} bytes) makes {total:,}, {total - cap:,} over the cap of {cap:,}{ours}."
-        " Accepted rows since #1530 were measured packed; ship the packed script to settle it.",
+        RULE,
+        f"{len(hidden)} of {count_of(len(seeds), 'seed')}: {said}, but {entry.path} as shipped "
+        f"({entry.shipped_bytes:,} bytes) makes {total:,}, {total - cap:,} over the cap of {cap:,}{ours}. "
+        "Accepted rows since #1530 were measured packed; ship the packed script to settle it.",
         Place(file=entry.path, note=f"{entry.shipped_bytes:,} bytes as shipped"),
         *_related(worst.places()),
         ask="May this row count its code packed although the readable script is shipped (D2)?",

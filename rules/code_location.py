@@ -31,6 +31,7 @@ from typing import TYPE_CHECKING
 from harness.byte_count import count_bytes, helper_files
 from harness.case import Profile, failed, needs_human, not_applicable, passed, warned
 from harness.finding import Place, Role
+from harness.wording import count_of, listed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -39,6 +40,8 @@ if TYPE_CHECKING:
     from harness.case import Case
     from harness.finding import Finding
     from harness.submission import SourceFile
+
+RULE = "code-location"
 
 
 def _places(helpers: tuple[SourceFile, ...]) -> list[Place]:
@@ -74,21 +77,20 @@ def check(case: Case) -> Iterator[Finding]:
     """One finding about all helper files together."""
     code = case.submission.code
     if code.entry is None:
-        yield not_applicable("code-location", "there is no entry script")
+        yield not_applicable(RULE, "there is no entry script")
         return
     helpers = helper_files(code)
     if not helpers:
-        yield passed("code-location", f"{code.entry.path} reaches no other file of the folder")
+        yield passed(RULE, f"{code.entry.path} reaches no other file of the folder")
         return
     added = sum(helper.shipped_bytes for helper in helpers)
-    names = ", ".join(f"{helper.path} {helper.shipped_bytes:,}" for helper in helpers[:5])
-    names += f" and {len(helpers) - 5} more" if len(helpers) > 5 else ""
+    names = listed([f"{helper.path} {helper.shipped_bytes:,}" for helper in helpers], 5)
     places = _places(helpers)
     seeds = count_bytes(case)
     if seeds and all(_are_counted(seed) for seed in seeds):
         yield passed(
-            "code-location",
-            f"{len(helpers)} helper files ({names}) are in the logged code size",
+            RULE,
+            f"{count_of(len(helpers), 'helper file')} ({names}) in the logged code size",
             *places,
         )
         return
@@ -97,14 +99,14 @@ def check(case: Case) -> Iterator[Finding]:
     total = max(bases, default=0) + added
     if bases and total > cap:
         message = (
-            f"helper files add {added:,} bytes ({names}): {total:,} bytes, {total - cap:,} over the cap of"
-            f" {cap:,} only because of them. Move them into {code.entry.path}, or ship them packed"
+            f"helper files add {added:,} bytes ({names}): {total:,} bytes, {total - cap:,} over the cap of "
+            f"{cap:,} only because of them. Move them into {code.entry.path}, or ship them packed"
         )
         if case.profile is Profile.TEXT:
-            yield failed("code-location", message, *places)
+            yield failed(RULE, message, *places)
             return
         yield needs_human(
-            "code-location",
+            RULE,
             message,
             *places,
             ask="Do these files run in training or evaluation, and should they count?",
@@ -112,8 +114,8 @@ def check(case: Case) -> Iterator[Finding]:
         return
     known = f": {total:,} bytes with them, {cap - total:,} under the cap" if bases else ""
     yield warned(
-        "code-location",
-        f"helper files add {added:,} bytes that the code size does not show ({names}){known}. Count them, or"
-        f" move them into {code.entry.path}",
+        RULE,
+        f"helper files add {added:,} bytes that the code size does not show ({names}){known}. Count them, "
+        f"or move them into {code.entry.path}",
         *places,
     )

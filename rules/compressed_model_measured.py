@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING
 from harness.byte_count import count_bytes
 from harness.case import not_checked, passed, warned
 from harness.finding import Role
+from harness.wording import count_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -32,16 +33,18 @@ if TYPE_CHECKING:
     from harness.case import Case
     from harness.finding import Finding
 
+RULE = "compressed-model-measured"
+
 
 def _sum_differs(seed: SeedBytes) -> Finding | None:
     total, code, model = seed.logged_total, seed.logged_code, seed.model
     if total is None or code is None or model is None or total.value == model.value + code.value:
         return None
     return warned(
-        "compressed-model-measured",
-        f"{seed.name}: model {model.value:,} + code {code.value:,} = {model.value + code.value:,}"
-        " bytes, but the"
-        f" log prints a total of {total.value:,} ({abs(total.value - model.value - code.value):,} apart)",
+        RULE,
+        f"{seed.name}: model {model.value:,} + code {code.value:,} = {model.value + code.value:,} bytes, "
+        f"but the log prints a total of {total.value:,} ({abs(total.value - model.value - code.value):,} "
+        "apart)",
         total.place("total"),
         model.place("model", Role.RELATED),
         code.place("code", Role.RELATED),
@@ -58,9 +61,9 @@ def _claim_differs(seed: SeedBytes, logged: set[int], per_seed: set[int | None])
     more = total.value - claim.value
     where = ", which is the total of another run here" if claim.value in logged else ""
     return warned(
-        "compressed-model-measured",
-        f"{seed.name}: {claim.file} claims {claim.value:,} bytes, the counted run printed {total.value:,}"
-        f" ({abs(more):,} {'more' if more > 0 else 'less'}){where}",
+        RULE,
+        f"{seed.name}: {claim.file} claims {claim.value:,} bytes, the counted run printed {total.value:,} "
+        f"({abs(more):,} {'more' if more > 0 else 'less'}){where}",
         claim.place("claimed"),
         total.place("printed", Role.RELATED),
     )
@@ -76,7 +79,7 @@ def check(case: Case) -> Iterator[Finding]:
     seeds = [seed for seed in count_bytes(case) if seed.logged_total is not None]
     if not seeds:
         yield not_checked(
-            "compressed-model-measured",
+            RULE,
             "no counted run prints a total; 'Total submission size ...' would decide",
         )
         return
@@ -96,9 +99,9 @@ def check(case: Case) -> Iterator[Finding]:
     ):
         totals = sorted(seed.logged_total.value for seed in seeds if seed.logged_total)
         yield warned(
-            "compressed-model-measured",
-            f"{headline.file} claims {headline.value:,} bytes; the counted runs printed"
-            f" {', '.join(f'{total:,}' for total in totals[:5])}",
+            RULE,
+            f"{headline.file} claims {headline.value:,} bytes; the counted runs printed "
+            f"{', '.join(f'{total:,}' for total in totals[:5])}",
             headline.place("claimed"),
         )
     if agree and agree[0].logged_total is not None:
@@ -111,7 +114,7 @@ def check(case: Case) -> Iterator[Finding]:
         }
         codec = f" ({', '.join(sorted(labels)[:3])})" if labels else ""
         yield passed(
-            "compressed-model-measured",
-            f"{len(agree)} seeds: model + code = total{codec}",
+            RULE,
+            f"{count_of(len(agree), 'seed')}: model + code = total{codec}",
             agree[0].logged_total.place("total"),
         )

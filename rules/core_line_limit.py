@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     from harness.case import Case
     from harness.finding import Finding
 
+RULE = "core-line-limit"
+
 
 def check(case: Case) -> Iterator[Finding]:
     """One finding for each root script that the pull request changes."""
@@ -38,7 +40,7 @@ def check(case: Case) -> Iterator[Finding]:
     core = set(case.limits.table("package")["core_files"])
     changed = [change for change in changes.changes if change.path in core] if changes else []
     if not changed:
-        yield not_applicable("core-line-limit", "no root script is changed; records may have any length")
+        yield not_applicable(RULE, "no root script is changed; records may have any length")
         return
     limit = case.limits.integer("package.core_line_limit")
     entry = case.submission.code.entry
@@ -48,7 +50,7 @@ def check(case: Case) -> Iterator[Finding]:
         if not (at_root and entry is not None and entry.path == change.path and entry.text is not None):
             added = f"{change.added_lines:,} lines" if change.added_lines is not None else "lines"
             yield not_checked(
-                "core-line-limit",
+                RULE,
                 f"{change.path} at the root is {change.status} (+{added}); count it (limit {limit:,})",
                 place,
             )
@@ -56,13 +58,10 @@ def check(case: Case) -> Iterator[Finding]:
         lines = len(entry.text.splitlines())
         if lines > limit:
             yield failed(
-                "core-line-limit",
-                f"{change.path} at the root gets {lines:,} lines, {lines - limit:,} over the limit"
-                f" of {limit:,};"
-                " put a competitive script under records/",
+                RULE,
+                f"{change.path} at the root gets {lines:,} lines, {lines - limit:,} over the limit of "
+                f"{limit:,}; put a competitive script under records/",
                 place,
             )
         else:
-            yield passed(
-                "core-line-limit", f"{change.path} at the root has {lines:,} of {limit:,} lines", place
-            )
+            yield passed(RULE, f"{change.path} at the root has {lines:,} of {limit:,} lines", place)

@@ -53,7 +53,7 @@ def check(case: Case) -> Iterator[Finding]:
         yield failed(
             RULE,
             f"opened {opened.isoformat()}, after the cutoff of {cutoff.isoformat()}: no record row; it can "
-            f"be filed as non-record",
+            "be filed as non-record",
         )
     elif opened.date() > case.limits.get("challenge.readme_end"):
         yield noted(

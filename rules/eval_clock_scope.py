@@ -30,7 +30,7 @@ from typing import TYPE_CHECKING
 from harness.case import Profile, needs_human, not_checked, noted, passed, warned
 from harness.clocks import ActivityKind, measure_clocks, seconds_text, total
 from harness.finding import Role
-from harness.headline_runs import seed_label
+from harness.wording import seed_label
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -39,21 +39,22 @@ if TYPE_CHECKING:
     from harness.clocks import Clocks
     from harness.finding import Finding
 
+RULE = "eval-clock-scope"
+
 
 def check(case: Case) -> Iterator[Finding]:
     """At least one finding per seed with a timed pass."""
     clocks = [measure_clocks(seed) for seed in case.evidence.seeds]
     timed = [each for each in clocks if each.counted is not None]
     if not timed:
-        yield not_checked("eval-clock-scope", "no log prints the time of a counted pass")
+        yield not_checked(RULE, "no log prints the time of a counted pass")
     for each in timed:
         outside = [a for a in each.of_kind(ActivityKind.PRECOMPUTE) if a.outside_timer]
         if outside:
             yield warned(
-                "eval-clock-scope",
+                RULE,
                 f"{seed_label(each.seed)}: {seconds_text(total(outside))} of n-gram precompute on "
-                "validation tokens "
-                "stand outside the evaluation timer; accepted rows build it inside",
+                "validation tokens stand outside the evaluation timer; accepted rows build it inside",
                 outside[0].place(Role.PRIMARY),
             )
         yield _wider_clocks(case, each)
@@ -68,20 +69,20 @@ def _wider_clocks(case: Case, clocks: Clocks) -> Finding:
     places = () if place is None else (place,)
     if wide <= cap:
         return passed(
-            "eval-clock-scope",
+            RULE,
             f"{who}: everything timed after the stop takes {seconds_text(wide)}, within {seconds_text(cap)}",
             *places,
         )
     said = (
         f"{who}: {seconds_text(wide)} are printed after the stop, {seconds_text(counted)} of them for the "
-        f"counted pass and what it needs, {seconds_text(clocks.all_evaluation_seconds)} for all "
-        "evaluation passes"
+        f"counted pass and what it needs, {seconds_text(clocks.all_evaluation_seconds)} for all evaluation "
+        "passes"
     )
     if case.profile is Profile.TEXT and counted <= cap:
         return needs_human(
-            "eval-clock-scope",
+            RULE,
             said,
             *places,
             ask=f"Is all beyond the first {seconds_text(cap)} beside what the README calls evaluation?",
         )
-    return noted("eval-clock-scope", f"{said}; the rest is left uncounted in practice", *places)
+    return noted(RULE, f"{said}; the rest is left uncounted in practice", *places)

@@ -28,7 +28,8 @@ from typing import TYPE_CHECKING
 from harness.case import failed, needs_human, not_checked, passed, warned
 from harness.clocks import measure_clocks, seconds_text
 from harness.finding import Role
-from harness.headline_runs import carries_headline, seed_label
+from harness.headline_runs import carries_headline
+from harness.wording import seed_label
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -38,11 +39,13 @@ if TYPE_CHECKING:
     from harness.finding import Finding, Place
     from harness.seed_evidence import SeedEvidence
 
+RULE = "eval-time-cap"
+
 
 def check(case: Case) -> Iterator[Finding]:
     """One finding per seed, and one when submission.json itself states more than the cap."""
     if not case.evidence.seeds:
-        yield not_checked("eval-time-cap", "no log of a counted run: nothing shows how long evaluation took")
+        yield not_checked(RULE, "no log of a counted run: nothing shows how long evaluation took")
     judged = [(seed, measure_clocks(seed)) for seed in case.evidence.seeds]
     for seed, clocks in judged:
         yield _judge(case, seed, clocks)
@@ -53,7 +56,7 @@ def _judge(case: Case, seed: SeedEvidence, clocks: Clocks) -> Finding:
     who = seed_label(clocks.seed)
     if clocks.counted is None or clocks.evaluation_seconds is None:
         return not_checked(
-            "eval-time-cap",
+            RULE,
             f"{who}: no printed time belongs to the counted score; log eval_time on the line of the score",
         )
     cap = case.limits.number("time.eval_cap_seconds")
@@ -62,16 +65,15 @@ def _judge(case: Case, seed: SeedEvidence, clocks: Clocks) -> Finding:
     if seconds > cap:
         over = (
             f"{who}: the counted pass and what it needs took {seconds_text(seconds)}, "
-            f"{seconds_text(seconds - cap)} "
-            f"over the cap of {seconds_text(cap)} ({_parts(clocks)})"
+            f"{seconds_text(seconds - cap)} over the cap of {seconds_text(cap)} ({_parts(clocks)})"
         )
         if not carries_headline(case, seed):
-            return warned("eval-time-cap", f"{over}; the headline comes from another run", *places)
-        return failed("eval-time-cap", f"{over}; cut what the score needs, then run it again", *places)
+            return warned(RULE, f"{over}; the headline comes from another run", *places)
+        return failed(RULE, f"{over}; cut what the score needs, then run it again", *places)
     stated = clocks.stated_total
     if stated is not None and stated.value > cap:
         return needs_human(
-            "eval-time-cap",
+            RULE,
             f"{who}: the counted pass took {seconds_text(seconds)}, but the script's own total is "
             f"{seconds_text(stated.value)}, over the cap of {seconds_text(cap)}",
             stated.place("the script's own total"),
@@ -79,7 +81,7 @@ def _judge(case: Case, seed: SeedEvidence, clocks: Clocks) -> Finding:
             ask="Does that total hold only diagnostics and compilation beyond the counted pass?",
         )
     return passed(
-        "eval-time-cap",
+        RULE,
         f"{who}: {_parts(clocks)} of evaluation, within {seconds_text(cap)}",
         *places,
     )
@@ -111,10 +113,10 @@ def _own_statement(case: Case, clocks: list[Clocks]) -> Iterator[Finding]:
     if any(each.evaluation_seconds is not None and each.evaluation_seconds > cap for each in clocks):
         return
     yield needs_human(
-        "eval-time-cap",
+        RULE,
         f"submission.json states {seconds_text(stated.value)} of evaluation, "
-        f"{seconds_text(stated.value - cap)} over "
-        f"the cap of {seconds_text(cap)}; the logs print no counted pass that long",
+        f"{seconds_text(stated.value - cap)} over the cap of {seconds_text(cap)}; the logs print no counted "
+        "pass that long",
         stated.place("stated evaluation time"),
         ask="Does the stated time hold only what is not on the evaluation clock?",
     )

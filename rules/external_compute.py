@@ -32,6 +32,8 @@ if TYPE_CHECKING:
     from harness.case import Case
     from harness.finding import Finding
 
+RULE = "external-compute"
+
 _WORDS = re.compile(
     r"\bdistill?(?:ed|ation|ing)\b.{0,40}\bteacher\b|\b(?:larger|bigger|pre-?trained|external|offline) "
     r"teacher\b"
@@ -47,12 +49,12 @@ def check(case: Case) -> Iterator[Finding]:
     said = named(case.submission, _WORDS) or next(readme_says(case.submission, _WORDS), None)
     if said is None:
         yield not_checked(
-            "external-compute",
+            RULE,
             "the README speaks of no compute outside the run; what was spent elsewhere is not in the files",
         )
         return
     yield needs_human(
-        "external-compute",
+        RULE,
         f"{said.file}{f':{said.line}' if said.line else ''} speaks of compute outside the run: "
         f"{said.value[:160]!r}",
         said.place("its own words"),

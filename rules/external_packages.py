@@ -34,14 +34,14 @@ if TYPE_CHECKING:
     from harness.case import Case
     from harness.finding import Finding
 
+RULE = "external-packages"
+
 
 def check(case: Case) -> Iterator[Finding]:
     """One finding for each package a person must look at, one for unknown ones, one for the rest."""
     entry = case.submission.code.entry
     if entry is None or entry.text is None:
-        yield not_applicable(
-            "external-packages", "there is no readable entry script whose imports could be listed"
-        )
+        yield not_applicable(RULE, "there is no readable entry script whose imports could be listed")
         return
     table = case.limits.table("package")
     allowed, capable = set(table["allowed_packages"]), set(table["capable_packages"])
@@ -49,9 +49,9 @@ def check(case: Case) -> Iterator[Finding]:
     for package in packages:
         if package.name in capable:
             yield needs_human(
-                "external-packages",
-                f"{package.place.file} imports {package.name}, through which trained weights or text could"
-                " enter uncounted",
+                RULE,
+                f"{package.place.file} imports {package.name}, through which trained weights or text could "
+                "enter uncounted",
                 package.place,
                 ask=f"Is {package.name} used only for things that carry no learned weights and no text?",
             )
@@ -59,13 +59,13 @@ def check(case: Case) -> Iterator[Finding]:
     if unknown:
         names = ", ".join(package.name for package in unknown[:6])
         yield warned(
-            "external-packages",
+            RULE,
             f"imports packages that are on no list: {names}; the README must say what they are for",
             *(package.place for package in unknown[:1]),
         )
     known = [package.name for package in packages if package.name in allowed]
     if known or not packages:
         yield passed(
-            "external-packages",
+            RULE,
             f"imports {', '.join(known)}" if known else "imports the standard library only",
         )

@@ -31,17 +31,17 @@ if TYPE_CHECKING:
     from harness.case import Case
     from harness.finding import Finding
 
+RULE = "folder-name"
+
 
 def check(case: Case) -> Iterator[Finding]:
     """One finding on the name."""
     origin = case.submission.origin
     name = PurePosixPath(origin.entry or origin.path).name
     if not name:
-        yield not_checked("folder-name", "the submission has no folder of its own")
+        yield not_checked(RULE, "the submission has no folder of its own")
         return
     if re.fullmatch(case.limits.text("package.folder_name_pattern"), name):
-        yield passed("folder-name", f"named {name}")
+        yield passed(RULE, f"named {name}")
         return
-    yield noted(
-        "folder-name", f"the folder is named {name!r}; name it YYYY-MM-DD_description", Place(file=".")
-    )
+    yield noted(RULE, f"the folder is named {name!r}; name it YYYY-MM-DD_description", Place(file="."))

@@ -18,7 +18,7 @@ Rulings
     #2146, 2026-05-02 (A2). #2135 (A2): scored after the cutoff, got its row. #2140 (A2): narrow fix, fine.
 Example
     the judged commit is dated 2026-05-02T04:10:00+00:00, after the cutoff of 2026-05-02T00:00:00+00:00; it
-    adds train_gpt.py, train_seed42.log and 4 more files
+    adds README.md, submission.json, train_gpt.py, train_seed42.log and 2 more
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ from typing import TYPE_CHECKING
 
 from harness.case import needs_human, not_applicable, not_checked, passed
 from harness.finding import Confidence, Place
+from harness.wording import listed
 from rules.cutoff import in_utc
 
 if TYPE_CHECKING:
@@ -40,13 +41,8 @@ RULE = "grace"
 
 
 def _added(submission: Submission) -> str:
-    paths = (
-        sorted(change.path.rsplit("/", 1)[-1] for change in submission.changes.changes)
-        if (submission.changes is not None)
-        else []
-    )
-    more = f" and {len(paths) - 4} more files" if len(paths) > 4 else ""
-    return ", ".join(paths[:4]) + more
+    changes = submission.changes.changes if submission.changes is not None else ()
+    return listed(sorted(change.path.rsplit("/", 1)[-1] for change in changes), 4)
 
 
 def check(case: Case) -> Iterator[Finding]:

@@ -27,7 +27,8 @@ from typing import TYPE_CHECKING
 
 from harness.case import failed, needs_human, not_checked, passed, warned
 from harness.finding import Role
-from harness.headline_runs import carries_headline, seed_label
+from harness.headline_runs import carries_headline
+from harness.wording import count_of, seed_label
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -37,15 +38,17 @@ if TYPE_CHECKING:
     from harness.seed_evidence import SeedEvidence
     from harness.training_log import Run
 
+RULE = "hardware"
+
 
 def check(case: Case) -> Iterator[Finding]:
     """One finding per seed for the world size, one for the GPU where either is printed."""
     if not case.evidence.seeds:
-        yield not_checked("hardware", "no log of a counted run: nothing shows the machine")
+        yield not_checked(RULE, "no log of a counted run: nothing shows the machine")
     for seed in case.evidence.seeds:
         run = seed.training_run or seed.run
         if run is None:
-            yield not_checked("hardware", f"{seed_label(seed.seed)}: no log, so nothing shows its machine")
+            yield not_checked(RULE, f"{seed_label(seed.seed)}: no log, so nothing shows its machine")
             continue
         yield _world_size(case, seed, run)
         yield _gpu(case, seed, run)
@@ -55,14 +58,14 @@ def _world_size(case: Case, seed: SeedEvidence, run: Run) -> Finding:
     wanted = case.limits.integer("hardware.world_size")
     who, printed = seed_label(seed.seed), run.world_size or run.gpu_count
     if printed is None:
-        return not_checked("hardware", f"{who}: no world size in {run.file}; print it")
+        return not_checked(RULE, f"{who}: no world size in {run.file}; print it")
     if printed.value == wanted:
-        return passed("hardware", f"{who} ran on {wanted} GPUs", printed.place("world size"))
-    said = f"{who} ran on {printed.value} GPU{'s' if printed.value != 1 else ''}, not {wanted}"
+        return passed(RULE, f"{who} ran on {wanted} GPUs", printed.place("world size"))
+    said = f"{who} ran on {count_of(printed.value, 'GPU')}, not {wanted}"
     if not carries_headline(case, seed):
-        return warned("hardware", f"{said}; the headline comes from another run", printed.place("world size"))
+        return warned(RULE, f"{said}; the headline comes from another run", printed.place("world size"))
     return failed(
-        "hardware",
+        RULE,
         f"{said}; times on another machine are projections: run it on {_machine(case)} or file it as "
         "non-record",
         printed.place("world size"),
@@ -81,18 +84,18 @@ def _gpu(case: Case, seed: SeedEvidence, run: Run) -> Finding:
     name = printed.value
     place = printed.place("GPU as nvidia-smi names it")
     if case.limits.text("hardware.gpu_name") in name and not _form_refused(case, name):
-        return passed("hardware", f"{who} ran on {name}", place)
+        return passed(RULE, f"{who} ran on {name}", place)
     said = f"{who} ran on {name}, not on {_machine(case)}"
     if not carries_headline(case, seed):
-        return warned("hardware", f"{said}; the headline comes from another run", place)
+        return warned(RULE, f"{said}; the headline comes from another run", place)
     if any(tolerated in name for tolerated in case.limits.get("hardware.tolerated_gpus")):
         return needs_human(
-            "hardware",
+            RULE,
             f"{said}; a row was accepted on this GPU once, with the README saying so (#39)",
             place,
             ask=f"Is {name} accepted in place of {_machine(case)}?",
         )
-    return failed("hardware", f"{said}; run it there, or file it as non-record", place)
+    return failed(RULE, f"{said}; run it there, or file it as non-record", place)
 
 
 def _form_refused(case: Case, name: str) -> bool:
@@ -103,7 +106,7 @@ def _stated_gpu(case: Case, who: str, run: Run) -> Finding:
     stated: Sourced[str] | None = case.submission.json.hardware
     claim = f"; submission.json states {stated.value[:120]!r}, which proves nothing" if stated else ""
     return not_checked(
-        "hardware",
+        RULE,
         f"{who}: {run.file} does not name its GPU (nvidia-smi prints it){claim}",
         *((stated.place("stated hardware", Role.RELATED),) if stated else ()),
     )

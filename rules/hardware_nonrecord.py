@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from harness.case import Case
     from harness.finding import Finding
 
+RULE = "hardware-nonrecord"
+
 _GPU = re.compile(
     r"\b(?:[HA]\d00\w{0,4}|B\d00|GH200|RTX ?\d{4}|[34]0[5-9]0(?: "
     r"?Ti)?|A\d0G?|L4\dS?|L4|T4|V100|MI\d{3}X?|M[1-4]\b.{0,6})\b"
@@ -41,11 +43,11 @@ def check(case: Case) -> Iterator[Finding]:
     named = _named(case)
     if named is None:
         yield noted(
-            "hardware-nonrecord",
+            RULE,
             "no GPU is named in a log, submission.json or the README; state the machine",
         )
     else:
-        yield passed("hardware-nonrecord", f"stated hardware: {named.value[:120]}", named.place("hardware"))
+        yield passed(RULE, f"stated hardware: {named.value[:120]}", named.place("hardware"))
 
 
 def _named(case: Case) -> Sourced[str] | None:

@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING
 
 from harness.case import needs_human, not_checked, noted, passed
 from harness.finding import Place
+from harness.wording import count_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -32,6 +33,8 @@ if TYPE_CHECKING:
     from harness.case import Case
     from harness.finding import Finding
     from harness.training_log import LogFile, Run
+
+RULE = "log-auto"
 
 
 def _lacks(run: Run) -> list[str]:
@@ -58,24 +61,25 @@ def check(case: Case) -> Iterator[Finding]:
     """One finding for all logs together."""
     logs = case.submission.logs
     if not logs:
-        yield not_checked("log-auto", "there is no train log; pr-required-files says what that means")
+        yield not_checked(RULE, "there is no train log; pr-required-files says what that means")
         return
     runs = [run for log in logs for run in log.runs if run.has_training and run.duplicate_of is None]
     if not runs:
         reasons = "; ".join(_why(log) for log in logs[:3])
         yield needs_human(
-            "log-auto",
-            f"none of {len(logs)} log{'s' if len(logs) > 1 else ''} holds a training run this tool can read"
-            f" ({reasons})",
+            RULE,
+            f"none of {count_of(len(logs), 'log')} holds a training run this tool can read ({reasons})",
             Place(file=logs[0].path),
             ask="Was this log written by the training script?",
         )
         return
     complete = [run for run in runs if not {"seed", "size lines", "final score"} & set(_lacks(run))]
     lacking = sorted({word for run in runs for word in _lacks(run)})
-    message = f"{len(runs)} training runs, {len(complete)} with seed, steps, sizes and final score"
+    message = (
+        f"{count_of(len(runs), 'training run')}, {len(complete)} with seed, steps, sizes and final score"
+    )
     place = Place(file=runs[0].file, line=runs[0].first_line, note="first run")
     if lacking:
-        yield noted("log-auto", f"{message}; not printed in all of them: {', '.join(lacking)}", place)
+        yield noted(RULE, f"{message}; not printed in all of them: {', '.join(lacking)}", place)
     else:
-        yield passed("log-auto", message, place)
+        yield passed(RULE, message, place)

@@ -29,6 +29,7 @@ from typing import TYPE_CHECKING
 from harness.byte_count import count_bytes
 from harness.case import not_checked, noted, passed, warned
 from harness.finding import Place, Role
+from harness.wording import count_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -37,6 +38,8 @@ if TYPE_CHECKING:
     from harness.case import Case
     from harness.finding import Finding, Sourced
     from harness.submission import Submission
+
+RULE = "log-matches-code"
 
 _NEAR_BYTES = 16  # line ends, a trailing newline, a changed default
 _NEAR_LINES = 5
@@ -80,10 +83,9 @@ def _size_findings(case: Case, seeds: tuple[SeedBytes, ...]) -> Iterator[Finding
     values = sorted({value.value for value in logged})
     if len(values) > 1:
         yield warned(
-            "log-matches-code",
-            "the seeds logged different code sizes:"
-            f" {', '.join(f'{value:,}' for value in values[:5])} bytes; they"
-            " did not run the same file",
+            RULE,
+            f"the seeds logged different code sizes: {', '.join(f'{value:,}' for value in values[:5])} "
+            "bytes; they did not run the same file",
             *(
                 value.place(f"{value.value:,} bytes", Role.RELATED if index else Role.PRIMARY)
                 for index, value in enumerate(logged[:5])
@@ -100,22 +102,22 @@ def _size_findings(case: Case, seeds: tuple[SeedBytes, ...]) -> Iterator[Finding
         if apart <= _NEAR_BYTES:
             exact = "exactly" if not apart else f"within {apart} bytes"
             yield passed(
-                "log-matches-code",
+                RULE,
                 f"logged code size {size:,} is {exact} that of {sizes[nearest]}",
                 value.place(),
             )
         elif code.entry is not None and size < code.entry and code.tightest and size >= code.tightest * 0.8:
             yield noted(
-                "log-matches-code",
-                f"logged code size {size:,} is that of a packed script; {sizes[nearest]} has"
-                f" {nearest:,} bytes",
+                RULE,
+                f"logged code size {size:,} is that of a packed script; {sizes[nearest]} has {nearest:,} "
+                "bytes",
                 value.place("packed size"),
             )
         else:
             yield warned(
-                "log-matches-code",
-                f"logged code size {size:,} fits no script of the folder; the nearest, {sizes[nearest]}, has"
-                f" {nearest:,} ({apart:,} apart). Ship the code that ran, or run again",
+                RULE,
+                f"logged code size {size:,} fits no script of the folder; the nearest, {sizes[nearest]}, "
+                f"has {nearest:,} ({apart:,} apart). Ship the code that ran, or run again",
                 value.place("code size"),
             )
         if len(values) == 1:
@@ -141,25 +143,27 @@ def _dump_findings(case: Case) -> Iterator[Finding]:
             continue
         tell = noted if apart[path] <= _NEAR_LINES else warned
         yield tell(
-            "log-matches-code",
-            f"the source printed into {log.path} differs from {path} in {apart[path]:,} of"
-            f" {ran.total():,} lines; ship the code that ran, or run again",
+            RULE,
+            f"the source printed into {log.path} differs from {path} in {apart[path]:,} of {ran.total():,} "
+            "lines; ship the code that ran, or run again",
             place,
             Place(file=path, role=Role.RELATED, note="shipped script"),
         )
     if same:
-        yield passed("log-matches-code", f"{len(same)} logs print the very source that is shipped", same[0])
+        yield passed(
+            RULE,
+            f"the source printed in {count_of(len(same), 'log')} is the very one that is shipped",
+            same[0],
+        )
 
 
 def check(case: Case) -> Iterator[Finding]:
     """Findings on the logged code size, then one for each log whose printed source differs."""
     seeds = count_bytes(case)
     if case.submission.code.entry is None or not seeds:
-        yield not_checked("log-matches-code", "there is no script or no run to compare")
+        yield not_checked(RULE, "there is no script or no run to compare")
         return
     found = [*_size_findings(case, seeds), *_dump_findings(case)]
     yield from found
     if not found:
-        yield not_checked(
-            "log-matches-code", "the logs print neither a code size nor the source; either would decide"
-        )
+        yield not_checked(RULE, "the logs print neither a code size nor the source; either would decide")

@@ -33,6 +33,7 @@ from harness.case import needs_human, not_checked, passed
 from harness.finding import Place, Role
 from harness.seed_scores import name_of, proven_seeds
 from harness.training_log import PassKind
+from harness.wording import count_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -68,7 +69,9 @@ def check(case: Case) -> Iterator[Finding]:
     yield from found
     if not found:
         files = len({seed.run.file for seed in seeds if seed.run is not None})
-        yield passed(RULE, f"stamps, steps, ratios and digits of {files} counted log(s) fit each other")
+        yield passed(
+            RULE, f"stamps, steps, ratios and digits of {count_of(files, 'counted log')} fit each other"
+        )
 
 
 def _train_seconds(run: Run) -> float | None:

@@ -27,7 +27,7 @@ from typing import TYPE_CHECKING
 
 from harness.case import failed, not_applicable, noted, passed
 from harness.finding import Role
-from harness.headline_runs import seed_label
+from harness.wording import seed_label
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -36,6 +36,8 @@ if TYPE_CHECKING:
     from harness.finding import Finding, Sourced
     from harness.seed_evidence import SeedEvidence
     from harness.training_log import Run
+
+RULE = "ngram-target-gate"
 
 _TARGET_GATE = re.compile(r"(?:^|\.)(?:within|word)_gate$|(?:^|\.)agree\w{0,8}plus$")
 _TOKEN_GATE = re.compile(r"(?:^|\.)token_gate$")
@@ -54,12 +56,12 @@ def check(case: Case) -> Iterator[Finding]:
         if fired:
             seen = True
             yield noted(
-                "ngram-target-gate",
+                RULE,
                 f"a run that is not counted used gates on the scored token: {_listed(fired)}",
                 fired[0][1].place("gate counter"),
             )
     if not seen:
-        yield not_applicable("ngram-target-gate", "no log prints gate counters of n-gram hints")
+        yield not_applicable(RULE, "no log prints gate counters of n-gram hints")
 
 
 def _counted(seed: SeedEvidence) -> Iterator[Finding]:
@@ -69,10 +71,9 @@ def _counted(seed: SeedEvidence) -> Iterator[Finding]:
     who, fired = seed_label(seed.seed), _fired(run)
     if fired:
         yield failed(
-            "ngram-target-gate",
-            f"{who}: {_listed(fired)}: these hints depend on the class of the token being scored; set "
-            "the boosts of "
-            "those channels to zero and run it again",
+            RULE,
+            f"{who}: {_listed(fired)}: these hints depend on the class of the token being scored; set the "
+            "boosts of those channels to zero and run it again",
             fired[0][1].place("gate counter"),
             *(counter.place("gate counter", Role.RELATED) for _, counter in fired[1:]),
         )
@@ -82,7 +83,7 @@ def _counted(seed: SeedEvidence) -> Iterator[Finding]:
     if gates:
         through = f", {tokens[0].value:,} hints through the token gate" if tokens else ""
         yield passed(
-            "ngram-target-gate",
+            RULE,
             f"{who}: no hint passed a gate on the scored token{through}",
             gates[0].place("gate counters"),
         )

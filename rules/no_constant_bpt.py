@@ -27,8 +27,8 @@ from typing import TYPE_CHECKING
 
 from harness.case import failed, needs_human, not_checked, passed
 from harness.finding import Role, Sourced
-from harness.headline_runs import seed_label
 from harness.validation_bytes import is_precise, measure, measure_claim, stream_of_ratio
+from harness.wording import seed_label
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -36,6 +36,8 @@ if TYPE_CHECKING:
     from harness.case import Case
     from harness.finding import Finding
     from harness.validation_bytes import ImpliedBytes
+
+RULE = "no-constant-bpt"
 
 _WORDS = re.compile(r"bytes?[\W_]{0,3}(?:per|/)[\W_]{0,3}tok|\bbpt\b", re.IGNORECASE)
 _NUMBER = re.compile(r"(?<![\w.])\d\.\d{2,5}(?!\d)")
@@ -50,7 +52,7 @@ def check(case: Case) -> Iterator[Finding]:
         found = [claim]
     if not found:
         yield not_checked(
-            "no-constant-bpt",
+            RULE,
             "no counted score is printed with its loss to 7 decimals or more, in a log or in submission.json",
         )
     for implied in found:
@@ -65,22 +67,21 @@ def _judge(case: Case, implied: ImpliedBytes) -> Finding:
     is_short = abs(ratio - short) <= 3 * implied.rounding * ratio and round(ratio, 4) == short
     if stream is not None or not is_short:
         like = f", as {stream.name} has" if stream is not None else ", no short constant"
-        return passed("no-constant-bpt", f"{who}: {ratio:.7f} bytes per token{like}", *implied.places()[:1])
+        return passed(RULE, f"{who}: {ratio:.7f} bytes per token{like}", *implied.places()[:1])
     said = (
-        f"{who}: {implied.loss.value:.8f} / (ln 2 x {implied.score.value:.8f}) is {short:g} bytes per "
-        "token to the "
-        "last digit, which no known tokenizer has"
+        f"{who}: {implied.loss.value:.8f} / (ln 2 x {implied.score.value:.8f}) is {short:g} bytes per token "
+        "to the last digit, which no known tokenizer has"
     )
     stated = next(_stated(case, short), None)
     if stated is None:
         return needs_human(
-            "no-constant-bpt",
+            RULE,
             f"{said}; counted text would give an endless decimal",
             *implied.places()[:1],
             ask=f"Is {short:g} a constant in the scoring code?",
         )
     return failed(
-        "no-constant-bpt",
+        RULE,
         f"{said}, and the submission states it as its bytes per token; count the bytes of the scored tokens",
         *implied.places()[:1],
         stated.place("the constant", Role.RELATED),

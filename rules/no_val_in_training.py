@@ -37,6 +37,8 @@ if TYPE_CHECKING:
     from harness.finding import Finding, Sourced
     from harness.training_log import Run
 
+RULE = "no-val-in-training"
+
 _RENAMES = re.compile(
     r"\b(?:ln|cp|mv|rsync|install)\b[^|;&]{0,400}?(?:fineweb_)?val\w{0,40}(?:_\d+|\*)?\.bin\s+\S{0,300}?"
     r"(?P<folder>[\w.-]{1,120})/[\w.-]{0,60}train\w{0,40}"
@@ -60,9 +62,9 @@ def check(case: Case) -> Iterator[Finding]:
     yield from findings
     if not findings:
         yield not_checked(
-            "no-val-in-training",
-            "no file or log says that training read validation tokens; what it reads is in the code, for the "
-            "static audit",
+            RULE,
+            "no file or log says that training read validation tokens; what it reads is in the code, for "
+            "the static audit",
         )
 
 
@@ -78,10 +80,9 @@ def _equal_patterns(case: Case) -> Iterator[Finding]:
         train, val = run.hyperparameters.get("train_files"), run.hyperparameters.get("val_files")
         if train is not None and val is not None and train.value and train.value == val.value:
             yield failed(
-                "no-val-in-training",
-                "training reads the files it is scored on: train_files and val_files are both "
-                f"{val.value}; train on "
-                "the train split",
+                RULE,
+                f"training reads the files it is scored on: train_files and val_files are both {val.value}; "
+                "train on the train split",
                 train.place("training files"),
                 val.place("validation files", Role.RELATED),
             )
@@ -99,16 +100,16 @@ def _renamed_shards(case: Case) -> Iterator[Finding]:
         confirmed = _trains_on(case, match.group("folder"))
         if confirmed is None:
             yield needs_human(
-                "no-val-in-training",
+                RULE,
                 said,
                 place,
                 ask="Was the submitted run trained on the folder this command makes?",
             )
         else:
             yield failed(
-                "no-val-in-training",
-                f"{said}, and {confirmed.file}:{confirmed.line} trains on {confirmed.value}; train on "
-                "the train split",
+                RULE,
+                f"{said}, and {confirmed.file}:{confirmed.line} trains on {confirmed.value}; train on the "
+                "train split",
                 place,
                 confirmed.place("training data of the run", Role.RELATED),
             )
@@ -132,7 +133,7 @@ def _stated(case: Case) -> Iterator[Finding]:
     said = said or named(case.submission, _NAMES)
     if said is not None:
         yield needs_human(
-            "no-val-in-training",
+            RULE,
             f"the submission speaks of training on the validation set: {said.value[:160]!r}",
             said.place("its own words"),
             ask="Was the submitted model trained on validation tokens?",

@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from harness.case import Case
     from harness.finding import Finding
 
+RULE = "nr-cap"
+
 
 def check(case: Case) -> Iterator[Finding]:
     """One finding on the largest stated total."""
@@ -37,16 +39,15 @@ def check(case: Case) -> Iterator[Finding]:
     if case.submission.json.total_bytes is not None:
         totals.append(case.submission.json.total_bytes)
     if not totals:
-        yield not_checked("nr-cap", "neither the logs nor submission.json state a total")
+        yield not_checked(RULE, "neither the logs nor submission.json state a total")
         return
     worst = max(totals, key=lambda total: total.value)
     if worst.value > cap:
         yield warned(
-            "nr-cap",
-            f"{worst.value:,} bytes, {worst.value - cap:,} over the cap of {cap:,}; #542 was merged"
-            " over it, so"
-            " this is a warning",
+            RULE,
+            f"{worst.value:,} bytes, {worst.value - cap:,} over the cap of {cap:,}; #542 was merged over "
+            "it, so this is a warning",
             worst.place("largest stated total"),
         )
         return
-    yield passed("nr-cap", f"at most {worst.value:,} of {cap:,} bytes", worst.place("largest stated total"))
+    yield passed(RULE, f"at most {worst.value:,} of {cap:,} bytes", worst.place("largest stated total"))

@@ -21,6 +21,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from harness.case import not_checked, noted, passed
+from harness.wording import seed_label
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -28,29 +29,30 @@ if TYPE_CHECKING:
     from harness.case import Case
     from harness.finding import Finding
 
+RULE = "nr-eval-time"
+
 
 def check(case: Case) -> Iterator[Finding]:
     """One remark for each long evaluation, one pass for the rest."""
     cap = case.limits.number("time.eval_cap_seconds")
     times = []
-    for seed in case.evidence.seeds:
-        seconds = seed.counted.seconds if seed.counted else None
-        if seconds is None and seed.run is not None:
-            seconds = seed.run.total_eval_seconds
+    for each in case.evidence.seeds:
+        seconds = each.counted.seconds if each.counted else None
+        if seconds is None and each.run is not None:
+            seconds = each.run.total_eval_seconds
         if seconds is not None:
-            times.append((seed.seed, seconds))
+            times.append((each.seed, seconds))
     if not times:
-        yield not_checked("nr-eval-time", "no log prints how long the counted evaluation took")
+        yield not_checked(RULE, "no log prints how long the counted evaluation took")
         return
-    for name, seconds in times:
+    for seed, seconds in times:
         if seconds.value > cap:
-            who = "the run" if name is None else f"seed {name}"
             yield noted(
-                "nr-eval-time",
-                f"{who}: {seconds.value:,.0f} s of evaluation, {seconds.value - cap:,.0f} s over the record"
-                f" track's {cap:,.0f} s; no cap is stated for this board",
+                RULE,
+                f"{seed_label(seed)}: {seconds.value:,.0f} s of evaluation, {seconds.value - cap:,.0f} s "
+                f"over the record track's {cap:,.0f} s; no cap is stated for this board",
                 seconds.place("evaluation time"),
             )
     longest = max(seconds.value for _, seconds in times)
     if longest <= cap:
-        yield passed("nr-eval-time", f"at most {longest:,.1f} s of evaluation")
+        yield passed(RULE, f"at most {longest:,.1f} s of evaluation")

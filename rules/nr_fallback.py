@@ -30,22 +30,23 @@ if TYPE_CHECKING:
     from harness.case import Case
     from harness.finding import Finding
 
+RULE = "nr-fallback"
+
 
 def check(case: Case) -> Iterator[Finding]:
     """One remark when the record is missed."""
     scores = [score.value for score in case.evidence.counted_scores]
     if not scores or case.reference is None or not case.reference.scores:
         missing = "no counted score" if not scores else "no record to compare with"
-        yield not_checked("nr-fallback", f"{missing}: whether it misses the record is not known")
+        yield not_checked(RULE, f"{missing}: whether it misses the record is not known")
         return
     mean, best = fmean(scores), fmean(case.reference.scores)
     if mean < best:
-        yield not_applicable("nr-fallback", f"the mean {mean:.8f} is below the record to beat, {best:.8f}")
+        yield not_applicable(RULE, f"the mean {mean:.8f} is below the record to beat, {best:.8f}")
         return
     yield noted(
-        "nr-fallback",
-        f"the mean {mean:.8f} is not below the record to beat, {best:.8f} ({case.reference.name});"
-        " a valid run can"
-        " be filed as non-record",
+        RULE,
+        f"the mean {mean:.8f} is not below the record to beat, {best:.8f} ({case.reference.name}); a valid "
+        "run can be filed as non-record",
         case.evidence.counted_scores[0].place("first counted score"),
     )

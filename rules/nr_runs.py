@@ -23,12 +23,15 @@ from typing import TYPE_CHECKING
 
 from harness.case import failed, passed, warned
 from harness.finding import Place
+from harness.wording import count_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from harness.case import Case
     from harness.finding import Finding
+
+RULE = "nr-runs"
 
 
 def check(case: Case) -> Iterator[Finding]:
@@ -40,27 +43,27 @@ def check(case: Case) -> Iterator[Finding]:
     if runs and (claim or any(run.passes for run in runs)):
         stated = f"val_bpb {claim.value:.8g} claimed" if claim else "the score stands in the log only"
         yield passed(
-            "nr-runs",
-            f"{len(runs)} runs in the logs; {stated}",
+            RULE,
+            f"{count_of(len(runs), 'run')} in the logs; {stated}",
             Place(file=runs[0].file, line=runs[0].first_line, note="first run"),
         )
     elif runs or submission.logs:
         yield warned(
-            "nr-runs",
-            f"{len(submission.logs)} logs, but no run with a score could be read in them",
+            RULE,
+            f"{count_of(len(submission.logs), 'log')}, but no run with a score could be read in them",
             Place(file=submission.logs[0].path),
         )
     elif claim or scores:
         place = claim.place("claimed score") if claim else scores[0].place("score in the README")
         yield warned(
-            "nr-runs",
+            RULE,
             "no train log: the score stands in submission.json or the README only; add the log",
             place,
         )
     else:
         yield failed(
-            "nr-runs",
-            "no log holds a run with a score, and neither submission.json nor the README states one; add the"
-            " train log",
+            RULE,
+            "no log holds a run with a score, and neither submission.json nor the README states one; add "
+            "the train log",
             Place(file="."),
         )

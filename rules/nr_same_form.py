@@ -32,6 +32,8 @@ if TYPE_CHECKING:
     from harness.case import Case
     from harness.finding import Finding
 
+RULE = "nr-same-form"
+
 
 def check(case: Case) -> Iterator[Finding]:
     """One finding on where the folder lies."""
@@ -39,17 +41,17 @@ def check(case: Case) -> Iterator[Finding]:
     folders: dict[str, str] = case.limits.table("package")["track_folders"]
     found = next((part for part in entry.split("/") if part in folders), None)
     if found is None:
-        yield not_checked("nr-same-form", "the folder lies in no track folder, so its place says nothing")
+        yield not_checked(RULE, "the folder lies in no track folder, so its place says nothing")
         return
     right = [name for name, track in folders.items() if track != Track.RECORD.value]
     if folders[found] == Track.RECORD.value:
         yield warned(
-            "nr-same-form",
-            f"the submission asks for the {case.submission.track} board"
-            f" ({case.submission.track_source.value}),"
-            f" but lies in records/{found}; move it to records/{right[0] if right else '<non-record>'}",
+            RULE,
+            f"the submission asks for the {case.submission.track} board "
+            f"({case.submission.track_source.value}), but lies in records/{found}; move it to "
+            f"records/{right[0] if right else '<non-record>'}",
             Place(file="."),
             case.submission.track_source.place("names the board", Role.RELATED),
         )
         return
-    yield passed("nr-same-form", f"lies in records/{found}")
+    yield passed(RULE, f"lies in records/{found}")

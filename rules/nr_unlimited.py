@@ -32,6 +32,8 @@ if TYPE_CHECKING:
     from harness.case import Case
     from harness.finding import Finding, Sourced
 
+RULE = "nr-unlimited"
+
 _COMPUTE = re.compile(
     r"unlimited|\bhours?\b|\b\d+(\.\d+)?\s*h\b|\bminutes?\b|\bmin\b|\b\d[\d,.]*\s*s(ec)?\b"
     r"|wall.?clock|longer",
@@ -58,7 +60,7 @@ def check(case: Case) -> Iterator[Finding]:
     cap = case.limits.number("time.fail_above_seconds")
     long = longest is not None and longest.value > cap
     if not long and submission.track is not Track.UNLIMITED:
-        yield not_applicable("nr-unlimited", "no run longer than the record cap")
+        yield not_applicable(RULE, "no run longer than the record cap")
         return
     took = f"trained for {longest.value:,.0f} s" if longest else "asks for the unlimited board"
     places = [longest.place("training time")] if longest else []
@@ -66,12 +68,10 @@ def check(case: Case) -> Iterator[Finding]:
     if readme is None or not (word := _COMPUTE.search(readme.text)):
         name = readme.path if readme else "README.md"
         yield warned(
-            "nr-unlimited",
+            RULE,
             f"{took}, but {name} names no training time; say how much compute it took",
             *places,
         )
         return
     line = readme.text.count("\n", 0, word.start()) + 1
-    yield passed(
-        "nr-unlimited", f"{took}; the README speaks of {word.group(0)!r}", Place(file=readme.path, line=line)
-    )
+    yield passed(RULE, f"{took}; the README speaks of {word.group(0)!r}", Place(file=readme.path, line=line))

@@ -36,6 +36,8 @@ if TYPE_CHECKING:
     from harness.case import Case
     from harness.finding import Finding
 
+RULE = "official-dataset"
+
 _OTHER_TEXT = re.compile(
     r"\b(?:extra|additional|external|custom|non-?fineweb) train(?:ing)?[ "
     r"-](?:data|text|corpus|tokens|documents)\b"
@@ -51,7 +53,7 @@ def check(case: Case) -> Iterator[Finding]:
     stated = next(_other_text(case), None)
     if stated is not None:
         yield needs_human(
-            "official-dataset",
+            RULE,
             "the submission says that its training text differs from the published export: "
             f"{stated.value[:160]!r}",
             stated.place("stated change of the training text"),
@@ -82,13 +84,13 @@ def _shards(case: Case) -> Iterator[Finding]:
         most = most_shards(tokens.value if tokens is not None else None, case.limits)
         if shards.value <= most:
             known = f", and the {stream.name} validation stream" if stream is not None else ""
-            yield passed("official-dataset", f"{shards.value:,} train shards, as exports have{known}", place)
+            yield passed(RULE, f"{shards.value:,} train shards, as exports have{known}", place)
         else:
             yield warned(
-                "official-dataset",
-                f"{shards.value:,} train shards: an export of this stream fills at most {most:,}; say "
-                "how they were made",
+                RULE,
+                f"{shards.value:,} train shards: an export of this stream fills at most {most:,}; say how "
+                "they were made",
                 place,
             )
     if not seen:
-        yield not_checked("official-dataset", "no log prints how many train shards there were")
+        yield not_checked(RULE, "no log prints how many train shards there were")

@@ -22,14 +22,16 @@ import re
 from typing import TYPE_CHECKING
 
 from harness.case import needs_human, not_checked, passed
-from harness.headline_runs import seed_label
 from harness.stated_methods import named, readme_says
+from harness.wording import seed_label
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from harness.case import Case
     from harness.finding import Finding
+
+RULE = "oracle-min"
 
 _LABEL = re.compile(
     r"oracle|\bmin[-_ ]?(?:nll|loss|over)|best[-_ ]of[-_ ]?(?:\d+[-_ ])?(?:pass|epoch)", re.IGNORECASE
@@ -50,10 +52,9 @@ def check(case: Case) -> Iterator[Finding]:
     if hit is not None and hit.counted is not None:
         score = hit.counted.val_bpb
         yield needs_human(
-            "oracle-min",
+            RULE,
             f"{seed_label(hit.seed)}: the counted line is {hit.counted.label!r} "
-            f"({score.file}:{score.line}), which "
-            "names a choice made with the answer",
+            f"({score.file}:{score.line}), which names a choice made with the answer",
             score.place("counted score"),
             ask=ask,
         )
@@ -63,16 +64,16 @@ def check(case: Case) -> Iterator[Finding]:
     if said is not None:
         where = "calls itself" if name is not None else "says in its README"
         yield needs_human(
-            "oracle-min",
+            RULE,
             f"the submission {where} {said.value[:160]!r}, which speaks of a choice made with the answer",
             said.place("its own words"),
             ask=ask,
         )
     elif labels and labels[0].counted is not None:
         yield passed(
-            "oracle-min",
+            RULE,
             "no label, name or README sentence speaks of taking the lower of two losses",
             labels[0].counted.val_bpb.place("counted score"),
         )
     else:
-        yield not_checked("oracle-min", "no log line belongs to the claimed score")
+        yield not_checked(RULE, "no log line belongs to the claimed score")

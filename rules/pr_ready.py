@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     from harness.case import Case
     from harness.finding import Finding
 
+RULE = "pr-ready"
+
 _UNFINISHED = re.compile(
     r"\b(wip|draft|work[ -]in[ -]progress|do not merge|placeholder|pending|tbd)\b", re.IGNORECASE
 )
@@ -41,12 +43,12 @@ def check(case: Case) -> Iterator[Finding]:
     origin, json = case.submission.origin, case.submission.json
     notes = []
     if origin.draft:
-        notes.append(noted("pr-ready", "the pull request is a draft; mark it ready when every run is in"))
+        notes.append(noted(RULE, "the pull request is a draft; mark it ready when every run is in"))
     if origin.title and (word := _UNFINISHED.search(origin.title)):
-        notes.append(noted("pr-ready", f"the title says {word.group(0)!r}: {origin.title}"))
+        notes.append(noted(RULE, f"the title says {word.group(0)!r}: {origin.title}"))
     notes += [
         noted(
-            "pr-ready",
+            RULE,
             f"{problem.message} ({json.path}:{problem.line}); replace it before review",
             Place(file=json.path, line=problem.line, note="placeholder"),
         )
@@ -57,7 +59,7 @@ def check(case: Case) -> Iterator[Finding]:
     if notes:
         return
     if origin.title is None and origin.draft is None and not json.present:
-        yield not_checked("pr-ready", "neither title, state nor submission.json is known")
+        yield not_checked(RULE, "neither title, state nor submission.json is known")
         return
     known = "title and submission.json" if origin.title else "submission.json"
-    yield passed("pr-ready", f"no sign of unfinished work in {known}")
+    yield passed(RULE, f"no sign of unfinished work in {known}")

@@ -31,6 +31,7 @@ from harness.byte_count import is_unclaimed
 from harness.case import failed, needs_human, passed, warned
 from harness.finding import Place
 from harness.submission import Track
+from harness.wording import count_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -38,6 +39,8 @@ if TYPE_CHECKING:
     from harness.case import Case
     from harness.finding import Finding
     from harness.submission import Submission
+
+RULE = "pr-required-files"
 
 
 def _name(path: str) -> str:
@@ -54,7 +57,7 @@ def _inventory(submission: Submission) -> str:
     if submission.code.entry is not None:
         parts.append(submission.code.entry.path)
     if submission.logs:
-        parts.append(f"{len(submission.logs)} log{'s' if len(submission.logs) > 1 else ''}")
+        parts.append(count_of(len(submission.logs), "log"))
     return ", ".join(parts) or "none of the four parts"
 
 
@@ -80,14 +83,14 @@ def _renamed(submission: Submission, usual: list[str]) -> Iterator[Finding]:
     entry = submission.code.entry
     if entry is not None and _name(entry.path) not in usual:
         yield warned(
-            "pr-required-files",
-            f"the script is {entry.path} instead of train_gpt.py"
-            f" ({submission.code.how_chosen or 'the only one'})",
+            RULE,
+            f"the script is {entry.path} instead of train_gpt.py "
+            f"({submission.code.how_chosen or 'the only one'})",
             Place(file=entry.path),
         )
     if submission.json.present and _name(submission.json.path) not in usual:
         yield warned(
-            "pr-required-files",
+            RULE,
             f"the claim is in {submission.json.path} instead of submission.json",
             Place(file=submission.json.path),
         )
@@ -107,9 +110,9 @@ def _seeds_without_log(case: Case) -> Iterator[Finding]:
     if submission.logs and absent:
         names = ", ".join(str(seed) for seed in absent[:6])
         yield warned(
-            "pr-required-files",
-            f"no log of seed{'s' if len(absent) > 1 else ''} {names}: {len(claimed)} seeds are claimed,"
-            f" {len(claimed) - len(absent)} have a run in the logs; add the missing logs",
+            RULE,
+            f"no log of seed{'s' if len(absent) > 1 else ''} {names}: {len(claimed) - len(absent)} of "
+            f"{count_of(len(claimed), 'claimed seed')} have a run in the logs; add the missing logs",
             Place(file=submission.json.path if submission.json.present else "."),
         )
 
@@ -121,7 +124,7 @@ def check(case: Case) -> Iterator[Finding]:
     missing = _missing(submission, usual)
     if missing and is_unclaimed(submission):
         yield needs_human(
-            "pr-required-files",
+            RULE,
             f"missing: {', '.join(missing)}; the folder has {_inventory(submission)}",
             Place(file="."),
             ask="Is this folder meant as a submission?",
@@ -131,11 +134,11 @@ def check(case: Case) -> Iterator[Finding]:
         short = submission.track is not Track.RECORD and len(missing) < 3
         tell = warned if short else failed
         yield tell(
-            "pr-required-files",
+            RULE,
             f"missing: {', '.join(missing)}; the folder has {_inventory(submission)}",
             Place(file="."),
         )
     notes = [*_renamed(submission, usual), *_seeds_without_log(case)]
     yield from notes
     if not missing and not notes:
-        yield passed("pr-required-files", f"all four parts are there: {_inventory(submission)}")
+        yield passed(RULE, f"all four parts are there: {_inventory(submission)}")

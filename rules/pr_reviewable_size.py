@@ -30,14 +30,14 @@ if TYPE_CHECKING:
     from harness.case import Case
     from harness.finding import Finding
 
+RULE = "pr-reviewable-size"
+
 
 def check(case: Case) -> Iterator[Finding]:
     """One finding on the number of added lines."""
     changes = case.submission.changes
     if changes is None:
-        yield not_checked(
-            "pr-reviewable-size", "a plain folder: give --repo and --pr to see what the pull request adds"
-        )
+        yield not_checked(RULE, "a plain folder: give --repo and --pr to see what the pull request adds")
         return
     limit = case.limits.integer("package.reviewable_lines")
     read = [change for change in changes.changes if not looks_like_log(change.path)]
@@ -45,11 +45,10 @@ def check(case: Case) -> Iterator[Finding]:
     if added > limit:
         largest = max(read, key=lambda change: change.added_lines or 0)
         yield warned(
-            "pr-reviewable-size",
-            f"{added:,} added lines besides logs in {len(read):,} paths, over the {limit:,} a"
-            " reviewer can read;"
-            " leave out what the submission does not need",
+            RULE,
+            f"{added:,} added lines besides logs in {len(read):,} paths, over the {limit:,} a reviewer can "
+            "read; leave out what the submission does not need",
             Place(file=largest.path, note=f"{largest.added_lines or 0:,} lines"),
         )
         return
-    yield passed("pr-reviewable-size", f"{added:,} added lines besides logs in {len(read):,} paths")
+    yield passed(RULE, f"{added:,} added lines besides logs in {len(read):,} paths")

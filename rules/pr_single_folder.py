@@ -27,6 +27,7 @@ from typing import TYPE_CHECKING
 
 from harness.case import failed, not_checked, passed
 from harness.finding import Place
+from harness.wording import count_of, listed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -35,21 +36,17 @@ if TYPE_CHECKING:
     from harness.finding import Finding
     from harness.submission import OtherFolder, PathChange
 
-
-def _paths(count: int) -> str:
-    return "1 changed path" if count == 1 else f"{count:,} changed paths"
+RULE = "pr-single-folder"
 
 
 def _outside(changes: tuple[PathChange, ...], root: str) -> str:
-    names = ", ".join(f"{change.path} ({change.status})" for change in changes[:3])
-    more = f" and {len(changes) - 3:,} more" if len(changes) > 3 else ""
-    return f"{len(changes):,} outside {root}/ ({names}{more})"
+    names = listed([f"{change.path} ({change.status})" for change in changes], 3)
+    return f"{len(changes):,} outside {root}/ ({names})"
 
 
 def _others(folders: tuple[OtherFolder, ...]) -> str:
-    names = "; ".join(f"{folder.path}: {folder.why}" for folder in folders[:3])
-    more = f" and {len(folders) - 3:,} more" if len(folders) > 3 else ""
-    return f"{len(folders):,} other records folder{'s' if len(folders) > 1 else ''} ({names}{more})"
+    names = listed([f"{folder.path}: {folder.why}" for folder in folders], 3, "; ")
+    return f"{count_of(len(folders), 'other records folder')} ({names})"
 
 
 def check(case: Case) -> Iterator[Finding]:
@@ -59,7 +56,7 @@ def check(case: Case) -> Iterator[Finding]:
     changes = submission.changes
     if changes is None:
         yield not_checked(
-            "pr-single-folder",
+            RULE,
             "a plain folder: give --repo and --pr to compare the pull request with its base",
         )
         return
@@ -77,11 +74,10 @@ def check(case: Case) -> Iterator[Finding]:
     if faults:
         places = [Place(file=change.path, note=change.status) for change in changes.outside_records[:1]]
         yield failed(
-            "pr-single-folder",
-            f"{_paths(len(changes.changes))}: {', and '.join(faults)}. A merge needs them"
-            " trimmed to one"
-            " new folder",
+            RULE,
+            f"{count_of(len(changes.changes), 'changed path')}: {', and '.join(faults)}. A merge needs them "
+            "trimmed to one new folder",
             *places,
         )
         return
-    yield passed("pr-single-folder", f"{_paths(len(changes.changes))}, all in {entry}")
+    yield passed(RULE, f"{count_of(len(changes.changes), 'changed path')}, all in {entry}")

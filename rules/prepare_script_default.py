@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     from harness.case import Case
     from harness.finding import Finding
 
+RULE = "prepare-script-default"
+
 
 def check(case: Case) -> Iterator[Finding]:
     """One finding per option."""
@@ -40,9 +42,7 @@ def check(case: Case) -> Iterator[Finding]:
         where = f"{default.file}:{default.line}"
         place = default.place("default of the option")
         if default.value == wanted:
-            yield passed(
-                "prepare-script-default", f"{where} holds out {wanted:,} validation documents", place
-            )
+            yield passed(RULE, f"{where} holds out {wanted:,} validation documents", place)
             continue
         trained = (
             f": documents {default.value:,} to {wanted - 1:,} become training data"
@@ -50,13 +50,10 @@ def check(case: Case) -> Iterator[Finding]:
             else ""
         )
         yield warned(
-            "prepare-script-default",
-            f"{where} holds out {default.value:,} validation documents by default, not "
-            f"{wanted:,}{trained}; set the "
-            f"default to {wanted:,}",
+            RULE,
+            f"{where} holds out {default.value:,} validation documents by default, not {wanted:,}{trained}; "
+            f"set the default to {wanted:,}",
             place,
         )
     if not found:
-        yield not_applicable(
-            "prepare-script-default", "no shipped script has an option for validation documents"
-        )
+        yield not_applicable(RULE, "no shipped script has an option for validation documents")

@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from harness.case import Case
     from harness.finding import Finding
 
+RULE = "readme-detail"
+
 _CODE_BLOCK = re.compile(r"^```.*?^```", re.MULTILINE | re.DOTALL)
 
 
@@ -37,17 +39,17 @@ def check(case: Case) -> Iterator[Finding]:
     """One finding on the number of words."""
     readme = case.submission.readme
     if readme is None:
-        yield not_checked("readme-detail", "there is no README; pr-required-files says what that means")
+        yield not_checked(RULE, "there is no README; pr-required-files says what that means")
         return
     least = case.limits.integer("package.readme_words_min")
     words = len(re.findall(r"[^\W\d_]{2,}", _CODE_BLOCK.sub(" ", readme.text)))
     place = Place(file=readme.path)
     if words < least:
         yield warned(
-            "readme-detail",
-            f"{readme.path} has {words:,} words; explain what was changed and why it helps (at"
-            f" least {least:,})",
+            RULE,
+            f"{readme.path} has {words:,} words; explain what was changed and why it helps (at least "
+            f"{least:,})",
             place,
         )
         return
-    yield passed("readme-detail", f"{readme.path} has {words:,} words", place, confidence=Confidence.MEDIUM)
+    yield passed(RULE, f"{readme.path} has {words:,} words", place, confidence=Confidence.MEDIUM)

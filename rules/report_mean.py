@@ -30,6 +30,7 @@ from harness.case import failed, needs_human, not_checked, noted, passed, warned
 from harness.finding import Role
 from harness.seed_evidence import Match
 from harness.seed_scores import ScoreSample, proven_seeds
+from harness.wording import count_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -84,7 +85,7 @@ def _compare(case: Case, headline: Sourced[float], sample: ScoreSample, firm: bo
     tolerance = _tolerance(case, headline.value)
     off, lowest = headline.value - sample.mean, min(sample.values)
     kind = "logged" if sample.proven else "stated"
-    runs = f"{len(sample.values)} {kind} score{'s' if len(sample.values) != 1 else ''}"
+    runs = count_of(len(sample.values), f"{kind} score")
     numbers = f"lowest {lowest:.5f}, mean {sample.mean:.5f}"
     places = (
         headline.place("claimed score"),
@@ -98,7 +99,7 @@ def _compare(case: Case, headline: Sourced[float], sample: ScoreSample, firm: bo
     if headline.value < lowest - tolerance:
         message = (
             f"headline {headline.value:.5f} is lower than every one of {runs} ({numbers}): it is {-off:.5f} "
-            f"BPB below their mean, and no choice of seeds gives it. State the mean."
+            "BPB below their mean, and no choice of seeds gives it. State the mean."
         )
         if firm:
             return failed(RULE, message, *places)

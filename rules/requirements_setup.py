@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from harness.case import Case
     from harness.finding import Finding
 
+RULE = "requirements-setup"
 
 # Other names under which a README speaks of a package.
 _ALSO = {"flash_attn": ("flashattention", "fa3", "fa2"), "python_minifier": ("pyminifier", "pyminify")}
@@ -53,7 +54,7 @@ def check(case: Case) -> Iterator[Finding]:
     image = set(case.limits.table("package")["image_packages"])
     extra = [package for package in imported_packages(submission) if package.name not in image]
     if not extra:
-        yield not_applicable("requirements-setup", "imports nothing beyond the challenge image")
+        yield not_applicable(RULE, "imports nothing beyond the challenge image")
         return
     named = {_flat(name) for name in required_packages(submission)}
     readme = _flat(submission.readme.text) if submission.readme else ""
@@ -67,13 +68,13 @@ def check(case: Case) -> Iterator[Finding]:
     if missing:
         names = ", ".join(package.name for package in missing[:6])
         yield warned(
-            "requirements-setup",
-            f"imports {names}, which neither a requirements file nor the README mentions; list what"
-            " to install",
+            RULE,
+            f"imports {names}, which neither a requirements file nor the README mentions; list what to "
+            "install",
             *(package.place for package in missing[:1]),
         )
         return
     yield passed(
-        "requirements-setup",
+        RULE,
         f"{', '.join(package.name for package in extra)}: all named in requirements or README",
     )

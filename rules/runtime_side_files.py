@@ -30,6 +30,7 @@ from typing import TYPE_CHECKING
 from harness.byte_count import count_bytes
 from harness.case import needs_human, not_applicable, noted, passed
 from harness.finding import Place, Role
+from harness.wording import listed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -37,6 +38,8 @@ if TYPE_CHECKING:
     from harness.case import Case
     from harness.finding import Finding
     from harness.submission import FileEntry
+
+RULE = "runtime-side-files"
 
 _DATA = re.compile(
     r".*\.(npz|npy|lzma|xz|bin|pt|pth|ptz|pkl|pickle|safetensors|gz|bz2|zst|br|zip|tar|hgz|h5|parquet|arrow"
@@ -73,17 +76,17 @@ def check(case: Case) -> Iterator[Finding]:
         if _DATA.fullmatch(name_of[entry.path]) and not _DATASET.search(name_of[entry.path])
     ]
     if not files:
-        yield not_applicable("runtime-side-files", "the folder holds no data file")
+        yield not_applicable(RULE, "the folder holds no data file")
         return
     models = {seed.model.value for seed in count_bytes(case) if seed.model is not None}
     idle: list[FileEntry] = []
     for entry in files:
         place = _named_at(case, name_of[entry.path])
         if entry.size_bytes is not None and entry.size_bytes in models:
-            yield passed("runtime-side-files", f"{entry.path} has the logged model size: {_size(entry)}")
+            yield passed(RULE, f"{entry.path} has the logged model size: {_size(entry)}")
         elif _ARTIFACT.fullmatch(name_of[entry.path]):
             yield noted(
-                "runtime-side-files",
+                RULE,
                 f"{entry.path} ({_size(entry)}) is named like the artifact itself",
                 Place(file=entry.path),
             )
@@ -91,9 +94,9 @@ def check(case: Case) -> Iterator[Finding]:
             idle.append(entry)
         else:
             yield needs_human(
-                "runtime-side-files",
-                f"{entry.path} ({_size(entry)}) is named at {place.file}:{place.line} and in no byte count;"
-                " put it into the compressed model or add it to the total",
+                RULE,
+                f"{entry.path} ({_size(entry)}) is named at {place.file}:{place.line} and in no byte count; "
+                "put it into the compressed model or add it to the total",
                 place,
                 Place(file=entry.path, role=Role.RELATED, note=_size(entry)),
                 ask="Does training or evaluation read this file, and is it more than the counted"
@@ -101,6 +104,5 @@ def check(case: Case) -> Iterator[Finding]:
                 " data?",
             )
     if idle:
-        names = ", ".join(f"{entry.path} ({_size(entry)})" for entry in idle[:4])
-        names += f" and {len(idle) - 4} more" if len(idle) > 4 else ""
-        yield noted("runtime-side-files", f"data files that no code names: {names}", Place(file=idle[0].path))
+        names = listed([f"{entry.path} ({_size(entry)})" for entry in idle], 4)
+        yield noted(RULE, f"data files that no code names: {names}", Place(file=idle[0].path))

@@ -35,6 +35,7 @@ from harness.case import failed, needs_human, not_applicable, not_checked, passe
 from harness.finding import Place, Role
 from harness.seed_evidence import Match, SeedEvidence
 from harness.seed_scores import PLACES_AT_MOST, name_of, proven_seeds
+from harness.wording import listed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -250,16 +251,15 @@ def _against(
     different = [each for each in _different(reference, facts) if not _is_moot(each[0], first, seed)]
     if not different:
         return
-    shown = "; ".join(
+    shown = [
         f"{key}={theirs.value[:40]} where {name_of(first)} ran with {key}={mine.value[:40]}"
-        for key, mine, theirs in different[:_SHOWN_AT_MOST]
-    )
-    more = f" and {len(different) - _SHOWN_AT_MOST} more" if len(different) > _SHOWN_AT_MOST else ""
+        for key, mine, theirs in different
+    ]
     _, mine, theirs = different[0]
     shared = len(reference.keys() & facts.keys())
     text = (
-        f"{name_of(seed)} ran with {shown}{more} ({theirs.file}:{theirs.line}): {len(different)} of {shared} "
-        f"printed switches differ"
+        f"{name_of(seed)} ran with {listed(shown, _SHOWN_AT_MOST, '; ')} ({theirs.file}:{theirs.line}): "
+        f"{len(different)} of {shared} printed switches differ"
     )
     places = (
         theirs.place(f"configuration of {name_of(seed)}"),
@@ -283,8 +283,8 @@ def _different_sources(submission: Submission, seeds: tuple[SeedEvidence, ...]) 
     lines = len(set(other.text.splitlines()) ^ set(first.text.splitlines()))
     yield warned(
         RULE,
-        f"the script printed in {other.file} differs from that in {first.file} in {lines:,} lines: the seeds "
-        f"ran different code",
+        f"the script printed in {other.file} differs from that in {first.file} in {lines:,} lines: the "
+        "seeds ran different code",
         Place(file=other.file, line=other.first_line, note="this script"),
         Place(file=first.file, line=first.first_line, role=Role.RELATED, note="that script"),
     )

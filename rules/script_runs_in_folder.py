@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING
 
 from harness.case import failed, not_checked, noted, passed, warned
 from harness.finding import Confidence, Place
+from harness.wording import count_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from harness.finding import Finding
     from harness.submission import SourceFile
 
+RULE = "script-runs-in-folder"
 
 # Statements of Python 3.12 and later that an older parser calls invalid syntax.
 _NEWER = re.compile(
@@ -50,27 +52,23 @@ def _broken(file: SourceFile, *, is_entry: bool) -> Finding:
         note="does not parse",
     )
     if line is None:  # too deep or too large for the parser: no syntax error was seen
-        return not_checked("script-runs-in-folder", f"{file.path} was not parsed: {error}", place)
+        return not_checked(RULE, f"{file.path} was not parsed: {error}", place)
     lines = (file.text or "").splitlines()
     if place.line is not None and place.line <= len(lines) and _NEWER.match(lines[place.line - 1]):
         return noted(
-            "script-runs-in-folder",
+            RULE,
             f"{file.path} may need a newer Python ({error}); not checked further",
             place,
         )
     tell = failed if is_entry else warned
-    return tell(
-        "script-runs-in-folder", f"{file.path} does not compile: {error}. Ship a script that starts", place
-    )
+    return tell(RULE, f"{file.path} does not compile: {error}. Ship a script that starts", place)
 
 
 def check(case: Case) -> Iterator[Finding]:
     """One finding for each file that does not parse, one for all that do."""
     code = case.submission.code
     if code.entry is None or not code.entry.shipped_bytes:
-        yield not_checked(
-            "script-runs-in-folder", "there is no script to compile; pr-required-files says what that means"
-        )
+        yield not_checked(RULE, "there is no script to compile; pr-required-files says what that means")
         return
     files = (code.entry, *code.closure)
     for file in files:
@@ -79,16 +77,16 @@ def check(case: Case) -> Iterator[Finding]:
     entry = code.entry
     if entry.text is None:
         why = entry.parse_error or "it could not be unpacked"
-        yield not_checked("script-runs-in-folder", f"{entry.path} was not parsed: {why}; a run would decide")
+        yield not_checked(RULE, f"{entry.path} was not parsed: {why}; a run would decide")
     elif entry.parses is None:
         why = entry.parse_error or "its syntax is newer than this Python's"
-        yield noted("script-runs-in-folder", f"{entry.path} was not run: {why}", Place(file=entry.path))
+        yield noted(RULE, f"{entry.path} was not run: {why}", Place(file=entry.path))
     elif entry.parses:
         lines = entry.text.count("\n") + 1
         good = sum(1 for file in code.closure if file.parses)
-        more = f" and {good} helper file{'s' if good > 1 else ''}" if good else ""
+        more = f" and {count_of(good, 'helper file')}" if good else ""
         yield passed(
-            "script-runs-in-folder",
+            RULE,
             f"{entry.path} ({lines:,} lines){more} can be parsed; nothing was run",
             confidence=Confidence.MEDIUM,
         )

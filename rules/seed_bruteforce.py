@@ -31,6 +31,7 @@ from harness.case import not_checked, passed, warned
 from harness.finding import Place
 from harness.seed_scores import places_of, proven_seeds
 from harness.significance import sample_std
+from harness.wording import count_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -65,7 +66,9 @@ def check(case: Case) -> Iterator[Finding]:
     if not seeds:
         yield not_checked(RULE, "no log proves a score of a seed")
         return
-    yield passed(RULE, f"{len(seeds)} seeds claimed, no better-or-worse selection visible in the package")
+    yield passed(
+        RULE, f"{count_of(len(seeds), 'seed')} claimed, no better-or-worse selection visible in the package"
+    )
 
 
 def _left_out(case: Case, seeds: tuple[SeedEvidence, ...]) -> Iterator[Finding]:

@@ -30,6 +30,7 @@ from typing import TYPE_CHECKING
 from harness.case import needs_human, not_checked, passed
 from harness.finding import Place, Role
 from harness.seed_scores import name_of, proven_seeds
+from harness.wording import count_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -56,7 +57,7 @@ def check(case: Case) -> Iterator[Finding]:
     found = [*_misnamed(seeds), *_shared(seeds), *_equal_files(case.submission)]
     yield from found
     if not found:
-        yield passed(RULE, f"{len(seeds)} seed{'s' if len(seeds) != 1 else ''}, each with a run of its own")
+        yield passed(RULE, f"{count_of(len(seeds), 'seed')}, each with a run of its own")
 
 
 def _training_run(seed: SeedEvidence) -> Run | None:
@@ -106,8 +107,8 @@ def _shared(seeds: tuple[SeedEvidence, ...]) -> Iterator[Finding]:
             losses = ", ".join(f"{loss:.4f}" for loss in first.first_losses[:_LOSSES])
             yield needs_human(
                 RULE,
-                f"{pair} start with the same train losses {losses} ({first.file}, {second.file}): "
-                f"one run under two names?",
+                f"{pair} start with the same train losses {losses} ({first.file}, {second.file}): one run "
+                "under two names?",
                 *places,
                 ask=ask,
             )

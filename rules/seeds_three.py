@@ -31,6 +31,7 @@ from typing import TYPE_CHECKING
 from harness.case import failed, needs_human, not_checked, passed
 from harness.finding import Place, Role
 from harness.seed_scores import PLACES_AT_MOST, name_of, proven_seeds
+from harness.wording import count_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -83,12 +84,12 @@ def check(case: Case) -> Iterator[Finding]:
     required = case.limits.integer("seeds.required")
     proven = proven_seeds(case.evidence)
     if len(proven) >= required:
-        yield passed(RULE, f"logs prove {len(proven)} seeds ({_names(proven)})", *_places(proven))
+        yield passed(RULE, f"logs prove {count_of(len(proven), 'seed')} ({_names(proven)})", *_places(proven))
         return
     submission = case.submission
     stated, declared = _stated(submission), declares_three(submission)
     if not submission.logs:
-        claim = f"; submission.json states scores for {len(stated)} seeds" if stated else ""
+        claim = f"; submission.json states scores for {count_of(len(stated), 'seed')}" if stated else ""
         yield not_checked(RULE, f"no train log is shipped, {required} seeds need one each{claim}")
         return
     shown = {seed.seed for seed in proven}
@@ -101,7 +102,7 @@ def check(case: Case) -> Iterator[Finding]:
         and seed.found_in is None
         and not seed.other_runs
     ]
-    count = f"logs prove {len(proven)} seed{'s' if len(proven) != 1 else ''} of {required} ({_names(proven)})"
+    count = f"logs prove {count_of(len(proven), 'seed')} of {required} ({_names(proven)})"
     places = _places(proven) or (Place(file=submission.logs[0].path, note="no final score of a seed"),)
     if len(stated) >= required and without_log and _everything_was_read(case):
         missing = ", ".join(f"seed {seed}" for seed in without_log)
@@ -124,8 +125,8 @@ def check(case: Case) -> Iterator[Finding]:
     else:
         yield needs_human(
             RULE,
-            f"{count}; the README asks for the average of {required} runs. Add logs of more seeds, or "
-            f"file it as non-record.",
+            f"{count}; the README asks for the average of {required} runs. Add logs of more seeds, or file "
+            "it as non-record.",
             *places,
             ask="Is there enough evidence for a record without three logged seeds (a rerun elsewhere)?",
         )

@@ -32,6 +32,8 @@ if TYPE_CHECKING:
     from harness.case import Case
     from harness.finding import Finding
 
+RULE = "selection-by-val"
+
 _TUNES = (
     r"(?:sweep\w*|swept|grid[- ]?search\w*|tuned|tuning|optimi[sz]ed|searched|selected|picked|chosen|fitted)"
 )
@@ -49,13 +51,13 @@ def check(case: Case) -> Iterator[Finding]:
     said = next(readme_says(case.submission, _WORDS), None)
     if said is None:
         yield not_checked(
-            "selection-by-val",
-            "the README does not speak of tuning on validation output; how settings were chosen is not "
-            "in the files",
+            RULE,
+            "the README does not speak of tuning on validation output; how settings were chosen is not in "
+            "the files",
         )
         return
     yield needs_human(
-        "selection-by-val",
+        RULE,
         f"{said.file}:{said.line} speaks of tuning on validation output: {said.value[:200]!r}",
         said.place("its own words"),
         ask="Were the reported evaluation settings chosen by their result on the validation set?",

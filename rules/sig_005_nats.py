@@ -66,8 +66,8 @@ def check(case: Case) -> Iterator[Finding]:
     elif case.profile is not Profile.TEXT and chain_covers(case):
         yield noted(
             RULE,
-            f"gain of {gain.nats_per_token:.4f} nats/token, below the README's {margin}; the chain of "
-            f"p < 0.25 decides here (sig-p025-chain): {found.words()}",
+            f"gain of {gain.nats_per_token:.4f} nats/token, below the README's {margin}; the chain of p < "
+            f"0.25 decides here (sig-p025-chain): {found.words()}",
             *places,
         )
     elif not found.sample.proven:

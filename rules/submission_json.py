@@ -34,6 +34,8 @@ if TYPE_CHECKING:
     from harness.finding import Finding
     from harness.submission import SubmissionJson
 
+RULE = "submission-json"
+
 # Problems that change nothing about what was read.
 _HARMLESS = {"bom", "number-as-text", "encoding"}
 _FIELDS = ("author", "github_id", "name", "date")
@@ -45,18 +47,18 @@ def _without_score(json: SubmissionJson) -> Finding:
     scores = [claim.val_bpb.value for claim in json.per_seed if claim.val_bpb is not None]
     if scores and null is None:
         return warned(
-            "submission-json",
-            f"{json.path} has the scores of {len(scores)} seeds but no val_bpb; write their mean,"
-            f" {fmean(scores):.8f}, as val_bpb",
+            RULE,
+            f"{json.path} has the scores of {len(scores)} seeds but no val_bpb; write their mean, "
+            f"{fmean(scores):.8f}, as val_bpb",
             Place(file=json.path),
         )
     if not json.parsed:
         first = next((problem.message for problem in json.problems), "it is not a JSON object")
         why = f"the file cannot be read ({first})"
     return failed(
-        "submission-json",
-        f"{json.path} states no val_bpb: {why}, so no score is claimed. Add the mean over the seeds"
-        " as a number",
+        RULE,
+        f"{json.path} states no val_bpb: {why}, so no score is claimed. Add the mean over the seeds as a "
+        "number",
         Place(file=json.path, line=null.line if null else None),
     )
 
@@ -67,7 +69,7 @@ def _defects(json: SubmissionJson) -> Iterator[Finding]:
             continue  # already the reason of the failure
         tell = noted if problem.kind in _HARMLESS else warned
         yield tell(
-            "submission-json",
+            RULE,
             f"{json.path}: {problem.message}",
             Place(file=json.path, line=problem.line, note=problem.kind),
         )
@@ -79,7 +81,7 @@ def _missing_fields(json: SubmissionJson) -> Iterator[Finding]:
         missing.append("bytes_total")
     if missing:
         yield warned(
-            "submission-json",
+            RULE,
             f"{json.path} has no {', '.join(missing)}; the baseline's file shows the fields",
             Place(file=json.path),
         )
@@ -89,15 +91,13 @@ def check(case: Case) -> Iterator[Finding]:
     """One finding for the score, one for each defect of the file, one for all missing fields."""
     json = case.submission.json
     if not json.present:
-        yield not_checked(
-            "submission-json", "there is no submission.json; pr-required-files says what that means"
-        )
+        yield not_checked(RULE, "there is no submission.json; pr-required-files says what that means")
         return
     if json.headline is None:
         yield _without_score(json)
     elif json.headline_key not in {"val_bpb", "val_loss"}:
         yield warned(
-            "submission-json",
+            RULE,
             f"the score {json.headline.value:.8g} stands under {json.headline_key!r}; write it as val_bpb",
             json.headline.place("score under another key"),
         )
@@ -105,7 +105,7 @@ def check(case: Case) -> Iterator[Finding]:
     yield from rest
     if json.headline is not None and not rest:
         yield passed(
-            "submission-json",
+            RULE,
             f"val_bpb {json.headline.value:.8g} by {json.author.value if json.author else '?'}",
             json.headline.place("claimed score"),
         )

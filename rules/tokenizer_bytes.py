@@ -28,6 +28,7 @@ from typing import TYPE_CHECKING
 from harness.case import needs_human, not_applicable, not_checked, passed
 from harness.finding import Confidence, Place
 from harness.submission import FileKind
+from harness.wording import count_of, listed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -35,6 +36,8 @@ if TYPE_CHECKING:
     from harness.case import Case
     from harness.finding import Finding
     from harness.submission import FileEntry
+
+RULE = "tokenizer-bytes"
 
 _NAME = re.compile(
     r".*\.(model|vocab|tiktoken|spm|bpe)|(tokenizer|vocab|merges)[^/]*\.(json|txt|yaml|yml|bin)",
@@ -51,31 +54,30 @@ def check(case: Case) -> Iterator[Finding]:
     limit = case.limits.integer("artifact.tokenizer_max_bytes")
     files = [entry for entry in case.submission.files if _is_tokenizer(entry)]
     if not files:
-        yield not_applicable("tokenizer-bytes", "the folder holds no tokenizer file")
+        yield not_applicable(RULE, "the folder holds no tokenizer file")
         return
     small: list[FileEntry] = []
     for entry in files:
         size = entry.size_bytes
         if size is None:
             yield not_checked(
-                "tokenizer-bytes", f"{entry.path}: its size is not in this clone; fetch the object to decide"
+                RULE, f"{entry.path}: its size is not in this clone; fetch the object to decide"
             )
         elif size > limit:
             yield needs_human(
-                "tokenizer-bytes",
-                f"{entry.path} has {size:,} bytes, {size - limit:,} more than any tokenizer needs (limit"
-                f" {limit:,}), and nobody counts it",
+                RULE,
+                f"{entry.path} has {size:,} bytes, {size - limit:,} more than any tokenizer needs (limit "
+                f"{limit:,}), and nobody counts it",
                 Place(file=entry.path, note=f"{size:,} bytes, uncounted"),
                 ask="Is this file a tokenizer and nothing else?",
             )
         else:
             small.append(entry)
     if small:
-        names = ", ".join(f"{entry.path} {entry.size_bytes or 0:,}" for entry in small[:4])
-        names += f" and {len(small) - 4} more" if len(small) > 4 else ""
+        names = listed([f"{entry.path} {entry.size_bytes or 0:,} bytes" for entry in small], 4)
         yield passed(
-            "tokenizer-bytes",
-            f"{len(small)} tokenizer files by name and size, uncounted in practice: {names} bytes",
+            RULE,
+            f"{count_of(len(small), 'tokenizer file')} by name and size, uncounted in practice: {names}",
             *(Place(file=entry.path) for entry in small[:1]),
             confidence=Confidence.MEDIUM,
         )

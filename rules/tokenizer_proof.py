@@ -41,6 +41,8 @@ if TYPE_CHECKING:
     from harness.finding import Finding, Sourced
     from harness.seed_evidence import SeedEvidence
 
+RULE = "tokenizer-proof"
+
 
 def check(case: Case) -> Iterator[Finding]:
     """One finding per distinct stream."""
@@ -51,7 +53,7 @@ def check(case: Case) -> Iterator[Finding]:
             seen.add(tokens.value)
             yield _judge(case, seed, tokens)
     if not seen:
-        yield not_checked("tokenizer-proof", "no log prints val_tokens: the tokenizer's stream is unknown")
+        yield not_checked(RULE, "no log prints val_tokens: the tokenizer's stream is unknown")
 
 
 def _judge(case: Case, seed: SeedEvidence, tokens: Sourced[int]) -> Finding:
@@ -59,7 +61,7 @@ def _judge(case: Case, seed: SeedEvidence, tokens: Sourced[int]) -> Finding:
     place = tokens.place("validation tokens")
     if stream is not None:
         return passed(
-            "tokenizer-proof",
+            RULE,
             f"{tokens.value:,} validation tokens: the {stream.name} stream, accepted",
             place,
         )
@@ -72,24 +74,22 @@ def _judge(case: Case, seed: SeedEvidence, tokens: Sourced[int]) -> Finding:
     )
     if implied is None or found is None:
         return needs_human(
-            "tokenizer-proof",
+            RULE,
             f"{said}, and no loss is printed beside the score to check its bytes",
             place,
             ask="Does the README prove that the byte count of this tokenizer is that of the text?",
         )
     if found.agreement is Agreement.SUBSET and found.stream is not None:
         return noted(
-            "tokenizer-proof",
+            RULE,
             f"{said}, but their bytes per token are those of {found.stream.name}: a part of it (see "
             "val-full)",
             place,
         )
     if found.agreement is Agreement.EXACT:
-        return passed(
-            "tokenizer-proof", f"{said}, but its bytes agree: {equation(implied, case.limits)}", place
-        )
+        return passed(RULE, f"{said}, but its bytes agree: {equation(implied, case.limits)}", place)
     return needs_human(
-        "tokenizer-proof",
+        RULE,
         f"{said}; {equation(implied, case.limits)}",
         place,
         *implied.places()[:1],

@@ -35,6 +35,8 @@ if TYPE_CHECKING:
     from harness.finding import Finding
     from harness.training_log import Run
 
+RULE = "train-clock-scope"
+
 
 def check(case: Case) -> Iterator[Finding]:
     """A remark on long warm-ups, then what the logs leave open."""
@@ -46,7 +48,7 @@ def check(case: Case) -> Iterator[Finding]:
     )
     seen = f"{steps.value} warm-up steps are set" if steps is not None else "no log prints its warm-up steps"
     yield not_checked(
-        "train-clock-scope",
+        RULE,
         f"{seen}; no log shows whether their state is restored: that needs the static audit",
         *((steps.place("warm-up steps"),) if steps is not None else ()),
     )
@@ -61,7 +63,7 @@ def _long_warm_up(case: Case, run: Run) -> Iterator[Finding]:
     seconds = sum(timed.seconds.value for timed in before)
     if seconds > allowed:
         yield noted(
-            "train-clock-scope",
+            RULE,
             f"{seconds_text(seconds)} of warm-up before the clock starts, more than {seconds_text(allowed)}",
             before[0].seconds.place("warm-up", Role.PRIMARY),
         )

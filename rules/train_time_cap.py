@@ -27,7 +27,8 @@ from typing import TYPE_CHECKING
 
 from harness.case import failed, needs_human, not_checked, noted, passed, warned
 from harness.clocks import measure_clocks, seconds_text
-from harness.headline_runs import carries_headline, seed_label
+from harness.headline_runs import carries_headline
+from harness.wording import seed_label
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -37,11 +38,13 @@ if TYPE_CHECKING:
     from harness.finding import Finding
     from harness.seed_evidence import SeedEvidence
 
+RULE = "train-time-cap"
+
 
 def check(case: Case) -> Iterator[Finding]:
     """One finding per seed."""
     if not case.evidence.seeds:
-        yield not_checked("train-time-cap", "no log of a counted run: nothing shows how long training took")
+        yield not_checked(RULE, "no log of a counted run: nothing shows how long training took")
     for seed in case.evidence.seeds:
         yield _judge(case, seed, measure_clocks(seed))
 
@@ -50,7 +53,7 @@ def _judge(case: Case, seed: SeedEvidence, clocks: Clocks) -> Finding:
     who = seed_label(seed.seed)
     if clocks.training is None:
         return not_checked(
-            "train-time-cap",
+            RULE,
             f"{who}: no training log with a stop line or a step's train_time; ship the log of the run that "
             "trained the artifact",
         )
@@ -61,22 +64,22 @@ def _judge(case: Case, seed: SeedEvidence, clocks: Clocks) -> Finding:
     if clocks.rounding_seconds:
         said += f" (printed to a tenth of a minute, so {seconds_text(least)} or more)"
     if seconds <= cap:
-        return passed("train-time-cap", f"{said}, within {seconds_text(cap)}", place)
+        return passed(RULE, f"{said}, within {seconds_text(cap)}", place)
     over = f"{seconds_text(seconds - cap)} over the cap of {seconds_text(cap)}"
     if seconds <= case.limits.number("time.one_step_overshoot_seconds"):
-        return noted("train-time-cap", f"{said}, {over}: one step's overshoot, as in the baseline", place)
+        return noted(RULE, f"{said}, {over}: one step's overshoot, as in the baseline", place)
     if not carries_headline(case, seed):
-        return warned("train-time-cap", f"{said}, {over}; the headline comes from another run", place)
+        return warned(RULE, f"{said}, {over}; the headline comes from another run", place)
     most = case.limits.number("time.fail_above_seconds")
     if least <= most:
         return needs_human(
-            "train-time-cap",
+            RULE,
             f"{said}, {over}: more than one step's overshoot; up to {seconds_text(most)} a person decides",
             place,
             ask=f"Does {seconds_text(seconds)} of training still count as within {seconds_text(cap)}?",
         )
     step = _stopped_at(seed)
-    return failed("train-time-cap", f"{said}, {over}{step}; stop by the clock and run it again", place)
+    return failed(RULE, f"{said}, {over}{step}; stop by the clock and run it again", place)
 
 
 def _stopped_at(seed: SeedEvidence) -> str:

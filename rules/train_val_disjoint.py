@@ -38,6 +38,8 @@ if TYPE_CHECKING:
     from harness.case import Case
     from harness.finding import Finding, Sourced
 
+RULE = "train-val-disjoint"
+
 
 def check(case: Case) -> Iterator[Finding]:
     """Commands first, then the shard count; what they leave open is not checked."""
@@ -48,23 +50,19 @@ def check(case: Case) -> Iterator[Finding]:
     for command in commands:
         place = command.place("command that builds the data")
         if command.value >= wanted:
-            yield passed(
-                "train-val-disjoint", f"the shown command holds out {command.value:,} documents", place
-            )
+            yield passed(RULE, f"the shown command holds out {command.value:,} documents", place)
         elif full and tokens is not None:
             yield failed(
-                "train-val-disjoint",
+                RULE,
                 f"the shown command holds out {command.value:,} validation documents, but all {wanted:,} "
-                "are scored "
-                f"({tokens.value:,} tokens): documents {command.value:,} to {wanted - 1:,} are in both "
-                "sets; rebuild "
-                "the data and train again",
+                f"are scored ({tokens.value:,} tokens): documents {command.value:,} to {wanted - 1:,} are "
+                "in both sets; rebuild the data and train again",
                 place,
                 tokens.place("validation tokens scored", Role.RELATED),
             )
         else:
             yield needs_human(
-                "train-val-disjoint",
+                RULE,
                 f"the shown command holds out {command.value:,} validation documents, not {wanted:,}",
                 place,
                 ask="Was the submitted run trained on data built with this command?",
@@ -75,7 +73,7 @@ def check(case: Case) -> Iterator[Finding]:
     elif not commands:
         seen = f"{shards.value:,} train shards fit a published export, but " if shards is not None else ""
         yield not_checked(
-            "train-val-disjoint",
+            RULE,
             f"{seen}no log or file shows which documents the shards hold: that needs the data or its "
             "manifest",
             *((shards.place("train shards"),) if shards is not None else ()),
@@ -104,7 +102,7 @@ def _local_build(case: Case, shards: Sourced[int], tokens: Sourced[int] | None, 
         said += f", and the full {tokens.value:,} validation tokens are scored"
         places.append(tokens.place("validation tokens scored", Role.RELATED))
     return needs_human(
-        "train-val-disjoint",
+        RULE,
         said,
         *places,
         ask=f"Does the data's manifest show that the first {wanted:,} documents are in no train shard?",

@@ -28,7 +28,7 @@ from typing import TYPE_CHECKING
 from harness.case import failed, needs_human, not_applicable, not_checked, passed
 from harness.clocks import ActivityKind, measure_clocks, seconds_text
 from harness.finding import Role
-from harness.headline_runs import seed_label
+from harness.wording import seed_label
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -38,6 +38,8 @@ if TYPE_CHECKING:
     from harness.finding import Finding, Sourced
     from harness.seed_evidence import SeedEvidence
     from harness.training_log import EvalPass, Run
+
+RULE = "ttt-prequant"
 
 _AFTER_PREQUANT_TTT = re.compile(
     r"post[-_ ]?pre[-_ ]?quant[-_ ]?\w{0,8}[-_ ]?ttt|pre[-_ ]?quant[-_ ]?\w{0,8}ttt", re.IGNORECASE
@@ -53,15 +55,15 @@ def check(case: Case) -> Iterator[Finding]:
         return
     entry = case.submission.code.entry
     if entry is not None and entry.text is not None and not _ADAPTS.search(entry.text):
-        yield not_applicable("ttt-prequant", "neither script nor log speaks of test-time training")
+        yield not_applicable(RULE, "neither script nor log speaks of test-time training")
     else:
-        yield not_checked("ttt-prequant", "no log of a counted run: nothing shows when it adapts")
+        yield not_checked(RULE, "no log of a counted run: nothing shows when it adapts")
 
 
 def _judge(seed: SeedEvidence) -> Finding:
     run, who = seed.training_run or seed.run, seed_label(seed.seed)
     if run is None:
-        return not_checked("ttt-prequant", f"{who}: no log")
+        return not_checked(RULE, f"{who}: no log")
     clocks = measure_clocks(seed)
     labelled = clocks.of_kind(ActivityKind.PREQUANT_ADAPTATION)
     scored = _labelled_pass(run)
@@ -75,15 +77,14 @@ def _judge(seed: SeedEvidence) -> Finding:
     ]
     if early:
         return needs_human(
-            "ttt-prequant",
-            f"{who}: a test-time-training phase of {seconds_text(early[0].seconds.value)} is printed "
-            "before the "
-            f"artifact is written at line {written:,}; what it learned may be in the artifact",
+            RULE,
+            f"{who}: a test-time-training phase of {seconds_text(early[0].seconds.value)} is printed before "
+            f"the artifact is written at line {written:,}; what it learned may be in the artifact",
             early[0].place(Role.PRIMARY),
             ask="Does the counted score use weights that this phase trained on validation tokens?",
         )
     return passed(
-        "ttt-prequant",
+        RULE,
         f"{who}: no printed phase adapts between the training stop and the artifact",
         *((seed.counted.val_bpb.place("counted score"),) if seed.counted else ()),
     )
@@ -99,10 +100,9 @@ def _breach(who: str, run: Run, phases: tuple[Activity, ...], scored: EvalPass |
     if phases and scored is not None:
         places.append(scored.val_bpb.place("score after it", Role.RELATED))
     return failed(
-        "ttt-prequant",
+        RULE,
         f"{who} trains on validation tokens{took}{where}{before}, and scores them afterwards; adapt only "
-        "after a "
-        "token's score is fixed",
+        "after a token's score is fixed",
         *places,
     )
 

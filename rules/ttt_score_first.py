@@ -27,13 +27,15 @@ from typing import TYPE_CHECKING
 from harness.case import needs_human, not_checked
 from harness.clocks import ActivityKind, measure_clocks, seconds_text
 from harness.finding import Role
-from harness.headline_runs import seed_label
+from harness.wording import seed_label
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from harness.case import Case
     from harness.finding import Finding
+
+RULE = "ttt-score-first"
 
 
 def check(case: Case) -> Iterator[Finding]:
@@ -46,7 +48,7 @@ def check(case: Case) -> Iterator[Finding]:
         found = True
         first, counted = phases[0].seconds, seed.counted.val_bpb
         yield needs_human(
-            "ttt-score-first",
+            RULE,
             f"{seed_label(seed.seed)}: a test-time-training phase of {seconds_text(first.value)} ends at "
             f"{first.file}:{first.line}, before the counted pass at line {counted.line} scores anything",
             phases[0].place(Role.PRIMARY),
@@ -55,8 +57,7 @@ def check(case: Case) -> Iterator[Finding]:
         )
     if not found:
         yield not_checked(
-            "ttt-score-first",
-            "no log shows a training phase apart from the counted pass; the order inside it is in the "
-            "code, for the "
-            "static audit",
+            RULE,
+            "no log shows a training phase apart from the counted pass; the order inside it is in the code, "
+            "for the static audit",
         )

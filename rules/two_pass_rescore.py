@@ -23,14 +23,16 @@ import re
 from typing import TYPE_CHECKING
 
 from harness.case import needs_human, not_checked, passed
-from harness.headline_runs import seed_label
 from harness.stated_methods import named
+from harness.wording import seed_label
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from harness.case import Case
     from harness.finding import Finding
+
+RULE = "two-pass-rescore"
 
 _PASSES = re.compile(
     r"two[-_ ]?pass|\b2[-_ ]?pass|second[-_ ]pass|\bpass[-_ ]?[2-9]\b|multi(?:ple)?[-_ "
@@ -47,25 +49,24 @@ def check(case: Case) -> Iterator[Finding]:
     if hit is not None and hit.counted is not None:
         score = hit.counted.val_bpb
         yield needs_human(
-            "two-pass-rescore",
+            RULE,
             f"{seed_label(hit.seed)}: the counted line is {hit.counted.label!r} "
-            f"({score.file}:{score.line}), which "
-            "names more than one pass",
+            f"({score.file}:{score.line}), which names more than one pass",
             score.place("counted score"),
             ask="Is each token's counted score fixed before anything was learned from it?",
         )
     elif name is not None:
         yield needs_human(
-            "two-pass-rescore",
+            RULE,
             f"the submission calls itself {name.value[:160]!r}, which names more than one pass",
             name.place("name"),
             ask="Is each token's counted score fixed before anything was learned from it?",
         )
     elif labels and labels[0].counted is not None:
         yield passed(
-            "two-pass-rescore",
+            RULE,
             f"no label of a counted line names a second pass ({labels[0].counted.label!r})",
             labels[0].counted.val_bpb.place("counted score"),
         )
     else:
-        yield not_checked("two-pass-rescore", "no log line belongs to the claimed score")
+        yield not_checked(RULE, "no log line belongs to the claimed score")

@@ -32,6 +32,8 @@ if TYPE_CHECKING:
     from harness.case import Case
     from harness.finding import Finding
 
+RULE = "val-calibration"
+
 _CALIBRATES = re.compile(r"calibrat|hessian|gptq", re.IGNORECASE)
 _LOG_LINE = re.compile(
     r"(?:calibrat|hessian)\w{0,6}\b.{0,40}\b(?:on|from|with|using|over)\b.{0,24}\bval(?:idation)?\b(?! ?loss)"
@@ -52,7 +54,7 @@ def check(case: Case) -> Iterator[Finding]:
             line = timed.seconds.excerpt or ""
             if _LOG_LINE.search(line):
                 yield failed(
-                    "val-calibration",
+                    RULE,
                     f"{timed.seconds.file}:{timed.seconds.line} says that calibration reads validation data "
                     f"({line.strip()[:120]!r}); calibrate on training data inside the budget or on "
                     "generated data",
@@ -63,14 +65,14 @@ def check(case: Case) -> Iterator[Finding]:
     entry = case.submission.code.entry
     if said is not None:
         yield needs_human(
-            "val-calibration",
+            RULE,
             f"the README speaks of calibration on validation data: {said.value[:160]!r}",
             said.place("its own words"),
             ask="Does the submitted run calibrate on validation tokens before they are scored?",
         )
     elif entry is not None and entry.text is not None and not _CALIBRATES.search(entry.text):
-        yield not_applicable("val-calibration", "the script has no calibration step")
+        yield not_applicable(RULE, "the script has no calibration step")
     else:
         yield not_checked(
-            "val-calibration", "no log or README says what calibration reads; the static audit reads the code"
+            RULE, "no log or README says what calibration reads; the static audit reads the code"
         )

@@ -26,7 +26,6 @@ from typing import TYPE_CHECKING
 
 from harness.case import failed, needs_human, not_checked, passed, warned
 from harness.finding import Role
-from harness.headline_runs import seed_label
 from harness.validation_bytes import (
     Agreement,
     diagnose,
@@ -35,6 +34,7 @@ from harness.validation_bytes import (
     stream_of_tokens,
     tokens_of,
 )
+from harness.wording import seed_label
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -43,18 +43,20 @@ if TYPE_CHECKING:
     from harness.finding import Finding, Sourced
     from harness.seed_evidence import SeedEvidence
 
+RULE = "val-full"
+
 
 def check(case: Case) -> Iterator[Finding]:
     """One finding per seed."""
     if not case.evidence.seeds:
-        yield not_checked("val-full", "no log of a counted run: nothing shows how much was scored")
+        yield not_checked(RULE, "no log of a counted run: nothing shows how much was scored")
     for seed in case.evidence.seeds:
         tokens = tokens_of(seed)
         if tokens is None:
             yield not_checked(
-                "val-full",
-                f"{seed_label(seed.seed)}: no log prints val_tokens; print how many validation tokens "
-                "are scored",
+                RULE,
+                f"{seed_label(seed.seed)}: no log prints val_tokens; print how many validation tokens are "
+                "scored",
             )
         else:
             yield _judge(case, seed, tokens)
@@ -65,16 +67,13 @@ def _judge(case: Case, seed: SeedEvidence, tokens: Sourced[int]) -> Finding:
     stream = stream_of_tokens(tokens.value, case.limits)
     if stream is not None and stream.superseded:
         return warned(
-            "val-full",
+            RULE,
             f"{who}: {tokens.value:,} validation tokens are the {stream.name}, which was replaced on "
-            "2026-03-18; "
-            "its score cannot be compared with later ones",
+            "2026-03-18; its score cannot be compared with later ones",
             place,
         )
     if stream is not None:
-        return passed(
-            "val-full", f"{who}: {tokens.value:,} validation tokens, the {stream.name} stream", place
-        )
+        return passed(RULE, f"{who}: {tokens.value:,} validation tokens, the {stream.name} stream", place)
     return _unknown(case, seed, tokens)
 
 
@@ -86,10 +85,9 @@ def _unknown(case: Case, seed: SeedEvidence, tokens: Sourced[int]) -> Finding:
     if implied is None or found is None or implied.value is None:
         shortest = min(known_streams(case.limits), key=lambda stream: stream.tokens)
         return needs_human(
-            "val-full",
+            RULE,
             f"{who}: {tokens.value:,} validation tokens belong to no known stream (the shortest, "
-            f"{shortest.name}, "
-            f"has {shortest.tokens:,}), and no loss is printed to check their bytes",
+            f"{shortest.name}, has {shortest.tokens:,}), and no loss is printed to check their bytes",
             place,
             ask=f"Are these {tokens.value:,} tokens all of the 50,000 documents?",
         )
@@ -98,19 +96,17 @@ def _unknown(case: Case, seed: SeedEvidence, tokens: Sourced[int]) -> Finding:
         f"{implied.value:,.0f} bytes are {implied.value / canonical * 100:,.2f} % of the text's {canonical:,}"
     )
     if found.agreement in {Agreement.EXACT, Agreement.TAIL}:
-        return passed(
-            "val-full", f"{who}: {tokens.value:,} validation tokens; the implied {share}", place, related
-        )
+        return passed(RULE, f"{who}: {tokens.value:,} validation tokens; the implied {share}", place, related)
     if found.agreement is Agreement.SUBSET and found.stream is not None:
         return failed(
-            "val-full",
+            RULE,
             f"{who} scored {tokens.value:,} validation tokens; the {found.stream.name} stream has "
             f"{found.stream.tokens:,}, and the implied {share}: score the whole set",
             place,
             related,
         )
     return needs_human(
-        "val-full",
+        RULE,
         f"{who}: {tokens.value:,} validation tokens belong to no known stream, and the implied {share}",
         place,
         related,

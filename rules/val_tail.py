@@ -22,14 +22,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from harness.case import not_checked, noted, passed, warned
-from harness.headline_runs import seed_label
 from harness.validation_bytes import stream_of_tokens, tokens_of
+from harness.wording import seed_label
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from harness.case import Case
     from harness.finding import Finding
+
+RULE = "val-tail"
 
 
 def check(case: Case) -> Iterator[Finding]:
@@ -45,14 +47,14 @@ def check(case: Case) -> Iterator[Finding]:
         said = f"{seed_label(seed.seed)} leaves {missing:,} of {stream.tokens:,} validation tokens unscored"
         place = tokens.place("validation tokens")
         if missing == 0:
-            yield passed("val-tail", f"{seed_label(seed.seed)} scores all {tokens.value:,} tokens", place)
+            yield passed(RULE, f"{seed_label(seed.seed)} scores all {tokens.value:,} tokens", place)
         elif missing <= case.limits.integer("validation.tail_info_tokens"):
-            yield noted("val-tail", f"{said}, less than {_window(case)}", place)
+            yield noted(RULE, f"{said}, less than {_window(case)}", place)
         else:
             share = missing / stream.tokens * 100
-            yield warned("val-tail", f"{said} ({share:.3f} %); score the last window too", place)
+            yield warned(RULE, f"{said} ({share:.3f} %); score the last window too", place)
     if not known:
-        yield not_checked("val-tail", "no printed token count belongs to a known stream")
+        yield not_checked(RULE, "no printed token count belongs to a known stream")
 
 
 def _window(case: Case) -> str:

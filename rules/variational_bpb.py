@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     from harness.case import Case
     from harness.finding import Finding
 
+RULE = "variational-bpb"
+
 _MODEL = re.compile(r"\bdiffusion\b|\bvariational\b|\bELBO\b|\bMDLM\b", re.IGNORECASE)
 _BOUND = re.compile(r"\bbound\b|\bELBO\b|\bvariational\b", re.IGNORECASE)
 
@@ -39,18 +41,18 @@ def check(case: Case) -> Iterator[Finding]:
     """One finding."""
     name = named(case.submission, _MODEL)
     if name is None:
-        yield not_applicable("variational-bpb", "no name or title speaks of diffusion or a variational model")
+        yield not_applicable(RULE, "no name or title speaks of diffusion or a variational model")
         return
     said = next((s for s in readme_sentences(case.submission) if _BOUND.search(s.value)), None)
     if said is None:
         yield noted(
-            "variational-bpb",
+            RULE,
             f"the name says so ({name.value!r}), but the README never calls the score a bound",
             name.place("name"),
         )
     else:
         yield passed(
-            "variational-bpb",
+            RULE,
             "the README calls the score a bound",
             said.place("bound"),
             name.place("name", Role.RELATED),

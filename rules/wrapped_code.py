@@ -35,6 +35,8 @@ if TYPE_CHECKING:
     from harness.case import Case
     from harness.finding import Finding
 
+RULE = "wrapped-code"
+
 
 def check(case: Case) -> Iterator[Finding]:
     """One finding for the entry script, one for each wrapper that could not be undone."""
@@ -42,21 +44,21 @@ def check(case: Case) -> Iterator[Finding]:
     stuck = [problem for problem in code.problems if problem.kind in {"undecodable", "bomb"}]
     for problem in stuck:
         yield needs_human(
-            "wrapped-code",
-            f"{problem.message}; ship a wrapper that lzma, zlib, brotli or zstd undoes, or the"
-            " readable script",
+            RULE,
+            f"{problem.message}; ship a wrapper that lzma, zlib, brotli or zstd undoes, or the readable "
+            "script",
             Place(file=problem.file or "train_gpt.py", line=problem.line, note="cannot be unpacked"),
             ask="Have you read the code behind this wrapper, and is it the program that made the logs?",
         )
     if code.entry is None or not code.entry.unpacked:
         if not stuck:
-            yield not_applicable("wrapped-code", "the entry script is not a self-extracting wrapper")
+            yield not_applicable(RULE, "the entry script is not a self-extracting wrapper")
         return
     readable = count_code(code).readable or 0
     layers = ", ".join(code.entry.layers) or "unnamed layers"
     yield noted(
-        "wrapped-code",
-        f"{code.entry.path} is a wrapper of {code.entry.shipped_bytes:,} bytes ({layers}) around"
-        f" {readable:,} bytes of readable code: it counts with {code.entry.shipped_bytes:,}",
+        RULE,
+        f"{code.entry.path} is a wrapper of {code.entry.shipped_bytes:,} bytes ({layers}) around "
+        f"{readable:,} bytes of readable code: it counts with {code.entry.shipped_bytes:,}",
         Place(file=code.entry.path, note="self-extracting"),
     )

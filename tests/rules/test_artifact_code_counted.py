@@ -29,4 +29,4 @@ def test_a_claim_of_model_plus_code_passes(tmp_path: Path) -> None:
     case = make_case(sized_submission(tmp_path, model=15_900_000))
     (finding,) = findings_of(RULE, case)
     assert finding.verdict is RuleVerdict.PASS
-    assert finding.message == "3 logs add 60,000 bytes of code to the model"
+    assert finding.message == "3 logs adding 60,000 bytes of code to the model"

@@ -38,7 +38,7 @@ def test_the_formula_rule_leaves_this_surplus_to_this_rule(tmp_path: Path) -> No
     assert "see bytes-boundary-zero" in finding.message
 
 
-def test_a_mixture_with_this_surplus_asks_a_person(tmp_path: Path) -> None:
+def test_a_mixture_with_this_surplus_is_a_warning_too(tmp_path: Path) -> None:
     log = scored_with(RIGHT * 1.000331, TOKENS).replace("final_int8_zlib_roundtrip", "final_ngram")
     verdict = judge(RULE, tmp_path, log).verdict
     assert verdict is RuleVerdict.WARN

@@ -52,7 +52,7 @@ def test_a_printed_source_equal_but_for_white_space_passes(tmp_path: Path) -> No
     spaced = source.replace(" = ", "  =  ")
     submission = make_submission(tmp_path, train_gpt__py=source, train_seed13__log=_dumped(spaced))
     messages = [finding.message for finding in findings_of(RULE, make_case(submission))]
-    assert "1 logs print the very source that is shipped" in messages
+    assert "the source printed in 1 log is the very one that is shipped" in messages
 
 
 def test_a_printed_source_of_another_program_is_a_warning(tmp_path: Path) -> None:

@@ -46,7 +46,7 @@ def test_one_script_under_another_name_is_a_warning(tmp_path: Path) -> None:
 def test_a_claimed_seed_without_a_log_is_a_warning(tmp_path: Path) -> None:
     finding = findings_of(RULE, make_case(make_submission(tmp_path, train_seed1337__log=None)))[0]
     assert finding.verdict is RuleVerdict.WARN
-    assert finding.message.startswith("no log of seed 1337: 3 seeds are claimed, 2 have a run")
+    assert finding.message.startswith("no log of seed 1337: 2 of 3 claimed seeds have a run")
 
 
 def test_a_lone_log_is_asked_about(tmp_path: Path) -> None:
