@@ -224,6 +224,11 @@ def report(pulls: list[PullRequest], seconds: float, *, list_missing: bool) -> N
     together = sum(not pull.missing() for pull in readable)
     print(f"\nall five in one run: {complete:,} of {len(readable):,} ({complete / len(readable):.1%})")
     print(f"all five over the runs of a pull request: {together:,} ({together / len(readable):.1%})")
+    ten_minutes = [pull for pull in readable if any("track_10min" in log.path for log in pull.logs)]
+    complete = sum(not pull.missing() for pull in ten_minutes)
+    print(
+        f"  of the 10-minute track: {complete:,} of {len(ten_minutes):,} ({complete / len(ten_minutes):.1%})"
+    )
     folders: dict[str, list[Run]] = defaultdict(list)
     for run in next((pull.runs for pull in pulls if pull.number == MAIN), []):
         folders["/".join(run.file.split("/")[:3])].append(run)
