@@ -11,7 +11,8 @@ What is allowed instead
 How it is detected
     The files of the folder. A missing part fails on the record track. On the non-record board it is a warning
     (nr-same-form), as long as something remains to judge. A folder with neither script nor submission.json
-    nor README makes no claim: a person is asked whether it is a submission at all.
+    nor README makes no claim: a person is asked whether it is a submission at all. So is one who edits the
+    root script without a record folder, unless the title claims a score, a record or a submission.
 What it cannot see
     Whether the files are any good; other rules read them.
 Rulings
@@ -24,6 +25,7 @@ Example
 
 from __future__ import annotations
 
+import re
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
@@ -41,6 +43,9 @@ if TYPE_CHECKING:
     from harness.submission import Submission
 
 RULE = "pr-required-files"
+
+# A title that claims something for the leaderboard; a fix of the root script says none of this.
+_CLAIMING_TITLE = re.compile(r"\b(?:records?|submissions?|sota|bpb)\b|\b[01]\.\d{3,8}\b", re.IGNORECASE)
 
 
 def _name(path: str) -> str:
@@ -77,6 +82,14 @@ def _missing(submission: Submission, usual: list[str]) -> list[str]:
     if not submission.logs:
         missing.append("a train log (nothing proves the score)")
     return missing
+
+
+def _is_core_change(submission: Submission) -> bool:
+    """True for a pull request that edits the root script, adds no record folder and claims no score."""
+    origin = submission.origin
+    if submission.changes is None or origin.entry:
+        return False
+    return origin.title is None or not _CLAIMING_TITLE.search(origin.title)
 
 
 def _renamed(submission: Submission, usual: list[str]) -> Iterator[Finding]:
@@ -122,6 +135,15 @@ def check(case: Case) -> Iterator[Finding]:
     submission = case.submission
     usual = list(case.limits.table("package")["required_files"])
     missing = _missing(submission, usual)
+    if missing and _is_core_change(submission):
+        yield needs_human(
+            RULE,
+            "the pull request edits the training script of the root and adds no folder under records/; as a "
+            f"submission it would miss: {', '.join(missing)}",
+            Place(file="."),
+            ask="Is this pull request meant as a submission (and not as a change of the core script)?",
+        )
+        return
     if missing and is_unclaimed(submission):
         yield needs_human(
             RULE,

@@ -1,12 +1,16 @@
 from __future__ import annotations
 
+import dataclasses
 from typing import TYPE_CHECKING
 
 from harness.finding import RuleVerdict
+from harness.submission import PullRequestChanges
 from tests.builders import findings_of, make_case, make_submission
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from harness.finding import Finding
 
 RULE = "pr-required-files"
 NON_RECORD = "records/track_non_record_16mb/2026-04-01_Example"
@@ -53,3 +57,21 @@ def test_a_lone_log_is_asked_about(tmp_path: Path) -> None:
     submission = make_submission(tmp_path, README__md=None, submission__json=None, train_gpt__py=None)
     (finding,) = findings_of(RULE, make_case(submission))
     assert finding.ask == "Is this folder meant as a submission?"
+
+
+def without_folder(root: Path, title: str | None) -> Finding:
+    """What the rule says of a pull request that only edits the root script."""
+    changes = PullRequestChanges(changes=(), outside_records=())
+    submission = make_submission(root, changes=changes, README__md=None, submission__json=None)
+    origin = dataclasses.replace(submission.origin, entry="", title=title)
+    return findings_of(RULE, make_case(dataclasses.replace(submission, origin=origin)))[0]
+
+
+def test_an_edit_of_the_root_script_alone_is_asked_about(tmp_path: Path) -> None:
+    finding = without_folder(tmp_path, "Fix the last partial batch in train_gpt.py")
+    assert finding.verdict is RuleVerdict.NEEDS_HUMAN
+    assert "change of the core script" in (finding.ask or "")
+
+
+def test_an_edit_of_the_root_script_whose_title_claims_a_score_fails(tmp_path: Path) -> None:
+    assert without_folder(tmp_path, "Deeper model, val_bpb 1.1043").verdict is RuleVerdict.FAIL
