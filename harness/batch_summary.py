@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -46,7 +47,7 @@ class BatchSummary:
         for rule, outcome in document.get("rules_checked", {}).items():
             self.rules[rule][outcome] += 1
         if document["verdict"] == Verdict.COULD_NOT_CHECK:
-            self.could_not_check[str(document.get("error") or "no reason was given")] += 1
+            self.could_not_check[_reason_in_general(document.get("error"))] += 1
         for crash in document.get("rule_errors", ()):
             self.rule_errors[str(crash).partition(":")[0]] += 1
 
@@ -61,6 +62,14 @@ class BatchSummary:
             "could_not_check": dict(sorted(self.could_not_check.items())),
             "rule_errors": dict(sorted(self.rule_errors.items())),
         }
+
+
+def _reason_in_general(error: object) -> str:
+    """The reason without what is particular to one submission: its number, commit, path and details."""
+    if not isinstance(error, str) or not error:
+        return "no reason was given"
+    general = re.sub(r"(?:/\S+|#\d+)(?: \([0-9a-f]{7,40}\))?", "...", error)
+    return re.split(r"[:;]\s", general, maxsplit=1)[0]
 
 
 def _rule_lines(summary: BatchSummary) -> list[str]:

@@ -4,6 +4,7 @@ import json
 
 from harness.batch_summary import BatchSummary, render_batch_summary
 from harness.report_json import to_json
+from harness.verdict import Verdict
 from tests.harness.report_samples import clean_report, make_report, unreadable_report
 from tests.harness.snapshot import assert_snapshot
 
@@ -33,3 +34,11 @@ def test_the_counts_are_json():
     document = summed(make_report(), unreadable_report()).to_json()
     assert json.loads(json.dumps(document)) == document
     assert document["verdicts"]["could-not-check"] == 1
+
+
+def test_submissions_that_could_not_be_checked_are_counted_by_kind_of_reason():
+    first = make_report(verdict=Verdict.COULD_NOT_CHECK, error="pull request #4 (70c126be4) is empty: 1 path")
+    other = make_report(
+        verdict=Verdict.COULD_NOT_CHECK, error="pull request #90 (9c73fc2c4) is empty: 2 paths"
+    )
+    assert summed(first, other).to_json()["could_not_check"] == {"pull request ... is empty": 2}
