@@ -59,11 +59,6 @@ class RulePage:
     title: str
     sections: dict[str, str]
 
-    @property
-    def is_checked(self) -> bool:
-        """True when golf-check has a module for it."""
-        return self.rule.is_implemented
-
 
 def parse_docstring(docstring: str, rule_id: str) -> tuple[str, dict[str, str]]:
     """Title and sections of a rule module's docstring.

@@ -166,7 +166,6 @@ class Limits:
 class Ruleset:
     """All rules and limits of one challenge."""
 
-    directory: Path
     rules: Mapping[str, Rule]
     tables: Mapping[str, Any]
 
@@ -242,4 +241,4 @@ def load_ruleset(directory: Path = RULES_DIR) -> Ruleset:
                 raise SetupError(f"{path}: rule {rule_id!r}: bad or missing field {error}") from error
     if not rules:
         raise SetupError(f"no rules under {directory}/catalogue/*.toml; name a rules folder with --rules-dir")
-    return Ruleset(directory=directory, rules=rules, tables=_read_toml(directory / "limits.toml"))
+    return Ruleset(rules=rules, tables=_read_toml(directory / "limits.toml"))

@@ -87,11 +87,6 @@ def load_rulings(directory: Path) -> tuple[Ruling, ...]:
     return tuple(sorted(rulings, key=lambda ruling: ruling.date))
 
 
-def rulings_on(rule: str, rulings: tuple[Ruling, ...]) -> tuple[Ruling, ...]:
-    """The precedents that bear on one rule, oldest first."""
-    return tuple(ruling for ruling in rulings if rule in ruling.rules)
-
-
 def list_rulings(directory: Path) -> str:
     """The precedents as text, one a line: date, reference, who, outcome, rules, sentence."""
     rulings = load_rulings(directory)

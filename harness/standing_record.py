@@ -62,7 +62,6 @@ class FrontierRow:
 
     pr: int
     name: str
-    table_score: float
     scores: tuple[float, ...]
     how: str
     folder: str | None = None
@@ -318,7 +317,6 @@ def _frontier_row(row: TableRow, clone: Clone, on_main: Sequence[PullRequestSubm
             best = FrontierRow(
                 pr=pr,
                 name=row.run,
-                table_score=row.score,
                 scores=found.scores,
                 how=f"{found.how} in {folder.folder} ({folder.where})",
                 folder=folder.folder,
@@ -328,7 +326,7 @@ def _frontier_row(row: TableRow, clone: Clone, on_main: Sequence[PullRequestSubm
     if best is not None:
         return best
     how = f"the one number of README.md:{row.line}; no per-seed scores were found for it"
-    return FrontierRow(pr=pr, name=row.run, table_score=row.score, scores=(row.score,), how=how)
+    return FrontierRow(pr=pr, name=row.run, scores=(row.score,), how=how)
 
 
 def _read_frontier(clone: Clone, revision: str) -> Frontier:
@@ -353,8 +351,3 @@ def find_frontier(clone: Clone, revision: str = "main") -> Frontier:
     Raises `SetupError` when the clone has no accepted records or no leaderboard table there.
     """
     return _read_frontier(clone, revision)
-
-
-def find_standing_record(clone: Clone, pr: int, revision: str = "main") -> Reference | None:
-    """The record that pull request `pr` has to beat; None when no earlier row is known."""
-    return find_frontier(clone, revision).before(pr)

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
+from harness.finding import Role
 from harness.training_log import PassKind
 
 if TYPE_CHECKING:
@@ -84,8 +85,6 @@ class ImpliedBytes:
 
     def places(self) -> tuple[Place, ...]:
         """The line of the score, and that of the token count."""
-        from harness.finding import Role
-
         first = self.score.place("loss and score")
         if self.tokens is None:
             return (first,)
@@ -98,7 +97,6 @@ class Diagnosis:
 
     agreement: Agreement
     ratio: float
-    deviation: float
     stream: Stream | None = None
     rule: str = "bpb-formula"
     cause: str = ""
@@ -270,31 +268,26 @@ def diagnose(implied: ImpliedBytes, limits: Limits) -> Diagnosis | None:
     deviation = abs(ratio - 1)
     stream = stream_of_tokens(implied.tokens.value, limits)
     if deviation <= limits.number("validation.pass_relative") + implied.rounding:
-        return Diagnosis(agreement=Agreement.EXACT, ratio=ratio, deviation=deviation, stream=stream)
-    known = _known_cause(ratio, limits)
+        return Diagnosis(agreement=Agreement.EXACT, ratio=ratio, stream=stream)
+    known = _known_cause(ratio, limits) or _document_starts(implied, ratio, limits)
     if known is not None:
         rule, cause = known
-        return Diagnosis(
-            agreement=Agreement.OFF, ratio=ratio, deviation=deviation, stream=stream, rule=rule, cause=cause
-        )
+        return Diagnosis(agreement=Agreement.OFF, ratio=ratio, stream=stream, rule=rule, cause=cause)
     if deviation <= limits.number("validation.warn_relative") + implied.rounding:
-        return Diagnosis(agreement=Agreement.TAIL, ratio=ratio, deviation=deviation, stream=stream)
+        return Diagnosis(agreement=Agreement.TAIL, ratio=ratio, stream=stream)
     if stream is not None and stream.superseded and abs(implied.value / stream.implied_bytes - 1) <= 1e-3:
-        return Diagnosis(agreement=Agreement.OLD_EXPORT, ratio=ratio, deviation=deviation, stream=stream)
+        return Diagnosis(agreement=Agreement.OLD_EXPORT, ratio=ratio, stream=stream)
     if (stream is None or not stream.superseded) and 1 - _SHORT_AT_MOST <= ratio < 1:
         return Diagnosis(
             agreement=Agreement.SHORT,
             ratio=ratio,
-            deviation=deviation,
             stream=stream,
             cause=_direction(ratio),
         )
     same_tokenizer = stream_of_ratio(implied.bytes_per_token, limits, 0.02)
     if stream is None and ratio < 1 and same_tokenizer is not None:
-        return Diagnosis(agreement=Agreement.SUBSET, ratio=ratio, deviation=deviation, stream=same_tokenizer)
-    return Diagnosis(
-        agreement=Agreement.OFF, ratio=ratio, deviation=deviation, stream=stream, cause=_direction(ratio)
-    )
+        return Diagnosis(agreement=Agreement.SUBSET, ratio=ratio, stream=same_tokenizer)
+    return Diagnosis(agreement=Agreement.OFF, ratio=ratio, stream=stream, cause=_direction(ratio))
 
 
 def _known_cause(ratio: float, limits: Limits) -> tuple[str, str] | None:
@@ -302,6 +295,17 @@ def _known_cause(ratio: float, limits: Limits) -> tuple[str, str] | None:
         if row["low"] <= ratio <= row["high"]:
             return row["rule"], row["cause"]
     return None
+
+
+def _document_starts(implied: ImpliedBytes, ratio: float, limits: Limits) -> tuple[str, str] | None:
+    """The cause when one token a document is missing from the loss while every byte is counted (#807)."""
+    documents = limits.integer("validation.documents")
+    if implied.tokens is None or implied.tokens.value < 100 * documents:
+        return None
+    off = abs(ratio * (1 - documents / implied.tokens.value) - 1)
+    if off > limits.number("validation.pass_relative") + implied.rounding:
+        return None
+    return "bytes-boundary-zero", f"the loss of the {documents:,} document-start tokens is left out"
 
 
 def _direction(ratio: float) -> str:

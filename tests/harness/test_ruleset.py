@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import re
 from typing import TYPE_CHECKING
 
 import pytest
@@ -10,12 +11,17 @@ import pytest
 from harness.case import Profile
 from harness.errors import SetupError
 from harness.finding import RuleVerdict
-from harness.ruleset import Limits, load_ruleset
+from harness.ruleset import RULES_DIR, Limits, load_ruleset
 from harness.submission import Track
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+ROOT = RULES_DIR.parent
+TABLES = load_ruleset().tables
+LIMITS = [f"{table}.{name}" for table, limits in TABLES.items() for name in limits]
+MODULES = [path for folder in ("harness", "rules") for path in (ROOT / folder).glob("*.py")]
+SOURCE = "".join(path.read_text() for path in MODULES)
 RULE = """
 [some-rule]
 title = "A rule"
@@ -95,6 +101,12 @@ def test_broken_toml_is_a_setup_error_that_names_the_file(tmp_path: Path):
 def test_a_folder_without_rules_is_a_setup_error(tmp_path: Path):
     with pytest.raises(SetupError, match="--rules-dir"):
         load_ruleset(tmp_path)
+
+
+@pytest.mark.parametrize("name", LIMITS)
+def test_every_limit_is_read_by_some_module(name: str):
+    read_whole, read_from_table = rf"""["']{name}["']""", rf"""\["{name.partition(".")[2]}"\]"""
+    assert re.search(f"{read_whole}|{read_from_table}", SOURCE)
 
 
 def test_exactly_the_nine_essential_rules_of_the_catalogue_are_essential():

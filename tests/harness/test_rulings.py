@@ -9,7 +9,7 @@ import pytest
 
 from harness.errors import SetupError
 from harness.ruleset import RULES_DIR, load_ruleset
-from harness.rulings import Outcome, list_rulings, load_rulings, rulings_on
+from harness.rulings import Outcome, list_rulings, load_rulings
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -42,11 +42,6 @@ def test_rulings_come_oldest_first(tmp_path: Path) -> None:
     assert [ruling.reference for ruling in rulings] == ["abc123", "#7"]
     assert rulings[1].date == datetime.date(2026, 4, 2)
     assert rulings[1].outcome is Outcome.REJECTED
-
-
-def test_rulings_can_be_asked_for_by_rule(tmp_path: Path) -> None:
-    rulings = load_rulings(rules_folder(tmp_path, GOOD))
-    assert [ruling.reference for ruling in rulings_on("chrono-open", rulings)] == ["abc123"]
 
 
 def test_a_folder_without_rulings_has_none(tmp_path: Path) -> None:

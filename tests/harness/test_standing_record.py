@@ -15,7 +15,6 @@ from harness.standing_record import (
     Frontier,
     FrontierRow,
     find_frontier,
-    find_standing_record,
     parse_reference,
 )
 from tests.rules.scored_submission import stated, with_scores
@@ -24,9 +23,7 @@ CLONE = os.environ.get("GOLF_CLONE")
 
 
 def row(pr: int, *scores: float, scores_pr: int | None = None) -> FrontierRow:
-    return FrontierRow(
-        pr=pr, name=f"row {pr}", table_score=scores[0], scores=scores, how="a test", scores_pr=scores_pr or pr
-    )
+    return FrontierRow(pr=pr, name=f"row {pr}", scores=scores, how="a test", scores_pr=scores_pr or pr)
 
 
 BOARD = Frontier(
@@ -128,6 +125,6 @@ def test_the_frontier_of_the_real_clone_reproduces_published_p_values() -> None:
     assert len(rows[1769].scores) == 5
     found = [one_sided_welch(rows[a].scores, rows[b].scores) for a, b in ((1514, 1493), (1769, 1736))]
     assert [round(test.p, 4) for test in found if isinstance(test, Welch)] == [0.0203, 0.0626]
-    record = find_standing_record(clone, 1514)
+    record = find_frontier(clone).before(1514)
     assert record is not None
     assert record.pr == 1493
