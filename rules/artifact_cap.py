@@ -29,9 +29,9 @@ Rulings
     #1412, merged (A3): log totals 16,054,963 to 16,059,704 with 15,976,275 claimed, tolerated.
     #542, merged as non-record (A3) at 16,638,468: a warning on the non-record boards.
 Example
-    seed 42: 16,024,793 bytes by its own log, 24,793 over the cap of 16,000,000 (model 15,974,561 + code
-    50,232; as logged 16,024,793, as shipped 16,024,793, packed by us 15,991,813). Ship train_gpt.py as a
-    self-extracting wrapper, or shrink the model.
+    seed 42: 16,024,793 bytes as train_seed42.log states, 24,793 over the cap of 16,000,000 (model
+    15,974,561 + code 50,232 as logged; as logged 16,024,793, as shipped 16,024,793, packed by us
+    15,991,813). Shrink the model, or ship train_gpt.py as a self-extracting wrapper.
 """
 
 from __future__ import annotations

@@ -17,8 +17,8 @@ Rulings
     README FAQ, a15093ada, 2026-03-18 (A1): code bytes plus compressed model bytes.
     #1412, merged (A3): 15,976,275 claimed was the model alone, tolerated.
 Example
-    seed 1337: submission.json claims 15,976,275 bytes, which is the compressed model without any code; with
-    the code as shipped it is 16,056,404. State model plus code
+    seed 1337: submission.json states 15,976,275 bytes, which is the compressed model without any code;
+    with the code as shipped it is 16,056,404 (cap 16,000,000). State model plus code
 """
 
 from __future__ import annotations

@@ -18,7 +18,8 @@ Rulings
     uncounted: 99.9 s in #1855, 1,121 s in #1868. #1019 and #1204 were merged with about 200 and 240 s of
     self-generated calibration after 600 s.
 Example
-    seed 42: 198.3 s of calibration on self-generated data after 600.025 s of training are on neither clock.
+    seed 42: 198.3 s of calibration on self-generated data after 600.025 s of training are on neither
+    clock; rows were merged with 200 to 240 s of it, and artifact creation was also called not untimed
 """
 
 from __future__ import annotations

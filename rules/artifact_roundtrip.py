@@ -9,14 +9,14 @@ What is allowed instead
     weights.
 How it is detected
     In the log: the counted line stands after the printed compressed size, or its label says roundtrip,
-    quantised, intN or test-time training. A counted line that the run itself labels a diagnostic before
-    quantisation goes to a person.
+    quantised, intN, sliding window or test-time training. A counted line that the run itself labels a
+    diagnostic before quantisation goes to a person.
 What it cannot see
     Which weights the evaluation really used: that takes the code or a run.
 Rulings
     train_gpt.py on main, 2026-03-18 (A5): logs final_int8_zlib_roundtrip_exact and counts it.
 Example
-    seed 42: the counted 1.12340000 is labelled "pre-quantization post-ema", printed before the model was
+    seed 42: the counted 1.12340000 is labelled 'pre-quantization post-ema', printed before the model was
     compressed
 """
 

@@ -16,8 +16,8 @@ Rulings
     #1902 (2026-04-28) left such scores out; #1991 and #2076 were refused (2026-05-02), #1959 too. A
     marginalised form was never adjudicated.
 Example
-    seed 42: the counted 0.92982823 is the "ppm_mixer" line (train_seed42.log:147), a byte-level PPM mixture;
-    report a score of the token distribution.
+    seed 42: the counted 0.92982823 is the 'ppm_mixer' line (train_seed42.log:147), a byte-level PPM
+    mixture; report a score of the token distribution
 """
 
 from __future__ import annotations

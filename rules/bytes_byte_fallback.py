@@ -14,8 +14,9 @@ Rulings
     A merged row was taken off the board on 2026-04-26 (7427de232, #1806): 27 tokens were counted as three
     bytes, 157,319,833 against 151,073,604 bytes (#1289).
 Example
-    seed 42: 37,000,000 tokens x 2.90000000 / (ln 2 x 0.98397500) imply 157,322,000 bytes, +4.13 % against the
-    151,080,891 bytes of the validation text: byte-fallback tokens are counted as three bytes, not one.
+    seed 42: 37,000,000 tokens x 2.90000000 / (ln 2 x 0.98397500) imply 157,322,000 bytes, +4.13 % against
+    the 151,080,891 bytes of the validation text: byte-fallback tokens are counted as three bytes, not
+    one; count one byte for each byte token
 """
 
 from __future__ import annotations

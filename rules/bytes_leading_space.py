@@ -8,7 +8,7 @@ What is allowed instead
     Add one byte for a token's leading space mark if the token before it is no boundary token, as train_gpt.py
     on main does, and strip the mark before counting the rest.
 How it is detected
-    Implied bytes 16.5 to 17.6 % above those of the text: the range measured in every known case.
+    Implied bytes 16.5 to 18.0 % above those of the text: every known case lies between 16.7 and 17.7 %.
 What it cannot see
     A space rule that is wrong for few tokens: below 1e-4 of the bytes nothing shows. The static audit reads
     the table itself.
@@ -16,8 +16,9 @@ Rulings
     Default code on main since 2026-03-18; issue #1719 (2026-04-18) names the error. #1698, #1712 and #1734
     show 16.7 to 17.5 %: 176,332,748 bytes; #1734 was withdrawn by its author.
 Example
-    seed 42: 40,540,160 tokens x 2.60000000 / (ln 2 x 0.86235000) imply 176,334,402 bytes, +16.72 % against
-    the 151,080,891 bytes of the validation text: the space mark of a token is counted twice.
+    seed 42: 40,540,160 tokens x 2.60000000 / (ln 2 x 0.86235000) imply 176,334,402 bytes, +16.72 %
+    against the 151,080,891 bytes of the validation text: the space mark of a token is counted twice, or
+    counted after a document boundary; count each space mark once, as train_gpt.py on main does
 """
 
 from __future__ import annotations

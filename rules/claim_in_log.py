@@ -20,8 +20,9 @@ Rulings
     README a15093ada, 2026-03-18 (A1): the train log is produced by the script. Merged with such a fault (A3):
     #1371 (non-record, one seed from another seed's log), #86 (README values of a run whose log is missing).
 Example
-    seed 42 claims 1.04340 BPB, but its log ends at 1.05770 and prints no such score: 0.01430 BPB better than
-    the evidence (train_seed42.log:512). Claim what the log shows, or ship the log of the claimed run.
+    seed 42 claims 1.04340 BPB, but its log ends at 1.05770 and prints no such score: 0.01430 BPB better
+    than the best evidence (train_seed42.log:512). Claim what the log shows, or ship the log of the
+    claimed run.
 """
 
 from __future__ import annotations

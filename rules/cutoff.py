@@ -15,7 +15,8 @@ What it cannot see
 Rulings
     #2146, 2026-05-02 (A2): the cutoff and its grace. README a15093ada (A1): end date 2026-04-30.
 Example
-    opened 2026-05-02T07:12:00+00:00, after the cutoff of 2026-05-02T00:00:00+00:00: no record row
+    opened 2026-05-02T07:12:00+00:00, after the cutoff of 2026-05-02T00:00:00+00:00: no record row; it can
+    be filed as non-record
 """
 
 from __future__ import annotations

@@ -18,7 +18,8 @@ Rulings
     refused with about 688 s. The slowest merged pass took 525.7 s.
 Example
     seed 42: the counted pass and what it needs took 638.2 s, 38.2 s over the cap of 600 s (114.6 s
-    "quantized_sliding_window" + 523.6 s adaptation before quantisation); cut what the score needs.
+    "quantized_sliding_window" + 523.6 s adaptation before quantisation); cut what the score needs, then
+    run it again
 """
 
 from __future__ import annotations

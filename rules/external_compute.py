@@ -15,7 +15,7 @@ Rulings
     README FAQ: offline tuning is fine, absurd extra compute is not. Nobody was refused for this alone;
     #1029 filed its distillation as unlimited compute.
 Example
-    README.md:18 speaks of compute outside the run: 'Distilled from a 1B teacher trained beforehand'.
+    README.md:18 speaks of compute outside the run: 'Distilled from a 1B teacher trained beforehand'
 """
 
 from __future__ import annotations

@@ -17,8 +17,8 @@ Rulings
     README 954a15810 (2026-03-18): 8x H100 SXM. #1959 (2026-05-02) was refused for times projected from four
     GPUs. #39 is a row measured on 8x H200 and says so; two nodes of four (#44) were never ruled on.
 Example
-    seed 42 ran on 4 GPUs, not 8 (train_seed42.log:95); times on other machines are projections: run it on
-    8x H100 SXM or file it as non-record.
+    seed 42 ran on 4 GPUs, not 8; times on another machine are projections: run it on 8x H100 SXM or file
+    it as non-record
 """
 
 from __future__ import annotations

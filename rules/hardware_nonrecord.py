@@ -13,7 +13,7 @@ What it cannot see
 Rulings
     Practice: #1106, #1337 and #1443 were taken on other GPUs with the machine stated.
 Example
-    no GPU is named in a log, submission.json or README.md; state the machine.
+    no GPU is named in a log, submission.json or the README; state the machine
 """
 
 from __future__ import annotations

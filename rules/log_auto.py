@@ -16,7 +16,7 @@ Rulings
     README submission process, a15093ada, 2026-03-18 (A1): an automatically produced train log.
     Layout of train_gpt.py on main (A5). Logs since April often leave out nvidia-smi.
 Example
-    none of 2 logs holds a training run this tool can read (summary.txt: no training step, no size line)
+    none of 2 logs holds a training run this tool can read (summary.txt: no training step)
 """
 
 from __future__ import annotations

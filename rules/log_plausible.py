@@ -19,8 +19,8 @@ What it cannot see
 Rulings
     README a15093ada, 2026-03-18 (A1): the log is produced by the script.
 Example
-    train_seed0.log: loss 2.30510000 over score 1.05000000 (line 812) is 2.19533, while the run's other passes
-    have 2.18841: were both numbers printed by one evaluation?
+    seed 0: loss 2.30510000 over score 1.05000000 (train_seed0.log:812) is 2.19533, while another pass of
+    the run has 2.18841: bytes per token cannot change within a run
 """
 
 from __future__ import annotations

@@ -16,8 +16,8 @@ Rulings
     #1437 (2026-04-07) mended the first case, #1420. Audit notes of 2026-05-02: #2140 and #2135 were
     acceptable with all three counters at zero; #2140's earlier state was not.
 Example
-    seed 42: within_gate=10,983,301 hints depend on whether the scored token is inside a word; set the
-    channel's boost to zero and run it again.
+    seed 42: within_gate=10,983,301: these hints depend on the class of the token being scored; set the
+    boosts of those channels to zero and run it again
 """
 
 from __future__ import annotations

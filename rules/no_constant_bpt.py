@@ -16,8 +16,9 @@ What it cannot see
 Rulings
     #1017 (2026-03-28) names it. #2009 was refused for a constant of 2.7523 (2026-05-02).
 Example
-    submission.json: 2.00319596 / (ln 2 x 1.05003120) is 2.7523 bytes per token to the last digit, the
-    constant stated in train.log:33; count the bytes of the scored tokens.
+    submission.json: 2.00319596 / (ln 2 x 1.05003120) is 2.7523 bytes per token to the last digit, which
+    no known tokenizer has, and the submission states it as its bytes per token; count the bytes of the
+    scored tokens
 """
 
 from __future__ import annotations

@@ -17,8 +17,8 @@ Rulings
     README 2cff08e1a (2026-03-20); #44 (2026-03-19): training on the validation shard is not allowed, against
     what its README says.
 Example
-    README.md:13 links a validation shard as a training shard, and train.log trains on 1 shard of that
-    folder (fineweb10B_sp1024_valonly); train on the train split.
+    README.md:13 puts a validation shard under a training name, and train.log:88 trains on the folder
+    fineweb10B_sp1024_valonly; train on the train split
 """
 
 from __future__ import annotations

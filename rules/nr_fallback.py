@@ -14,7 +14,8 @@ What it cannot see
 Rulings
     README 535352463, 2026-03-19 (A1). #569, 2026-03-25 (A2).
 Example
-    the mean 1.12250000 is not below the record to beat, 1.11938000; a valid run can be filed as non-record
+    the mean 1.12250000 is not below the record to beat, 1.11938000 (#549); a valid run can be filed as
+    non-record
 """
 
 from __future__ import annotations

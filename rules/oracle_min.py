@@ -13,7 +13,7 @@ What it cannot see
 Rulings
     #573 and #685 (2026-03-24) took the minimum over passes, #659 (2026-03-25) the better of two experts.
 Example
-    the submission calls itself 'Frozen n-gram oracle', which names a choice made with the answer.
+    the submission calls itself 'Frozen n-gram oracle', which speaks of a choice made with the answer
 """
 
 from __future__ import annotations

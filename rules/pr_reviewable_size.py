@@ -13,7 +13,8 @@ What it cannot see
 Rulings
     Staff, 2026-03-28 (A2), on a pull request of more than 207,000 lines; #1120, 2026-04-29 (A2).
 Example
-    61,204 added lines besides logs in 212 paths, over the 20,000 a reviewer can read
+    61,204 added lines besides logs in 212 paths, over the 20,000 a reviewer can read; leave out what the
+    submission does not need
 """
 
 from __future__ import annotations

@@ -17,8 +17,8 @@ Rulings
     README submission process, a15093ada, 2026-03-18 (A1). #1120, 2026-04-29 (A2): 238 outside files named,
     the row was kept. #542 and #1868 were merged with files outside (A3). #265 praised as clean.
 Example
-    27 changed paths: 16 outside records/ (experiments/run_exp1.sh, requirements.txt ...) and 2 other records
-    folders; a merge needs them trimmed
+    18 changed paths: 14 outside records/ (experiments/run_exp1.sh (added), notes.md (added),
+    requirements.txt (modified) and 11 more). A merge needs them trimmed to one new folder
 """
 
 from __future__ import annotations

@@ -15,7 +15,7 @@ What it cannot see
 Rulings
     README 9a60d1676, 2026-03-20 (A1): ship requirements.txt and setup notes.
 Example
-    imports brotli, which neither requirements.txt nor the README mentions
+    imports brotli, which neither a requirements file nor the README mentions; list what to install
 """
 
 from __future__ import annotations

@@ -18,7 +18,8 @@ Rulings
     README FAQ, a15093ada, 2026-03-18 (A1): evaluation may use no training data "unless you pay for those
     bits".
 Example
-    candidate.meta.npz (1,770 bytes) is named at train_gpt.py:88 and in no byte count
+    candidate.meta.npz (1,770 bytes) is named at train_gpt.py:88 and in no byte count; put it into the
+    compressed model or add it to the total
 """
 
 from __future__ import annotations

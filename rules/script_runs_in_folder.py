@@ -15,7 +15,7 @@ Rulings
     README submission process, a15093ada, 2026-03-18 (A1): broken scripts are not accepted. #1204 (A2): first
     came without train_gpt.py, merged after it was added.
 Example
-    train_gpt.py does not compile: invalid syntax at line 214
+    train_gpt.py does not compile: invalid syntax at line 214. Ship a script that starts
 """
 
 from __future__ import annotations

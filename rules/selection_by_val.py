@@ -14,8 +14,8 @@ Rulings
     #1991 (2026-05-02): gates chosen by sweeping dumped validation distributions are no record evidence. The
     README allows tuning offline.
 Example
-    README.md:41 speaks of tuning on validation output: "swept 4,320 gate settings on the dumped validation
-    distributions".
+    README.md:41 speaks of tuning on validation output: 'The gate was swept over 400 settings on dumped
+    validation distributions'
 """
 
 from __future__ import annotations

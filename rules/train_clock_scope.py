@@ -16,8 +16,7 @@ Rulings
     Default behaviour of train_gpt.py on main since 2026-03-18: 20 steps, state restored, validation outside
     the timer. No staff ruling limits warm-up.
 Example
-    20 warm-up steps are set; the log does not show whether their state is restored: that needs the static
-    audit.
+    20 warm-up steps are set; no log shows whether their state is restored: that needs the static audit
 """
 
 from __future__ import annotations

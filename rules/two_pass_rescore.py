@@ -13,8 +13,8 @@ What it cannot see
 Rulings
     Closures of 2026-03-27; #573 and #685 (2026-03-24) scored several passes.
 Example
-    seed 42: the counted line is "ngram_two_pass_exact" (train_seed42.log:311), which names more than one
-    pass.
+    seed 42: the counted line is 'ngram_two_pass_exact' (train_seed42.log:311), which names more than one
+    pass
 """
 
 from __future__ import annotations

@@ -14,8 +14,8 @@ Rulings
     #728 (2026-03-25): calibration on validation tokens is not allowed; its variant with self-generated data
     was merged as #1019.
 Example
-    train_seed42.log:912 says that calibration reads validation data ("gptq: calibrating on val tokens");
-    calibrate on training data inside the budget or on generated data.
+    train_seed42.log:912 says that calibration reads validation data ('gptq: calibrating on val tokens,
+    41.2s'); calibrate on training data inside the budget or on generated data
 """
 
 from __future__ import annotations

@@ -13,7 +13,7 @@ What it cannot see
 Rulings
     #1106 was merged as non-record with its score labelled.
 Example
-    the name says diffusion ("Masked diffusion LM"), but the README never calls the score a bound.
+    the name says so ('Masked diffusion LM'), but the README never calls the score a bound
 """
 
 from __future__ import annotations
