@@ -67,6 +67,8 @@ _KIND_OF_LINE = tuple(
 # Decimals of a minute ("train_time: 10.0m") leave three seconds either way.
 _IN_MINUTES = re.compile(r"\d\.\d\s?m\b(?!s)")
 _MINUTE_ROUNDING_SECONDS = 3.0
+# Two prints of one timer differ by rounding and by what runs between them.
+SAME_PHASE_SECONDS = 1.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -172,7 +174,7 @@ def measure_clocks(seed: SeedEvidence) -> Clocks:
         counted=counted or (scored.total_eval_seconds if scored and seed.counted else None),
         counted_label=seed.counted.label if seed.counted else "",
         counted_encloses=encloses,
-        headline_path=_headline_path(seed.counted, passes, activities),
+        headline_path=_headline_path(seed.counted, counted, passes, activities),
         stated_total=scored.total_eval_seconds if scored else None,
         passes=passes,
     )
@@ -181,7 +183,11 @@ def measure_clocks(seed: SeedEvidence) -> Clocks:
 def _training(run: Run | None) -> Sourced[float] | None:
     if run is None:
         return None
-    return run.stop.train_seconds if run.stop is not None else run.last_train_seconds
+    printed = run.stop.train_seconds if run.stop is not None else run.last_train_seconds
+    longest = run.longest_train_seconds
+    if printed is not None and longest is not None and longest.value > printed.value + SAME_PHASE_SECONDS:
+        return longest  # the run went on training after the line that says it stopped
+    return printed
 
 
 def _rounding(training: Sourced[float] | None) -> float:
@@ -247,19 +253,37 @@ def _counted_time(
     """The counted pass's time, and that of the model pass around it when the counted line is a mixture."""
     if counted is None:
         return None, None
-    seconds = counted.seconds
+    seconds = counted.seconds if _took_time(counted) else None
     if seconds is None:
-        equal = [each for each in passes if each.seconds is not None and _same_score(each, counted)]
+        equal = [each for each in passes if _took_time(each) and _same_score(each, counted)]
         nearest = min(
             equal, key=lambda each: abs((each.val_bpb.line or 0) - (counted.val_bpb.line or 0)), default=None
         )
-        seconds = nearest.seconds if nearest else None
+        seconds = _longest_copy(nearest, equal).seconds if nearest else None
     if counted.val_loss is not None or seconds is None:
         return seconds, None
     # A line without a loss of its own blends the probabilities of a model pass and needs its time.
     later = [each for each in passes if (each.val_bpb.line or 0) > (counted.val_bpb.line or 0)]
     around = next((each.seconds for each in later[:1] if each.val_loss is not None), None)
     return seconds, around if around is not None and around.value >= seconds.value else None
+
+
+def _took_time(each: EvalPass) -> bool:
+    """False where no time, or one that no evaluation can take, is printed."""
+    return each.seconds is not None and each.seconds.value > 0
+
+
+def _longest_copy(chosen: EvalPass, passes: list[EvalPass]) -> EvalPass:
+    """The slowest of the passes that print the same name and the very same numbers as `chosen`.
+
+    One pass has one duration: where its line stands twice with two times, the shorter one proves nothing.
+    """
+
+    def numbers(each: EvalPass) -> tuple[object, ...]:
+        return each.label, each.val_bpb.value, each.digits, each.val_loss.value if each.val_loss else None
+
+    copies = [each for each in passes if numbers(each) == numbers(chosen)]
+    return max(copies, key=lambda each: each.seconds.value if each.seconds else 0.0)
 
 
 def _same_score(one: EvalPass, other: EvalPass) -> bool:
@@ -269,12 +293,16 @@ def _same_score(one: EvalPass, other: EvalPass) -> bool:
 
 
 def _headline_path(
-    counted: EvalPass | None, passes: tuple[EvalPass, ...], activities: tuple[Activity, ...]
+    counted: EvalPass | None,
+    seconds: Sourced[float] | None,
+    passes: tuple[EvalPass, ...],
+    activities: tuple[Activity, ...],
 ) -> tuple[Activity, ...]:
     """Phases outside the counted pass's own timer that its score needs.
 
     A phase printed before another evaluation pass, which stands before the counted line, cannot be inside
-    the counted pass's timer. A precompute counts when the log itself says it is outside the timer.
+    the counted pass's timer (`seconds`); nor can one that took longer than it. A precompute counts when the
+    log itself says it is outside the timer.
     """
     if counted is None:
         return ()
@@ -289,7 +317,8 @@ def _headline_path(
             line < (each.val_bpb.line or 0) < counted_line and not _same_score(each, counted)
             for each in passes
         )
+        longer = seconds is not None and activity.seconds.value > seconds.value + SAME_PHASE_SECONDS
         separate = activity.kind is ActivityKind.PRECOMPUTE and activity.outside_timer
-        if separate or (activity.kind in needed and between):
+        if separate or (activity.kind in needed and (between or longer)):
             path.append(activity)
     return tuple(path)

@@ -55,6 +55,7 @@ class Draft:
     stop: TrainingStop | None = None
     step: Step | None = None
     train_seconds: Sourced[float] | None = None
+    longest_train_seconds: Sourced[float] | None = None
     step_avg_ms: Sourced[float] | None = None
     failure: Sourced[str] | None = None
     lines: list[int] = field(default_factory=list)
@@ -92,6 +93,7 @@ def assemble(file: str, events: Sequence[Event]) -> Run:
         first_losses=tuple(draft.losses[step] for step in sorted(draft.losses)[:FIRST_LOSSES]),
         last_step=draft.step.number if draft.step else None,
         last_train_seconds=draft.train_seconds,
+        longest_train_seconds=draft.longest_train_seconds,
         step_avg_ms=draft.step_avg_ms,
         stop=stop,
         passes=tuple(draft.passes),
@@ -118,6 +120,8 @@ def _take(draft: Draft, event: Event) -> None:
         case Step():
             _take_step(draft, event)
         case Stop(stop=stop):
+            if stop.reason:
+                _take_clock(draft, stop.train_seconds)
             # The wall-clock line is exact; a later summary repeats it rounded.
             if draft.stop is None or (stop.reason and not draft.stop.reason):
                 draft.stop = stop
@@ -148,7 +152,14 @@ def _take_fact(draft: Draft, fact: Fact) -> None:
         draft.facts[fact.name] = (fact.rank, fact.value)
 
 
+def _take_clock(draft: Draft, seconds: Sourced[float] | None) -> None:
+    known = draft.longest_train_seconds
+    if seconds is not None and (known is None or seconds.value > known.value):
+        draft.longest_train_seconds = seconds
+
+
 def _take_step(draft: Draft, step: Step) -> None:
+    _take_clock(draft, step.train_seconds)
     if draft.stop is not None:
         return
     if step.train_loss is not None and step.step not in draft.losses and len(draft.losses) < 64:

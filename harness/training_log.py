@@ -82,8 +82,9 @@ class Run:
 
     `first_losses` are the first four train losses in step order (a fingerprint of the start trajectory).
     `counters` are integer counters by printed name ("ngram_tilt.within_gate"). `hyperparameters` is the
-    printed dump, values as text. `run_id` is a printed run id or log-file UUID. `ended` is False when the
-    run has training steps but nothing after them. `duplicate_of` is (file, first_line) of an equal run.
+    printed dump, values as text. `longest_train_seconds` is the largest training clock on any step or stop
+    line, wherever in the run it stands. `run_id` is a printed run id or log-file UUID. `ended` is False when
+    the run has training steps but nothing after them. `duplicate_of` is (file, first_line) of an equal run.
     """
 
     file: str
@@ -108,6 +109,7 @@ class Run:
     first_losses: tuple[float, ...] = ()
     last_step: Sourced[int] | None = None
     last_train_seconds: Sourced[float] | None = None
+    longest_train_seconds: Sourced[float] | None = None
     step_avg_ms: Sourced[float] | None = None
     stop: TrainingStop | None = None
     passes: tuple[EvalPass, ...] = ()
