@@ -29,7 +29,10 @@ _MAIN_GUARD = re.compile(r"if __name__\s*==")
 _ONE_LINER = re.compile(r"(?:import |exec\().*\bexec\(|exec\(\w{0,40}\.?\w{0,40}\(|import \w+.{0,80};")
 _LOG_START = re.compile(
     r"(?:logs/\S+\.(?:txt|log)|Running (?:Python|PyTorch)|Hyperparameters:|world_size:\d|seed:\d|step:\d"
-    r"|train_loader:|val_loader:|val_bpb:enabled|model_params:\d|\d+/\d+ (?:train|val)_loss)"
+    r"|train_loader:|val_loader:|val_bpb:enabled|model_params:\d|\d+/\d+ (?:train|val)_loss"
+    # Results, which no line of Python starts with: a "script" that goes on to them ended before.
+    r"|stopping_early: |(?:Serialized model|Code size|Total submission size)\b[^\n]{0,80}: \d"
+    r"|final_\w{1,80} val_loss:\d)"
 )
 # Lines looked at to tell a script from prose, and code lines wanted among them.
 LOOK_AHEAD = 80

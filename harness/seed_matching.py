@@ -251,6 +251,18 @@ def training_run_for(run: Run, runs: Sequence[Run], own: Sequence[Run]) -> Run |
     return None
 
 
+def _last_sum(by_kind: dict[str, list[tuple[str, Sourced[int]]]]) -> Sourced[int] | None:
+    """The last total that is the sum of a printed model and code, where a smaller one that is not follows."""
+    sums = {model.value + code.value for _, model in by_kind["model"] for _, code in by_kind["code"]}
+    # An unlabelled total beside labelled ones is that of the uncompressed checkpoint.
+    labelled = [total for label, total in by_kind["total"] if label]
+    totals = labelled or [total for _, total in by_kind["total"]]
+    proven = [total for total in totals if total.value in sums]
+    if not proven or totals[-1].value in sums or totals[-1].value >= proven[-1].value:
+        return None
+    return proven[-1]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunSizes:
     """What a run printed about the sizes of its artifact, bytes."""
@@ -264,7 +276,8 @@ def sizes_of(run: Run) -> RunSizes:
     """The last labelled size of each kind.
 
     An unlabelled total or model beside labelled ones is the uncompressed checkpoint. Of two code sizes the
-    one that makes model + code equal the total counts, else the last not called uncompressed.
+    one that makes model + code equal the total counts, else the last not called uncompressed. A total that is
+    the sum of a printed model and code is not replaced by a smaller one printed later that is no such sum.
     """
     by_kind: dict[str, list[tuple[str, Sourced[int]]]] = {"total": [], "model": [], "code": []}
     totals = {(size.size_bytes.line, size.size_bytes.value) for size in run.sizes if size.what == "total"}
@@ -277,7 +290,7 @@ def sizes_of(run: Run) -> RunSizes:
         labelled = [value for label, value in by_kind[what] if label] or [v for _, v in by_kind[what]]
         return labelled[-1] if labelled else None
 
-    total, model = last("total"), last("model")
+    total, model = _last_sum(by_kind) or last("total"), last("model")
     if total is not None and model is not None and model.value > total.value:
         # Only the checkpoint before compression was printed as a model size.
         model = next((v for _, v in reversed(by_kind["model"]) if v.value <= total.value), None)
