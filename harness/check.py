@@ -98,6 +98,17 @@ def _summary(submission: Submission, seeds: tuple[int, ...]) -> SubmissionSummar
     )
 
 
+# Problems of a log file that mean some of its text was not seen.
+_UNREAD = frozenset({"binary", "too-large", "unreadable"})
+
+
+def _unread_in_logs(submission: Submission) -> tuple[str, ...]:
+    """What of the logs was not read: a score judged from the rest must not look like one judged from all."""
+    return tuple(
+        problem.message for log in submission.logs for problem in log.problems if problem.kind in _UNREAD
+    )
+
+
 def check_submission(submission: Submission, options: CheckOptions) -> Report:
     """Judge a submission that has been read."""
     ruleset = load_ruleset(options.rules_dir)
@@ -130,7 +141,7 @@ def check_submission(submission: Submission, options: CheckOptions) -> Report:
         outcomes=judgement.outcomes,
         measured=measure(case),
         statistics=statistics_of(case),
-        unseen=submission.problems,
+        unseen=(*submission.problems, *_unread_in_logs(submission)),
         rule_errors=judgement.rule_errors,
     )
 

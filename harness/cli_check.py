@@ -293,8 +293,16 @@ def _close_broken_pipe() -> int:
     return Exit.OK
 
 
+def _open_closed_streams() -> None:
+    """Give a process started without output (`>&-`) somewhere to write; its exit status still counts."""
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, Path(os.devnull).open("w", encoding="utf-8"))  # noqa: SIM115 - open to the end
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Entry point of the golf-check command."""
+    _open_closed_streams()
     parser = build_parser()
     arguments = parser.parse_args(argv)
     try:

@@ -66,12 +66,29 @@ def _depth(entry: FileEntry) -> int:
     return entry.path.count("/")
 
 
-def _named(entries: tuple[FileEntry, ...], pattern: str) -> FileEntry | None:
-    """The shallowest file whose name matches, ignoring case; ties go to the first in path order."""
+def _named(entries: tuple[FileEntry, ...], pattern: str, usual: str = "") -> FileEntry | None:
+    """The shallowest file whose name matches, ignoring case.
+
+    Ties go to the name spelt as `usual`, which organisers and their tools open, then to path order: a second
+    file that differs in case only must not stand in for the one people read.
+    """
     matching = [
         entry for entry in entries if re.fullmatch(pattern, PurePosixPath(entry.path).name, re.IGNORECASE)
     ]
-    return min(matching, key=lambda entry: (_depth(entry), entry.path), default=None)
+    return min(
+        matching,
+        key=lambda entry: (_depth(entry), PurePosixPath(entry.path).name != usual, entry.path),
+        default=None,
+    )
+
+
+def _note_rivals(reading: _Reading, entries: tuple[FileEntry, ...], chosen: FileEntry | None) -> None:
+    """Say which files differ from the one that was read in the case of their name only."""
+    if chosen is None:
+        return
+    for entry in entries:
+        if entry.path != chosen.path and entry.path.lower() == chosen.path.lower():
+            reading.problems.append(f"{entry.path} stands beside {chosen.path} and was not read as the claim")
 
 
 def _decode(path: str, data: bytes, size_bytes: int) -> TextFile:
@@ -96,7 +113,9 @@ def _read_text(reading: _Reading, entry: FileEntry | None) -> TextFile | None:
 
 
 def _read_json(reading: _Reading, entries: tuple[FileEntry, ...]) -> SubmissionJson:
-    entry = _named(entries, r"submission\.json") or _named(entries, r"submission[_-][^/]*\.json")
+    entry = _named(entries, r"submission\.json", "submission.json")
+    entry = entry or _named(entries, r"submission[_-][^/]*\.json")
+    _note_rivals(reading, entries, entry)
     if entry is None:
         return read_submission_json(None, None)
     return read_submission_json(entry.path, reading.read(entry, JSON_LIMIT_BYTES))
@@ -207,7 +226,7 @@ def read_submission(
     entries = tree.entries()
     reading = _Reading(tree, [*getattr(tree, "problems", ()), *_not_read(entries)])
     json = _read_json(reading, entries)
-    readme = _read_text(reading, _named(entries, r"readme(\.md|\.txt|\.rst)?"))
+    readme = _read_text(reading, _named(entries, r"readme(\.md|\.txt|\.rst)?", "README.md"))
     code: Code = read_code(tree, entries)
     logs = _read_logs(reading, entries)
     texts = _read_texts(reading, entries)
