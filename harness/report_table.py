@@ -153,7 +153,7 @@ def _mean_of(statistics: Mapping[str, object], prefix: str) -> str:
 
 
 def _joined(statistics: Mapping[str, object], parts: Sequence[tuple[str, str]]) -> str:
-    """The parts whose number is known, as in "0.065 bpb, 0.045 nats/byte"."""
+    """The parts whose number is known, as in "0.065 BPB, 0.045 nats/byte"."""
     shown = [
         form.format(_statistic(statistics[key])) for key, form in parts if statistics.get(key) is not None
     ]

@@ -9,8 +9,8 @@ Why it matters
 What is allowed instead
     Exactly one script with another name (train_gpt_v5.py), or a submission_<name>.json, is a warning.
 How it is detected
-    The files of the folder. A missing part fails on the record track. On the non-record board it is a warning
-    (nr-same-form), as long as something remains to judge. A folder with neither script nor submission.json
+    The files of the folder. A missing part fails on the record track; on the other boards the catalogue makes
+    it a warning (nr-same-form), except in the text profile. A folder with neither script nor submission.json
     nor README makes no claim: a person is asked whether it is a submission at all. So is one who edits the
     root script without a record folder, unless the title claims a score, a record or a submission.
 What it cannot see
@@ -32,7 +32,6 @@ from typing import TYPE_CHECKING
 from harness.byte_count import is_unclaimed
 from harness.case import failed, needs_human, passed, warned
 from harness.finding import Place
-from harness.submission import Track
 from harness.wording import count_of
 
 if TYPE_CHECKING:
@@ -153,9 +152,7 @@ def check(case: Case) -> Iterator[Finding]:
         )
         return
     if missing:
-        short = submission.track is not Track.RECORD and len(missing) < 3
-        tell = warned if short else failed
-        yield tell(
+        yield failed(
             RULE,
             f"missing: {', '.join(missing)}; the folder has {_inventory(submission)}",
             Place(file="."),

@@ -3,9 +3,9 @@
 What it checks
     How many seconds and steps of warm-up a log shows before the clock starts.
 Why it matters
-    Warm-up steps that leave weights, optimiser state or a loader position behind are free training.
+    Warm-up steps that leave weights, optimizer state or a loader position behind are free training.
 What is allowed instead
-    Warm up as long as you like if weights, optimiser and loader are restored before the clock starts, as
+    Warm up as long as you like if weights, optimizer and loader are restored before the clock starts, as
     the baseline does.
 How it is detected
     Only printed facts: the warm-up steps of the settings and durations of warm-up before the stop. More

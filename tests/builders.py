@@ -160,3 +160,8 @@ def findings_of(rule: str, case: Case) -> list[Finding]:
     findings, crash = check_rule(load_ruleset().rules[rule], case)
     assert crash is None, crash
     return findings
+
+
+def with_origin(submission: Submission, **facts: Any) -> Submission:
+    """The submission with other facts about where it comes from (title, dates, pull request)."""
+    return dataclasses.replace(submission, origin=dataclasses.replace(submission.origin, **facts))

@@ -160,11 +160,16 @@ def test_a_loop_without_end_is_not_followed(tmp_path: Path) -> None:
     assert code.entry is not None
 
 
-def test_wrappers_inside_wrappers_end_at_the_cap(tmp_path: Path) -> None:
-    script = "import torch\nprint('the innermost program of all of them')\n"
-    for _ in range(12):
+def wrapped(script: str, times: int) -> str:
+    """The script inside this many self-extracting wrappers."""
+    for _ in range(times):
         script = f"import zlib\nexec(zlib.decompress({zlib.compress(script.encode())!r}))\n"
-    code = code_of(tmp_path, script)
+    return script
+
+
+def test_wrappers_inside_wrappers_end_at_the_cap(tmp_path: Path) -> None:
+    innermost = "import torch\nprint('the innermost program of all of them')\n"
+    code = code_of(tmp_path, wrapped(innermost, times=12))
     assert kinds(code) == ["undecodable"]
     assert "more than 8 wrappers" in code.problems[0].message
 

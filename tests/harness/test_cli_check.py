@@ -215,9 +215,14 @@ def test_another_challenge_changes_a_limit_by_editing_data_only(
     assert document["rules_checked"]["artifact-cap"] == "FAIL"
 
 
+def write_many(root: Path, count: int) -> None:
+    """That many good submissions, one folder each."""
+    for number in range(count):
+        write_files(root, good_files(), f"records/track_10min_16mb/2026-04-{number:02}_Run")
+
+
 def test_ctrl_c_in_a_batch_exits_130_and_keeps_what_was_judged(tmp_path: Path):
-    for number in range(40):
-        write_files(tmp_path / "many", good_files(), f"records/track_10min_16mb/2026-04-{number:02}_Run")
+    write_many(tmp_path / "many", 40)
     output = tmp_path / "out.jsonl"
     command = [sys.executable, "-m", "harness.cli_check", str(tmp_path / "many")]
     batch = subprocess.Popen(

@@ -11,7 +11,7 @@ from harness.errors import SetupError
 from harness.guarded_process import Guard, GuardedWorker, LimitHit, shared_worker
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 PROBE = "tests.harness.guarded_probe:probe"
 SMALL = Guard(memory_bytes=512 * 2**20, cpu_seconds=1, wall_seconds=4.0, reply_bytes=2**16)
@@ -133,11 +133,16 @@ def test_threads_share_a_worker(worker: GuardedWorker) -> None:
 @linux_only
 def test_a_forked_process_gets_its_own_child(worker: GuardedWorker) -> None:
     before = worker.call("state")["pid"]
+    assert succeeds_in_a_fork(lambda: worker.call("state")["pid"] != before)
+    assert worker.call("state")["pid"] == before
+
+
+def succeeds_in_a_fork(claim: Callable[[], bool]) -> bool:
+    """Whether the claim holds in a forked copy of this process."""
     forked = os.fork()
     if forked == 0:
-        os._exit(0 if worker.call("state")["pid"] != before else 1)
-    assert os.waitpid(forked, 0)[1] == 0
-    assert worker.call("state")["pid"] == before
+        os._exit(0 if claim() else 1)
+    return os.waitpid(forked, 0)[1] == 0
 
 
 def test_shared_worker_is_one_per_function() -> None:

@@ -484,11 +484,15 @@ def test_a_clone_of_another_user_is_refused_with_the_command_that_mends_it(
         opened(builder)
 
 
+needs_clone = pytest.mark.skipif("GOLF_CLONE" not in os.environ, reason="GOLF_CLONE names no clone")
+needs_corpus = pytest.mark.skipif("GOLF_SHARED" not in os.environ, reason="GOLF_SHARED names no corpus")
+
+
 @pytest.mark.clone
 @pytest.mark.shared
+@needs_clone
+@needs_corpus
 def test_every_labelled_folder_is_chosen() -> None:
-    if "GOLF_CLONE" not in os.environ or "GOLF_SHARED" not in os.environ:
-        pytest.skip("GOLF_CLONE and GOLF_SHARED name no clone and corpus")
     text = (Path(os.environ["GOLF_SHARED"]) / "corpus" / "dev_labels.json").read_text(encoding="utf-8")
     labels = {label["id"]: label for label in json.loads(text)}
     clone = open_clone(Path(os.environ["GOLF_CLONE"]))
@@ -497,9 +501,8 @@ def test_every_labelled_folder_is_chosen() -> None:
 
 
 @pytest.mark.clone
+@needs_clone
 def test_every_pull_request_of_the_clone_resolves_or_says_why_not() -> None:
-    if "GOLF_CLONE" not in os.environ:
-        pytest.skip("GOLF_CLONE names no clone")
     clone = open_clone(Path(os.environ["GOLF_CLONE"]))
     found = [_chosen(clone, f"refs/pull/{number}/head", number) for number in clone.pull_requests()]
     assert sum(folder is not None for folder in found) >= 0.88 * len(found)

@@ -32,6 +32,11 @@ def scored_with(bytes_per_token: float, tokens: int, **replace: str) -> str:
     return good_log(13, **{"val_loader": loader, **lines, **replace})
 
 
+def stop_line(milliseconds: int, step: int = 13_920) -> str:
+    """The line of a run that the clock stopped after so many milliseconds of training."""
+    return f"stopping_early: wallclock_cap train_time:{milliseconds}ms step:{step}/20000"
+
+
 def line_of(log: str, start: str) -> int:
     """The 1-based line that begins with these characters."""
     return 1 + [line.startswith(start) for line in log.splitlines()].index(True)
@@ -48,6 +53,11 @@ def judge(
 ) -> Finding:
     """The first finding of a rule on a submission whose seed-13 log is this one."""
     return judge_all(rule, root, log, profile=profile, entry=entry, **files)[0]
+
+
+def judge_readme(rule: str, root: Path, sentence: str) -> Finding:
+    """The first finding of a rule on a good submission whose README holds this sentence in line 3."""
+    return judge(rule, root, good_log(13), README__md=f"# Example\n\n{sentence}\n")
 
 
 def judge_all(

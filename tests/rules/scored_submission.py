@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import dataclasses
 import datetime
 import json
 from typing import TYPE_CHECKING
 
 from harness.standing_record import Reference
-from tests.builders import SEEDS, good_json, good_log, good_readme, make_case, make_submission
+from tests.builders import SEEDS, good_json, good_log, good_readme, make_case, make_submission, with_origin
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -35,7 +34,7 @@ def with_scores(
     parts |= {f"train_seed{seed}__log": good_log(seed, val_bpb=score) for seed, score in scores.items()}
     parts |= {"submission__json": stated(scores), "README__md": good_readme(scores)}
     submission = make_submission(root, **{**parts, **files})
-    return dataclasses.replace(submission, origin=dataclasses.replace(submission.origin, pr=pr))
+    return with_origin(submission, pr=pr)
 
 
 def stated(scores: Mapping[int, float] | None = None, **replace: Any) -> str:  # noqa: ANN401,RUF100

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 from harness.finding import RuleVerdict
 from tests.builders import good_log
-from tests.rules.log_builders import LOG, judge, line_of
+from tests.rules.log_builders import LOG, judge, line_of, stop_line
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -22,8 +22,8 @@ def test_generated_calibration_after_the_budget_asks_a_person(tmp_path: Path) ->
 
 
 def test_generated_calibration_inside_the_budget_passes(tmp_path: Path) -> None:
-    stop = "stopping_early: wallclock_cap train_time:400000ms step:9000/20000"
-    log = good_log(13, peak=GENERATED, stop=stop, step_val="")
+    stop = stop_line(400_000, step=9_000)
+    log = good_log(13, peak=GENERATED, stop=stop, step_last="", step_val="")
     assert judge(RULE, tmp_path, log).verdict is RuleVerdict.PASS
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from harness.finding import RuleVerdict
 from tests.builders import good_log
-from tests.rules.log_builders import LOG, judge, line_of
+from tests.rules.log_builders import LOG, judge, line_of, stop_line
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -17,7 +17,9 @@ RULE = "calibration-in-train-budget"
 def calibrated_for(seconds: float, *, stop_milliseconds: int = 599_500) -> str:
     return good_log(
         13,
-        stop=f"stopping_early: wallclock_cap train_time:{stop_milliseconds}ms step:13920/20000",
+        step_last="",
+        step_val="",
+        stop=stop_line(stop_milliseconds),
         peak=f"GPTQ:collecting Hessians from calibration data...\nGPTQ:collected 67 Hessians in {seconds}s",
     )
 

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import dataclasses
 import datetime
 from typing import TYPE_CHECKING
 
 from harness.finding import RuleVerdict
-from tests.builders import findings_of, good_log
+from tests.builders import findings_of, good_log, with_origin
 from tests.rules.scored_submission import SCORES, case_of, with_scores
 
 if TYPE_CHECKING:
@@ -23,7 +22,7 @@ def opened_on(tmp_path: Path, date: str) -> Submission:
     log = STAMP + "\n" + good_log(13, val_bpb=SCORES[13])
     submission = with_scores(tmp_path, train_seed13__log=log)
     moment = datetime.datetime.fromisoformat(f"{date}T00:00:00+00:00")
-    return dataclasses.replace(submission, origin=dataclasses.replace(submission.origin, created_at=moment))
+    return with_origin(submission, created_at=moment)
 
 
 def test_a_log_two_days_newer_than_the_pull_request_asks(tmp_path: Path) -> None:

@@ -1,11 +1,10 @@
 from __future__ import annotations
 
-import dataclasses
 from typing import TYPE_CHECKING
 
 from harness.finding import RuleVerdict
 from harness.submission import FileKind, PathChange, PullRequestChanges
-from tests.builders import findings_of, make_case, make_submission
+from tests.builders import findings_of, make_case, make_submission, with_origin
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -22,7 +21,7 @@ def _at_root(root: Path, lines: int) -> Submission:
         changes=PullRequestChanges(changes=(ROOT_SCRIPT,), outside_records=(ROOT_SCRIPT,)),
         train_gpt__py="x = 1\n" * lines,
     )
-    return dataclasses.replace(submission, origin=dataclasses.replace(submission.origin, entry=""))
+    return with_origin(submission, entry="")
 
 
 def test_a_root_script_of_1500_lines_passes(tmp_path: Path) -> None:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import dataclasses
 import datetime
 from typing import TYPE_CHECKING
 
 import pytest
 
 from harness.finding import RuleVerdict
-from tests.builders import findings_of
+from tests.builders import findings_of, with_origin
 from tests.rules.scored_submission import case_of, with_scores
 
 if TYPE_CHECKING:
@@ -30,9 +29,7 @@ RULE = "cutoff"
 def test_the_second_of_creation_decides(tmp_path: Path, created: str, verdict: RuleVerdict) -> None:
     submission = with_scores(tmp_path)
     moment = datetime.datetime.fromisoformat(created)
-    submission = dataclasses.replace(
-        submission, origin=dataclasses.replace(submission.origin, created_at=moment)
-    )
+    submission = with_origin(submission, created_at=moment)
     (finding,) = findings_of(RULE, case_of(submission))
     assert finding.verdict is verdict
 

@@ -5,8 +5,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from harness.finding import RuleVerdict
-from tests.builders import good_log
-from tests.rules.log_builders import judge
+from tests.rules.log_builders import judge_readme
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -25,5 +24,5 @@ RULE = "external-compute"
 def test_only_compute_that_enters_the_artifact_asks(
     tmp_path: Path, sentence: str, verdict: RuleVerdict
 ) -> None:
-    finding = judge(RULE, tmp_path, good_log(13), README__md=f"# Example\n\n{sentence}\n")
+    finding = judge_readme(RULE, tmp_path, sentence)
     assert finding.verdict is verdict

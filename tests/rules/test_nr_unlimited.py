@@ -4,13 +4,14 @@ from typing import TYPE_CHECKING
 
 from harness.finding import RuleVerdict
 from tests.builders import findings_of, good_log, make_case, make_submission
+from tests.rules.log_builders import stop_line
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 RULE = "nr-unlimited"
 NON_RECORD = "records/track_non_record_16mb/2026-04-01_Example"
-LONG = good_log(13, stop="stopping_early: wallclock_cap train_time:14400000ms step:13920/20000")
+LONG = good_log(13, stop=stop_line(14_400_000))
 
 
 def test_a_long_run_that_the_readme_does_not_mention_is_a_warning(tmp_path: Path) -> None:

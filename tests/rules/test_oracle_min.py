@@ -5,8 +5,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from harness.finding import RuleVerdict
-from tests.builders import good_log
-from tests.rules.log_builders import judge
+from tests.rules.log_builders import judge_readme
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -23,13 +22,12 @@ RULE = "oracle-min"
     ],
 )
 def test_readme_words_ask_unless_they_deny(tmp_path: Path, sentence: str, verdict: RuleVerdict) -> None:
-    finding = judge(RULE, tmp_path, good_log(13), README__md=f"# Example\n\n{sentence}\n")
+    finding = judge_readme(RULE, tmp_path, sentence)
     assert finding.verdict is verdict
 
 
 def test_the_question_points_at_the_sentence(tmp_path: Path) -> None:
-    readme = "# Example\n\nThe score is the minimum NLL over all passes.\n"
-    finding = judge(RULE, tmp_path, good_log(13), README__md=readme)
+    finding = judge_readme(RULE, tmp_path, "The score is the minimum NLL over all passes.")
     assert (finding.places[0].file, finding.places[0].line) == ("README.md", 3)
     assert finding.ask is not None
     assert finding.ask.endswith("?")

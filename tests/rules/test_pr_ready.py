@@ -1,11 +1,10 @@
 from __future__ import annotations
 
-import dataclasses
 import json
 from typing import TYPE_CHECKING
 
 from harness.finding import RuleVerdict
-from tests.builders import findings_of, good_json, make_case, make_submission
+from tests.builders import findings_of, good_json, make_case, make_submission, with_origin
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -17,7 +16,7 @@ RULE = "pr-ready"
 
 def _titled(root: Path, title: str) -> Submission:
     submission = make_submission(root)
-    return dataclasses.replace(submission, origin=dataclasses.replace(submission.origin, title=title))
+    return with_origin(submission, title=title)
 
 
 def test_a_title_that_says_wip_is_a_remark(tmp_path: Path) -> None:

@@ -5,8 +5,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from harness.finding import RuleVerdict
-from tests.builders import good_log
-from tests.rules.log_builders import judge
+from tests.rules.log_builders import judge_readme
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -23,11 +22,10 @@ RULE = "selection-by-val"
     ],
 )
 def test_only_tuning_on_validation_output_asks(tmp_path: Path, sentence: str, verdict: RuleVerdict) -> None:
-    finding = judge(RULE, tmp_path, good_log(13), README__md=f"# Example\n\n{sentence}\n")
+    finding = judge_readme(RULE, tmp_path, sentence)
     assert finding.verdict is verdict
 
 
 def test_the_question_points_at_the_sentence(tmp_path: Path) -> None:
-    readme = "# Example\n\nThe gate was tuned on the dumped validation distributions.\n"
-    finding = judge(RULE, tmp_path, good_log(13), README__md=readme)
+    finding = judge_readme(RULE, tmp_path, "The gate was tuned on the dumped validation distributions.")
     assert (finding.places[0].file, finding.places[0].line) == ("README.md", 3)

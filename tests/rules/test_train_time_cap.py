@@ -7,7 +7,7 @@ import pytest
 
 from harness.finding import RuleVerdict
 from tests.builders import findings_of, good_json, good_log, make_case, make_submission
-from tests.rules.log_builders import LOG, judge, line_of
+from tests.rules.log_builders import LOG, judge, line_of, stop_line
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -16,7 +16,7 @@ RULE = "train-time-cap"
 
 
 def stopped_at(milliseconds: int) -> str:
-    return good_log(13, stop=f"stopping_early: wallclock_cap train_time:{milliseconds}ms step:13920/20000")
+    return good_log(13, stop=stop_line(milliseconds))
 
 
 @pytest.mark.parametrize(
@@ -52,9 +52,7 @@ def test_a_submission_without_logs_is_not_checked(tmp_path: Path) -> None:
 
 
 def test_a_slow_run_that_the_headline_does_not_rest_on_is_a_warning(tmp_path: Path) -> None:
-    slow = good_log(
-        13, val_bpb=1.21, stop="stopping_early: wallclock_cap train_time:2400010ms step:13920/20000"
-    )
+    slow = good_log(13, val_bpb=1.21, stop=stop_line(2_400_010))
     document = good_json({13: 1.21, 1337: 1.2, 1111: 1.203}, val_bpb=1.2)
     other = good_log(1111, val_bpb=1.203)
     finding = judge(RULE, tmp_path, slow, submission__json=json.dumps(document), train_seed1111__log=other)
