@@ -91,8 +91,14 @@ def _is_copy(one: Run, other: Run) -> bool:
     if one.seed and other.seed and one.seed.value != other.seed.value:
         return False
     if one.has_training:
-        return other.has_training and len(one.first_losses) >= 2
+        return other.has_training and len(one.first_losses) >= 2 and _scores_nest(one, other)
     return not other.has_training and bool(one.passes)
+
+
+def _scores_nest(one: Run, other: Run) -> bool:
+    """Whether one run prints no score that the other lacks: a model evaluated anew is no copy of its log."""
+    ours, theirs = ({score.val_bpb.value for score in run.passes} for run in (one, other))
+    return ours <= theirs or theirs <= ours
 
 
 def _trained_seconds(run: Run) -> float | None:

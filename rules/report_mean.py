@@ -9,7 +9,8 @@ What is allowed instead
 How it is detected
     Mean of the logged scores when every stated seed has one, else of the stated ones. The headline may differ
     by 5e-5 or half a unit of its last decimal. It fails when it is lower than every per-seed score although
-    those scores are confirmed by the logs or stated by the same file: no choice of seeds gives it. Equal to
+    those scores are confirmed by the logs or stated by the same file: no choice of seeds gives it. Where
+    another run of the folder is as low, a person is asked which runs count. Equal to
     the best seed is a warning, as the mean can be read off (#63, #287 were accepted so); lower than the mean
     otherwise asks a person; higher than the mean is a remark.
 What it cannot see
@@ -24,6 +25,7 @@ Example
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from harness.case import failed, needs_human, not_checked, noted, passed, warned
@@ -68,6 +70,29 @@ def _sample(case: Case) -> tuple[ScoreSample | None, bool]:
     return None, False
 
 
+def _reached_elsewhere(case: Case, score: float) -> float | None:
+    """A final score as low as `score` that is not counted: of another logged run, or stated without a log."""
+    logged_claims = [seed.claim for seed in case.evidence.seeds if seed.counted is not None]
+    stated = (
+        claim.val_bpb
+        for claim in case.submission.json.per_seed
+        if not any(claim is other for other in logged_claims)
+    )
+    others = [run for seed in case.evidence.seeds for run in seed.other_runs]
+    logged = (each.val_bpb for run in (*others, *case.evidence.unused_runs) for each in run.final_passes)
+    low = [each.value for each in (*logged, *stated) if each is not None and each.value <= score]
+    return min((*low, *_repeated_runs(case, score)), default=None)
+
+
+def _repeated_runs(case: Case, score: float) -> Iterator[float]:
+    """Scores in lists of runs of submission.json, where one seed may stand twice."""
+    for runs in case.submission.json.raw.values():
+        for run in runs if isinstance(runs, list) else ():
+            stated = run.get("val_bpb") if isinstance(run, Mapping) else None
+            if isinstance(stated, float) and stated <= score:
+                yield stated
+
+
 def check(case: Case) -> Iterator[Finding]:
     """The headline against the mean of the seeds."""
     headline = case.submission.json.headline
@@ -97,10 +122,15 @@ def _compare(case: Case, headline: Sourced[float], sample: ScoreSample, firm: bo
     if off > 0:
         return noted(RULE, f"{text}: it understates the result", *places)
     if headline.value < lowest - tolerance:
-        message = (
-            f"headline {headline.value:.5f} is lower than every one of {runs} ({numbers}): it is {-off:.5f} "
-            "BPB below their mean, and no choice of seeds gives it. State the mean."
-        )
+        where = f"the only {kind} score" if len(sample.values) == 1 else f"every one of {runs}"
+        lower = f"headline {headline.value:.5f} is lower than {where} ({numbers})"
+        lower = f"{lower}: it is {-off:.5f} BPB below their mean"
+        reached = _reached_elsewhere(case, headline.value + tolerance)
+        if reached is not None:
+            message = f"{lower}; another run here has {reached:.5f}. State the mean of the counted seeds."
+            ask = "Does the headline average the runs that the rules count?"
+            return needs_human(RULE, message, *places, ask=ask)
+        message = f"{lower}, and no choice of seeds gives it. State the mean."
         if firm:
             return failed(RULE, message, *places)
         ask = "Do the shipped logs belong to the claimed runs?"

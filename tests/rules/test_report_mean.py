@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from harness.finding import RuleVerdict
-from tests.builders import findings_of
+from tests.builders import findings_of, good_log
 from tests.rules.scored_submission import case_of, stated, with_scores
 
 if TYPE_CHECKING:
@@ -53,3 +53,21 @@ def test_without_a_headline_it_is_not_checked(tmp_path: Path) -> None:
     submission = with_scores(tmp_path, submission__json=stated(val_bpb=None, val_loss=None))
     (finding,) = findings_of(RULE, case_of(submission))
     assert finding.verdict is RuleVerdict.NOT_CHECKED
+
+
+def test_a_headline_that_another_logged_run_reaches_asks_which_runs_count(tmp_path: Path) -> None:
+    submission = with_scores(
+        tmp_path,
+        submission__json=stated(val_bpb=1.1951),
+        train_second_try_seed13__log=good_log(13, val_bpb=1.1949),
+    )
+    (finding,) = findings_of(RULE, case_of(submission))
+    assert finding.verdict is RuleVerdict.NEEDS_HUMAN
+    assert "another run here has 1.19490" in finding.message
+
+
+def test_a_second_stated_run_of_a_seed_asks_which_runs_count(tmp_path: Path) -> None:
+    runs = [{"seed": 13, "val_bpb": 1.2}, {"seed": 13, "val_bpb": 1.1951}]
+    document = stated({13: 1.2}, val_bpb=1.1951, seed_results=None, runs=runs)
+    (finding,) = findings_of(RULE, case_of(with_scores(tmp_path, {13: 1.2}, submission__json=document)))
+    assert finding.verdict is RuleVerdict.NEEDS_HUMAN
