@@ -73,7 +73,10 @@ SAME_PHASE_SECONDS = 1.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Activity:
-    """A timed activity after the stop, with its kind. `outside_timer` is the log's own word for it."""
+    """A timed activity after the stop, with its kind.
+
+    `outside_timer` is the log's own word for it, unless the line stands where the log's timer runs.
+    """
 
     kind: ActivityKind
     what: str
@@ -219,7 +222,10 @@ def _activities(runs: list[Run], trained: Run | None) -> tuple[Activity, ...]:
                 continue
             kind = kind_of(timed, data_is_generated=generated)
             activity = Activity(
-                kind=kind, what=timed.what, seconds=timed.seconds, outside_timer="outside" in text.lower()
+                kind=kind,
+                what=timed.what,
+                seconds=timed.seconds,
+                outside_timer="outside" in text.lower() and not timed.inside_eval_timer,
             )
             if not any(_same(activity, other) for other in found):
                 found.append(activity)

@@ -44,6 +44,8 @@ def read_events(file: str, lines: tuple[LogLine, ...]) -> Iterator[Event]:
     costs = Costs(file)
     for line in nonblank(lines):
         text = line.text
+        if "timer" in text or "otal" in text:
+            costs.watch_eval_timer(text)
         if not _WORTH_READING.search(text) or _CHATTER.match(text):
             header.leave_block()
             continue

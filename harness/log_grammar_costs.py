@@ -100,6 +100,10 @@ _TRAIN_DATA = re.compile(
 _NO_DATA = re.compile(r"random tokens|no val data|synthetic|dummy|random data")
 _DATA_WORDS = re.compile(r"calib|hessian|gptq|generat|warm")
 
+# "beginning TTT eval timer" ... "total_eval_time:506.3s": what is timed between is inside, whatever its name.
+_TIMER_STARTS = re.compile(r"\b(?:begin|start)\w{0,6}\b[\w :-]{0,30}\beval\w{0,8}[ _]timer\b")
+_TIMER_ENDS = re.compile(r"\btotal[_ ]eval\w{0,8}[_ ]?time\b")
+
 _COUNTER_PREFIX = re.compile(r"\s{0,8}(?:\[)?([A-Za-z][\w.-]{0,60})\]?:")
 _COUNTER = re.compile(r"(?<![\w.])([a-z_]\w{0,60})=(\d{1,18})(?![\d.\w])")
 COUNTERS_PER_LINE = 60
@@ -111,6 +115,15 @@ class Costs:
     def __init__(self, file: str) -> None:
         self.file = file
         self._data: dict[Activity, str] = {}
+        self._eval_timer_runs = False
+
+    def watch_eval_timer(self, text: str) -> None:
+        """Keep whether the evaluation timer runs: it is announced on a line without numbers."""
+        lowered = text[:200].lower()
+        if _TIMER_STARTS.search(lowered):
+            self._eval_timer_runs = True
+        elif _TIMER_ENDS.search(lowered):
+            self._eval_timer_runs = False
 
     def events(self, source: Sourced[str], lowered: str, *, scored: bool, trained: bool) -> Iterator[Event]:
         """Sizes, durations and counters of one line."""
@@ -142,6 +155,7 @@ class Costs:
             seconds=source.with_value(value),
             after_stop=False,
             reads_data=self._reads(activity, text),
+            inside_eval_timer=self._eval_timer_runs,
         )
         yield Duration(line=source.line or 0, timed=timed)
 

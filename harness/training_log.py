@@ -58,12 +58,14 @@ class Timed:
 
     `after_stop` is True when the line stands after the end of training. `reads_data` is "train",
     "self-generated", "none" or "unknown": what the activity reads, as far as the log says.
+    `inside_eval_timer` is True between the lines that announce an evaluation timer and print its total.
     """
 
     what: str
     seconds: Sourced[float]
     after_stop: bool
     reads_data: str = "unknown"
+    inside_eval_timer: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

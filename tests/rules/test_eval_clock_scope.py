@@ -40,3 +40,11 @@ def test_a_precompute_outside_the_timer_is_a_warning(tmp_path: Path) -> None:
     finding = judge(RULE, tmp_path, log)
     assert finding.verdict is RuleVerdict.WARN
     assert "16.18 s of n-gram precompute" in finding.message
+
+
+def test_a_precompute_after_the_timer_has_begun_is_inside_whatever_its_name_says(tmp_path: Path) -> None:
+    lines = (
+        "beginning TTT eval timer\nngram_tilt:precompute_outside_timer_done elapsed=16.18s total_targets=9"
+    )
+    log = good_log(13, peak=lines, **score_lines("quantized_ttt_phased", LOSS, 1.2, 500_000))
+    assert judge(RULE, tmp_path, log).verdict is RuleVerdict.PASS
