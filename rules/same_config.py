@@ -267,8 +267,23 @@ def _against(
     )
     if all(_CLOCK.search(key) for key, _, _ in different):
         yield warned(RULE, f"{text}: another time budget, the same model", *places)
+    elif idle := next((name_of(each) for each in (first, seed) if not _trained(each)), None):
+        yield needs_human(
+            RULE,
+            f"{text}; the log of {idle} only evaluates, so its training is not shown",
+            *places,
+            ask=f"Was the model that the log of {idle} evaluates trained in the submitted configuration?",
+        )
     else:
         yield failed(RULE, f"{text}. Rerun the seed with the submitted configuration.", *places)
+
+
+def _trained(seed: SeedEvidence) -> bool:
+    """True when a log of the seed shows training: a stop, or a step beyond the first."""
+    run = seed.training_run
+    if run is None:
+        return False
+    return run.last_step.value > 0 if run.last_step is not None else run.stop is not None
 
 
 def _different_sources(submission: Submission, seeds: tuple[SeedEvidence, ...]) -> Iterator[Finding]:

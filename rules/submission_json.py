@@ -52,6 +52,13 @@ def _without_score(json: SubmissionJson) -> Finding:
             f"{fmean(scores):.8f}, as val_bpb",
             Place(file=json.path),
         )
+    unread = next((problem for problem in json.problems if problem.kind == "unreadable"), None)
+    if unread is not None:
+        return not_checked(
+            RULE,
+            f"{json.path} is there, but {unread.message}: fetch it into the clone, or make it readable",
+            Place(file=json.path),
+        )
     if not json.parsed:
         first = next((problem.message for problem in json.problems), "it is not a JSON object")
         why = f"the file cannot be read ({first})"
@@ -65,8 +72,8 @@ def _without_score(json: SubmissionJson) -> Finding:
 
 def _defects(json: SubmissionJson) -> Iterator[Finding]:
     for problem in json.problems:
-        if problem.kind == "null-headline" and json.headline is None:
-            continue  # already the reason of the failure
+        if problem.kind in {"null-headline", "unreadable"} and json.headline is None:
+            continue  # already the reason of the first finding
         tell = noted if problem.kind in _HARMLESS else warned
         yield tell(
             RULE,

@@ -96,3 +96,13 @@ def test_a_log_that_the_json_sets_apart_but_the_readme_counts_asks(tmp_path: Pat
 def test_one_seed_has_nothing_to_compare(tmp_path: Path) -> None:
     (finding,) = findings_of(RULE, case_of(with_scores(tmp_path, {13: 1.2})))
     assert finding.verdict is RuleVerdict.NOT_APPLICABLE
+
+
+def test_a_log_that_only_evaluates_shows_no_configuration_of_training(tmp_path: Path) -> None:
+    idle = {"step1": "", "step2": "", "step_last": "", "step_val": "", "stop": ""}
+    logs = logs_with("matrix_lr: 0.02", "matrix_lr: 0.02", "matrix_lr: 0.03")
+    log = "Hyperparameters:\n  matrix_lr: 0.03\n" + good_log(1111, val_bpb=SCORES[1111], **idle)
+    submission = with_scores(tmp_path, train_gpt__py=SCRIPT, **{**logs, "train_seed1111__log": log})
+    (finding,) = findings_of(RULE, case_of(submission))
+    assert finding.verdict is RuleVerdict.NEEDS_HUMAN
+    assert "the log of seed 1111 only evaluates" in finding.message

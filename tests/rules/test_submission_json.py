@@ -1,9 +1,11 @@
 from __future__ import annotations
 
+import dataclasses
 import json
 from typing import TYPE_CHECKING
 
 from harness.finding import RuleVerdict
+from harness.submission_json import read_submission_json
 from tests.builders import findings_of, good_json, make_case, make_submission
 
 if TYPE_CHECKING:
@@ -63,4 +65,11 @@ def test_a_broken_file_fails(tmp_path: Path) -> None:
 
 def test_an_absent_file_is_left_to_the_required_files(tmp_path: Path) -> None:
     (finding,) = _findings(tmp_path, None)
+    assert finding.verdict is RuleVerdict.NOT_CHECKED
+
+
+def test_a_file_that_cannot_be_fetched_is_missing_evidence(tmp_path: Path) -> None:
+    submission = make_submission(tmp_path)
+    lacking = dataclasses.replace(submission, json=read_submission_json("submission.json", None))
+    (finding,) = findings_of(RULE, make_case(lacking))
     assert finding.verdict is RuleVerdict.NOT_CHECKED
