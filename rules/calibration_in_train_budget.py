@@ -113,7 +113,10 @@ def _judge(case: Case, seed: SeedEvidence, clocks: Clocks) -> Finding:
             else "Does this calibration read training data?",
         )
     reserve = math.ceil(total(calibration))
-    return failed(RULE, f"{over}; raise the reserve to at least {reserve:,} s", *places)
+    advice = f"raise the reserve to at least {reserve:,} s"
+    if clocks.training.value > case.limits.number("time.fail_above_seconds"):
+        advice = "training alone is over; calibration counts with it"
+    return failed(RULE, f"{over}; {advice}", *places)
 
 
 _UNNAMED = "the log does not say which data it reads"

@@ -1,8 +1,9 @@
 """claims-agree: submission.json, README and title state the same numbers.
 
 What it checks
-    The headline against the README and the pull request's title; the stated deviation; stated bytes against
-    the logs; and compliance flags of submission.json that the evidence contradicts.
+    The headline against the README and the pull request's title; the stated deviation; bytes, steps and
+    training seconds stated for a seed against its log, and the README's score of a seed; and compliance
+    flags of submission.json that the evidence contradicts.
 Why it matters
     Reviewers copy these numbers into the table. Nothing here is trusted by other rules, but a wrong number
     misleads a reader and a flag without evidence is worth nothing.
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
 
 RULE = "claims-agree"
 
+_SECONDS_APART = 1.5  # a cap rounded to whole seconds, or the step after it
 _TITLE_SCORE = re.compile(r"(?<![\d.])([01]\.\d{3,8})(?!\d)")
 _DECIMAL = re.compile(r"\d{1,2}\.\d{1,18}")
 
@@ -70,6 +72,8 @@ def check(case: Case) -> Iterator[Finding]:
         *_headline_in_title(submission),
         *_deviation(case),
         *_bytes(case),
+        *_steps_and_seconds(case),
+        *_seeds_in_readme(case),
         *_flags(case),
     ]
     yield from found
@@ -147,6 +151,59 @@ def _bytes(case: Case) -> Iterator[Finding]:
             f"{logged.value:,}{why}",
             claim.place("claimed bytes"),
             logged.place("logged bytes", Role.RELATED),
+        )
+
+
+def _steps_and_seconds(case: Case) -> Iterator[Finding]:
+    """Steps and training seconds claimed for a seed, against the run that trained the counted score."""
+    for seed in case.evidence.seeds:
+        claim, run = seed.claim, seed.training_run
+        if claim is None or run is None:
+            continue
+        steps, seconds = run.last_step, run.stop.train_seconds if run.stop is not None else None
+        if claim.steps is not None and steps is not None and not _same_count(claim.steps.value, steps.value):
+            yield warned(
+                RULE,
+                f"{seed_label(seed.seed)}: {claim.steps.value:,} steps claimed, {steps.file}:{steps.line} "
+                f"ends at {steps.value:,}",
+                claim.steps.place("claimed steps"),
+                steps.place("logged steps", Role.RELATED),
+            )
+        stated = claim.train_seconds
+        if stated is not None and seconds is not None and abs(stated.value - seconds.value) > _SECONDS_APART:
+            yield warned(
+                RULE,
+                f"{seed_label(seed.seed)}: {stated.value:,.1f} s of training claimed, {seconds.file}:"
+                f"{seconds.line} stops at {seconds.value:,.1f} s",
+                stated.place("claimed training time"),
+                seconds.place("logged training time", Role.RELATED),
+            )
+
+
+def _same_count(stated: int, logged: int) -> bool:
+    """Equal, one apart (counting from 0 or 1), or the logged number rounded to tens or hundreds."""
+    return abs(stated - logged) <= 1 or any(
+        stated % unit == 0 and abs(stated - logged) < unit for unit in (10, 50, 100)
+    )
+
+
+def _seeds_in_readme(case: Case) -> Iterator[Finding]:
+    """Scores of the README's table against the counted ones, where the counted one stands nowhere in it."""
+    claims = case.submission.readme_claims
+    stated = {claim.seed: claim.val_bpb for claim in claims.per_seed if claim.val_bpb is not None}
+    for seed in case.evidence.seeds:
+        said, counted = stated.get(seed.seed), seed.counted
+        if seed.seed is None or said is None or counted is None:
+            continue
+        score = counted.val_bpb
+        if any(_rounds_to(score.value, _as_written(each)) for each in (said, *claims.scores)):
+            continue
+        yield warned(
+            RULE,
+            f"{seed_label(seed.seed)}: the README states {said.value:g}, {score.file}:{score.line} prints "
+            f"{score.value:.5f}, which stands nowhere in the README",
+            said.place("score in the README"),
+            score.place("counted score", Role.RELATED),
         )
 
 

@@ -34,7 +34,7 @@ from harness.wording import count_of
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from harness.byte_count import SeedBytes
+    from harness.byte_count import CodeBytes, SeedBytes
     from harness.case import Case
     from harness.finding import Finding, Sourced
     from harness.submission import Submission
@@ -43,6 +43,9 @@ RULE = "log-matches-code"
 
 _NEAR_BYTES = 16  # line ends, a trailing newline, a changed default
 _NEAR_LINES = 5
+# How far a packed size may lie below our tightest and above our plain packing (minifiers and codecs differ).
+_TIGHTER = 0.8
+_LOOSER = 1.25
 
 
 def _lines(text: str) -> Counter[str]:
@@ -76,6 +79,19 @@ def _known_sizes(case: Case, seeds: tuple[SeedBytes, ...]) -> dict[int, str]:
     return sizes
 
 
+def _is_packed_size(size: int, code: CodeBytes) -> bool:
+    """True for a size that the shipped script can be packed to, by a tighter or a looser packer than ours."""
+    if code.entry is None or code.tightest is None or size >= code.entry:
+        return False
+    loosest = code.entry if code.packed is None else code.packed * _LOOSER
+    return _TIGHTER * code.tightest <= size <= loosest
+
+
+def _entry_words(case: Case) -> str:
+    entry = case.submission.code.entry
+    return f"{entry.path} has {entry.shipped_bytes:,} bytes" if entry is not None else "no script is shipped"
+
+
 def _size_findings(case: Case, seeds: tuple[SeedBytes, ...]) -> Iterator[Finding]:
     logged: list[Sourced[int]] = [seed.logged_code for seed in seeds if seed.logged_code is not None]
     if not logged:
@@ -106,11 +122,10 @@ def _size_findings(case: Case, seeds: tuple[SeedBytes, ...]) -> Iterator[Finding
                 f"logged code size {size:,} is {exact} that of {sizes[nearest]}",
                 value.place(),
             )
-        elif code.entry is not None and size < code.entry and code.tightest and size >= code.tightest * 0.8:
+        elif _is_packed_size(size, code):
             yield noted(
                 RULE,
-                f"logged code size {size:,} is that of a packed script; {sizes[nearest]} has {nearest:,} "
-                "bytes",
+                f"logged code size {size:,} is that of a packed script; {_entry_words(case)}",
                 value.place("packed size"),
             )
         else:

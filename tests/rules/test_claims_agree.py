@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from harness.finding import RuleVerdict
-from tests.builders import findings_of, good_log
+from tests.builders import findings_of, good_log, good_readme
 from tests.rules.scored_submission import SCORES, case_of, stated, with_scores
 
 if TYPE_CHECKING:
@@ -66,3 +66,18 @@ def test_bytes_that_the_log_does_not_print_warn(tmp_path: Path) -> None:
     (finding,) = findings_of(RULE, case_of(with_scores(tmp_path, train_seed13__log=log)))
     assert finding.verdict is RuleVerdict.WARN
     assert "prints 15,900,000" in finding.message
+
+
+@pytest.mark.parametrize(("steps", "verdict"), [(13877, RuleVerdict.WARN), (13920, RuleVerdict.PASS)])
+def test_steps_of_another_run_warn(tmp_path: Path, steps: int, verdict: RuleVerdict) -> None:
+    one = {13: 1.2}
+    row = {"13": {"val_bpb": 1.2, "steps": steps}}
+    submission = with_scores(tmp_path, one, submission__json=stated(one, seed_results=row))
+    assert findings_of(RULE, case_of(submission))[0].verdict is verdict
+
+
+def test_a_readme_table_with_another_score_of_a_seed_warns(tmp_path: Path) -> None:
+    readme = good_readme(SCORES | {13: 1.1875})
+    (finding,) = findings_of(RULE, case_of(with_scores(tmp_path, README__md=readme)))
+    assert "the README states 1.1875" in finding.message
+    assert finding.places[0].file == "README.md"

@@ -71,3 +71,9 @@ def test_logs_without_size_or_source_are_not_checked(tmp_path: Path) -> None:
     submission = make_submission(tmp_path, **logs)
     (finding,) = findings_of(RULE, make_case(submission))
     assert finding.verdict is RuleVerdict.NOT_CHECKED
+
+
+def test_a_size_between_the_packed_and_the_readable_script_is_a_warning(tmp_path: Path) -> None:
+    case = make_case(sized_submission(tmp_path, model=15_900_000, logged_code=SCRIPT_BYTES - 1_000))
+    (finding,) = findings_of(RULE, case)
+    assert finding.verdict is RuleVerdict.WARN
