@@ -42,3 +42,9 @@ def test_a_mixture_with_this_surplus_is_a_warning_too(tmp_path: Path) -> None:
     log = scored_with(RIGHT * 1.000331, TOKENS).replace("final_int8_zlib_roundtrip", "final_ngram")
     verdict = judge(RULE, tmp_path, log).verdict
     assert verdict is RuleVerdict.WARN
+
+
+def test_a_loss_without_document_starts_is_a_warning(tmp_path: Path) -> None:
+    finding = judge(RULE, tmp_path, scored_with(RIGHT * TOKENS / (TOKENS - 50_000), TOKENS))
+    assert finding.verdict is RuleVerdict.WARN
+    assert "the loss of the 50,000 document-start tokens is left out" in finding.message
