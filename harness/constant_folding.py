@@ -30,7 +30,6 @@ from harness.folded_values import (
     Program,
     Symbol,
     Value,
-    bounded,
     call_method,
     combine,
     compare,
@@ -43,6 +42,8 @@ from harness.folded_values import (
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from harness.folded_files import FoldedFiles
 
 # A wrapper folds in a few dozen steps; a bundle of modules in a few hundred.
 STEPS_AT_MOST = 100_000
@@ -64,18 +65,13 @@ class _Return(Exception):  # noqa: N818
 
 @dataclass(slots=True)
 class Folder:
-    """One script's folding. `files` maps every path of the submission to its bytes, None when not at hand."""
+    """One script's folding; `disk` holds the files it would find."""
 
-    path: str
-    files: dict[str, bytes | None]
+    disk: FoldedFiles
     budget: OutputBudget
     payloads: list[Payload] = field(default_factory=list)
     unfolded: list[tuple[int, str]] = field(default_factory=list)  # exec() of something unknown: line, why
     trouble: list[tuple[int, str]] = field(default_factory=list)  # decoders that refused their input
-    wanted: list[str] = field(default_factory=list)
-    read: list[str] = field(default_factory=list)
-    absent: list[str] = field(default_factory=list)
-    written: dict[str, Value] = field(default_factory=dict)
     names: dict[str, Value | None] = field(default_factory=dict)
     steps: int = 0
     depth: int = 0
@@ -83,7 +79,7 @@ class Folder:
     def follow(self, tree: ast.Module) -> None:
         """Fold the whole script; `payloads`, `unfolded` and `trouble` hold what came out."""
         self.names = {
-            "__file__": Value(f"{FOLDER}/{self.path}"),
+            "__file__": Value(f"{FOLDER}/{self.disk.script}"),
             "__name__": Value("__main__"),
         }
         try:
@@ -462,9 +458,9 @@ class Folder:
         first = arguments[0].raw if arguments else ""
         match name:
             case "read_bytes":
-                return self.contents(path, "rb")
+                return self.disk.contents(path, "rb")
             case "read_text":
-                return self.contents(path, "r")
+                return self.disk.contents(path, "r")
             case "open":
                 return Value(OpenFile(path, str(first or "r")))
             case "write_text" | "write_bytes":
@@ -480,13 +476,13 @@ class Folder:
             case "as_posix" | "__str__":
                 return Value(path)
             case "exists" | "is_file":
-                return Value(self.exists(path))
+                return Value(self.disk.exists(path))
             case _:
                 raise CannotFoldError(f"Path.{name}")
 
     def _file_method(self, file: OpenFile, name: str, arguments: list[Value]) -> Value:
         if name == "read" and not arguments:
-            return self.contents(file.path, file.mode)
+            return self.disk.contents(file.path, file.mode)
         if name == "write" and arguments:
             return self._write(file.path, arguments[0])
         if name in {"close", "flush"}:
@@ -534,44 +530,9 @@ class Folder:
 
     # Files
 
-    def _project_path(self, path: str) -> str | None:
-        """The file of the submission a run would find under this path."""
-        relative = path.removeprefix(FOLDER + "/")
-        beside = join(posixpath.dirname(self.path), relative)
-        for candidate in (relative, beside):
-            if candidate in self.files:
-                return candidate
-        matches = [known for known in self.files if relative.endswith("/" + known)]
-        return max(matches, key=len, default=None)
-
-    def exists(self, path: str) -> bool:
-        """Whether a run would find the file, where that is certain."""
-        if join(path) in self.written:
-            return True
-        if self._project_path(path) is not None:
-            return True
-        raise CannotFoldError("whether a file exists")
-
-    def contents(self, path: str, mode: str) -> Value:
-        """What reading a file gives: what the script wrote there, or the submission's own file."""
-        written = self.written.get(join(path))
-        if written is not None:
-            return written
-        known = self._project_path(path)
-        if known is None:
-            self.absent.append(path.removeprefix(FOLDER + "/"))
-            raise CannotFoldError(f"{path.removeprefix(FOLDER + '/')} is not in the folder")
-        self.read.append(known)
-        data = self.files[known]
-        if data is None:
-            self.wanted.append(known)
-            raise CannotFoldError(f"{known} was not read")
-        raw: str | bytes = data if "b" in mode else data.decode("utf-8", "replace")
-        return Value(bounded(raw), ("file",))
-
     def _write(self, path: str, value: Value) -> Value:
         if isinstance(value.raw, (str, bytes)):
-            self.written[join(path)] = value
+            self.disk.write(path, value)
             self.payloads.append(Payload(raw=value.raw, layers=value.layers, how="write", line=0, name=path))
         return Value(None)
 
@@ -584,7 +545,7 @@ class Folder:
         return Value(None)
 
     def _run_path(self, path: str, line: int, name: str) -> Value:
-        written = self.written.get(join(path))
+        written = self.disk.written_at(path)
         if written is not None:
             self.payloads.append(
                 Payload(raw=written.raw, layers=written.layers, how="exec", line=line, name=name)

@@ -81,7 +81,7 @@ def _load(folder: Folder, arguments: list[Value], keywords: dict[str, Value]) ->
     opened = _raw(arguments)
     if not isinstance(opened, OpenFile):
         raise CannotFoldError("json of an object")
-    return _loads(folder, [folder.contents(opened.path, "r")], {})
+    return _loads(folder, [folder.disk.contents(opened.path, "r")], {})
 
 
 def _codec_decode(folder: Folder, arguments: list[Value], keywords: dict[str, Value]) -> Value:
@@ -101,13 +101,13 @@ def _opened(kind: str) -> Callable[[Folder, list[Value], dict[str, Value]], Valu
     """gzip.open, lzma.open, bz2.open: the decompressed contents stand in for the file."""
 
     def opened(folder: Folder, arguments: list[Value], keywords: dict[str, Value]) -> Value:
-        data = folder.contents(path_of(_raw(arguments)), "rb")
+        data = folder.disk.contents(path_of(_raw(arguments)), "rb")
         output = folder.decompress(kind, data, {}, 0)
         mode = (
             keywords["mode"].raw if "mode" in keywords else _raw(arguments, 1) if len(arguments) > 1 else "rb"
         )
-        path = f"{SCRATCH}/opened-{len(folder.written)}"
-        folder.written[path] = (
+        path = f"{SCRATCH}/opened-{len(folder.disk.written)}"
+        folder.disk.written[path] = (
             Value(output.raw.decode("utf-8", "replace"), output.layers) if "t" in str(mode) else output
         )
         return Value(OpenFile(path, str(mode)))
@@ -234,7 +234,7 @@ LIBRARY: dict[str, Callable[[Folder, list[Value], dict[str, Value]], Value]] = {
     "os.path.realpath": _text_path(lambda path: path),
     "os.path.normpath": _text_path(join),
     "os.fspath": _text_path(lambda path: path),
-    "os.path.exists": lambda folder, arguments, _: Value(folder.exists(path_of(_raw(arguments)))),
+    "os.path.exists": lambda folder, arguments, _: Value(folder.disk.exists(path_of(_raw(arguments)))),
     "tempfile.mkdtemp": _scratch,
     "tempfile.gettempdir": _scratch,
 }

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from harness.constant_folding import Folder
 from harness.decompression import BombError, OutputBudget
+from harness.folded_files import FoldedFiles
 from harness.folded_values import DECOMPRESSORS, SCRATCH, TEXT_DECODERS, Payload
 from harness.source_text import decode_source, parse_source
 
@@ -71,7 +72,7 @@ def unpack(
     """Undo one wrapper of a parsed script; `files` are the submission's, None where not at hand."""
     if not _may_unpack(nodes):
         return Unpacked()
-    folder = Folder(path=path, files=files, budget=budget)
+    folder = Folder(disk=FoldedFiles(script=path, files=files), budget=budget)
     try:
         folder.follow(tree)
     except BombError as error:
@@ -81,8 +82,8 @@ def unpack(
     own_code = max(len(data) - _long_constants(nodes), 0)
     main = _main_program(folder.payloads, own_code)
     pieces = _pieces(path, folder.payloads, main)
-    wanted = tuple(dict.fromkeys(folder.wanted))
-    read = tuple(dict.fromkeys(folder.read))
+    wanted = tuple(dict.fromkeys(folder.disk.wanted))
+    read = tuple(dict.fromkeys(folder.disk.read))
     if main is not None:
         return Unpacked(
             data=_bytes(main.raw), layers=main.layers or ("string",), pieces=pieces, read=read, wanted=wanted
@@ -204,8 +205,8 @@ def _undecoded(folder: Folder, own_code: int) -> tuple[int | None, str] | None:
     if any(payload.how == "exec" for payload in folder.payloads):
         return None
     line, reason = folder.unfolded[0]
-    if folder.absent:
-        reason = f"{folder.absent[0]} is not in the folder"
+    if folder.disk.absent:
+        reason = f"{folder.disk.absent[0]} is not in the folder"
     elif folder.trouble:
         line, reason = folder.trouble[0]
     return line, f"exec() in line {line} could not be undone: {reason}"
