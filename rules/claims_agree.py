@@ -158,19 +158,19 @@ def _steps_and_seconds(case: Case) -> Iterator[Finding]:
     """Steps and training seconds claimed for a seed, against the run that trained the counted score."""
     for seed in case.evidence.seeds:
         claim, run = seed.claim, seed.training_run
-        if claim is None or run is None:
-            continue
-        steps, seconds = run.last_step, run.stop.train_seconds if run.stop is not None else None
-        if claim.steps is not None and steps is not None and not _same_count(claim.steps.value, steps.value):
+        if claim is None or run is None or run.stop is None:
+            continue  # without a stop, the last step printed need not be the last one taken
+        steps, seconds = run.stop.step, run.stop.train_seconds
+        if claim.steps is not None and steps is not None and not _same_count(claim.steps.value, steps):
             yield warned(
                 RULE,
-                f"{seed_label(seed.seed)}: {claim.steps.value:,} steps claimed, {steps.file}:{steps.line} "
-                f"ends at {steps.value:,}",
+                f"{seed_label(seed.seed)}: {claim.steps.value:,} steps claimed, {seconds.file}:"
+                f"{seconds.line} stops after {steps:,}",
                 claim.steps.place("claimed steps"),
-                steps.place("logged steps", Role.RELATED),
+                seconds.place("logged steps", Role.RELATED),
             )
         stated = claim.train_seconds
-        if stated is not None and seconds is not None and abs(stated.value - seconds.value) > _SECONDS_APART:
+        if stated is not None and abs(stated.value - seconds.value) > _SECONDS_APART:
             yield warned(
                 RULE,
                 f"{seed_label(seed.seed)}: {stated.value:,.1f} s of training claimed, {seconds.file}:"

@@ -72,7 +72,10 @@ def test_bytes_that_the_log_does_not_print_warn(tmp_path: Path) -> None:
 def test_steps_of_another_run_warn(tmp_path: Path, steps: int, verdict: RuleVerdict) -> None:
     one = {13: 1.2}
     row = {"13": {"val_bpb": 1.2, "steps": steps}}
-    submission = with_scores(tmp_path, one, submission__json=stated(one, seed_results=row))
+    log = good_log(13, step_val="")
+    submission = with_scores(
+        tmp_path, one, submission__json=stated(one, seed_results=row), train_seed13__log=log
+    )
     assert findings_of(RULE, case_of(submission))[0].verdict is verdict
 
 
