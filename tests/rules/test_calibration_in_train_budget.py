@@ -20,7 +20,7 @@ def calibrated_for(seconds: float, *, stop_milliseconds: int = 599_500) -> str:
         step_last="",
         step_val="",
         stop=stop_line(stop_milliseconds),
-        peak=f"GPTQ:collecting Hessians from calibration data...\nGPTQ:collected 67 Hessians in {seconds}s",
+        peak=f"GPTQ:collecting Hessians from calibration data...\nGPTQ:collected 60 Hessians in {seconds}s",
     )
 
 
@@ -56,8 +56,8 @@ def test_calibration_inside_a_reserve_passes(tmp_path: Path) -> None:
 def test_calibration_on_generated_data_reads_no_training_data(tmp_path: Path) -> None:
     log = good_log(
         13,
-        peak="gptq:generating autoregressive calibration data (64 seqs x 2048 tokens, temp=0.8)...\n"
-        "gptq:generated 64 sequences in 198.3s",
+        peak="gptq:generating autoregressive calibration data (32 seqs x 1024 tokens)...\n"
+        "gptq:generated 32 sequences in 187.5s",
     )
     assert judge(RULE, tmp_path, log).verdict is RuleVerdict.PASS
 
