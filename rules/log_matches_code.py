@@ -18,7 +18,8 @@ Rulings
     #2124, 2026-05-02 (A2): seeds that ran different configurations. Issue #1594, 2026-04-13 (A6), on #1493:
     log keys absent from the code; the row stayed. #1060 re-ran after stripping its code.
 Example
-    train_seed1337.log:1: the source it printed differs from train_gpt.py in 94 of 2,810 lines
+    the source printed into train_seed1337.log differs from train_gpt.py in 94 of 2,810 lines; ship the
+    code that ran, or run again
 """
 
 from __future__ import annotations

@@ -22,7 +22,7 @@ Rulings
     seeds that ran different sources have rows.
 Example
     seed 314 ran with ttt_epochs=4 where seed 42 ran with ttt_epochs=3 (train_seed314.log:14): 1 of 61
-    printed switches differs. Rerun the seed with the submitted configuration.
+    printed switches differ. Rerun the seed with the submitted configuration.
 """
 
 from __future__ import annotations

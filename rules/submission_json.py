@@ -16,7 +16,8 @@ Rulings
     README submission process, a15093ada, 2026-03-18 (A1): name, GitHub id, val_bpb and metadata.
     #180, merged (A3), keeps its score under val_loss; #1388, merged as non-record (A3), has no file.
 Example
-    submission.json states no val_bpb: it is null at submission.json:9, so no score is claimed
+    submission.json states no val_bpb: it is null at submission.json:9, so no score is claimed. Add the
+    mean over the seeds as a number
 """
 
 from __future__ import annotations
