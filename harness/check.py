@@ -150,7 +150,7 @@ def check_target(target: Target, clone: Clone | None, options: CheckOptions) -> 
     """Read and judge one target; one that cannot be read gives a could-not-check report, not an error."""
     start = time.perf_counter()
     try:
-        package = load_ruleset(options.rules_dir).tables["package"]
+        package = load_ruleset(options.rules_dir).package
         opened = open_target(target, clone, package["core_files"])
         submission = read_submission(opened.tree, opened.origin, opened.changes, package["track_folders"])
         report = check_submission(submission, options)

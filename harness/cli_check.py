@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import datetime
+import errno
 import os
 import sys
 from pathlib import Path
@@ -300,6 +301,18 @@ def _open_closed_streams() -> None:
             setattr(sys, name, Path(os.devnull).open("w", encoding="utf-8"))  # noqa: SIM115 - open to the end
 
 
+def _our_fault() -> int:
+    """Say that the exception at hand is a bug of golf-check."""
+    import traceback
+
+    traceback.print_exc()
+    print(
+        f"golf-check {__version__}: this is a bug of golf-check; please report it with the above",
+        file=sys.stderr,
+    )
+    return Exit.BUG
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Entry point of the golf-check command."""
     _open_closed_streams()
@@ -317,15 +330,14 @@ def main(argv: Sequence[str] | None = None) -> int:
         return Exit.INTERRUPTED
     except BrokenPipeError:
         return _close_broken_pipe()
+    except OSError as error:
+        if error.errno not in {errno.ENOSPC, errno.EDQUOT, errno.EIO}:
+            return _our_fault()
+        _close_broken_pipe()
+        print(f"golf-check: cannot write the output: {error.strerror}", file=sys.stderr)
+        return Exit.NOT_CHECKED
     except Exception:  # the last line of defence: say that it is our fault
-        import traceback
-
-        traceback.print_exc()
-        print(
-            f"golf-check {__version__}: this is a bug of golf-check; please report it with the above",
-            file=sys.stderr,
-        )
-        return Exit.BUG
+        return _our_fault()
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ import traceback
 from typing import TYPE_CHECKING
 
 from harness.case import not_applicable, not_checked
+from harness.errors import SetupError
 from harness.finding import Confidence, RuleVerdict
 from harness.verdict import rule_outcome
 
@@ -67,6 +68,8 @@ def check_rule(rule: Rule, case: Case) -> tuple[list[Finding], str | None]:
         return [not_checked(rule.id, f"not checked here: it needs {_needs_in_words(rule)}")], None
     try:
         findings = [_lowered(finding, rule, case) for finding in rule.load().check(case)]
+    except SetupError as error:  # the rules folder is at fault, not the rule and not the submission
+        return [not_checked(rule.id, str(error))], None
     except Exception as error:  # noqa: BLE001,RUF100 - a crashed rule must not lose the other rules' results
         message = f"golf-check failed inside this rule ({type(error).__name__}: {error}); please report it"
         finding = dataclasses.replace(not_checked(rule.id, message), confidence=Confidence.LOW)

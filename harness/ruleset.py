@@ -7,6 +7,7 @@ A rule's check is the module of the same name in the `rules` package; a rule wit
 
 from __future__ import annotations
 
+import datetime
 import importlib
 import importlib.util
 import tomllib
@@ -21,7 +22,6 @@ from harness.finding import RuleVerdict
 from harness.submission import Track
 
 if TYPE_CHECKING:
-    import datetime
     from collections.abc import Iterator, Mapping
 
     from harness.case import Case
@@ -128,7 +128,7 @@ class Limits:
         self._as_of = as_of
 
     def get(self, name: str) -> Any:
-        """The value of a dotted name; raises `SetupError` when the rules folder lacks it."""
+        """The value of a dotted name; `SetupError` when the rules lack it."""
         node: Any = self._tables
         for part in name.split("."):
             if not isinstance(node, dict) or part not in node:
@@ -142,24 +142,30 @@ class Limits:
         return node
 
     def number(self, name: str) -> float:
-        """A limit as a float."""
-        return float(self.get(name))
+        """A limit as a float; raises `SetupError` when it is no number."""
+        return float(self._typed(name, (int, float), "a number"))
 
     def integer(self, name: str) -> int:
-        """A limit as an int."""
-        return int(self.get(name))
+        """A limit as an int; raises `SetupError` when it is no number."""
+        return int(self._typed(name, (int, float), "a number"))
 
     def text(self, name: str) -> str:
         """A limit as text."""
         return str(self.get(name))
 
     def table(self, name: str) -> dict[str, Any]:
-        """A table of limits."""
-        return cast("dict[str, Any]", self.get(name))
+        """A table of limits; raises `SetupError` when it is something else."""
+        return cast("dict[str, Any]", self._typed(name, (dict,), "a table"))
 
     def rows(self, name: str) -> list[dict[str, Any]]:
-        """An array of tables (fingerprints, tracks)."""
-        return cast("list[dict[str, Any]]", self.get(name))
+        """An array of tables (fingerprints, tracks); raises `SetupError` when it is something else."""
+        return cast("list[dict[str, Any]]", self._typed(name, (list,), "an array of tables"))
+
+    def _typed(self, name: str, kinds: tuple[type, ...], wanted: str) -> Any:
+        value = self.get(name)
+        if not isinstance(value, kinds) or isinstance(value, bool):
+            raise SetupError(f"limits.toml: {name} is {str(value)[:40]!r}; it must be {wanted}")
+        return value
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -172,6 +178,18 @@ class Ruleset:
     def limits(self, as_of: datetime.date) -> Limits:
         """The numbers in force on a date."""
         return Limits(self.tables, as_of)
+
+    @property
+    def package(self) -> Mapping[str, Any]:
+        """Where submissions lie and what they consist of; `SetupError` when absent."""
+        package = self.tables.get("package")
+        wanted = ("core_files", "track_folders")
+        if not isinstance(package, dict) or any(name not in package for name in wanted):
+            raise SetupError(
+                f"limits.toml lacks a table [package] with {' and '.join(wanted)}, without which no "
+                "submission can be found; copy it from the shipped rules"
+            )
+        return package
 
     @property
     def newest(self) -> datetime.date:
@@ -201,11 +219,23 @@ def _all_or(names: list[str] | None, kind: type[Profile] | type[Track]) -> froze
     return frozenset(kind(name) for name in names) if names else frozenset(kind)
 
 
+def _since(value: object) -> datetime.date:
+    if type(value) is not datetime.date:
+        raise TypeError(f"since is {str(value)[:40]!r}, not a date such as 2026-03-18")
+    return value
+
+
+def _severity(value: str) -> str:
+    if value not in _CEILING:
+        raise ValueError(f"severity is {str(value)[:40]!r}, not one of {', '.join(_CEILING)}")
+    return value
+
+
 def _rule(rule_id: str, section: str, row: dict[str, Any]) -> Rule:
     changes = tuple(
         SeverityChange(
-            since=change.get("since", row["since"]),
-            severity=change["severity"],
+            since=_since(change.get("since", row["since"])),
+            severity=_severity(change["severity"]),
             profiles=_all_or(change.get("profiles"), Profile),
             tracks=_all_or(change.get("tracks"), Track),
         )
@@ -216,8 +246,8 @@ def _rule(rule_id: str, section: str, row: dict[str, Any]) -> Rule:
         section=section,
         title=row["title"],
         tracks=_all_or(row.get("tracks"), Track),
-        since=row["since"],
-        severity=row["severity"],
+        since=_since(row["since"]),
+        severity=_severity(row["severity"]),
         needs=tuple(row["needs"]),
         authority=tuple(row["authority"]),
         retro=row.get("retro", "open"),

@@ -221,7 +221,7 @@ def read_submission(
     if track_folders is None:
         from harness.ruleset import load_ruleset
 
-        track_folders = load_ruleset().tables["package"]["track_folders"]
+        track_folders = load_ruleset().package["track_folders"]
     origin = origin or _folder_origin(tree)
     entries = tree.entries()
     reading = _Reading(tree, [*getattr(tree, "problems", ()), *_not_read(entries)])

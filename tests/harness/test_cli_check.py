@@ -238,3 +238,17 @@ def test_ctrl_c_in_a_batch_exits_130_and_keeps_what_was_judged(tmp_path: Path):
     assert batch.returncode == 130
     assert "Traceback" not in errors
     assert 0 < len(rows) < 40
+
+
+def test_a_full_disk_behind_the_output_exits_4_without_a_traceback():
+    command = [sys.executable, "-m", "harness.cli_check", "--no-cache", "--format", "json", str(LEGAL)]
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    assert done.returncode == 4
+    assert done.stderr.strip() == "golf-check: cannot write the output: No space left on device"
+
+
+def test_a_closed_standard_output_leaves_the_exit_status():
+    command = f'"{sys.executable}" -m harness.cli_check --no-cache "{ILLEGAL}" >&-'
+    done = subprocess.run(["/bin/sh", "-c", command], stderr=subprocess.PIPE, text=True, check=False)
+    assert (done.returncode, done.stderr) == (1, "")

@@ -121,3 +121,38 @@ def test_exactly_the_nine_essential_rules_of_the_catalogue_are_essential():
         "c4-single-pass",
         "seeds-three",
     }
+
+
+def _shipped_but(tmp_path: Path, file: str, old: str, new: str) -> Path:
+    """A copy of the shipped rules folder with one text changed in one file."""
+    for path in [*RULES_DIR.glob("*.toml"), *RULES_DIR.glob("catalogue/*.toml")]:
+        copy = tmp_path / path.relative_to(RULES_DIR)
+        copy.parent.mkdir(exist_ok=True)
+        text = path.read_text(encoding="utf-8")
+        copy.write_text(text.replace(old, new) if path.name == file else text, encoding="utf-8")
+    return tmp_path
+
+
+def test_a_limit_that_is_no_number_names_itself(tmp_path: Path):
+    folder = _shipped_but(tmp_path, "limits.toml", "cap_bytes = 16_000_000", 'cap_bytes = "sixteen"')
+    limits = load_ruleset(folder).limits(datetime.date(2026, 5, 2))
+    with pytest.raises(SetupError, match=r"artifact\.cap_bytes is 'sixteen'; it must be a number"):
+        limits.integer("artifact.cap_bytes")
+
+
+def test_a_date_written_as_words_names_its_rule(tmp_path: Path):
+    folder = _shipped_but(tmp_path, "bytes.toml", "since = 2026-03-18", 'since = "March"')
+    with pytest.raises(SetupError, match="'March', not a date"):
+        load_ruleset(folder)
+
+
+def test_an_unknown_severity_names_its_rule_and_the_known_ones(tmp_path: Path):
+    folder = _shipped_but(tmp_path, "bytes.toml", 'severity = "reject"', 'severity = "doom"')
+    with pytest.raises(SetupError, match="'doom', not one of reject, needs-human, warn, info"):
+        load_ruleset(folder)
+
+
+def test_limits_without_the_package_table_are_a_setup_error(tmp_path: Path):
+    folder = _shipped_but(tmp_path, "limits.toml", "[package", "[parcel")
+    with pytest.raises(SetupError, match=r"lacks a table \[package\]"):
+        _ = load_ruleset(folder).package
