@@ -9,8 +9,10 @@ What is allowed instead
     Any method that fits 600 seconds. Compilation, decompression and diagnostic passes are left out.
 How it is detected
     The eval_time of the counted line, else `total_eval_time`. A phase is added when another pass was printed
-    between it and the counted line (it cannot be inside the counted timer) or when the log itself says that
-    it is outside the timer. More than 600 s fails; only the script's own total above 600 s asks a person.
+    between it and the counted line or when it took longer than the counted timer (it cannot be inside), or
+    when the log itself says that it is outside the timer. Of one score line printed with two times the
+    longer counts; a time of 0 s proves nothing. More than 600 s fails; only the script's own total above
+    600 s asks a person.
 What it cannot see
     Phases whose duration is not printed, and a timer that starts late.
 Rulings
