@@ -163,7 +163,7 @@ def _joined(statistics: Mapping[str, object], parts: Sequence[tuple[str, str]]) 
 def _told(statistics: Mapping[str, object]) -> dict[str, str]:
     """The statistics that a report usually has, as sentences; the rest under their own names."""
     reference = [statistics.get("reference"), _mean_of(statistics, "reference_")]
-    margin = _joined(statistics, (("margin_nats", "{} nats"), ("margin_bpb", "{} bpb")))
+    margin = _joined(statistics, (("margin_nats", "{} nats"), ("margin_bpb", "{} BPB")))
     told = {
         "this submission": _mean_of(statistics, ""),
         "to beat": ", ".join(str(part) for part in reference if part),
@@ -171,7 +171,7 @@ def _told(statistics: Mapping[str, object]) -> dict[str, str]:
         "gain": _joined(
             statistics,
             (
-                ("gain_bpb", "{} bpb"),
+                ("gain_bpb", "{} BPB"),
                 ("gain_nats_per_token", "{} nats/token"),
                 ("gain_nats_per_byte", "{} nats/byte"),
                 ("bytes_per_token", "at {} bytes/token"),

@@ -160,7 +160,7 @@ def _write_head(page: _Page, report: Report) -> None:
     if summary.track:
         facts.append(f"{summary.track} track")
     if summary.claimed_val_bpb is not None:
-        facts.append(f"claims {summary.claimed_val_bpb:.6g} bpb")
+        facts.append(f"claims {summary.claimed_val_bpb:.6g} BPB")
     if summary.title or summary.name:
         facts.append(f'"{printable(summary.title or summary.name or "", 120)}"')
     if summary.author or summary.github_id:

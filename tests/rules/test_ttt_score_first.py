@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 from harness.finding import RuleVerdict
 from tests.builders import good_log
-from tests.rules.log_builders import LOG, judge, line_of
+from tests.rules.log_builders import LOG, judge, line_of, score_lines
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -23,5 +23,5 @@ def test_a_phase_that_ends_before_another_pass_asks_a_person(tmp_path: Path) -> 
 
 
 def test_a_phase_inside_the_counted_pass_is_left_to_the_static_audit(tmp_path: Path) -> None:
-    log = good_log(13, peak=f"{OTHER}\n{PHASE}")
+    log = good_log(13, peak=f"{OTHER}\n{PHASE}", **score_lines("final_ttt", 2.0261, 1.2, 200_000))
     assert judge(RULE, tmp_path, log).verdict is RuleVerdict.NOT_CHECKED
