@@ -20,13 +20,13 @@ from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from harness.log_reader import looks_like_log, read_log
-from harness.training_log import PassKind
+from harness.logs.reader import looks_like_log, read_log
+from harness.logs.training_log import PassKind
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
-    from harness.training_log import LogFile, Run
+    from harness.logs.training_log import LogFile, Run
 
 MAIN = 0  # stands for the main branch among pull request numbers
 CLAIM_TOLERANCE_BPB = 1e-4  # limits.toml: a claim "is in the log" within this

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from harness.errors import SetupError
-from harness.pr_metadata import PullRequestInfo
+from harness.git.pr_metadata import PullRequestInfo
 from harness.targets import Target
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from harness.check import check_target, could_not_check
-from harness.report_json import to_json
+from harness.reports.report_json import to_json
 from harness.result_cache import ResultCache, result_key, tool_digest
 from harness.targets import Target, content_key
 from harness.worker_pool import run_tasks
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from harness.check import CheckOptions
-    from harness.pull_request import Clone
+    from harness.git.pull_request import Clone
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +39,7 @@ class Judged:
 
 def start_worker(setup: WorkerSetup) -> Callable[[Target], dict[str, Any]]:
     """Open the clone once, then judge target after target (runs in the worker process)."""
-    from harness.pull_request import open_clone
+    from harness.git.pull_request import open_clone
 
     clone = open_clone(setup.repo) if setup.repo is not None else None
 

@@ -11,9 +11,9 @@ from harness.finding import Confidence, Finding, Place, RuleVerdict
 if TYPE_CHECKING:
     import datetime
 
+    from harness.evidence.seed_evidence import Evidence
+    from harness.evidence.standing_record import Reference
     from harness.ruleset import Limits
-    from harness.seed_evidence import Evidence
-    from harness.standing_record import Reference
     from harness.submission import Submission
 
 

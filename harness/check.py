@@ -12,11 +12,11 @@ from harness import __version__
 from harness.case import Case, Profile
 from harness.engine import judge
 from harness.errors import GolfError
-from harness.measured import measure
+from harness.evidence.measured import measure
+from harness.evidence.seed_evidence import collect_evidence
+from harness.evidence.statistics_block import statistics_of
 from harness.report import Measured, Report, SubmissionSummary
 from harness.ruleset import RULES_DIR, load_ruleset
-from harness.seed_evidence import collect_evidence
-from harness.statistics_report import statistics_of
 from harness.submission_reader import read_submission
 from harness.targets import Target, open_target
 from harness.verdict import Verdict, submission_verdict
@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     import datetime
     from pathlib import Path
 
-    from harness.pull_request import Clone
-    from harness.standing_record import Frontier, Reference
+    from harness.evidence.standing_record import Frontier, Reference
+    from harness.git.pull_request import Clone
     from harness.submission import Submission
 
 

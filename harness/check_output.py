@@ -19,7 +19,7 @@ from harness.batch import in_order, judge_all
 from harness.check import check_target
 from harness.errors import SetupError
 from harness.exit_status import exit_status
-from harness.report_json import document_text, from_json, to_json
+from harness.reports.report_json import document_text, from_json, to_json
 from harness.ruleset import RULES_DIR, load_ruleset
 from harness.verdict import Verdict
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from harness.check import CheckOptions
-    from harness.pull_request import Clone
+    from harness.git.pull_request import Clone
     from harness.report import Report
     from harness.result_cache import ResultCache
     from harness.targets import Target
@@ -113,7 +113,7 @@ class CheckOutput:
     def run(self, clone: Clone | None, check: CheckOptions, cache: ResultCache | None) -> int:
         """Judge, write, and return the exit status."""
         self._rules_dir = check.rules_dir
-        from harness.batch_summary import BatchSummary
+        from harness.reports.batch_summary import BatchSummary
 
         summary = BatchSummary()
         streamed = self.options.format in _STREAMED
@@ -133,11 +133,11 @@ class CheckOutput:
             if not streamed:
                 sink.write(self._rendered_together(kept, summary.to_json()))
             if self.options.statistics and self.options.format in {"text", "concise"}:
-                from harness.batch_summary import render_batch_summary
+                from harness.reports.batch_summary import render_batch_summary
 
                 sink.write("\n" + render_batch_summary(summary))
         if self.options.statistics and self.options.format not in {"text", "concise"}:
-            from harness.batch_summary import render_batch_summary
+            from harness.reports.batch_summary import render_batch_summary
 
             print(render_batch_summary(summary), file=sys.stderr)
         self._report_bugs(bugs)
@@ -186,25 +186,25 @@ class CheckOutput:
     def _rendered(self, document: dict[str, Any]) -> str:
         report = from_json(document)
         if self.options.format == "jsonl":
-            from harness.report_json import render_jsonl
+            from harness.reports.report_json import render_jsonl
 
             return render_jsonl(report)
         if self.options.format == "markdown":
-            from harness.report_markdown import render_markdown
+            from harness.reports.report_markdown import render_markdown
 
             return render_markdown(report, self._repo_url()) + "\n"
         if self.options.format == "concise":
-            from harness.report_concise import render_concise
+            from harness.reports.report_concise import render_concise
 
             return render_concise(report)
         return self._text(report)
 
     def _text(self, report: Report) -> str:
         if self.is_batch:
-            from harness.report_outline import reason, subject, verdict_word
+            from harness.reports.report_outline import reason, subject, verdict_word
 
             return f"{verdict_word(report.verdict):<16} {subject(report.submission)}  {reason(report)}\n"
-        from harness.report_text import Display, render_text
+        from harness.reports.report_text import Display, render_text
 
         shows = self.options.show_passes
         if self.options.output is not None:
@@ -220,9 +220,9 @@ class CheckOutput:
             return document_text(together)
         reports = [from_json(document) for document in documents]
         if self.options.format == "sarif":
-            from harness.report_sarif import render_sarif
+            from harness.reports.report_sarif import render_sarif
 
             return render_sarif(reports, ruleset=load_ruleset(self._rules_dir), repo_url=self._repo_url())
-        from harness.report_github import render_github
+        from harness.reports.report_github import render_github
 
         return render_github(reports)

@@ -13,11 +13,11 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from harness.check import CheckOptions
-    from harness.pr_metadata import PullRequestInfo
-    from harness.pull_request import Clone
+    from harness.evidence.standing_record import Frontier
+    from harness.git.pr_metadata import PullRequestInfo
+    from harness.git.pull_request import Clone
     from harness.result_cache import ResultCache
     from harness.ruleset import Ruleset
-    from harness.standing_record import Frontier
     from harness.targets import Target
 
 # Rows of --pr-metadata that could not be read are named one by one up to here.
@@ -36,7 +36,7 @@ class Plan:
 def _metadata(arguments: argparse.Namespace, note: Callable[[str], None]) -> dict[int, PullRequestInfo]:
     if arguments.pr_metadata is None:
         return {}
-    from harness.pr_metadata import read_pr_metadata
+    from harness.git.pr_metadata import read_pr_metadata
 
     known, problems = read_pr_metadata(arguments.pr_metadata)
     for problem in problems[:_PROBLEMS_NAMED]:
@@ -48,7 +48,7 @@ def _metadata(arguments: argparse.Namespace, note: Callable[[str], None]) -> dic
 
 def plan_clone(arguments: argparse.Namespace, note: Callable[[str], None]) -> Plan:
     """Targets of --pr, --ref, --all-prs or --records. Raises `SetupError` when the clone cannot be read."""
-    from harness.pull_request import open_clone
+    from harness.git.pull_request import open_clone
     from harness.targets import Target
 
     clone = open_clone(arguments.repo)
@@ -103,8 +103,8 @@ def _selected(arguments: argparse.Namespace, ruleset: Ruleset) -> tuple[str, ...
 
 def _frontier(clone: Clone, rules_dir: Path, cache: ResultCache | None) -> Frontier:
     """The standing records of the clone's main; kept in the cache, as it takes reading every row's logs."""
+    from harness.evidence.standing_record import Frontier, find_frontier
     from harness.result_cache import result_key, tool_digest
-    from harness.standing_record import Frontier, find_frontier
 
     key = result_key(f"frontier:{clone.main_commit}", "", tool_digest(rules_dir))
     kept = cache.get(key) if cache is not None else None
@@ -125,8 +125,8 @@ def check_options(
     """Options of the command line. Raises `UsageError` for an unknown rule, `SetupError` for bad data."""
     from harness.case import Profile
     from harness.check import CheckOptions
+    from harness.evidence.standing_record import parse_reference
     from harness.ruleset import RULES_DIR, load_ruleset
-    from harness.standing_record import parse_reference
 
     rules_dir = arguments.rules_dir or RULES_DIR
     rules = _selected(arguments, load_ruleset(rules_dir))

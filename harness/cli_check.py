@@ -260,12 +260,12 @@ def _output(arguments: argparse.Namespace) -> OutputOptions:
 
 def _run_agreement(arguments: argparse.Namespace, note: Callable[[str], None]) -> int:
     from harness.agreement import read_labels, read_reason_codes
-    from harness.agreement_report import build, render
     from harness.batch import in_order, judge_all
     from harness.check_output import write_whole
     from harness.check_plan import check_options
+    from harness.git.pull_request import open_clone
     from harness.progress import shown_progress
-    from harness.pull_request import open_clone
+    from harness.reports.agreement_report import build, render
 
     labels = read_labels(arguments.agreement)
     clone = open_clone(arguments.repo)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from harness.errors import SetupError, SubmissionError
-from harness.folder_choice import RECORDS, is_marker, marked_folders, record_folders
+from harness.git.folder_choice import RECORDS, is_marker, marked_folders, record_folders
 from harness.submission import FileEntry, FileKind
 
 if TYPE_CHECKING:

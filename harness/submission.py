@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from harness.finding import Sourced
-    from harness.training_log import LogFile
+    from harness.logs.training_log import LogFile
 
 
 class Track(StrEnum):

@@ -11,20 +11,20 @@ from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
+from harness.claims.readme_claims import read_readme_claims
+from harness.claims.submission_json import read_submission_json
+from harness.code.source_code import read_code
 from harness.errors import SetupError, SubmissionError
 from harness.finding import Sourced
-from harness.log_reader import looks_like_log, read_log
-from harness.readme_claims import read_readme_claims
-from harness.source_code import read_code
+from harness.logs.reader import looks_like_log, read_log
 from harness.submission import FileKind, Origin, Submission, TextFile, Track
-from harness.submission_json import read_submission_json
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from harness.file_tree import FileTree
+    from harness.logs.training_log import LogFile
     from harness.submission import Code, FileEntry, PullRequestChanges, SubmissionJson
-    from harness.training_log import LogFile
 
 # The largest log of 3,157 in the wild has 2.2 MB; the reader of logs has its own, smaller parsing cap.
 LOG_LIMIT_BYTES = 128 * 2**20

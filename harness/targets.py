@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from harness.file_tree import FileTree
-    from harness.pr_metadata import PullRequestInfo
-    from harness.pull_request import Clone
+    from harness.git.pr_metadata import PullRequestInfo
+    from harness.git.pull_request import Clone
     from harness.submission import Origin, PullRequestChanges
 
 # A folder larger than this is judged afresh each time: hashing it would cost more than it saves.
@@ -77,7 +77,7 @@ def open_target(target: Target, clone: Clone | None, core_files: Sequence[str] =
         return OpenedTarget(tree=FolderTree(target.folder), origin=None, changes=None)
     if clone is None:
         raise SetupError(f"{target.label} needs a git clone: name it with --repo DIR")
-    from harness.pull_request import NotARecordsSubmission
+    from harness.git.pull_request import NotARecordsSubmission
 
     try:
         found = clone.open(target)

@@ -38,17 +38,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from harness.byte_count import count_bytes, is_unclaimed
-from harness.cap_standing import Standing, standing_of
 from harness.case import Profile, failed, needs_human, not_checked, noted, passed
+from harness.evidence.byte_count import count_bytes, is_unclaimed
+from harness.evidence.cap_standing import Standing, standing_of
 from harness.finding import Confidence
 from harness.wording import count_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from harness.byte_count import SeedBytes
     from harness.case import Case
+    from harness.evidence.byte_count import SeedBytes
     from harness.finding import Finding
 
 RULE = "artifact-cap"

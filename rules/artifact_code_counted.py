@@ -25,15 +25,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from harness.byte_count import count_bytes
 from harness.case import failed, not_applicable, not_checked, passed, warned
+from harness.evidence.byte_count import count_bytes
 from harness.wording import count_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from harness.byte_count import SeedBytes
     from harness.case import Case
+    from harness.evidence.byte_count import SeedBytes
     from harness.finding import Finding, Sourced
 
 RULE = "artifact-code-counted"

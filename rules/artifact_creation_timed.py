@@ -27,7 +27,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from harness.case import needs_human, not_checked, noted, passed
-from harness.clocks import ActivityKind, measure_clocks, seconds_text, total
+from harness.evidence.clocks import ActivityKind, measure_clocks, seconds_text, total
 from harness.finding import Role
 from harness.wording import seed_label
 
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from harness.case import Case
-    from harness.clocks import Clocks
+    from harness.evidence.clocks import Clocks
     from harness.finding import Finding
 
 RULE = "artifact-creation-timed"

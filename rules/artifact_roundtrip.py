@@ -27,15 +27,15 @@ from typing import TYPE_CHECKING
 
 from harness.case import needs_human, not_checked, passed
 from harness.finding import Confidence
-from harness.training_log import PassKind
+from harness.logs.training_log import PassKind
 from harness.wording import count_of, seed_label
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from harness.case import Case
+    from harness.evidence.seed_evidence import SeedEvidence
     from harness.finding import Finding
-    from harness.seed_evidence import SeedEvidence
 
 RULE = "artifact-roundtrip"
 

@@ -29,9 +29,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from harness.byte_surplus import ORIGINAL_TEXT
 from harness.case import failed, needs_human, not_checked, noted, passed, warned
-from harness.validation_bytes import (
+from harness.evidence.byte_surplus import ORIGINAL_TEXT
+from harness.evidence.validation_bytes import (
     Agreement,
     diagnose,
     equation,
@@ -48,9 +48,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from harness.case import Case
+    from harness.evidence.seed_evidence import SeedEvidence
+    from harness.evidence.validation_bytes import Diagnosis, ImpliedBytes
     from harness.finding import Finding
-    from harness.seed_evidence import SeedEvidence
-    from harness.validation_bytes import Diagnosis, ImpliedBytes
 
 RULE = "bpb-formula"
 

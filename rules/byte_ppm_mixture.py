@@ -32,8 +32,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from harness.case import Case
+    from harness.evidence.seed_evidence import SeedEvidence
     from harness.finding import Finding
-    from harness.seed_evidence import SeedEvidence
 
 RULE = "byte-ppm-mixture"
 

@@ -25,7 +25,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from harness.byte_surplus import judge_surplus
+from harness.evidence.byte_surplus import judge_surplus
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -30,18 +30,18 @@ import re
 from typing import TYPE_CHECKING
 
 from harness.case import failed, needs_human, not_applicable, not_checked, passed, warned
-from harness.clocks import ActivityKind, measure_clocks, seconds_text, total
+from harness.evidence.clocks import ActivityKind, measure_clocks, seconds_text, total
+from harness.evidence.headline_runs import carries_headline
 from harness.finding import Role
-from harness.headline_runs import carries_headline
 from harness.wording import seed_label
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from harness.case import Case
-    from harness.clocks import Clocks
+    from harness.evidence.clocks import Clocks
+    from harness.evidence.seed_evidence import SeedEvidence
     from harness.finding import Finding
-    from harness.seed_evidence import SeedEvidence
 
 RULE = "calibration-in-train-budget"
 

@@ -25,18 +25,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from harness.byte_surplus import ORIGINAL_TEXT
 from harness.case import failed, needs_human, not_applicable, not_checked, passed
+from harness.evidence.byte_surplus import ORIGINAL_TEXT
+from harness.evidence.validation_bytes import Agreement, diagnose, equation, measure, tokens_of
 from harness.finding import Role
-from harness.validation_bytes import Agreement, diagnose, equation, measure, tokens_of
 from harness.wording import seed_label
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from harness.case import Case
+    from harness.evidence.seed_evidence import SeedEvidence
     from harness.finding import Finding, Place
-    from harness.seed_evidence import SeedEvidence
 
 RULE = "caseops-sidecar"
 

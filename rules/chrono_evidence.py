@@ -28,8 +28,8 @@ import datetime
 from typing import TYPE_CHECKING
 
 from harness.case import needs_human, not_checked, passed
-from harness.log_dates import run_date
-from harness.seed_scores import proven_seeds
+from harness.evidence.log_dates import run_date
+from harness.evidence.seed_scores import proven_seeds
 from rules.cutoff import in_utc
 
 if TYPE_CHECKING:

@@ -27,7 +27,7 @@ import dataclasses
 from typing import TYPE_CHECKING
 
 from harness.case import failed, not_checked, passed
-from harness.record_comparison import compare_with_record
+from harness.evidence.record_comparison import compare_with_record
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

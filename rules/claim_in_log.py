@@ -30,18 +30,18 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from harness.case import failed, needs_human, not_checked, noted, passed, warned
+from harness.evidence.seed_evidence import Match
+from harness.evidence.seed_scores import name_of, proven_seeds
 from harness.finding import Role
-from harness.seed_evidence import Match
-from harness.seed_scores import name_of, proven_seeds
-from harness.training_log import PassKind
+from harness.logs.training_log import PassKind
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from harness.case import Case
+    from harness.evidence.seed_evidence import SeedEvidence
     from harness.finding import Finding, Sourced
-    from harness.seed_evidence import SeedEvidence
-    from harness.training_log import EvalPass
+    from harness.logs.training_log import EvalPass
 
 RULE = "claim-in-log"
 

@@ -28,9 +28,9 @@ import re
 from typing import TYPE_CHECKING
 
 from harness.case import not_checked, passed, warned
+from harness.evidence.seed_scores import proven_seeds, score_sample
+from harness.evidence.significance import population_std, sample_std
 from harness.finding import Place, Role
-from harness.seed_scores import proven_seeds, score_sample
-from harness.significance import population_std, sample_std
 from harness.wording import count_of, seed_label
 
 if TYPE_CHECKING:

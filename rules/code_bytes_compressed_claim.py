@@ -26,9 +26,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from harness.byte_count import count_bytes
-from harness.cap_standing import Standing, standing_of
 from harness.case import needs_human, not_applicable, not_checked, passed
+from harness.evidence.byte_count import count_bytes
+from harness.evidence.cap_standing import Standing, standing_of
 from harness.finding import Place, Role
 from harness.wording import count_of
 

@@ -29,16 +29,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from harness.byte_count import count_bytes, helper_files
 from harness.case import Profile, failed, needs_human, not_applicable, passed, warned
+from harness.evidence.byte_count import count_bytes, helper_files
 from harness.finding import Place, Role
 from harness.wording import count_of, listed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from harness.byte_count import SeedBytes
     from harness.case import Case
+    from harness.evidence.byte_count import SeedBytes
     from harness.finding import Finding
     from harness.submission import SourceFile
 

@@ -21,16 +21,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from harness.byte_count import count_bytes
 from harness.case import not_checked, passed, warned
+from harness.evidence.byte_count import count_bytes
 from harness.finding import Role
 from harness.wording import count_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from harness.byte_count import SeedBytes
     from harness.case import Case
+    from harness.evidence.byte_count import SeedBytes
     from harness.finding import Finding
 
 RULE = "compressed-model-measured"

@@ -29,18 +29,18 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from harness.case import failed, needs_human, not_checked, passed, warned
-from harness.clocks import measure_clocks, seconds_text
+from harness.evidence.clocks import measure_clocks, seconds_text
+from harness.evidence.headline_runs import carries_headline
 from harness.finding import Role
-from harness.headline_runs import carries_headline
 from harness.wording import seed_label
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from harness.case import Case
-    from harness.clocks import Clocks
+    from harness.evidence.clocks import Clocks
+    from harness.evidence.seed_evidence import SeedEvidence
     from harness.finding import Finding, Place
-    from harness.seed_evidence import SeedEvidence
 
 RULE = "eval-time-cap"
 

@@ -24,7 +24,7 @@ import re
 from typing import TYPE_CHECKING
 
 from harness.case import needs_human, not_checked
-from harness.stated_methods import named, readme_says
+from harness.evidence.stated_methods import named, readme_says
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

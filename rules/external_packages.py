@@ -26,7 +26,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from harness.case import needs_human, not_applicable, passed, warned
-from harness.imported_packages import imported_packages
+from harness.evidence.imported_packages import imported_packages
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

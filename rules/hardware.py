@@ -26,17 +26,17 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from harness.case import failed, needs_human, not_checked, passed, warned
+from harness.evidence.headline_runs import carries_headline
 from harness.finding import Role
-from harness.headline_runs import carries_headline
 from harness.wording import count_of, seed_label
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from harness.case import Case
+    from harness.evidence.seed_evidence import SeedEvidence
     from harness.finding import Finding, Sourced
-    from harness.seed_evidence import SeedEvidence
-    from harness.training_log import Run
+    from harness.logs.training_log import Run
 
 RULE = "hardware"
 

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
     from harness.case import Case
     from harness.finding import Finding
-    from harness.training_log import LogFile, Run
+    from harness.logs.training_log import LogFile, Run
 
 RULE = "log-auto"
 

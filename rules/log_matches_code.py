@@ -27,16 +27,16 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from harness.byte_count import count_bytes
 from harness.case import not_checked, noted, passed, warned
+from harness.evidence.byte_count import count_bytes
 from harness.finding import Place, Role
 from harness.wording import count_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from harness.byte_count import CodeBytes, SeedBytes
     from harness.case import Case
+    from harness.evidence.byte_count import CodeBytes, SeedBytes
     from harness.finding import Finding, Sourced
     from harness.submission import Submission
 

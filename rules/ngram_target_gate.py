@@ -33,9 +33,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from harness.case import Case
+    from harness.evidence.seed_evidence import SeedEvidence
     from harness.finding import Finding, Sourced
-    from harness.seed_evidence import SeedEvidence
-    from harness.training_log import Run
+    from harness.logs.training_log import Run
 
 RULE = "ngram-target-gate"
 

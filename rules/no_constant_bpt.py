@@ -27,16 +27,16 @@ import re
 from typing import TYPE_CHECKING
 
 from harness.case import failed, needs_human, not_checked, passed
+from harness.evidence.validation_bytes import is_precise, measure, measure_claim, stream_of_ratio
 from harness.finding import Role, Sourced
-from harness.validation_bytes import is_precise, measure, measure_claim, stream_of_ratio
 from harness.wording import seed_label
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from harness.case import Case
+    from harness.evidence.validation_bytes import ImpliedBytes
     from harness.finding import Finding
-    from harness.validation_bytes import ImpliedBytes
 
 RULE = "no-constant-bpt"
 

@@ -27,15 +27,15 @@ import re
 from typing import TYPE_CHECKING
 
 from harness.case import failed, needs_human, not_checked
+from harness.evidence.stated_methods import commands, named, readme_says
 from harness.finding import Role
-from harness.stated_methods import commands, named, readme_says
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from harness.case import Case
     from harness.finding import Finding, Sourced
-    from harness.training_log import Run
+    from harness.logs.training_log import Run
 
 RULE = "no-val-in-training"
 

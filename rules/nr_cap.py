@@ -20,8 +20,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from harness.byte_count import count_bytes
 from harness.case import not_checked, passed, warned
+from harness.evidence.byte_count import count_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

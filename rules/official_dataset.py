@@ -25,10 +25,10 @@ import re
 from typing import TYPE_CHECKING
 
 from harness.case import needs_human, not_checked, passed, warned
+from harness.evidence.prepare_scripts import most_shards
+from harness.evidence.stated_methods import readme_says
+from harness.evidence.validation_bytes import stream_of_tokens, tokens_of
 from harness.finding import Sourced
-from harness.prepare_scripts import most_shards
-from harness.stated_methods import readme_says
-from harness.validation_bytes import stream_of_tokens, tokens_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -29,8 +29,8 @@ import re
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
-from harness.byte_count import is_unclaimed
 from harness.case import failed, needs_human, passed, warned
+from harness.evidence.byte_count import is_unclaimed
 from harness.finding import Place
 from harness.wording import count_of
 

@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING
 
 from harness.case import not_checked, passed, warned
 from harness.finding import Place
-from harness.log_reader import looks_like_log
+from harness.logs.reader import looks_like_log
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

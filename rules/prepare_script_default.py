@@ -23,7 +23,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from harness.case import not_applicable, passed, warned
-from harness.prepare_scripts import held_out_defaults
+from harness.evidence.prepare_scripts import held_out_defaults
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

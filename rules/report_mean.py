@@ -29,9 +29,9 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from harness.case import failed, needs_human, not_checked, noted, passed, warned
+from harness.evidence.seed_evidence import Match
+from harness.evidence.seed_scores import ScoreSample, proven_seeds
 from harness.finding import Role
-from harness.seed_evidence import Match
-from harness.seed_scores import ScoreSample, proven_seeds
 from harness.wording import count_of
 
 if TYPE_CHECKING:

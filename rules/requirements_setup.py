@@ -24,7 +24,7 @@ import re
 from typing import TYPE_CHECKING
 
 from harness.case import not_applicable, passed, warned
-from harness.imported_packages import imported_packages, required_packages
+from harness.evidence.imported_packages import imported_packages, required_packages
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

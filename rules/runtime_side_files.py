@@ -28,8 +28,8 @@ import re
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
-from harness.byte_count import count_bytes
 from harness.case import needs_human, not_applicable, noted, passed
+from harness.evidence.byte_count import count_bytes
 from harness.finding import Place, Role
 from harness.wording import listed
 

@@ -32,9 +32,9 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from harness.case import failed, needs_human, not_applicable, not_checked, passed, warned
+from harness.evidence.seed_evidence import Match, SeedEvidence
+from harness.evidence.seed_scores import PLACES_AT_MOST, name_of, proven_seeds
 from harness.finding import Place, Role
-from harness.seed_evidence import Match, SeedEvidence
-from harness.seed_scores import PLACES_AT_MOST, name_of, proven_seeds
 from harness.wording import listed
 
 if TYPE_CHECKING:
@@ -42,8 +42,8 @@ if TYPE_CHECKING:
 
     from harness.case import Case
     from harness.finding import Finding, Sourced
+    from harness.logs.training_log import EvalPass
     from harness.submission import Submission
-    from harness.training_log import EvalPass
 
 RULE = "same-config"
 

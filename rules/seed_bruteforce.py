@@ -28,18 +28,18 @@ import re
 from typing import TYPE_CHECKING
 
 from harness.case import not_checked, passed, warned
+from harness.evidence.seed_scores import places_of, proven_seeds
+from harness.evidence.significance import sample_std
 from harness.finding import Place
-from harness.seed_scores import places_of, proven_seeds
-from harness.significance import sample_std
 from harness.wording import count_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from harness.case import Case
+    from harness.evidence.seed_evidence import SeedEvidence
     from harness.finding import Finding
-    from harness.seed_evidence import SeedEvidence
-    from harness.training_log import EvalPass
+    from harness.logs.training_log import EvalPass
 
 RULE = "seed-bruteforce"
 

@@ -28,18 +28,18 @@ from itertools import combinations
 from typing import TYPE_CHECKING
 
 from harness.case import needs_human, not_checked, passed
+from harness.evidence.seed_scores import name_of, proven_seeds
 from harness.finding import Place, Role
-from harness.seed_scores import name_of, proven_seeds
 from harness.wording import count_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from harness.case import Case
+    from harness.evidence.seed_evidence import SeedEvidence
     from harness.finding import Finding
-    from harness.seed_evidence import SeedEvidence
+    from harness.logs.training_log import Run
     from harness.submission import Submission
-    from harness.training_log import Run
 
 RULE = "seed-identity"
 

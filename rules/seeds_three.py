@@ -29,16 +29,16 @@ import re
 from typing import TYPE_CHECKING
 
 from harness.case import failed, needs_human, not_checked, passed
+from harness.evidence.seed_scores import PLACES_AT_MOST, name_of, proven_seeds
 from harness.finding import Place, Role
-from harness.seed_scores import PLACES_AT_MOST, name_of, proven_seeds
 from harness.wording import count_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from harness.case import Case
+    from harness.evidence.seed_evidence import SeedEvidence
     from harness.finding import Finding, Sourced
-    from harness.seed_evidence import SeedEvidence
     from harness.submission import Submission
 
 RULE = "seeds-three"

@@ -31,7 +31,7 @@ import dataclasses
 from typing import TYPE_CHECKING
 
 from harness.case import Profile, failed, needs_human, not_checked, noted, passed
-from harness.record_comparison import chain_covers, compare_with_record
+from harness.evidence.record_comparison import chain_covers, compare_with_record
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

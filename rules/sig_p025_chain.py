@@ -27,8 +27,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from harness.case import needs_human, not_applicable, not_checked, passed
-from harness.record_comparison import chain_covers, compare_with_record
-from harness.significance import NotTestable, p_in_words
+from harness.evidence.record_comparison import chain_covers, compare_with_record
+from harness.evidence.significance import NotTestable, p_in_words
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -25,7 +25,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from harness.case import needs_human, not_checked, noted, passed
-from harness.validation_bytes import (
+from harness.evidence.validation_bytes import (
     Agreement,
     diagnose,
     equation,
@@ -39,8 +39,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from harness.case import Case
+    from harness.evidence.seed_evidence import SeedEvidence
     from harness.finding import Finding, Sourced
-    from harness.seed_evidence import SeedEvidence
 
 RULE = "tokenizer-proof"
 

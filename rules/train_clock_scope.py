@@ -24,7 +24,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from harness.case import not_checked, noted
-from harness.clocks import ActivityKind, kind_of, seconds_text
+from harness.evidence.clocks import ActivityKind, kind_of, seconds_text
 from harness.finding import Role
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
     from harness.case import Case
     from harness.finding import Finding
-    from harness.training_log import Run
+    from harness.logs.training_log import Run
 
 RULE = "train-clock-scope"
 

@@ -28,9 +28,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from harness.case import failed, needs_human, not_checked, passed
+from harness.evidence.prepare_scripts import held_out_commands, held_out_defaults, most_shards
+from harness.evidence.validation_bytes import stream_of_tokens, tokens_of
 from harness.finding import Role
-from harness.prepare_scripts import held_out_commands, held_out_defaults, most_shards
-from harness.validation_bytes import stream_of_tokens, tokens_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

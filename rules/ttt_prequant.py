@@ -26,7 +26,7 @@ import re
 from typing import TYPE_CHECKING
 
 from harness.case import failed, needs_human, not_applicable, not_checked, passed
-from harness.clocks import ActivityKind, measure_clocks, seconds_text
+from harness.evidence.clocks import ActivityKind, measure_clocks, seconds_text
 from harness.finding import Role
 from harness.wording import seed_label
 
@@ -34,10 +34,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from harness.case import Case
-    from harness.clocks import Activity
+    from harness.evidence.clocks import Activity
+    from harness.evidence.seed_evidence import SeedEvidence
     from harness.finding import Finding, Sourced
-    from harness.seed_evidence import SeedEvidence
-    from harness.training_log import EvalPass, Run
+    from harness.logs.training_log import EvalPass, Run
 
 RULE = "ttt-prequant"
 

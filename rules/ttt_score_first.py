@@ -25,7 +25,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from harness.case import needs_human, not_checked
-from harness.clocks import ActivityKind, measure_clocks, seconds_text
+from harness.evidence.clocks import ActivityKind, measure_clocks, seconds_text
 from harness.finding import Role
 from harness.wording import seed_label
 

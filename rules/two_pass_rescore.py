@@ -23,7 +23,7 @@ import re
 from typing import TYPE_CHECKING
 
 from harness.case import needs_human, not_checked, passed
-from harness.stated_methods import named
+from harness.evidence.stated_methods import named
 from harness.wording import seed_label
 
 if TYPE_CHECKING:

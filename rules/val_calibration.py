@@ -24,7 +24,7 @@ import re
 from typing import TYPE_CHECKING
 
 from harness.case import failed, needs_human, not_applicable, not_checked
-from harness.stated_methods import readme_says
+from harness.evidence.stated_methods import readme_says
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -25,8 +25,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from harness.case import failed, needs_human, not_checked, passed, warned
-from harness.finding import Role
-from harness.validation_bytes import (
+from harness.evidence.validation_bytes import (
     Agreement,
     diagnose,
     known_streams,
@@ -34,14 +33,15 @@ from harness.validation_bytes import (
     stream_of_tokens,
     tokens_of,
 )
+from harness.finding import Role
 from harness.wording import seed_label
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from harness.case import Case
+    from harness.evidence.seed_evidence import SeedEvidence
     from harness.finding import Finding, Sourced
-    from harness.seed_evidence import SeedEvidence
 
 RULE = "val-full"
 

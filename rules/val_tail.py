@@ -22,7 +22,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from harness.case import not_checked, noted, passed, warned
-from harness.validation_bytes import stream_of_tokens, tokens_of
+from harness.evidence.validation_bytes import stream_of_tokens, tokens_of
 from harness.wording import seed_label
 
 if TYPE_CHECKING:

@@ -22,8 +22,8 @@ import re
 from typing import TYPE_CHECKING
 
 from harness.case import not_applicable, noted, passed
+from harness.evidence.stated_methods import named, readme_sentences
 from harness.finding import Role
-from harness.stated_methods import named, readme_sentences
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -25,8 +25,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from harness.byte_count import count_code
 from harness.case import needs_human, not_applicable, noted
+from harness.evidence.byte_count import count_code
 from harness.finding import Place
 
 if TYPE_CHECKING:

@@ -9,17 +9,17 @@ from typing import TYPE_CHECKING, Any
 
 from harness.case import Case, Profile
 from harness.engine import check_rule
+from harness.evidence.seed_evidence import collect_evidence
 from harness.folder_tree import FolderTree
 from harness.ruleset import load_ruleset
-from harness.seed_evidence import collect_evidence
 from harness.submission_reader import read_submission
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
+    from harness.evidence.standing_record import Reference
     from harness.finding import Finding
-    from harness.standing_record import Reference
     from harness.submission import PullRequestChanges, Submission
 
 SEEDS = (13, 1337, 1111)

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from harness.json_positions import PROBLEMS_LIMIT, SIZE_LIMIT_BYTES, VALUES_LIMIT, read_json
-from harness.json_seeds import ROWS_LIMIT
-from harness.submission_json import read_submission_json
+from harness.claims.json_positions import PROBLEMS_LIMIT, SIZE_LIMIT_BYTES, VALUES_LIMIT, read_json
+from harness.claims.json_seeds import ROWS_LIMIT
+from harness.claims.submission_json import read_submission_json
 
 if TYPE_CHECKING:
     from harness.submission import SubmissionJson

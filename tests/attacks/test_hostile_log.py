@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from harness.log_reader import MOST_RUNS, read_log
+from harness.logs.reader import MOST_RUNS, read_log
 
 # Seconds of CPU for 256 kB: a quadratic pattern takes minutes, a linear one well under a second.
 LINEAR_SECONDS = 12.0

@@ -14,10 +14,10 @@ import brotli
 import pytest
 import zstandard
 
-from harness import source_code
+from harness.code import source_code
+from harness.code.guarded_process import Guard
+from harness.code.source_code import read_code
 from harness.folder_tree import FolderTree
-from harness.guarded_process import Guard
-from harness.source_code import read_code
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -13,17 +13,17 @@ import re
 import jsonschema
 import pytest
 
-from harness.batch_summary import BatchSummary, render_batch_summary
-from harness.escape import command_property, markdown, printable, sarif_text, uri_path
 from harness.finding import Confidence, Finding, Place, RuleVerdict
 from harness.report import Measured
-from harness.report_concise import render_concise
-from harness.report_github import render_github
-from harness.report_json import SCHEMA_PATH, from_json, render_json, render_jsonl, to_json
-from harness.report_markdown import render_markdown
-from harness.report_sarif import render_sarif
-from harness.report_text import Display, render_text
-from tests.harness.report_samples import make_report, seed, summary, unreadable_report
+from harness.reports.batch_summary import BatchSummary, render_batch_summary
+from harness.reports.escape import command_property, markdown, printable, sarif_text, uri_path
+from harness.reports.report_concise import render_concise
+from harness.reports.report_github import render_github
+from harness.reports.report_json import SCHEMA_PATH, from_json, render_json, render_jsonl, to_json
+from harness.reports.report_markdown import render_markdown
+from harness.reports.report_sarif import render_sarif
+from harness.reports.report_text import Display, render_text
+from tests.harness.reports.report_samples import make_report, seed, summary, unreadable_report
 
 HOSTILE = (
     "\n::error file=x::pwned\r\n##[error]pwned %0A::warning::x "

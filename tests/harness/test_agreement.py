@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from harness.agreement import Agreement, Label, compare, read_labels
-from harness.agreement_report import render_text, to_json
 from harness.errors import SetupError
+from harness.reports.agreement_report import render_text, to_json
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 ROOT = RULES_DIR.parent
 TABLES = load_ruleset().tables
 LIMITS = [f"{table}.{name}" for table, limits in TABLES.items() for name in limits]
-MODULES = [path for folder in ("harness", "rules") for path in (ROOT / folder).glob("*.py")]
+MODULES = [path for folder in ("harness", "rules") for path in (ROOT / folder).rglob("*.py")]
 SOURCE = "".join(path.read_text() for path in MODULES)
 RULE = """
 [some-rule]

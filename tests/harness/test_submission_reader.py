@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from harness.claims.submission_json import read_submission_json
 from harness.errors import SubmissionError
 from harness.folder_tree import FolderTree
 from harness.submission import Origin, Track
-from harness.submission_json import read_submission_json
 from harness.submission_reader import find_track, read_submission, track_named
 from tests.builders import make_submission, write_files
 

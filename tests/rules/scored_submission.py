@@ -6,7 +6,7 @@ import datetime
 import json
 from typing import TYPE_CHECKING
 
-from harness.standing_record import Reference
+from harness.evidence.standing_record import Reference
 from tests.builders import SEEDS, good_json, good_log, good_readme, make_case, make_submission, with_origin
 
 if TYPE_CHECKING:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from harness.case import Profile
+from harness.evidence.standing_record import Reference
 from harness.finding import RuleVerdict
-from harness.standing_record import Reference
 from tests.builders import findings_of
 from tests.rules.scored_submission import case_of, with_scores
 

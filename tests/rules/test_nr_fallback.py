@@ -2,8 +2,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from harness.evidence.standing_record import Reference
 from harness.finding import RuleVerdict
-from harness.standing_record import Reference
 from tests.builders import findings_of, make_case, make_submission
 
 if TYPE_CHECKING:

@@ -4,8 +4,8 @@ import dataclasses
 import json
 from typing import TYPE_CHECKING
 
+from harness.claims.submission_json import read_submission_json
 from harness.finding import RuleVerdict
-from harness.submission_json import read_submission_json
 from tests.builders import findings_of, good_json, make_case, make_submission
 
 if TYPE_CHECKING:

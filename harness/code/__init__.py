@@ -1,0 +1,1 @@
+"""The code: entry script, what it reaches, wrappers undone, all in a guarded child process."""

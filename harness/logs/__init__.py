@@ -1,0 +1,1 @@
+"""Train logs: bytes -> text -> line events -> runs, every value with its line."""

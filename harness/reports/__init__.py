@@ -1,0 +1,1 @@
+"""One module for each way of showing a result, and what they share."""
