@@ -101,7 +101,9 @@ def _selected(arguments: argparse.Namespace, ruleset: Ruleset) -> tuple[str, ...
     return tuple(rule for rule in wanted if rule not in arguments.ignore)
 
 
-def _frontier(clone: Clone, rules_dir: Path, cache: ResultCache | None) -> Frontier:
+def _frontier(
+    clone: Clone, rules_dir: Path, cache: ResultCache | None, note: Callable[[str], None]
+) -> Frontier:
     """The standing records of the clone's main; kept in the cache, as it takes reading every row's logs."""
     from harness.evidence.standing_record import Frontier, find_frontier
     from harness.result_cache import result_key, tool_digest
@@ -110,6 +112,7 @@ def _frontier(clone: Clone, rules_dir: Path, cache: ResultCache | None) -> Front
     kept = cache.get(key) if cache is not None else None
     if kept is not None:
         return Frontier.from_json(kept)
+    note("reading the leaderboard on main and the logs of its rows (kept for the next run)")
     frontier = find_frontier(clone)
     if cache is not None:
         cache.put(key, frontier.to_json())
@@ -118,11 +121,14 @@ def _frontier(clone: Clone, rules_dir: Path, cache: ResultCache | None) -> Front
 
 def check_options(
     arguments: argparse.Namespace,
-    clone: Clone | None,
+    plan: Plan,
     cache: ResultCache | None,
     note: Callable[[str], None],
 ) -> CheckOptions:
-    """Options of the command line. Raises `UsageError` for an unknown rule, `SetupError` for bad data."""
+    """Options of the command line. Raises `UsageError` for an unknown rule, `SetupError` for bad data.
+
+    The standing records are looked up only when a rule needs them and the clone holds what is to be judged.
+    """
     from harness.case import Profile
     from harness.check import CheckOptions
     from harness.evidence.standing_record import parse_reference
@@ -133,9 +139,10 @@ def check_options(
     reference = parse_reference(arguments.reference) if arguments.reference else None
     frontier = None
     needs_record = any(load_ruleset(rules_dir).rules[rule].needs_record for rule in rules)
-    if clone is not None and reference is None and needs_record:
+    clone = plan.clone
+    if clone is not None and reference is None and needs_record and any(map(clone.commit_of, plan.targets)):
         try:
-            frontier = _frontier(clone, rules_dir, cache)
+            frontier = _frontier(clone, rules_dir, cache, note)
         except GolfError as error:
             note(f"no standing record is known: {error}; significance is not checked")
     return CheckOptions(

@@ -238,7 +238,7 @@ def run(arguments: argparse.Namespace, parser: argparse.ArgumentParser) -> int:
     if not plan.targets:
         raise SetupError("there is nothing to check: no submission was found where you pointed")
     with _cache_or_nothing(_open_cache(arguments, note)) as cache:
-        options = check_options(arguments, plan.clone, cache, note)
+        options = check_options(arguments, plan, cache, note)
         output = CheckOutput(_output(arguments), plan.targets, is_batch=plan.is_batch, note=note)
         return output.run(plan.clone, options, cache)
 
@@ -262,7 +262,7 @@ def _run_agreement(arguments: argparse.Namespace, note: Callable[[str], None]) -
     from harness.agreement import read_labels, read_reason_codes
     from harness.batch import in_order, judge_all
     from harness.check_output import write_whole
-    from harness.check_plan import check_options
+    from harness.check_plan import Plan, check_options
     from harness.git.pull_request import open_clone
     from harness.progress import shown_progress
     from harness.reports.agreement_report import build, render
@@ -273,9 +273,10 @@ def _run_agreement(arguments: argparse.Namespace, note: Callable[[str], None]) -
         _cache_or_nothing(_open_cache(arguments, note)) as cache,
         shown_progress(len(labels), "judged", quiet=arguments.quiet) as advance,
     ):
-        options = check_options(arguments, clone, cache, note)
+        targets = tuple(label.target for label in labels)
+        plan = Plan(targets=targets, clone=clone, is_batch=True)
+        options = check_options(arguments, plan, cache, note)
         codes = read_reason_codes(options.rules_dir)
-        targets = [label.target for label in labels]
         results = judge_all(targets, clone, options, jobs=arguments.jobs, cache=cache)
         documents = [result.document for result in in_order(advance(results))]
     write_whole(render(build(labels, documents, codes), arguments.format), arguments.output)

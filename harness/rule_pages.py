@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from harness.errors import SetupError
+from harness.errors import UsageError
 from harness.ruleset import RULES_DIR, load_ruleset
 
 if TYPE_CHECKING:
@@ -116,13 +116,13 @@ def page_of(rule: Rule) -> RulePage:
 
 
 def find_rule(rule_id: str, ruleset: Ruleset) -> Rule:
-    """A rule by id. Raises `SetupError` with the nearest ids when there is none of that name."""
+    """A rule by id. Raises `UsageError` with the nearest ids when there is none of that name."""
     wanted = rule_id.strip().lower().replace("_", "-")
     if wanted in ruleset.rules:
         return ruleset.rules[wanted]
     near = difflib.get_close_matches(wanted, ruleset.rules, n=3)
-    hint = f"; did you mean {' or '.join(near)}?" if near else ""
-    raise SetupError(f"no rule is named {rule_id!r}{hint} --list-rules shows all {len(ruleset.rules)}")
+    hint = f"did you mean {' or '.join(near)}? " if near else ""
+    raise UsageError(f"there is no rule {rule_id!r}; {hint}--list-rules shows all {len(ruleset.rules)}")
 
 
 def _facts(rule: Rule) -> dict[str, str]:
@@ -152,7 +152,7 @@ def _facts(rule: Rule) -> dict[str, str]:
 
 
 def explain(rule_id: str, rules_dir: Path = RULES_DIR) -> str:
-    """The page of one rule as text for a terminal. Raises `SetupError` for an unknown id."""
+    """The page of one rule as text for a terminal. Raises `UsageError` for an unknown id."""
     rule = find_rule(rule_id, load_ruleset(rules_dir))
     page = page_of(rule)
     lines = [f"{rule.id}: {page.title}", ""]

@@ -189,7 +189,9 @@ def test_help_and_explain_import_nothing_heavy():
 
 
 def test_explaining_an_unknown_rule_says_where_the_list_is(capsys: pytest.CaptureFixture[str]):
-    assert main(["--explain", "no-such-rule"]) == 4
+    with pytest.raises(SystemExit) as stop:
+        main(["--explain", "no-such-rule"])
+    assert stop.value.code == 2
     assert "--list-rules" in capsys.readouterr().err
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.errors import SetupError
+from harness.errors import UsageError
 from harness.rule_pages import (
     DEFAULT_DOCS,
     HEADINGS,
@@ -67,7 +67,7 @@ def test_the_list_names_every_rule_once():
 
 
 def test_an_unknown_rule_is_answered_with_the_nearest():
-    with pytest.raises(SetupError, match=r"no rule is named 'artefact-cap'; did you mean artifact-cap"):
+    with pytest.raises(UsageError, match=r"there is no rule 'artefact-cap'; did you mean artifact-cap"):
         explain("artefact-cap")
 
 
