@@ -10,7 +10,9 @@ What is allowed instead
     One new folder records/<track>/<date_name>/. Other experiments go into pull requests of their own.
 How it is detected
     The difference between the head and its merge base, as git objects. In practice a breach asks for a trim
-    before the merge and grading goes on (D6); the text profile rejects it.
+    before the merge and grading goes on (D6); the text profile rejects it. Where several folders are added,
+    the finding says which one was judged and why; where only title, date or name chose it, a warning asks
+    for --entry.
 What it cannot see
     Anything of a plain folder: without the clone there is nothing to compare with.
 Rulings
@@ -25,7 +27,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from harness.case import failed, not_checked, passed
+from harness.case import failed, not_checked, passed, warned
 from harness.finding import Place
 from harness.wording import count_of, listed
 
@@ -49,8 +51,29 @@ def _others(folders: tuple[OtherFolder, ...]) -> str:
     return f"{count_of(len(folders), 'other records folder')} ({names})"
 
 
+def _judged(entry: str, changes: PullRequestChanges) -> str:
+    """Which of several folders was judged and why, as a sentence; empty when there was no choice."""
+    if not changes.other_folders or not changes.why_this_folder:
+        return ""
+    return f" Judged {entry.rpartition('/')[2]}: {changes.why_this_folder}."
+
+
+def _ambiguous(entry: str, changes: PullRequestChanges) -> Finding:
+    """The warning that convention chose the folder, with the folders that may be the claim instead."""
+    rivals = [folder.path for folder in changes.other_folders if folder.why == "second submission"]
+    rivals = rivals or [folder.path for folder in changes.other_folders[:1]]
+    look = "looks" if len(rivals) == 1 else "look"
+    return warned(
+        RULE,
+        f"judged {entry}; {listed(rivals, 3)} {look} like a submission too: name the folder with --entry",
+    )
+
+
 def check(case: Case) -> Iterator[Finding]:
-    """One finding about the whole difference. A breach is a FAIL here; the catalogue lowers it to a WARN."""
+    """One finding about the whole difference, after a warning when the folder judged was a guess.
+
+    A breach is a FAIL here; the catalogue lowers it to a WARN.
+    """
     submission = case.submission
     root = case.limits.text("package.records_root")
     changes = submission.changes
@@ -61,6 +84,8 @@ def check(case: Case) -> Iterator[Finding]:
         )
         return
     entry = submission.origin.entry
+    if changes.ambiguous_folder:
+        yield _ambiguous(entry, changes)
     faults = []
     if changes.outside_records:
         faults.append(_outside(changes.outside_records, root))
@@ -76,7 +101,7 @@ def check(case: Case) -> Iterator[Finding]:
         yield failed(
             RULE,
             f"{count_of(len(changes.changes), 'changed path')}: {', and '.join(faults)}. A merge needs them "
-            "trimmed to one new folder",
+            f"trimmed to one new folder.{_judged(entry, changes)}",
             *places,
         )
         return

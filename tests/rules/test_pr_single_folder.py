@@ -42,6 +42,38 @@ def test_a_second_submission_is_named(tmp_path: Path) -> None:
     assert "2026-04-02_Other: second submission" in finding.message
 
 
+def _beside(*, ambiguous: bool) -> PullRequestChanges:
+    other = OtherFolder(path="records/track_10min_16mb/2026-04-02_Other", why="second submission")
+    return PullRequestChanges(
+        changes=(INSIDE,),
+        outside_records=(),
+        other_folders=(other,),
+        why_this_folder="the most complete own folder (4 of 4 parts)",
+        ambiguous_folder=ambiguous,
+    )
+
+
+def test_the_folder_that_was_judged_is_said_with_the_reason(tmp_path: Path) -> None:
+    case = make_case(make_submission(tmp_path, changes=_beside(ambiguous=False)))
+    (finding,) = findings_of(RULE, case)
+    assert "Judged 2026-04-01_Example: the most complete own folder (4 of 4 parts)." in finding.message
+
+
+def test_a_guessed_folder_is_a_warning_that_asks_for_the_entry(tmp_path: Path) -> None:
+    guess, rest = findings_of(RULE, make_case(make_submission(tmp_path, changes=_beside(ambiguous=True))))
+    assert [guess.verdict, rest.verdict] == [RuleVerdict.WARN] * 2
+    assert guess.message == (
+        f"judged {ENTRY}; records/track_10min_16mb/2026-04-02_Other looks like a submission too: "
+        "name the folder with --entry"
+    )
+
+
+def test_a_choice_without_rivals_says_nothing_about_entry(tmp_path: Path) -> None:
+    changes = PullRequestChanges(changes=(INSIDE,), outside_records=(), why_this_folder="the only folder")
+    (finding,) = findings_of(RULE, make_case(make_submission(tmp_path, changes=changes)))
+    assert "--entry" not in finding.message
+
+
 def test_a_plain_folder_is_not_checked(tmp_path: Path) -> None:
     (finding,) = findings_of(RULE, make_case(make_submission(tmp_path)))
     assert finding.verdict is RuleVerdict.NOT_CHECKED
