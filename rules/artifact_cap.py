@@ -19,7 +19,9 @@ How it is detected
     script that brings it under. One total for the whole submission is no claim about a seed whose log prints
     another. Only totals of the counted run are used: bytes claimed from another retry do not save it.
     Stated totals under the cap with larger code in the folder are reported by code-bytes-compressed-claim
-    and code-location; in the text profile they fail here. A log that no README, submission.json or script
+    and code-location; in the text profile they fail here. Files of the folder that the code opens, beside
+    model, tokenizer and public data, are added too: where only they take the total over the cap, a person
+    is asked what they are (the text profile fails it). A log that no README, submission.json or script
     claims is no reported seed.
 What it cannot see
     The model file itself: it is hardly ever in the repository, so its size is what the log says.
@@ -36,13 +38,14 @@ Example
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from harness.case import Profile, failed, needs_human, not_checked, noted, passed
 from harness.evidence.byte_count import count_bytes, is_unclaimed
 from harness.evidence.cap_standing import Standing, standing_of
-from harness.finding import Confidence
-from harness.wording import count_of
+from harness.finding import Confidence, Place, Role
+from harness.wording import count_of, listed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -151,6 +154,28 @@ def _over_by_shipped_code(seeds: list[SeedBytes], cap: int, profile: Profile) ->
     return noted(RULE, f"{message}: within the cap as stated; see {other}", *worst.places())
 
 
+def _over_by_data_files(seeds: list[SeedBytes], cap: int, profile: Profile) -> Finding:
+    """One finding for all seeds that fit, but not with the data files that the code opens."""
+    worst = max(seeds, key=lambda seed: seed.data_total or 0)
+    total = worst.data_total or 0
+    largest = sorted(worst.data_files, key=lambda file: -file.shipped_bytes)
+    names = listed([f"{file.path} ({file.shipped_bytes:,} bytes)" for file in largest], 3)
+    message = (
+        f"{', '.join(seed.name for seed in seeds)}: model and code make {worst.shipped_total or 0:,} bytes, "
+        f"but the script also opens {names}: up to {total:,}, {total - cap:,} over the cap of {cap:,} "
+        f"({_parts(worst)}). Put such tables into the compressed model and count it."
+    )
+    places = [
+        file.reached_from.place(f"opens {file.path}") if file.reached_from else Place(file=file.path)
+        for file in largest[:1]
+    ]
+    places += [replace(place, role=Role.RELATED) for place in worst.places()]
+    if profile is Profile.TEXT:
+        return failed(RULE, message, *places)
+    ask = f"Does the run read {largest[0].path}, and is it more than the counted model or public data?"
+    return needs_human(RULE, message, *places, ask=ask)
+
+
 def _not_proven(seed: SeedBytes, standing: Standing) -> Finding:
     if standing is Standing.CLAIM_ONLY:
         stated = seed.stated[0].value if seed.stated else 0
@@ -232,6 +257,7 @@ def check(case: Case) -> Iterator[Finding]:
         return
     fitting: list[SeedBytes] = []
     by_code: list[SeedBytes] = []
+    by_data: list[SeedBytes] = []
     over = False
     for seed in seeds:
         standing = standing_of(seed, cap)
@@ -239,11 +265,15 @@ def check(case: Case) -> Iterator[Finding]:
             fitting.append(seed)
         elif standing in {Standing.OVER_AS_SHIPPED, Standing.OVER_WITH_HELPERS}:
             by_code.append(seed)
+        elif standing is Standing.OVER_WITH_DATA:
+            by_data.append(seed)
         else:
             over = over or standing not in {Standing.CLAIM_ONLY, Standing.UNKNOWN}
             yield _of_one_seed(case, seed, standing, cap)
     if by_code:
         yield _over_by_shipped_code(by_code, cap, case.profile)
+    if by_data:
+        yield _over_by_data_files(by_data, cap, case.profile)
     if fitting:
         yield _within(fitting, cap, case.limits.integer("artifact.thin_margin_bytes"))
     if not over and (headline := _headline_over(case, cap)) is not None:

@@ -18,8 +18,8 @@ Rulings
     #2124, 2026-05-02 (A2): seeds that ran different configurations. Issue #1594, 2026-04-13 (A6), on #1493:
     log keys absent from the code; the row stayed. #1060 re-ran after stripping its code.
 Example
-    the source printed into train_seed1337.log differs from train_gpt.py in 94 of 2,810 lines; ship the
-    code that ran, or run again
+    the source printed into train_seed1337.log (2,810 lines) differs from train_gpt.py (2,794): 94 of its
+    lines are not in the script, 78 of the script's not in the log; ship the code that ran, or run again
 """
 
 from __future__ import annotations
@@ -102,7 +102,8 @@ def _size_findings(case: Case, seeds: tuple[SeedBytes, ...]) -> Iterator[Finding
         yield warned(
             RULE,
             f"the seeds logged different code sizes: {', '.join(f'{value:,}' for value in values[:5])} "
-            "bytes; they did not run the same file",
+            f"bytes, up to {values[-1] - values[0]:,} apart: an edit, or another way of counting, between "
+            "the runs. Say in the README what changed, or run all seeds with one file",
             *(
                 value.place(f"{value.value:,} bytes", Role.RELATED if index else Role.PRIMARY)
                 for index, value in enumerate(logged[:5])
@@ -153,15 +154,19 @@ def _dump_findings(case: Case) -> Iterator[Finding]:
         ran = _lines(dump.text)
         apart = {path: max((ran - text).total(), (text - ran).total()) for path, text in scripts.items()}
         path = min(apart, key=lambda name: apart[name])
+        only_ran, only_shipped = (ran - scripts[path]).total(), (scripts[path] - ran).total()
         place = Place(file=log.path, line=dump.first_line, end_line=dump.last_line, note="source printed")
         if not apart[path]:
             same.append(place)
             continue
-        tell = noted if apart[path] <= _NEAR_LINES else warned
+        near = apart[path] <= _NEAR_LINES
+        tell = noted if near else warned
+        advice = "say in the README what changed" if near else "ship the code that ran, or run again"
         yield tell(
             RULE,
-            f"the source printed into {log.path} differs from {path} in {apart[path]:,} of {ran.total():,} "
-            "lines; ship the code that ran, or run again",
+            f"the source printed into {log.path} ({count_of(ran.total(), 'line')}) differs from {path} "
+            f"({scripts[path].total():,}): {only_ran:,} of its lines are not in the script, {only_shipped:,} "
+            f"of the script's not in the log; {advice}",
             place,
             Place(file=path, role=Role.RELATED, note="shipped script"),
         )

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
     from harness.case import Case
     from harness.finding import Finding
-    from harness.submission import OtherFolder, PathChange
+    from harness.submission import OtherFolder, PathChange, PullRequestChanges
 
 RULE = "pr-single-folder"
 

@@ -29,7 +29,7 @@ from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
 from harness.case import needs_human, not_applicable, noted, passed
-from harness.evidence.byte_count import count_bytes
+from harness.evidence.byte_count import ARTIFACT_NAME, DATASET_NAME, count_bytes
 from harness.finding import Place, Role
 from harness.wording import listed
 
@@ -47,10 +47,6 @@ _DATA = re.compile(
     r"|msgpack|dat|blob|onnx|gguf)",
     re.IGNORECASE,
 )
-# The artifact under the name the default script writes it (A5): a committed copy of the counted model.
-_ARTIFACT = re.compile(r"(final_)?model(\.[\w-]+)*\.(pt|ptz|bin|lzma|xz|zst|br)", re.IGNORECASE)
-# The public data set itself, shipped by accident or as a sample.
-_DATASET = re.compile(r"fineweb_(train|val)", re.IGNORECASE)
 
 
 def _named_at(case: Case, name: str) -> Place | None:
@@ -74,7 +70,7 @@ def check(case: Case) -> Iterator[Finding]:
     files = [
         entry
         for entry in case.submission.files
-        if _DATA.fullmatch(name_of[entry.path]) and not _DATASET.search(name_of[entry.path])
+        if _DATA.fullmatch(name_of[entry.path]) and not DATASET_NAME.search(name_of[entry.path])
     ]
     if not files:
         yield not_applicable(RULE, "the folder holds no data file")
@@ -85,7 +81,7 @@ def check(case: Case) -> Iterator[Finding]:
         place = _named_at(case, name_of[entry.path])
         if entry.size_bytes is not None and entry.size_bytes in models:
             yield passed(RULE, f"{entry.path} has the logged model size: {_size(entry)}")
-        elif _ARTIFACT.fullmatch(name_of[entry.path]):
+        elif ARTIFACT_NAME.fullmatch(name_of[entry.path]):
             yield noted(
                 RULE,
                 f"{entry.path} ({_size(entry)}) is named like the artifact itself",

@@ -7,17 +7,27 @@ plus compressed model (README FAQ, a15093ada); which code size counts is dispute
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
+from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
 from harness.finding import Role
 from harness.wording import seed_label
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from harness.case import Case
     from harness.evidence.seed_evidence import SeedEvidence
     from harness.finding import Place, Sourced
     from harness.submission import Code, SourceFile, Submission
+
+
+# The artifact under the name the default script writes it (A5): a committed copy of the counted model.
+ARTIFACT_NAME = re.compile(r"(final_)?model(\.[\w-]+)*\.(pt|ptz|bin|lzma|xz|zst|br)", re.IGNORECASE)
+# The public data set itself, shipped by accident or as a sample.
+DATASET_NAME = re.compile(r"fineweb_(train|val)", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,7 +61,7 @@ class SeedBytes:
     `claimed_total` is what submission.json or the README table says of this very seed; the one total of the
     whole submission stands in for it only when there is one seed, or when no log prints a total.
     `model` is the printed compressed model size, else the logged total less the logged code, else a claim
-    about this seed.
+    about this seed. `data_files` are those that the code opens beside model, tokenizer and public data.
     """
 
     seed: int | None
@@ -61,6 +71,7 @@ class SeedBytes:
     claimed_total: Sourced[int] | None
     model: Sourced[int] | None
     has_run: bool
+    data_files: tuple[SourceFile, ...] = ()
 
     @property
     def name(self) -> str:
@@ -71,6 +82,12 @@ class SeedBytes:
     def shipped_total(self) -> int | None:
         """Model plus entry script plus helper files as shipped."""
         return _sum(self.model, self.code.shipped)
+
+    @property
+    def data_total(self) -> int | None:
+        """The shipped total and the data files that the code opens."""
+        shipped = self.shipped_total
+        return None if shipped is None else shipped + sum(file.shipped_bytes for file in self.data_files)
 
     @property
     def entry_total(self) -> int | None:
@@ -112,7 +129,8 @@ class SeedBytes:
         known = (
             ("as logged", self.logged_total.value if self.logged_total else None),
             ("as shipped", self.shipped_total),
-            ("packed by us", self.packed_total),
+            ("with data files", self.data_total if self.data_files else None),
+            ("data files and all packed by us" if self.data_files else "packed by us", self.packed_total),
             ("minified and packed", _sum(self.model, self.code.minified)),
         )
         return ", ".join(f"{name} {total:,}" for name, total in known if total is not None)
@@ -134,6 +152,23 @@ def helper_files(code: Code) -> tuple[SourceFile, ...]:
     Data files are not code, and a file embedded in the entry script is counted with it.
     """
     return tuple(file for file in code.closure if file.reached_by != "data" and file.shipped_bytes > 0)
+
+
+def data_files(code: Code, model_bytes: Collection[int]) -> tuple[SourceFile, ...]:
+    """Files of the folder that the code opens and that no count holds.
+
+    A file of the size of a counted model, or named as the default script names its model, is the model
+    itself; shards of the public data set and the tokenizer are not the artifact.
+    """
+    return tuple(
+        file
+        for file in code.closure
+        if file.reached_by == "data"
+        and file.shipped_bytes > 0
+        and file.shipped_bytes not in model_bytes
+        and not ARTIFACT_NAME.fullmatch(PurePosixPath(file.path).name)
+        and not DATASET_NAME.search(PurePosixPath(file.path).name)
+    )
 
 
 def count_code(code: Code) -> CodeBytes:
@@ -181,6 +216,8 @@ def _model(case: Case, evidence: SeedEvidence) -> Sourced[int] | None:
 def count_bytes(case: Case) -> tuple[SeedBytes, ...]:
     """The byte counts of every reported seed, in the order of the evidence."""
     code = count_code(case.submission.code)
+    models = [_model(case, seed) for seed in case.evidence.seeds]
+    data = data_files(case.submission.code, {model.value for model in models if model is not None})
     return tuple(
         SeedBytes(
             seed=seed.seed,
@@ -188,10 +225,11 @@ def count_bytes(case: Case) -> tuple[SeedBytes, ...]:
             logged_total=seed.total_bytes,
             logged_code=seed.code_bytes,
             claimed_total=_claim_for(case, seed),
-            model=_model(case, seed),
+            model=model,
             has_run=seed.run is not None,
+            data_files=data,
         )
-        for seed in case.evidence.seeds
+        for seed, model in zip(case.evidence.seeds, models, strict=True)
     )
 
 

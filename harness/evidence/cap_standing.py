@@ -22,6 +22,7 @@ class Standing(StrEnum):
     CONTRADICTORY = "contradictory"  # one stated total is over, another under, and the shipped code is over
     OVER_AS_SHIPPED = "over-as-shipped"  # stated under; model plus the shipped entry script is over (D2)
     OVER_WITH_HELPERS = "over-with-helpers"  # stated under; only the helper files take it over (D3)
+    OVER_WITH_DATA = "over-with-data"  # code and model fit; only data files that the code opens are too much
     WITHIN = "within"
     CLAIM_ONLY = "claim-only"  # a total is claimed, but no run proves it
     UNKNOWN = "unknown"
@@ -52,6 +53,8 @@ def standing_of(seed: SeedBytes, cap_bytes: int) -> Standing:
         return Standing.OVER_AS_SHIPPED
     if _over(seed.shipped_total, cap_bytes):
         return Standing.OVER_WITH_HELPERS
+    if _over(seed.data_total, cap_bytes):
+        return Standing.OVER_WITH_DATA
     if seed.logged_total is None and not (seed.has_run and _within(seed.shipped_total, cap_bytes)):
         return Standing.CLAIM_ONLY
     return Standing.WITHIN

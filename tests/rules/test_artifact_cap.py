@@ -132,3 +132,35 @@ def test_a_printed_total_that_does_not_fit_its_parts_is_asked_about(tmp_path: Pa
     )[0]
     assert finding.verdict is RuleVerdict.NEEDS_HUMAN
     assert "does not fit the run's own model and code sizes" in finding.message
+
+
+READS_A_TABLE = "import numpy\n\ntable = numpy.load('hints.npz')\n"
+READS_ITS_MODEL = READS_A_TABLE.replace("hints.npz", "final_model.int8.ptz")
+
+
+def test_a_file_that_the_script_opens_and_that_goes_over_the_cap_is_asked_about(tmp_path: Path) -> None:
+    files = {"train_gpt__py": script(start=READS_A_TABLE), "hints__npz": b"z" * 900_000}
+    (finding,) = findings_of(RULE, make_case(sized_submission(tmp_path, model=15_800_000, **files)))
+    assert finding.verdict is RuleVerdict.NEEDS_HUMAN
+    assert "opens hints.npz (900,000 bytes): up to 16,760,000, 760,000 over the cap" in finding.message
+    assert (finding.places[0].file, finding.places[0].line) == ("train_gpt.py", 3)
+
+
+def test_the_text_profile_rejects_a_file_that_goes_over_the_cap(tmp_path: Path) -> None:
+    files = {"train_gpt__py": script(start=READS_A_TABLE), "hints__npz": b"z" * 900_000}
+    submission = sized_submission(tmp_path, model=15_800_000, **files)
+    (finding,) = findings_of(RULE, make_case(submission, profile=Profile.TEXT))
+    assert finding.verdict is RuleVerdict.FAIL
+
+
+def test_a_file_that_the_script_opens_and_that_fits_passes(tmp_path: Path) -> None:
+    files = {"train_gpt__py": script(start=READS_A_TABLE), "hints__npz": b"z" * 900}
+    (finding,) = findings_of(RULE, make_case(sized_submission(tmp_path, model=15_800_000, **files)))
+    assert finding.verdict is RuleVerdict.PASS
+    assert "with data files 15,860,900" in finding.message
+
+
+def test_the_model_under_its_usual_name_is_not_counted_twice(tmp_path: Path) -> None:
+    files = {"train_gpt__py": script(start=READS_ITS_MODEL), "final_model__int8__ptz": b"z" * 900_000}
+    (finding,) = findings_of(RULE, make_case(sized_submission(tmp_path, model=15_800_000, **files)))
+    assert finding.verdict is RuleVerdict.PASS

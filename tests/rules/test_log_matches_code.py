@@ -40,7 +40,7 @@ def test_seeds_with_different_code_sizes_are_a_warning(tmp_path: Path) -> None:
         RULE, make_case(sized_submission(tmp_path, model=15_900_000, train_seed1337__log=other))
     )[0]
     assert finding.verdict is RuleVerdict.WARN
-    assert "60,000, 60,500 bytes; they did not run the same file" in finding.message
+    assert "60,000, 60,500 bytes, up to 500 apart: an edit, or another way of counting" in finding.message
 
 
 def _dumped(source: str) -> str:
@@ -61,8 +61,20 @@ def test_a_printed_source_of_another_program_is_a_warning(tmp_path: Path) -> Non
     submission = make_submission(tmp_path, train_gpt__py=changed, train_seed13__log=_dumped(source))
     finding = findings_of(RULE, make_case(submission))[-1]
     assert finding.verdict is RuleVerdict.WARN
-    assert "the source printed into train_seed13.log differs from train_gpt.py" in finding.message
+    assert "train_seed13.log (160 lines) differs from train_gpt.py (160): 154 of its lines" in finding.message
     assert (finding.places[0].file, finding.places[0].line) == ("train_seed13.log", 1)
+
+
+def test_a_script_much_longer_than_the_printed_source_is_told_in_lines_of_both(tmp_path: Path) -> None:
+    source = script(4_000, start="import os\nimport sys\nimport math\n\ndef main():\n    return os.environ")
+    longer = source + "".join(f"added_{number} = {number}\n" for number in range(200))
+    submission = make_submission(tmp_path, train_gpt__py=longer, train_seed13__log=_dumped(source))
+    finding = findings_of(RULE, make_case(submission))[-1]
+    lines = sum(bool(line.strip()) for line in source.splitlines())
+    assert f"train_seed13.log ({lines} lines) differs from train_gpt.py ({lines + 200}): 0 of its lines" in (
+        finding.message
+    )
+    assert "200 of the script's not in the log" in finding.message
 
 
 def test_logs_without_size_or_source_are_not_checked(tmp_path: Path) -> None:
