@@ -229,6 +229,11 @@ def run(arguments: argparse.Namespace, parser: argparse.ArgumentParser) -> int:
         print(answer)
         return Exit.OK
     _check_usage(arguments, parser)
+    if not (arguments.all_prs or arguments.records or arguments.agreement):
+        # A tenth of a second that would otherwise be waited for, after the imports below.
+        from harness.code.source_code import start_reader
+
+        start_reader()
     from harness.check_output import CheckOutput
     from harness.check_plan import check_options, plan_clone, plan_folders
 

@@ -118,6 +118,11 @@ class GuardedWorker:
             "--jobs and run again."
         )
 
+    def start(self) -> None:
+        """Start the child before the first call needs it. Raises `SetupError` as `call` does."""
+        with self._lock, contextlib.suppress(_Killed):
+            self._running()
+
     def close(self) -> None:
         """End the child, if any; a later call starts a new one."""
         process, self._process = self._process, None

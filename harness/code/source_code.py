@@ -5,6 +5,8 @@ The bytes are handed to a guarded process, because source and wrappers may be ma
 
 from __future__ import annotations
 
+import contextlib
+import threading
 from typing import TYPE_CHECKING, Any
 
 from harness.code.entry_script import Script, choose_entry
@@ -24,6 +26,19 @@ SCRIPTS_AT_MOST = 400
 CONTENTS_LIMIT_BYTES = 48 * 2**20
 _ROUNDS = 8  # a wrapper that reads a file that is a wrapper that reads a file
 _READER = "harness.code.source_reading:read_sources"
+
+
+def start_reader() -> None:
+    """Start the guarded reader in the background, while the caller does something else.
+
+    A failure to start is left to `read_code`, which meets it again and says so.
+    """
+
+    def start() -> None:
+        with contextlib.suppress(SetupError):
+            shared_worker(_READER, GUARD).start()
+
+    threading.Thread(target=start, daemon=True).start()
 
 
 def read_code(tree: FileTree, files: tuple[FileEntry, ...]) -> Code:
