@@ -1,7 +1,8 @@
 """report-mean: the headline is the mean over seeds of the final score, without corrections.
 
 What it checks
-    The claimed score of submission.json against the mean of the per-seed scores, logged or stated.
+    The claimed score of submission.json against the mean of the per-seed scores, logged or stated, and
+    against the mean that the README states.
 Why it matters
     The table ranks by the mean. A best seed, an offset or a slip of the pen buys places that the runs do not.
 What is allowed instead
@@ -12,7 +13,9 @@ How it is detected
     those scores are confirmed by the logs or stated by the same file: no choice of seeds gives it. Where
     another run of the folder is as low, a person is asked which runs count. Equal to
     the best seed is a warning, as the mean can be read off (#63, #287 were accepted so); lower than the mean
-    otherwise asks a person; higher than the mean is a remark.
+    otherwise asks a person; higher than the mean is a remark. Where that finds nothing, the headline is
+    held against the README: a line labelled mean that is indeed the mean of the README's own scores per
+    seed, yet not the headline, is a warning.
 What it cannot see
     Whether per-seed scores themselves were corrected: claim-in-log compares them with the logs.
 Rulings
@@ -25,13 +28,14 @@ Example
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from harness.case import failed, needs_human, not_checked, noted, passed, warned
 from harness.evidence.seed_evidence import Match
 from harness.evidence.seed_scores import ScoreSample, proven_seeds
-from harness.finding import Role
+from harness.finding import Role, RuleVerdict
 from harness.wording import count_of
 
 if TYPE_CHECKING:
@@ -42,6 +46,7 @@ if TYPE_CHECKING:
 
 RULE = "report-mean"
 
+_MEAN = re.compile(r"\b(?:mean|average|avg)\b", re.IGNORECASE)
 _CONFIRMED = {Match.CLAIM, Match.CLAIM_NEAR}
 
 
@@ -103,7 +108,34 @@ def check(case: Case) -> Iterator[Finding]:
     if sample is None:
         yield not_checked(RULE, "neither logs nor submission.json give a score per seed", headline.place())
         return
-    yield _compare(case, headline, sample, firm)
+    found = _compare(case, headline, sample, firm)
+    yield found
+    if found.verdict is RuleVerdict.PASS and (other := _readme_mean(case)) is not None:
+        stated, seeds = other
+        apart = headline.value - stated.value
+        side = "lower" if apart < 0 else "higher"
+        yield warned(
+            RULE,
+            f"the README states the mean {stated.value:.5f} of its {seeds:,} seeds, submission.json "
+            f"{headline.value:.5f}, {abs(apart):.5f} BPB {side}. State one mean in both.",
+            headline.place("claimed score"),
+            stated.place("mean that the README states", Role.RELATED),
+        )
+
+
+def _readme_mean(case: Case) -> tuple[Sourced[float], int] | None:
+    """A labelled mean of the README's scores per seed that is not the headline, and how many seeds it has."""
+    headline, claims = case.submission.json.headline, case.submission.readme_claims
+    scores = {claim.seed: claim.val_bpb.value for claim in claims.per_seed if claim.val_bpb is not None}
+    if headline is None or len(scores) < 2:
+        return None
+    mean = sum(scores.values()) / len(scores)
+    for score in claims.scores:
+        near = max(_tolerance(case, score.value), _tolerance(case, headline.value))
+        labelled = score.excerpt is not None and _MEAN.search(score.excerpt)
+        if labelled and abs(score.value - mean) <= near < abs(score.value - headline.value):
+            return score, len(scores)
+    return None
 
 
 def _compare(case: Case, headline: Sourced[float], sample: ScoreSample, firm: bool) -> Finding:

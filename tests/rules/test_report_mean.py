@@ -71,3 +71,28 @@ def test_a_second_stated_run_of_a_seed_asks_which_runs_count(tmp_path: Path) -> 
     document = stated({13: 1.2}, val_bpb=1.1951, seed_results=None, runs=runs)
     (finding,) = findings_of(RULE, case_of(with_scores(tmp_path, {13: 1.2}, submission__json=document)))
     assert finding.verdict is RuleVerdict.NEEDS_HUMAN
+
+
+def _readme(mean: str, label: str = "mean") -> str:
+    rows = "| 13 | 1.2000 |\n| 1337 | 1.2030 |\n| 1111 | 1.2030 |\n"
+    return f"# Example\n\n| seed | val_bpb |\n|---|---|\n{rows}\n{label} val_bpb {mean}\n"
+
+
+def test_a_readme_that_states_another_mean_is_a_warning(tmp_path: Path) -> None:
+    _, finding = findings_of(RULE, case_of(with_scores(tmp_path, README__md=_readme("1.2020"))))
+    assert finding.verdict is RuleVerdict.WARN
+    assert "the mean 1.20200 of its 3 seeds, submission.json 1.20060, 0.00140 BPB lower" in finding.message
+    assert [(place.file, place.line) for place in finding.places] == [
+        ("submission.json", 8),
+        ("README.md", 9),
+    ]
+
+
+def test_a_score_that_the_readme_does_not_call_a_mean_is_no_other_mean(tmp_path: Path) -> None:
+    case = case_of(with_scores(tmp_path, README__md=_readme("1.2020", label="ablation")))
+    assert [finding.verdict for finding in findings_of(RULE, case)] == [RuleVerdict.PASS]
+
+
+def test_the_mean_of_an_earlier_record_in_the_readme_is_no_other_mean(tmp_path: Path) -> None:
+    case = case_of(with_scores(tmp_path, README__md=_readme("1.2200")))
+    assert [finding.verdict for finding in findings_of(RULE, case)] == [RuleVerdict.PASS]
