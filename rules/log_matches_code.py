@@ -18,8 +18,8 @@ Rulings
     #2124, 2026-05-02 (A2): seeds that ran different configurations. Issue #1594, 2026-04-13 (A6), on #1493:
     log keys absent from the code; the row stayed. #1060 re-ran after stripping its code.
 Example
-    the source printed into train_seed1337.log (2,810 lines) differs from train_gpt.py (2,794): 94 of its
-    lines are not in the script, 78 of the script's not in the log; ship the code that ran, or run again
+    the source printed into train_seed1337.log (2,810 lines) differs from train_gpt.py (2,794): 94 lines
+    only in the log, 78 only in the script; ship the code that ran, or run again
 """
 
 from __future__ import annotations
@@ -165,8 +165,8 @@ def _dump_findings(case: Case) -> Iterator[Finding]:
         yield tell(
             RULE,
             f"the source printed into {log.path} ({count_of(ran.total(), 'line')}) differs from {path} "
-            f"({scripts[path].total():,}): {only_ran:,} of its lines are not in the script, {only_shipped:,} "
-            f"of the script's not in the log; {advice}",
+            f"({scripts[path].total():,}): {count_of(only_ran, 'line')} only in the log, {only_shipped:,} "
+            f"only in the script; {advice}",
             place,
             Place(file=path, role=Role.RELATED, note="shipped script"),
         )

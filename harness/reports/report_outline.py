@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 from collections import defaultdict
 from typing import TYPE_CHECKING
@@ -10,10 +11,14 @@ from harness.finding import Role, RuleVerdict
 from harness.reports.escape import printable
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from harness.finding import Finding, Place
     from harness.report import Report, SubmissionSummary
     from harness.verdict import Verdict
 
+_SEED = re.compile(r"seed (\d+)\b")
+_NUMBER = re.compile(r"\d+(?:[.,]\d+)*")
 # What a reviewer reads first. NOT-CHECKED, PASS and NOT-APPLICABLE have sections of their own.
 WORST_FIRST = (RuleVerdict.FAIL, RuleVerdict.NEEDS_HUMAN, RuleVerdict.WARN, RuleVerdict.INFO)
 
@@ -113,6 +118,49 @@ def shown_line(place: Place) -> str:
 def line_on_disk(place: Place) -> int | None:
     """The line a viewer of the file itself can jump to; None for a line of an unpacked script."""
     return None if place.unpacked or place.line is None or place.line < 1 else place.line
+
+
+def _shape(text: str) -> str:
+    """The text without its numbers."""
+    return _NUMBER.sub("#", text)
+
+
+def told_once(group: Sequence[Finding]) -> list[tuple[Finding, list[str]]]:
+    """Findings of a rule, each with the seeds of later ones that differ from it in numbers alone.
+
+    Only findings that begin with their seed are joined; the numbers of the later ones are not shown.
+    """
+    told: list[tuple[Finding, list[str]]] = []
+    seeds_like: dict[tuple[str, str], list[str]] = {}
+    for finding in group:
+        named = _SEED.match(finding.message)
+        shape = (_shape(finding.message), finding.confidence.value)
+        if named and shape in seeds_like:
+            seeds_like[shape].append(named[1])
+            continue
+        told.append((finding, []))
+        if named:
+            seeds_like[shape] = told[-1][1]
+    return told
+
+
+def questions(group: Sequence[Finding]) -> list[str]:
+    """The questions of a rule; of those that differ in numbers alone the first, with how many follow it."""
+    alike: dict[str, dict[str, None]] = defaultdict(dict)
+    for asked in filter(None, map(question, group)):
+        alike[_shape(asked)][asked] = None
+    return [_with_more(list(each)) for each in alike.values()]
+
+
+def _with_more(asked: list[str]) -> str:
+    more = f" (and so for {len(asked) - 1:,} more, with the numbers above)" if len(asked) > 1 else ""
+    return asked[0] + more
+
+
+def likewise(seeds: Sequence[str]) -> str:
+    """Words for the seeds that `told_once` joined to a finding."""
+    names = ", ".join(seeds)
+    return f"likewise seed{'s' * (len(seeds) > 1)} {names} (numbers of each in the JSON report)"
 
 
 def first_place(finding: Finding) -> Place | None:

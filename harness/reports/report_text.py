@@ -19,14 +19,16 @@ from harness.reports.report_outline import (
     basis,
     by_rule,
     first_place,
+    likewise,
     open_essential,
     other_places,
-    question,
+    questions,
     reason,
     reproduce_command,
     seen,
     shown_line,
     stated,
+    told_once,
     unchecked_by_reason,
     verdict_word,
 )
@@ -192,17 +194,22 @@ def _write_finding(page: _Page, finding: Finding, *, in_full: bool) -> None:
 
 
 def _write_findings(page: _Page, report: Report) -> None:
-    """Rule by rule; the second seed's finding and remarks are kept short, since they read like the first."""
+    """Rule by rule; later seeds are kept short, and joined to the first where remarks read alike."""
     for rule, verdict, group in by_rule(stated(report)):
         page.line()
         page.write(rule, label=f"{verdict.value}  ", styles=(_STYLE[verdict], "bold"))
-        for number, finding in enumerate(group[:FINDINGS_PER_RULE]):
-            in_full = page.display.show_passes or (number == 0 and verdict is not RuleVerdict.INFO)
+        remarks = verdict is RuleVerdict.INFO
+        join = remarks and not page.display.show_passes
+        told = told_once(group) if join else [(finding, []) for finding in group]
+        for number, (finding, seeds) in enumerate(told[:FINDINGS_PER_RULE]):
+            in_full = page.display.show_passes or (number == 0 and not remarks)
             _write_finding(page, finding, in_full=in_full)
-        left = len(group) - FINDINGS_PER_RULE
+            if seeds:
+                page.write(likewise(seeds), indent=2)
+        left = len(told) - FINDINGS_PER_RULE
         if left > 0:
             page.write(f"and {left:,} more of this rule in the JSON report", indent=2)
-        for asked in dict.fromkeys(filter(None, map(question, group))):
+        for asked in questions(group):
             page.write(asked, label="question: ", indent=2, styles=("bold yellow", "bold"))
         authority = dict.fromkeys(source for finding in group for source in finding.authority)
         if authority:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import io
 
+from harness.finding import Confidence, Finding, RuleVerdict
 from harness.reports.report_json import from_json, to_json
 from harness.reports.report_text import Display, render_text
 from tests.harness.reports.report_samples import clean_report, make_report, unreadable_report
@@ -86,3 +87,47 @@ def test_rich_is_not_imported_before_something_is_rendered():
 
     code = "import sys, harness.reports.report_text; sys.exit('rich' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def _remarks(*messages):
+    return tuple(
+        Finding(rule="val-tail", verdict=RuleVerdict.INFO, confidence=Confidence.HIGH, message=message)
+        for message in messages
+    )
+
+
+def test_remarks_that_differ_in_numbers_alone_are_told_once():
+    text = render_text(make_report(findings=_remarks("seed 42 leaves 213 tokens", "seed 7 leaves 99 tokens")))
+    assert "seed 42 leaves 213 tokens\n  likewise seed 7 (numbers of each in the JSON report)\n" in text
+    assert "99 tokens" not in text
+
+
+def test_remarks_in_other_words_are_told_each():
+    text = render_text(
+        make_report(findings=_remarks("seed 42 leaves 213 tokens", "seed 7 scores all tokens"))
+    )
+    assert "seed 7 scores all" in text
+
+
+def test_remarks_are_told_each_when_all_is_asked_for():
+    report = make_report(findings=_remarks("seed 42 leaves 213 tokens", "seed 7 leaves 99 tokens"))
+    assert "seed 7 leaves 99 tokens" in render_text(report, Display(show_passes=True))
+
+
+def _asking(*questions):
+    return tuple(
+        Finding(
+            rule="val-tail",
+            verdict=RuleVerdict.NEEDS_HUMAN,
+            confidence=Confidence.HIGH,
+            message="seed 1 leaves tokens",
+            ask=question,
+        )
+        for question in questions
+    )
+
+
+def test_questions_that_differ_in_numbers_alone_are_asked_once():
+    text = render_text(make_report(findings=_asking("May 196 s stay?", "May 198 s stay?", "Is it so?")))
+    assert "question: May 196 s stay? (and so for 1 more, with the numbers above)\n" in text
+    assert "question: Is it so?\n" in text
