@@ -20,7 +20,7 @@ Rulings
     the row was kept. #542 and #1868 were merged with files outside (A3). #265 praised as clean.
 Example
     18 changed paths: 14 outside records/ (experiments/run_exp1.sh (added), notes.md (added),
-    requirements.txt (modified) and 11 more). A merge needs them trimmed to one new folder
+    requirements.txt (modified) and 11 more). A merge needs them trimmed to one new folder.
 """
 
 from __future__ import annotations

@@ -110,7 +110,7 @@ def repository_path(summary: SubmissionSummary, place: Place) -> str:
 def shown_line(place: Place) -> str:
     """A place as people write it: train.log:12, train_gpt.py:40 (unpacked), or the file alone."""
     if place.line is None:
-        return place.file
+        return "the folder" if place.file == "." else place.file
     until = f"-{place.end_line}" if place.end_line and place.end_line > place.line else ""
     return f"{place.file}:{place.line}{until}{' (unpacked)' if place.unpacked else ''}"
 
@@ -125,22 +125,22 @@ def _shape(text: str) -> str:
     return _NUMBER.sub("#", text)
 
 
-def told_once(group: Sequence[Finding]) -> list[tuple[Finding, list[str]]]:
-    """Findings of a rule, each with the seeds of later ones that differ from it in numbers alone.
+def told_once(group: Sequence[Finding]) -> list[tuple[Finding, list[Finding]]]:
+    """Findings of a rule, each with the later ones that differ from it in numbers alone.
 
     Only findings that begin with their seed are joined; the numbers of the later ones are not shown.
     """
-    told: list[tuple[Finding, list[str]]] = []
-    seeds_like: dict[tuple[str, str], list[str]] = {}
+    told: list[tuple[Finding, list[Finding]]] = []
+    alike: dict[tuple[str, str], list[Finding]] = {}
     for finding in group:
         named = _SEED.match(finding.message)
         shape = (_shape(finding.message), finding.confidence.value)
-        if named and shape in seeds_like:
-            seeds_like[shape].append(named[1])
+        if named and shape in alike:
+            alike[shape].append(finding)
             continue
         told.append((finding, []))
         if named:
-            seeds_like[shape] = told[-1][1]
+            alike[shape] = told[-1][1]
     return told
 
 
@@ -157,10 +157,12 @@ def _with_more(asked: list[str]) -> str:
     return asked[0] + more
 
 
-def likewise(seeds: Sequence[str]) -> str:
-    """Words for the seeds that `told_once` joined to a finding."""
-    names = ", ".join(seeds)
-    return f"likewise seed{'s' * (len(seeds) > 1)} {names} (numbers of each in the JSON report)"
+def likewise(first: Finding, later: Sequence[Finding]) -> str:
+    """Words for the findings that `told_once` joined to the first; says where numbers are left out."""
+    seeds = [named[1] for finding in later if (named := _SEED.match(finding.message))]
+    same = len({_SEED.sub("", finding.message) for finding in (first, *later)}) == 1
+    numbers = "" if same else f"; {'its' if len(seeds) == 1 else 'their'} numbers are in the JSON report"
+    return f"likewise seed{'s' * (len(seeds) > 1)} {', '.join(seeds)}{numbers}"
 
 
 def first_place(finding: Finding) -> Place | None:

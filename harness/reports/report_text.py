@@ -201,11 +201,11 @@ def _write_findings(page: _Page, report: Report) -> None:
         remarks = verdict is RuleVerdict.INFO
         join = remarks and not page.display.show_passes
         told = told_once(group) if join else [(finding, []) for finding in group]
-        for number, (finding, seeds) in enumerate(told[:FINDINGS_PER_RULE]):
+        for number, (finding, later) in enumerate(told[:FINDINGS_PER_RULE]):
             in_full = page.display.show_passes or (number == 0 and not remarks)
             _write_finding(page, finding, in_full=in_full)
-            if seeds:
-                page.write(likewise(seeds), indent=2)
+            if later:
+                page.write(likewise(finding, later), indent=2)
         left = len(told) - FINDINGS_PER_RULE
         if left > 0:
             page.write(f"and {left:,} more of this rule in the JSON report", indent=2)

@@ -98,8 +98,15 @@ def _remarks(*messages):
 
 def test_remarks_that_differ_in_numbers_alone_are_told_once():
     text = render_text(make_report(findings=_remarks("seed 42 leaves 213 tokens", "seed 7 leaves 99 tokens")))
-    assert "seed 42 leaves 213 tokens\n  likewise seed 7 (numbers of each in the JSON report)\n" in text
+    assert "seed 42 leaves 213 tokens\n  likewise seed 7; its numbers are in the JSON report\n" in text
     assert "99 tokens" not in text
+
+
+def test_remarks_that_differ_in_the_seed_alone_leave_nothing_out():
+    text = render_text(
+        make_report(findings=_remarks("seed 42 leaves 213 tokens", "seed 7 leaves 213 tokens"))
+    )
+    assert "\n  likewise seed 7\n" in text
 
 
 def test_remarks_in_other_words_are_told_each():
