@@ -2,7 +2,7 @@
 
 What it checks
     The headline against the README and the pull request's title; the stated deviation; bytes, steps and
-    training seconds stated for a seed against its log, and the README's score of a seed; and compliance
+    seconds stated for a seed against its log, and the README's score of a seed; and compliance
     flags of submission.json that the evidence contradicts.
 Why it matters
     Reviewers copy these numbers into the table. Nothing here is trusted by other rules, but a wrong number
@@ -28,6 +28,7 @@ import re
 from typing import TYPE_CHECKING
 
 from harness.case import not_checked, passed, warned
+from harness.evidence.clocks import measure_clocks
 from harness.evidence.seed_scores import proven_seeds, score_sample
 from harness.evidence.significance import population_std, sample_std
 from harness.finding import Place, Role
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
 RULE = "claims-agree"
 
 _SECONDS_APART = 1.5  # a cap rounded to whole seconds, or the step after it
+_EVALUATION_APART = 1.0
 _TITLE_SCORE = re.compile(r"(?<![\d.])([01]\.\d{3,8})(?!\d)")
 _DECIMAL = re.compile(r"\d{1,2}\.\d{1,18}")
 
@@ -73,6 +75,7 @@ def check(case: Case) -> Iterator[Finding]:
         *_deviation(case),
         *_bytes(case),
         *_steps_and_seconds(case),
+        *_evaluation_seconds(case),
         *_seeds_in_readme(case),
         *_flags(case),
     ]
@@ -178,6 +181,28 @@ def _steps_and_seconds(case: Case) -> Iterator[Finding]:
                 stated.place("claimed training time"),
                 seconds.place("logged training time", Role.RELATED),
             )
+
+
+def _evaluation_seconds(case: Case) -> Iterator[Finding]:
+    """Evaluation seconds claimed for a seed, against the counted pass or a sum that holds it."""
+    for seed in case.evidence.seeds:
+        stated = seed.claim.eval_seconds if seed.claim is not None else None
+        clocks = measure_clocks(seed)
+        if stated is None or clocks.counted is None:
+            continue
+        printed = [
+            each.value for each in (clocks.counted, clocks.counted_encloses, clocks.stated_total) if each
+        ]
+        printed += [clocks.evaluation_seconds or clocks.counted.value, clocks.all_evaluation_seconds]
+        if any(abs(stated.value - each) <= max(_EVALUATION_APART, 0.01 * each) for each in printed):
+            continue
+        yield warned(
+            RULE,
+            f"{seed_label(seed.seed)}: {stated.value:,.1f} s of evaluation claimed, {clocks.counted.file}:"
+            f"{clocks.counted.line} prints {clocks.counted.value:,.1f} s",
+            stated.place("claimed evaluation time"),
+            clocks.counted.place("logged evaluation time", Role.RELATED),
+        )
 
 
 def _same_count(stated: int, logged: int) -> bool:

@@ -2,13 +2,14 @@
 
 What it checks
     Whether model plus code equals the total the counted run printed, and whether the totals claimed in
-    submission.json are those of the counted runs.
+    submission.json are those of the counted runs; and whether one label stands before one model size.
 Why it matters
     Bytes that do not add up mean that one of the numbers was typed, or belongs to another run.
 What is allowed instead
     Any codec (zlib, zstd, lzma, brotli, lrzip), as long as the printed size is that of the written file.
 How it is detected
-    Arithmetic on the size lines of the counted run, and comparison with the claim of the same seed.
+    Arithmetic on the size lines of the counted run, and comparison with the claim of the same seed. Of
+    several model sizes under one label, the one that adds up to a printed total counts, else the largest.
 What it cannot see
     The file itself; it is hardly ever committed.
 Rulings
@@ -23,14 +24,16 @@ from typing import TYPE_CHECKING
 
 from harness.case import not_checked, passed, warned
 from harness.evidence.byte_count import count_bytes
+from harness.evidence.seed_matching import rival_models
 from harness.finding import Role
-from harness.wording import count_of
+from harness.wording import count_of, seed_label
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from harness.case import Case
     from harness.evidence.byte_count import SeedBytes
+    from harness.evidence.seed_evidence import SeedEvidence
     from harness.finding import Finding
 
 RULE = "compressed-model-measured"
@@ -69,6 +72,24 @@ def _claim_differs(seed: SeedBytes, logged: set[int], per_seed: set[int | None])
     )
 
 
+def _rival_sizes(seed: SeedEvidence) -> Iterator[Finding]:
+    """Several sizes of the compressed model under one label in the run that made the artifact."""
+    run = next((run for run in (seed.run, seed.training_run) if run is not None and rival_models(run)), None)
+    if run is None:
+        return
+    rivals = sorted(rival_models(run), key=lambda size: -size.value)
+    counted = seed.model_bytes if seed.model_bytes is not None else rivals[0]
+    other = next(size for size in rivals if size.value != counted.value)
+    yield warned(
+        RULE,
+        f"{seed_label(seed.seed)}: the run prints {len(rivals)} compressed model sizes under one label, "
+        f"{counted.value:,} bytes ({counted.file}:{counted.line}) and {other.value:,} (line {other.line}); "
+        f"{counted.value:,} are counted",
+        counted.place("size counted"),
+        other.place("another size", Role.RELATED),
+    )
+
+
 def _all_totals(case: Case) -> set[int]:
     runs = [run for log in case.submission.logs for run in log.runs]
     return {size.size_bytes.value for run in runs for size in run.sizes if size.what == "total"}
@@ -76,6 +97,8 @@ def _all_totals(case: Case) -> set[int]:
 
 def check(case: Case) -> Iterator[Finding]:
     """One finding for each disagreement, one for all seeds that agree."""
+    for each in case.evidence.seeds:
+        yield from _rival_sizes(each)
     seeds = [seed for seed in count_bytes(case) if seed.logged_total is not None]
     if not seeds:
         yield not_checked(

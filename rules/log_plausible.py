@@ -1,9 +1,9 @@
 """log-plausible: the numbers of a log fit each other as those of a real run do.
 
 What it checks
-    Four things a real run cannot break: line timestamps move on; steps times time per step is the training
-    time; loss and score of all full evaluations of one run have one ratio; numbers carry the digits that the
-    script prints.
+    Five things a real run cannot break: line timestamps move on, and so does the training clock; steps times
+    time per step is the training time; loss and score of all full evaluations of one run have one ratio;
+    numbers carry the digits that the script prints.
 Why it matters
     A log is text. Edited or invented logs give themselves away in numbers that nobody looks at.
 What is allowed instead
@@ -11,6 +11,7 @@ What is allowed instead
     another distribution than the loss, and clocks that print whole seconds.
 How it is detected
     Equal first and last timestamp although training took a minute or more, or a last one before the first.
+    A training clock that goes back by 2 s and 1 % while the step number does not.
     Last step x step average against the training time, 2 % apart or more. The ratio loss / score over the
     passes of a run that print at least six decimals of both: known methods differ by up to 7e-5, so 2e-3 is
     asked about, unless the label names a mixture. One pass with more decimals than all others of its kind.
@@ -51,6 +52,7 @@ _STEP_TOLERANCE = 0.02
 _PRECISE_DIGITS = 6
 _TIMED_SECONDS = 60.0
 _STAMPED_SHARE = 0.5
+_QUOTED = 90
 
 
 def check(case: Case) -> Iterator[Finding]:
@@ -64,7 +66,8 @@ def check(case: Case) -> Iterator[Finding]:
     for seed in seeds:
         runs = {id(run): run for run in (seed.run, seed.training_run) if run is not None}
         for run in runs.values():
-            found += [*_stamps(logs.get(run.file), run), *_steps(seed, run), *_ratios(seed, run)]
+            found += [*_stamps(logs.get(run.file), run), *_falls(seed, run)]
+            found += [*_steps(seed, run), *_ratios(seed, run)]
         found += _digits(seed, seeds)
     yield from found
     if not found:
@@ -98,6 +101,22 @@ def _stamps(log: LogFile | None, run: Run) -> Iterator[Finding]:
         f"{log.path}: {what} ({first} to {last}), though training took {seconds:,.0f} s",
         Place(file=log.path, line=run.first_line, note=what),
         ask="Was this log written while the run was going on?",
+    )
+
+
+def _falls(seed: SeedEvidence, run: Run) -> Iterator[Finding]:
+    if not run.clock_falls:
+        return
+    fall = run.clock_falls[0]
+    more = f", the first of {len(run.clock_falls)} such places" if len(run.clock_falls) > 1 else ""
+    yield needs_human(
+        RULE,
+        f"{name_of(seed)}: the training clock goes back while steps go on{more}: "
+        f'{run.file}:{fall.before.line} "{(fall.before.excerpt or "")[:_QUOTED]}", line {fall.after.line} '
+        f'"{(fall.after.excerpt or "")[:_QUOTED]}"',
+        fall.before.place("clock before"),
+        fall.after.place("clock after", Role.RELATED),
+        ask="Were both lines printed by one run with one clock?",
     )
 
 

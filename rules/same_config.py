@@ -149,6 +149,10 @@ def _different(
 def check(case: Case) -> Iterator[Finding]:
     """Each seed against the first one that prints its configuration."""
     seeds = (*proven_seeds(case.evidence), *_stated_elsewhere(case))
+    unread = [log.path for log in case.submission.logs if log.unreadable]
+    if len(seeds) < 2 and unread:
+        yield not_checked(RULE, f"{listed(unread, 3)} cannot be read as text: no two seeds can be compared")
+        return
     if len(seeds) < 2:
         yield not_applicable(RULE, "fewer than two seeds are proven by logs")
         return

@@ -10,7 +10,8 @@ What is allowed instead
 How it is detected
     The time printed on the stop line, else the last step's train_time, of the run that trained the counted
     artifact. Up to 600.0 s passes, up to 600.2 s passes with a remark, up to 605 s a person decides, above
-    fails. A time printed in tenths of a minute is good to three seconds only and is judged so.
+    fails. Where the clock goes back while steps go on, its longest reading is judged, and a person is asked.
+    A time printed in tenths of a minute is good to three seconds only and is judged so.
 What it cannot see
     Whether the printed clock is right, what ran before it started, and whether the machine was idle.
 Rulings
@@ -28,6 +29,7 @@ from typing import TYPE_CHECKING
 from harness.case import failed, needs_human, not_checked, noted, passed, warned
 from harness.evidence.clocks import measure_clocks, seconds_text
 from harness.evidence.headline_runs import carries_headline
+from harness.finding import Role
 from harness.wording import seed_label
 
 if TYPE_CHECKING:
@@ -37,6 +39,7 @@ if TYPE_CHECKING:
     from harness.evidence.clocks import Clocks
     from harness.evidence.seed_evidence import SeedEvidence
     from harness.finding import Finding
+    from harness.logs.training_log import Run
 
 RULE = "train-time-cap"
 
@@ -63,6 +66,9 @@ def _judge(case: Case, seed: SeedEvidence, clocks: Clocks) -> Finding:
     said = f"{who} trained for {seconds_text(seconds)}"
     if clocks.rounding_seconds:
         said += f" (printed to a tenth of a minute, so {seconds_text(least)} or more)"
+    run = seed.training_run
+    if seconds <= cap and run is not None and run.clock_falls:
+        return _fallen(who, run, seconds, cap)
     if seconds <= cap:
         return passed(RULE, f"{said}, within {seconds_text(cap)}", place)
     over = f"{seconds_text(seconds - cap)} over the cap of {seconds_text(cap)}"
@@ -80,6 +86,21 @@ def _judge(case: Case, seed: SeedEvidence, clocks: Clocks) -> Finding:
         )
     step = _stopped_at(seed)
     return failed(RULE, f"{said}, {over}{step}; stop by the clock and run it again", place)
+
+
+def _fallen(who: str, run: Run, longest: float, cap: float) -> Finding:
+    """A clock that was set back shows a part of the training time only."""
+    fall = run.clock_falls[0]
+    return needs_human(
+        RULE,
+        f"{who}: the training clock goes back from {seconds_text(fall.before.value)} "
+        f"(line {fall.before.line}) to {seconds_text(fall.after.value)} (line {fall.after.line}) while steps "
+        f"go on; its longest reading is {seconds_text(longest)}, all its parts are "
+        f"{seconds_text(run.summed_train_seconds)}, against {seconds_text(cap)}",
+        fall.before.place("clock before"),
+        fall.after.place("clock after", Role.RELATED),
+        ask=f"Did the whole training take {seconds_text(cap)} or less?",
+    )
 
 
 def _stopped_at(seed: SeedEvidence) -> str:

@@ -28,7 +28,7 @@ from typing import TYPE_CHECKING
 from harness.case import failed, needs_human, not_applicable, not_checked, passed
 from harness.evidence.clocks import ActivityKind, measure_clocks, seconds_text
 from harness.finding import Role
-from harness.wording import seed_label
+from harness.wording import listed, seed_label
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -52,6 +52,10 @@ def check(case: Case) -> Iterator[Finding]:
     judged = [_judge(seed) for seed in case.evidence.seeds if seed.run is not None]
     yield from judged
     if judged:
+        return
+    unread = [log.path for log in case.submission.logs if log.unreadable]
+    if unread:
+        yield not_checked(RULE, f"{listed(unread, 3)} cannot be read as text: nothing shows when it adapts")
         return
     entry = case.submission.code.entry
     if entry is not None and entry.text is not None and not _ADAPTS.search(entry.text):

@@ -9,7 +9,8 @@ What is allowed instead
 How it is detected
     A token count of a known stream passes. An unknown count passes when loss and score imply the bytes of
     the whole text. Two independent facts fail it: fewer tokens than every known stream of the tokenizer
-    whose bytes per token they show, and implied bytes below the text's. One fact alone asks a person.
+    whose bytes per token they show, and implied bytes below the text's. One fact alone asks a person. So do
+    two counts in one run, unless they are a known stream's length and the part of it that is scored.
 What it cannot see
     Whether all printed tokens were scored, and which documents they came from.
 Rulings
@@ -33,7 +34,7 @@ from harness.evidence.validation_bytes import (
     stream_of_tokens,
     tokens_of,
 )
-from harness.finding import Role
+from harness.finding import Role, RuleVerdict
 from harness.wording import seed_label
 
 if TYPE_CHECKING:
@@ -44,6 +45,8 @@ if TYPE_CHECKING:
     from harness.finding import Finding, Sourced
 
 RULE = "val-full"
+
+_TAIL_SHARE = 5e-4  # a cut partial window; val-tail judges it
 
 
 def check(case: Case) -> Iterator[Finding]:
@@ -58,8 +61,37 @@ def check(case: Case) -> Iterator[Finding]:
                 f"{seed_label(seed.seed)}: no log prints val_tokens; print how many validation tokens are "
                 "scored",
             )
-        else:
-            yield _judge(case, seed, tokens)
+            continue
+        finding = _judge(case, seed, tokens)
+        other = _other_count(case, seed, tokens)
+        yield (
+            finding
+            if other is None or finding.verdict is RuleVerdict.FAIL
+            else _two_counts(seed, tokens, other)
+        )
+
+
+def _other_count(case: Case, seed: SeedEvidence, tokens: Sourced[int]) -> Sourced[int] | None:
+    """A count of validation tokens in the seed's runs that belongs to another set than `tokens`."""
+    runs = [run for run in (seed.run, seed.training_run) if run is not None]
+    stream = stream_of_tokens(tokens.value, case.limits)
+    for count in (count for run in runs for count in run.val_token_counts):
+        near = abs(count.value - tokens.value) <= _TAIL_SHARE * tokens.value
+        known = stream is not None and stream_of_tokens(count.value, case.limits) == stream
+        if not near and not known:
+            return count
+    return None
+
+
+def _two_counts(seed: SeedEvidence, tokens: Sourced[int], other: Sourced[int]) -> Finding:
+    return needs_human(
+        RULE,
+        f"{seed_label(seed.seed)}: {tokens.file}:{tokens.line} prints {tokens.value:,} validation tokens, "
+        f"{other.file}:{other.line} prints {other.value:,}: two sets, and one score",
+        tokens.place("validation tokens"),
+        other.place("another count", Role.RELATED),
+        ask=f"Were {max(tokens.value, other.value):,} tokens scored for the counted result?",
+    )
 
 
 def _judge(case: Case, seed: SeedEvidence, tokens: Sourced[int]) -> Finding:

@@ -269,6 +269,39 @@ def _last_sum(by_kind: dict[str, list[tuple[str, Sourced[int]]]]) -> Sourced[int
     return proven[-1]
 
 
+def rival_models(run: Run) -> tuple[Sourced[int], ...]:
+    """Different sizes of the compressed model printed under the label that counts, empty when there is one.
+
+    A size without a label may be that of the checkpoint before compression, which is no rival.
+    """
+    labelled = [(size.label.lower(), size.size_bytes) for size in run.sizes if size.what == "model"]
+    totals = {size.size_bytes.value for size in run.sizes if size.what == "total"}
+    return _rivals([(label, value) for label, value in labelled if value.value not in totals])
+
+
+def _rivals(models: list[tuple[str, Sourced[int]]]) -> tuple[Sourced[int], ...]:
+    label = next((label for label, _ in reversed(models) if label), "")
+    different = {value.value: value for own, value in models if label and own == label}
+    return tuple(different.values()) if len(different) > 1 else ()
+
+
+def _largest_rival(
+    by_kind: dict[str, list[tuple[str, Sourced[int]]]],
+) -> tuple[Sourced[int], Sourced[int] | None] | None:
+    """The model to count where one label stands before several sizes, and the total it adds up to."""
+    rivals = _rivals(by_kind["model"])
+    codes = {code.value for _, code in by_kind["code"]}
+    proven = [
+        (model, total)
+        for model in rivals
+        for _, total in by_kind["total"]
+        if total.value - model.value in codes
+    ]
+    if proven:
+        return max(proven, key=lambda pair: pair[0].value)
+    return (max(rivals, key=lambda model: model.value), None) if rivals else None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunSizes:
     """What a run printed about the sizes of its artifact, bytes."""
@@ -284,6 +317,7 @@ def sizes_of(run: Run) -> RunSizes:
     An unlabelled total or model beside labelled ones is the uncompressed checkpoint. Of two code sizes the
     one that makes model + code equal the total counts, else the last not called uncompressed. A total that is
     the sum of a printed model and code is not replaced by a smaller one printed later that is no such sum.
+    Of several models under one label the largest counts, unless one alone adds up to a printed total.
     """
     by_kind: dict[str, list[tuple[str, Sourced[int]]]] = {"total": [], "model": [], "code": []}
     totals = {(size.size_bytes.line, size.size_bytes.value) for size in run.sizes if size.what == "total"}
@@ -297,6 +331,9 @@ def sizes_of(run: Run) -> RunSizes:
         return labelled[-1] if labelled else None
 
     total, model = _last_sum(by_kind) or last("total"), last("model")
+    rival = _largest_rival(by_kind)
+    if rival is not None:
+        model, total = rival[0], rival[1] or total
     if total is not None and model is not None and model.value > total.value:
         # Only the checkpoint before compression was printed as a model size.
         model = next((v for _, v in reversed(by_kind["model"]) if v.value <= total.value), None)

@@ -33,6 +33,11 @@ _LAUNCH = re.compile(
     r"Running (?:Python|PyTorch)\b|Running: torchrun|Hyperparameters:\s*$|-+ ?Hyperparameters ?-+"
     r"|[WI]\d{4} \d\d:\d\d:\d\d.{0,120}torch/distributed/run\.py|NVIDIA-SMI \d|\+ torchrun |\$ torchrun "
 )
+# "9m38.45s", "9 min 38 s", "1h 2m 3s": minutes and seconds of one duration.
+_MINUTES_AND_SECONDS = re.compile(
+    r"(?<![\w.])(?:(\d{1,2})\s?h(?:ours?|rs?)?[ ,]{0,2})?(\d{1,4})\s?m(?:in(?:utes?|s)?)?[ ,]{0,2}"
+    r"(\d{1,2}(?:\.\d{1,6})?)\s?s(?:ec(?:onds?|s)?)?(?!\w)"
+)
 # Progress lines of test-time training name a chunk and a learning rate, never a score.
 _CHATTER = re.compile(r"(?:\w{0,40}warmup_?step:|tttg:|ttpr:|ttpp:|warmup:\d)")
 
@@ -72,6 +77,19 @@ def read_events(file: str, lines: tuple[LogLine, ...]) -> Iterator[Event]:
 
 
 def lower(text: str) -> str:
-    """Lower case with every character in its place (one capital letter would become two)."""
+    """Lower case with every character in its place (one capital letter would become two).
+
+    A duration in minutes and seconds becomes plain seconds, filled up with spaces to its old length.
+    """
     lowered = text.lower()
-    return lowered if len(lowered) == len(text) else text
+    if len(lowered) != len(text):
+        return text
+    return _MINUTES_AND_SECONDS.sub(_in_seconds, lowered)
+
+
+def _in_seconds(match: re.Match[str]) -> str:
+    hours, minutes, rest = match[1], match[2], match[3]
+    whole, _, decimals = rest.partition(".")
+    total = 3600 * int(hours or 0) + 60 * int(minutes) + int(whole)
+    seconds = f"{total}.{decimals}s" if decimals else f"{total}s"
+    return seconds.ljust(len(match[0]))

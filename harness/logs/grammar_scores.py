@@ -77,6 +77,11 @@ _DIAGNOSTIC = re.compile(
     r"|neural_only|nn_only"
     r"|best_ckpt|snapshot|checkpoint|[δ]"
 )
+# A tag in brackets that calls the line a diagnostic, wherever on it the tag stands.
+_DIAGNOSTIC_TAG = re.compile(
+    r"[\[(<](?:[^\[\]()<>\n]{0,24}[ :_-])?(?:diag(?:nostics?)?|debug|pre[-_ ]?quant\w{0,10}|not counted)"
+    r"(?:[ :_-][^\[\]()<>\n]{0,24})?[\])>]"
+)
 # "seed 42 ..." heads a line of a summary over several runs.
 _SEED_SUMMARY = re.compile(r"seeds?[ :=_#]{0,2}\d")
 
@@ -176,7 +181,7 @@ def _printed_step(text: str) -> int | None:
 def _kind(text: str, label: str, step: int | None) -> PassKind:
     if step is not None:
         return PassKind.IN_TRAINING
-    if _DIAGNOSTIC.search(label) or _SEED_SUMMARY.match(label):
+    if _DIAGNOSTIC.search(label) or _DIAGNOSTIC_TAG.search(text, 0, 600) or _SEED_SUMMARY.match(label):
         return PassKind.DIAGNOSTIC
     if _HEADLINE.match(label) and not _COUNT_OF.search(label):
         return PassKind.FINAL

@@ -43,8 +43,8 @@ _TRAIN_LOSS = re.compile(
     r"(?:\btrain_?(?:ing)?[ _]?loss|\btl|(?<!\w)(?:loss|ce|main))\s?[:=]?\s?(\d{1,4}\.\d{1,12})"
 )
 _TRAIN_TIME = re.compile(
-    r"\b(?:train(?:ing)?_?(?:wall_?)?(?:time|clock|elapsed)|tt|t|time|elapsed|wall|wallclock)(_ms|_s)?"
-    r"\s?[:=]\s?" + _TIME
+    r"(?:\b(?:train(?:ing)?_?(?:wall_?)?(?:time|clock|elapsed)|tt|t|time|elapsed|wall|wallclock)(_ms|_s)?"
+    r"\s?[:=]\s?|\belapsed\s{1,2}(?=[\d.]{1,16}\s?[ms]))" + _TIME
 )
 _STEP_AVG = re.compile(
     r"\b(?:step_?avg|avg|step_ms|sa|dt)\s?[:=]\s?(\d{1,8}(?:\.\d{1,6})?)\s?(ms|s)?(?![\w.])"
@@ -75,7 +75,8 @@ _FINISHED = re.compile(
     r".{0,80}?(?:\bin\b|\btook\b|\bafter\b|\btime\b|[:=(|,])\s{0,3}" + _TIME
 )
 _SUMMARY = re.compile(
-    r"(?:\w{1,20}[ _])?(?:train(?:ing)?[ _](?:wall[ _]?clock|time|elapsed|seconds)|phase:train wall)"
+    r"(?:\w{1,20}[ _])?(?:train(?:ing)?[ _](?:wall[ _]?clock|time|elapsed|seconds)|phase:train wall"
+    r"|wall[- _]?clock[- _]train(?:ing)?(?:[ _]time)?)"
     r"(?:[ _](s|ms|sec|seconds)\b)?(?:\s?\((s|ms|sec|seconds)\))?[\"']?\s{0,12}[:=]\s{0,12}" + _TIME
 )
 _NOT_A_REASON = {"train_time", "at", "after", "step"}

@@ -24,7 +24,7 @@ from harness.logs.events import (
 from harness.logs.grammar_training import UNIT_SECONDS
 from harness.logs.seed_name import seed_from_name
 from harness.logs.segments import line_of
-from harness.logs.training_log import PassKind, Run
+from harness.logs.training_log import ClockFall, PassKind, Run
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -38,6 +38,11 @@ FIRST_LOSSES = 4
 MOST_PASSES = 20_000
 MOST_COUNTERS = 500
 MOST_SETTINGS = 2_000
+MOST_CLOCK_FALLS = 50
+MOST_TOKEN_COUNTS = 8
+# A clock printed rounded, or by another timer of the same line kind, may seem to go back by this much.
+FALL_SECONDS = 2.0
+FALL_SHARE = 0.01
 
 
 @dataclass(slots=True)
@@ -56,6 +61,9 @@ class Draft:
     step: Step | None = None
     train_seconds: Sourced[float] | None = None
     longest_train_seconds: Sourced[float] | None = None
+    clock: tuple[int | None, Sourced[float]] | None = None
+    falls: list[ClockFall] = field(default_factory=list)
+    val_tokens: list[Sourced[int]] = field(default_factory=list)
     step_avg_ms: Sourced[float] | None = None
     failure: Sourced[str] | None = None
     lines: list[int] = field(default_factory=list)
@@ -87,6 +95,7 @@ def assemble(file: str, events: Sequence[Event]) -> Run:
         gptq_reserve_seconds=_duration(fact.get("gptq_reserve_seconds")),
         train_shards=_integer(fact.get("train_shards")),
         val_tokens=_integer(fact.get("val_tokens")),
+        val_token_counts=tuple(draft.val_tokens),
         data_path=fact.get("data_path"),
         model_params=_integer(fact.get("model_params")),
         peak_memory_mib=_integer(fact.get("peak_memory_mib")),
@@ -94,6 +103,7 @@ def assemble(file: str, events: Sequence[Event]) -> Run:
         last_step=draft.step.number if draft.step else None,
         last_train_seconds=draft.train_seconds,
         longest_train_seconds=draft.longest_train_seconds,
+        clock_falls=tuple(draft.falls),
         step_avg_ms=draft.step_avg_ms,
         stop=stop,
         passes=tuple(draft.passes),
@@ -121,7 +131,7 @@ def _take(draft: Draft, event: Event) -> None:
             _take_step(draft, event)
         case Stop(stop=stop):
             if stop.reason:
-                _take_clock(draft, stop.train_seconds)
+                _take_clock(draft, stop.train_seconds, stop.step)
             # The wall-clock line is exact; a later summary repeats it rounded.
             if draft.stop is None or (stop.reason and not draft.stop.reason):
                 draft.stop = stop
@@ -145,6 +155,8 @@ def _take_fact(draft: Draft, fact: Fact) -> None:
     if fact.name == "gpu_row":
         draft.gpus.setdefault(fact.value.value, fact.value)
         return
+    if fact.name == "val_tokens":
+        _take_val_tokens(draft, fact)
     known = draft.facts.get(fact.name)
     if fact.name in {"total_eval_seconds", "eval_seconds"}:
         draft.facts[fact.name] = (fact.rank, fact.value)  # the last one closes the run
@@ -152,14 +164,36 @@ def _take_fact(draft: Draft, fact: Fact) -> None:
         draft.facts[fact.name] = (fact.rank, fact.value)
 
 
-def _take_clock(draft: Draft, seconds: Sourced[float] | None) -> None:
+def _take_val_tokens(draft: Draft, fact: Fact) -> None:
+    count = _integer(fact.value)
+    if count is None or count.value <= 0 or len(draft.val_tokens) >= MOST_TOKEN_COUNTS:
+        return
+    if all(known.value != count.value for known in draft.val_tokens):
+        draft.val_tokens.append(count)
+
+
+def _take_clock(draft: Draft, seconds: Sourced[float] | None, step: int | None) -> None:
+    _watch_fall(draft, seconds, step)
     known = draft.longest_train_seconds
     if seconds is not None and (known is None or seconds.value > known.value):
         draft.longest_train_seconds = seconds
 
 
+def _watch_fall(draft: Draft, seconds: Sourced[float] | None, step: int | None) -> None:
+    """Keep where the clock goes back while the step number does not."""
+    if seconds is None or (draft.clock is None and not step):
+        return  # a budget printed before the first step is no clock
+    at, before = draft.clock or (step, seconds)
+    if step is not None and at is not None and step < at:
+        return  # a phase with steps of its own, or a run that resumes from an earlier checkpoint
+    fall = before.value - seconds.value
+    if fall > max(FALL_SECONDS, FALL_SHARE * before.value) and len(draft.falls) < MOST_CLOCK_FALLS:
+        draft.falls.append(ClockFall(before=before, after=seconds, step_before=at, step_after=step))
+    draft.clock = (step if step is not None else at, seconds)
+
+
 def _take_step(draft: Draft, step: Step) -> None:
-    _take_clock(draft, step.train_seconds)
+    _take_clock(draft, step.train_seconds, step.step)
     if draft.stop is not None:
         return
     if step.train_loss is not None and step.step not in draft.losses and len(draft.losses) < 64:

@@ -55,6 +55,11 @@ class LogText:
 def read_text(path: str, data: bytes, size_bytes: int) -> LogText:
     """Decode, split, strip and cut; `size_bytes` is the file's true size, `data` may be a part of it."""
     problems: list[LogProblem] = []
+    padding = _trailing_zeros(data)
+    if padding:
+        data, size_bytes = data[:-padding], size_bytes - padding
+        message = f"{path} ends in {padding:,} zero bytes, which were left out; submit the text alone"
+        problems.append(LogProblem(kind="padding", message=message))
     head, tail = _window(path, data, size_bytes, problems)
     encoding = detect_encoding(head)
     if encoding == "binary":
@@ -83,6 +88,15 @@ def read_text(path: str, data: bytes, size_bytes: int) -> LogText:
         wall_stamps=stamps,
         stamped_lines=stamped,
     )
+
+
+def _trailing_zeros(data: bytes) -> int:
+    """How many zero bytes fill up the end of a text; UTF-16 ends in one of its own, an empty text in none."""
+    kept = data.rstrip(b"\0")
+    if not kept or len(kept) == len(data):
+        return 0
+    own = len(kept) % 2 if detect_encoding(kept[:65_536]).startswith("utf-16") else 0
+    return len(data) - len(kept) - own
 
 
 def detect_encoding(data: bytes) -> str:

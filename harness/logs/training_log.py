@@ -79,13 +79,25 @@ class TrainingStop:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ClockFall:
+    """A training clock that goes back while steps go on: the longest reading before and the one after."""
+
+    before: Sourced[float]
+    after: Sourced[float]
+    step_before: int | None = None
+    step_after: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Run:
     """One process's output: from its header to its last line.
 
     `first_losses` are the first four train losses in step order (a fingerprint of the start trajectory).
     `counters` are integer counters by printed name ("ngram_tilt.within_gate"). `hyperparameters` is the
     printed dump, values as text. `longest_train_seconds` is the largest training clock on any step or stop
-    line, wherever in the run it stands. `run_id` is a printed run id or log-file UUID. `ended` is False when
+    line, wherever in the run it stands; `clock_falls` are the places where that clock went back.
+    `val_token_counts` are all different counts of validation tokens, `val_tokens` the one of highest rank.
+    `run_id` is a printed run id or log-file UUID. `ended` is False when
     the run has training steps but nothing after them. `duplicate_of` is (file, first_line) of an equal run.
     """
 
@@ -105,6 +117,7 @@ class Run:
     gptq_reserve_seconds: Sourced[float] | None = None
     train_shards: Sourced[int] | None = None
     val_tokens: Sourced[int] | None = None
+    val_token_counts: tuple[Sourced[int], ...] = ()
     data_path: Sourced[str] | None = None
     model_params: Sourced[int] | None = None
     peak_memory_mib: Sourced[int] | None = None
@@ -112,6 +125,7 @@ class Run:
     last_step: Sourced[int] | None = None
     last_train_seconds: Sourced[float] | None = None
     longest_train_seconds: Sourced[float] | None = None
+    clock_falls: tuple[ClockFall, ...] = ()
     step_avg_ms: Sourced[float] | None = None
     stop: TrainingStop | None = None
     passes: tuple[EvalPass, ...] = ()
@@ -128,6 +142,13 @@ class Run:
     def has_training(self) -> bool:
         """True when the run trained (an evaluation-only run has no training steps and no stop)."""
         return self.stop is not None or self.last_step is not None
+
+    @property
+    def summed_train_seconds(self) -> float:
+        """The training clock with what it had counted before each fall; zero when none was printed."""
+        last = self.stop.train_seconds if self.stop is not None else self.last_train_seconds
+        end = max((fall.after.value for fall in self.clock_falls[-1:]), default=0.0)
+        return sum(fall.before.value for fall in self.clock_falls) + max(last.value if last else 0.0, end)
 
     @property
     def final_passes(self) -> tuple[EvalPass, ...]:
@@ -147,9 +168,10 @@ class SourceDump:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LogProblem:
-    """Something about the file itself: empty, binary, truncated, oversized, odd encoding."""
+    """Something about the file itself: empty, binary, padded, truncated, oversized, odd encoding."""
 
-    kind: str  # "empty" | "binary" | "too-large" | "truncated" | "encoding" | "no-events" | "unreadable"
+    # "empty" | "binary" | "padding" | "too-large" | "truncated" | "encoding" | "no-events" | "unreadable"
+    kind: str
     message: str
     line: int | None = None
 
@@ -167,3 +189,8 @@ class LogFile:
     problems: tuple[LogProblem, ...] = ()
     wall_stamps: tuple[str, ...] = ()  # first and last line timestamps, as printed, where lines carry them
     stamped_lines: int = 0  # how many lines carry such a timestamp
+
+    @property
+    def unreadable(self) -> bool:
+        """True when nothing of the file could be read as text, so that its silence proves nothing."""
+        return not self.runs and any(problem.kind in {"binary", "unreadable"} for problem in self.problems)

@@ -84,3 +84,16 @@ def test_a_readme_table_with_another_score_of_a_seed_warns(tmp_path: Path) -> No
     (finding,) = findings_of(RULE, case_of(with_scores(tmp_path, README__md=readme)))
     assert "the README states 1.1875" in finding.message
     assert finding.places[0].file == "README.md"
+
+
+@pytest.mark.parametrize(("claimed", "verdict"), [(400.9, RuleVerdict.PASS), (300.0, RuleVerdict.WARN)])
+def test_claimed_evaluation_seconds_are_those_of_the_counted_pass(
+    tmp_path: Path, claimed: float, verdict: RuleVerdict
+) -> None:
+    log = good_log(13, val_bpb=SCORES[13]).replace("eval_time:1400ms", "eval_time:400000ms")
+    results = {str(seed): {"val_bpb": score} for seed, score in SCORES.items()}
+    results["13"]["eval_time_seconds"] = claimed
+    document = stated(seed_results=results)
+    submission = with_scores(tmp_path, submission__json=document, train_seed13__log=log)
+    (finding,) = findings_of(RULE, case_of(submission))
+    assert finding.verdict is verdict

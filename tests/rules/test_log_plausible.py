@@ -75,3 +75,21 @@ def test_more_decimals_than_the_other_seeds_print_asks(tmp_path: Path) -> None:
     )
     assert findings[0].verdict is RuleVerdict.NEEDS_HUMAN
     assert (findings[0].places[0].file, findings[0].places[0].line) == ("train_seed13.log", 25)
+
+
+@pytest.mark.parametrize(("seconds", "verdict"), [(300, RuleVerdict.PASS), (200, RuleVerdict.NEEDS_HUMAN)])
+def test_the_training_clock_does_not_go_back(tmp_path: Path, seconds: int, verdict: RuleVerdict) -> None:
+    early = "step:5000/20000 train_loss:2.1 train_time:250000ms"
+    later = f"step:7000/20000 train_loss:2.1 train_time:{seconds}000ms"
+    last = "step:13900/20000 train_loss:2.0000 train_time:599000ms step_avg:43.09ms"
+    log = good_log(13, val_bpb=SCORES[13], step_last=f"{early}\n{later}\n{last}")
+    assert with_log(tmp_path, log) == [verdict]
+
+
+def test_a_clock_that_went_back_is_quoted_with_both_lines(tmp_path: Path) -> None:
+    lines = "step:5000/20000 train_time:250000ms\nstep:7000/20000 train_time:200000ms"
+    log = good_log(13, val_bpb=SCORES[13], step2=lines)
+    (finding,) = findings_of(RULE, case_of(with_scores(tmp_path, train_seed13__log=log)))
+    first = 1 + log.splitlines().index("step:5000/20000 train_time:250000ms")
+    assert [place.line for place in finding.places] == [first, first + 1]
+    assert '"step:7000/20000 train_time:200000ms"' in finding.message

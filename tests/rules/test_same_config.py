@@ -106,3 +106,9 @@ def test_a_log_that_only_evaluates_shows_no_configuration_of_training(tmp_path: 
     (finding,) = findings_of(RULE, case_of(submission))
     assert finding.verdict is RuleVerdict.NEEDS_HUMAN
     assert "the log of seed 1111 only evaluates" in finding.message
+
+
+def test_logs_that_cannot_be_read_leave_the_question_open(tmp_path: Path) -> None:
+    files = {f"train_seed{seed}__log": b"\x00\x01\x02\x03" * 500 for seed in SCORES}
+    findings = findings_of(RULE, case_of(with_scores(tmp_path, **files)))
+    assert [finding.verdict for finding in findings] == [RuleVerdict.NOT_CHECKED]

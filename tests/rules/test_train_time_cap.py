@@ -58,3 +58,29 @@ def test_a_slow_run_that_the_headline_does_not_rest_on_is_a_warning(tmp_path: Pa
     finding = judge(RULE, tmp_path, slow, submission__json=json.dumps(document), train_seed1111__log=other)
     assert finding.verdict is RuleVerdict.WARN
     assert "the headline comes from another run" in finding.message
+
+
+def clocked(*seconds: int) -> str:
+    """A log whose clock reads these seconds at steps 5,000, 10,000 and so on, and at the stop."""
+    steps = [
+        f"step:{5000 * number}/20000 train_loss:2.1 train_time:{value}000ms"
+        for number, value in enumerate(seconds[:-1], 1)
+    ]
+    return good_log(13, step_last="\n".join(steps), step_val="", stop=stop_line(seconds[-1] * 1000, 15_000))
+
+
+def test_a_clock_that_only_rises_passes(tmp_path: Path) -> None:
+    assert judge(RULE, tmp_path, clocked(200, 400, 590)).verdict is RuleVerdict.PASS
+
+
+def test_a_clock_set_back_is_asked_about_with_both_lines_and_the_sum(tmp_path: Path) -> None:
+    log = clocked(590, 100, 400)
+    finding = judge(RULE, tmp_path, log)
+    assert finding.verdict is RuleVerdict.NEEDS_HUMAN
+    assert "its longest reading is 590 s, all its parts are 990 s" in finding.message
+    lines = [line_of(log, "step:5000/"), line_of(log, "step:10000/")]
+    assert [place.line for place in finding.places] == lines
+
+
+def test_a_stop_line_below_the_last_step_is_a_clock_set_back(tmp_path: Path) -> None:
+    assert judge(RULE, tmp_path, clocked(300, 590, 400)).verdict is RuleVerdict.NEEDS_HUMAN

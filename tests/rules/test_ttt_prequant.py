@@ -3,7 +3,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from harness.finding import RuleVerdict
-from tests.builders import good_log
+from tests.builders import SEEDS, findings_of, good_log, make_case, make_submission
 from tests.rules.log_builders import LOG, judge, line_of
 
 if TYPE_CHECKING:
@@ -41,3 +41,9 @@ def test_the_same_phase_after_the_artifact_does_not(tmp_path: Path) -> None:
     total = next(line for line in good.splitlines() if line.startswith("Total submission"))
     log = good.replace(total, f"{total}\nttt:done elapsed=162.0s")
     assert judge(RULE, tmp_path, log).verdict is RuleVerdict.PASS
+
+
+def test_logs_that_cannot_be_read_are_not_silent_logs(tmp_path: Path) -> None:
+    files = {f"train_seed{seed}__log": b"\x00\x01\x02\x03" * 500 for seed in SEEDS}
+    findings = findings_of(RULE, make_case(make_submission(tmp_path, **files)))
+    assert [finding.verdict for finding in findings] == [RuleVerdict.NOT_CHECKED]

@@ -2,6 +2,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import pytest
+
 from harness.finding import RuleVerdict
 from tests.builders import good_log
 from tests.rules.log_builders import LOG, judge, line_of, scored_with
@@ -45,3 +47,26 @@ def test_the_replaced_launch_export_is_a_warning(tmp_path: Path) -> None:
 
 def test_a_log_without_token_count_is_not_checked(tmp_path: Path) -> None:
     assert judge(RULE, tmp_path, good_log(13, val_loader="")).verdict is RuleVerdict.NOT_CHECKED
+
+
+LOADED = "val_tokens: 62021632"
+
+
+@pytest.mark.parametrize(
+    ("second", "verdict"),
+    [
+        ("val_tokens: 62021845", RuleVerdict.PASS),  # loaded and scored tokens of one stream
+        ("val_tokens: 12000000", RuleVerdict.NEEDS_HUMAN),
+    ],
+)
+def test_two_token_counts_of_one_run_must_be_one_stream(
+    tmp_path: Path, second: str, verdict: RuleVerdict
+) -> None:
+    log = good_log(13, val_loader=f"{LOADED}\n{second}")
+    assert judge(RULE, tmp_path, log).verdict is verdict
+
+
+def test_the_question_names_both_lines(tmp_path: Path) -> None:
+    log = good_log(13, val_loader=f"{LOADED}\nval_tokens: 12000000")
+    lines = {place.line for place in judge(RULE, tmp_path, log).places if place.file == LOG}
+    assert lines == {line_of(log, LOADED), line_of(log, "val_tokens: 12")}

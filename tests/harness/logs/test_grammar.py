@@ -308,3 +308,31 @@ def test_a_traceback_is_kept_with_its_line() -> None:
     failure = run_of("Traceback (most recent call last):", "  File 'x'").traceback
     assert failure is not None
     assert failure.line == 2
+
+
+@pytest.mark.parametrize("line", ["9m38.45s", "9m 38.45s", "9 min 38.45 sec", "0h 9m 38.45s"])
+def test_minutes_and_seconds_are_one_duration(line: str) -> None:
+    run = run_of(f"step 100/1000 loss 2.3456 elapsed {line}", f"total_eval_time: {line}")
+    assert run.last_train_seconds is not None
+    assert run.last_train_seconds.value == 578.45
+    assert run.total_eval_seconds is not None
+    assert run.total_eval_seconds.value == 578.45
+
+
+def test_a_wall_clock_total_of_training_is_a_stop() -> None:
+    stop = run_of("Total wall-clock training: 9m 39.58s").stop
+    assert stop is not None
+    assert stop.train_seconds.value == 579.58
+
+
+@pytest.mark.parametrize(
+    ("line", "kind"),
+    [
+        ("[EVAL] pre-quant val_loss:2.0 val_bpb:1.2", PassKind.DIAGNOSTIC),
+        ("[DIAG] val_bpb:1.2", PassKind.DIAGNOSTIC),
+        ("val_bpb:1.2 [diagnostic]", PassKind.DIAGNOSTIC),
+        ("[EVAL] final_int8_exact val_loss:2.0 val_bpb:1.2", PassKind.FINAL),
+    ],
+)
+def test_a_tag_in_brackets_names_a_diagnostic(line: str, kind: PassKind) -> None:
+    assert pass_of(line).kind is kind

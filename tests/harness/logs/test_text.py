@@ -137,3 +137,13 @@ def test_the_last_of_too_many_lines_keeps_its_number() -> None:
     count = FIRST_LINES * 2
     lines = read_text("a.log", b"a\n" * count + b"end\n", 2 * count + 4).lines
     assert lines[-2] == (count + 1, "end")
+
+
+def test_zero_bytes_at_the_end_do_not_blind_a_log() -> None:
+    data = b"seed:42\nstep:1\n" + b"\x00" * 2001
+    assert texts(data)[:2] == ["seed:42", "step:1"]
+    assert problems(data) == ["padding"]
+
+
+def test_the_last_character_of_utf_16_is_no_padding() -> None:
+    assert problems("seed:42\nstep:1\n".encode("utf-16-le")) == []
