@@ -67,12 +67,13 @@ def _judge(case: Case, seed: SeedEvidence, clocks: Clocks) -> Finding:
     if clocks.rounding_seconds:
         said += f" (printed to a tenth of a minute, so {seconds_text(least)} or more)"
     run = seed.training_run
-    if seconds <= cap and run is not None and run.clock_falls:
+    overshoot = case.limits.number("time.one_step_overshoot_seconds")
+    if seconds <= overshoot and run is not None and run.clock_falls:
         return _fallen(who, run, seconds, cap)
     if seconds <= cap:
         return passed(RULE, f"{said}, within {seconds_text(cap)}", place)
     over = f"{seconds_text(seconds - cap)} over the cap of {seconds_text(cap)}"
-    if seconds <= case.limits.number("time.one_step_overshoot_seconds"):
+    if seconds <= overshoot:
         return noted(RULE, f"{said}, {over}: one step's overshoot, as in the baseline", place)
     if not carries_headline(case, seed):
         return warned(RULE, f"{said}, {over}; the headline comes from another run", place)
