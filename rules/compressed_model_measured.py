@@ -9,7 +9,7 @@ What is allowed instead
     Any codec (zlib, zstd, lzma, brotli, lrzip), as long as the printed size is that of the written file.
 How it is detected
     Arithmetic on the size lines of the counted run, and comparison with the claim of the same seed. Of
-    several model sizes under one label, the one that adds up to a printed total counts, else the largest.
+    several model sizes under one label, the last that adds up to a printed total counts, else the largest.
 What it cannot see
     The file itself; it is hardly ever committed.
 Rulings

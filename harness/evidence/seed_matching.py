@@ -285,7 +285,7 @@ def _rivals(models: list[tuple[str, Sourced[int]]]) -> tuple[Sourced[int], ...]:
     return tuple(different.values()) if len(different) > 1 else ()
 
 
-def _largest_rival(
+def _counted_rival(
     by_kind: dict[str, list[tuple[str, Sourced[int]]]],
 ) -> tuple[Sourced[int], Sourced[int] | None] | None:
     """The model to count where one label stands before several sizes, and the total it adds up to."""
@@ -298,7 +298,8 @@ def _largest_rival(
         if total.value - model.value in codes
     ]
     if proven:
-        return max(proven, key=lambda pair: pair[0].value)
+        # A script that prunes until it fits prints a sum for each attempt; the last one is what it saved.
+        return max(proven, key=lambda pair: pair[1].line or 0)
     return (max(rivals, key=lambda model: model.value), None) if rivals else None
 
 
@@ -317,7 +318,7 @@ def sizes_of(run: Run) -> RunSizes:
     An unlabelled total or model beside labelled ones is the uncompressed checkpoint. Of two code sizes the
     one that makes model + code equal the total counts, else the last not called uncompressed. A total that is
     the sum of a printed model and code is not replaced by a smaller one printed later that is no such sum.
-    Of several models under one label the largest counts, unless one alone adds up to a printed total.
+    Of several models under one label the last that adds up to a printed total counts, else the largest.
     """
     by_kind: dict[str, list[tuple[str, Sourced[int]]]] = {"total": [], "model": [], "code": []}
     totals = {(size.size_bytes.line, size.size_bytes.value) for size in run.sizes if size.what == "total"}
@@ -331,7 +332,7 @@ def sizes_of(run: Run) -> RunSizes:
         return labelled[-1] if labelled else None
 
     total, model = _last_sum(by_kind) or last("total"), last("model")
-    rival = _largest_rival(by_kind)
+    rival = _counted_rival(by_kind)
     if rival is not None:
         model, total = rival[0], rival[1] or total
     if total is not None and model is not None and model.value > total.value:
