@@ -1,8 +1,8 @@
 """One frozen configuration for model, training, artifact and evaluation; every technique is a switch of it.
 
-A run is its configuration: nothing reads the environment while it runs. `configured` lays overrides on a preset,
-from the command line (`model.num_layers=5`) or from the environment variables that the challenge's scripts use
-(`NUM_LAYERS=5`), so that a packed `train_gpt.py` is steered the way competitors steer theirs.
+A run is its configuration: nothing reads the environment while it runs. `configured` lays overrides on a
+preset, from the command line (`model.num_layers=5`) or from the environment variables that the challenge's
+scripts use (`NUM_LAYERS=5`), so that a packed `train_gpt.py` is steered the way competitors steer theirs.
 
 Units: lengths and batches in tokens, times in seconds, sizes in bytes, learning rates per step.
 """
@@ -10,7 +10,6 @@ Units: lengths and batches in tokens, times in seconds, sizes in bytes, learning
 from __future__ import annotations
 
 import dataclasses
-import types
 import typing
 from dataclasses import dataclass, field
 from enum import Enum
@@ -19,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 from harness.errors import UsageError
 
 if TYPE_CHECKING:
+    import types
     from collections.abc import Iterator, Mapping
 
 
@@ -179,7 +179,7 @@ class ModelConfig:
     rope_train_seq_len: int = _env(1024, "ROPE_TRAIN_SEQ_LEN")
     """Longer inputs scale the base (NTK); the seeds hard-code 1024 although they train at 2048."""
     unique_layers: int = _env(0, "UNIQUE_LAYERS")
-    """Block cores shared by the layers: layer l uses core l mod unique_layers; 0 = one core per layer (PR #461)."""
+    """Block cores: layer l uses core l mod unique_layers; 0 = one core per layer (PR #461)."""
     ln_scale: bool = _env(False, "LN_SCALE")
     """Scale the normed input of layer l by 1/sqrt(l+1)."""
     bigram_buckets: int = _env(0, "BIGRAM_VOCAB_SIZE")
@@ -233,14 +233,15 @@ class ModelConfig:
             )
         if self.num_heads % self.num_kv_heads:
             raise ConfigError(
-                f"model.num_heads {self.num_heads} is not a multiple of model.num_kv_heads {self.num_kv_heads}; "
+                f"model.num_heads {self.num_heads} is not a multiple of model.num_kv_heads "
+                f"{self.num_kv_heads}; "
                 "every key-value head serves the same number of query heads"
             )
         if self.head_dim % 2:
             raise ConfigError(f"model: heads are {self.head_dim} wide; rotary embeddings need an even width")
         if not 0 <= self.rope_dims <= self.head_dim or self.rope_dims % 2 or self.rope_dims == 2:
             raise ConfigError(
-                f"model.rope_dims {self.rope_dims} must be 0 (all) or an even number from 4 to the head width "
+                f"model.rope_dims {self.rope_dims} must be 0 (all) or even, from 4 to the head width "
                 f"{self.head_dim}"
             )
         if not 0 <= self.unique_layers <= self.num_layers:
@@ -267,9 +268,9 @@ class DataConfig:
     """Tokens of one optimiser step, all ranks and spans together."""
     train_seq_len: int = _env(1024, "TRAIN_SEQ_LEN")
     spans_per_step: int = _env(8, "SPANS_PER_STEP")
-    """Contiguous spans the step's tokens come from, each one token longer than it trains on (main: 8 / ranks each)."""
+    """Contiguous spans of a step, each one token longer than it trains on (main: 8 / ranks on each rank)."""
     micro_batch_seqs: int = _env(0, "MICRO_BATCH_SEQS")
-    """Sequences in one forward pass; 0 = one span, as the originals. Spans are joined or cut to fit; same gradient."""
+    """Sequences in one forward pass, whatever the spans; 0 = one span, as the originals. Same gradient."""
 
     def __post_init__(self) -> None:
         """Refuse batches that do not divide into spans and sequences; raises ConfigError."""
@@ -380,7 +381,7 @@ class QuantizationConfig:
     small_tensor_elements: int = _env(65_536, "SMALL_TENSOR_ELEMENTS")
     """Float tensors of at most this many elements are kept fp16."""
     scale_floor: bool = _env(False, "SCALE_FLOOR")
-    """Least row scale 1/max_code as in PR #555 and #940 (rows below 1 in magnitude get coarse); else 1e-12."""
+    """Least row scale 1/max_code, which makes rows below 1 coarse (PR #555, #940); else 1e-12."""
     gptq_lite: GptqLite = _env(GptqLite.NONE, "GPTQ_LITE")
     prune_fraction: float = _env(0.0, "PRUNE_FRAC")
     """Smallest weights by magnitude set to zero in each matrix above 65,536 elements, before quantising."""
@@ -388,12 +389,12 @@ class QuantizationConfig:
     levels: tuple[int, ...] = _env((9,), "COMPRESSOR_LEVELS")
     """Levels tried in this order until the artifact fits."""
     auto_downgrade: bool = _env(False, "AUTO_DOWNGRADE")
-    """Lower one layer after the other from int6 to int5, from the centre outwards, until it fits (PR #940)."""
+    """Lower layer by layer from int6 to int5, from the centre outwards, until it fits (PR #940)."""
     artifact_cap_bytes: int = _env(16_000_000, "ARTIFACT_CAP_BYTES")  # decimal, README "Submission process"
     qat_threshold: float = _env(0.0, "QAT_THRESHOLD")
     """Fake quantisation in the forward pass once the learning-rate scale is below this; 0 = off."""
     qat_like_export: bool = _env(True, "QAT_LIKE_EXPORT")
-    """Fake quantisation uses the exported code range and floor; False = int6 with floor 1/31, as the seeds."""
+    """Fake quantisation as the export will quantise; False = int6 with floor 1/31, as the seeds."""
     qat_soft_round: bool = _env(False, "SOFT_ROUND_QAT")
 
     def __post_init__(self) -> None:
@@ -424,7 +425,7 @@ class EvaluationConfig:
 
     eval_seq_len: int = _env(1024, "EVAL_SEQ_LEN")
     stride: int = _env(0, "EVAL_STRIDE")
-    """Sliding windows: each scores this many new tokens with the longest left context; 0 = windows side by side."""
+    """Sliding windows: each scores this many new tokens; 0 = windows side by side."""
     batch_seqs: int = _env(64, "EVAL_BATCH_SEQS")
 
     def __post_init__(self) -> None:
@@ -475,7 +476,7 @@ class NgramConfig:
     """Highest order whose context was seen this often wins."""
     alpha_low: float = _env(0.05, "NGRAM_ALPHA_LOW")
     alpha_high: float = _env(0.60, "NGRAM_ALPHA_HIGH")
-    """Weight of the counts: low + (high-low) sigmoid(slope (entropy - centre)), entropy of the model in nats (PR #940)."""
+    """Weight of the counts: low + (high-low) sigmoid(slope (model entropy - centre)) (PR #940)."""
     entropy_slope: float = _env(2.0, "NGRAM_ENTROPY_SLOPE")
     entropy_centre_nats: float = _env(4.0, "NGRAM_ENTROPY_CENTRE")
     tilt_beta: float = _env(2.0, "TILT_BETA")
@@ -489,7 +490,8 @@ class NgramConfig:
             raise ConfigError(f"ngram.max_order {self.max_order} is below ngram.min_order {self.min_order}")
         if not 0 <= self.alpha_low <= self.alpha_high < 1:
             raise ConfigError(
-                f"ngram: alpha_low {self.alpha_low} and alpha_high {self.alpha_high} must satisfy 0 <= low <= high < 1"
+                f"ngram: alpha_low {self.alpha_low} and alpha_high {self.alpha_high} must satisfy "
+                "0 <= low <= high < 1"
             )
 
 
@@ -554,12 +556,26 @@ def _plain(value: object) -> object:
     return value
 
 
+_GROUPS: dict[str, type[Any]] = {
+    "model": ModelConfig,
+    "data": DataConfig,
+    "optimizer": OptimizerConfig,
+    "schedule": ScheduleConfig,
+    "averaging": AveragingConfig,
+    "quantization": QuantizationConfig,
+    "evaluation": EvaluationConfig,
+    "ttt": TttConfig,
+    "ngram": NgramConfig,
+    "run": RunConfig,
+}
+
+
 def config_fields() -> Iterator[tuple[str, str, type | types.GenericAlias, str]]:
     """Every switch: group, field, type and the environment variable that overrides it."""
     for group in dataclasses.fields(Config):
         if group.name == "name":
             continue
-        part = type(group.default)
+        part = _GROUPS[group.name]
         hints = typing.get_type_hints(part)
         for each in dataclasses.fields(part):
             yield group.name, each.name, hints[each.name], each.metadata["env"]
@@ -568,7 +584,7 @@ def config_fields() -> Iterator[tuple[str, str, type | types.GenericAlias, str]]
 def configured(
     config: Config, *, overrides: Mapping[str, str] | None = None, environ: Mapping[str, str] | None = None
 ) -> Config:
-    """`config` with `group.field` overrides and, below them, environment variables of the challenge's scripts.
+    """`config` with `group.field` overrides, which win, and environment variables of the challenge's scripts.
 
     Raises ConfigError for an unknown field, a value of the wrong type and a combination that makes no sense.
     """
@@ -598,7 +614,7 @@ def _parsed(text: str, kind: type | types.GenericAlias, where: str) -> object:
             return kind(text.lower())
         if kind is bool:
             return _BOOLEANS[text.strip().lower()]
-        return kind(text)
+        return typing.cast("type", kind)(text)
     except (ValueError, KeyError):
         raise ConfigError(f"{where}={text!r} is not {_wanted(kind)}") from None
 

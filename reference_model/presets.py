@@ -1,15 +1,15 @@
-"""Named configurations: the challenge's baseline, three systems of its pull requests, and our own `reference`.
+"""Named configurations: the baseline of the challenge, three systems of its pull requests, our `reference`.
 
 - `baseline`: `train_gpt.py` on main of openai/parameter-golf.
 - `pr461`: depth recurrence, value embeddings, int5/int6 with SWA, score-first TTT with SGD (PR #461, f8ff803).
-- `pr555`: shared sparse sidecar, EMA, int6 (PR #555, f231fd5). Its TTT trained on the whole validation set before it
-  scored; the preset keeps optimiser and rate in the legal order, the illegal order lives in `submissions/`.
-- `pr940`: value residual, gated attention, XSA everywhere, EMA, int6 with downgrade (PR #940, 6827973). Its TTT threw
-  the first scores away and its n-gram key held the target; the preset is legal, the originals are in `submissions/`.
-- `reference`: the parts of the three that are legal, with the defects of the originals mended (see `docs/`).
+- `pr555`: shared sparse sidecar, EMA, int6 (PR #555, f231fd5). Its TTT trained on all of
+  validation before it scored; the preset keeps its optimiser in the legal order, `submissions/` the illegal order.
+- `pr940`: value residual, gated attention, XSA everywhere, EMA, int6 with downgrade (PR #940, 6827973). Its
+  TTT threw the first scores away, its n-gram key held the target; the preset is legal.
+- `reference`: the parts of the three that are legal, with the defects of the originals mended.
 
-Each comes in three sizes: `full` as published, `small` (1 M parameters, the replica that shows every stage's sign in
-some minutes of a laptop's CPU) and `tiny` (for tests and examples).
+Each comes in three sizes: `full` as published, `small` (about 1 M parameters: the replica that shows the
+sign of every stage in some minutes on a laptop's CPU) and `tiny` (for tests and examples).
 """
 
 from __future__ import annotations
@@ -192,7 +192,7 @@ def preset(name: str, size: Size = Size.FULL) -> Config:
 
 
 def _small(config: Config) -> Config:
-    """Width 128, 5 layers, 256 tokens of context, 300 steps of 8,192 tokens; schedules shrunk with the run."""
+    """Width 128, 5 layers, 256 tokens of context, 300 steps of 8,192 tokens; schedules shrink with it."""
     return _shrunk(
         config, layers=5, dim=128, heads=4, seq_len=256, batch_tokens=8192, steps=300, chunk_tokens=8192
     )
