@@ -1,1 +1,1 @@
-"""Tokens and bytes the harness owns: shard files, byte tables, the demo corpus, preparing and verifying data."""
+"""Tokens and bytes the harness owns: shard files, byte tables, the demo corpus, preparing, verifying."""
