@@ -1,9 +1,9 @@
 """Named configurations: the baseline of the challenge, three systems of its pull requests, our `reference`.
 
 - `baseline`: `train_gpt.py` on main of openai/parameter-golf.
-- `pr461`: depth recurrence, value embeddings, int5/int6 with SWA, score-first TTT with SGD (PR #461, f8ff803).
+- `pr461`: depth recurrence, value embeddings, int5/int6 with SWA, score-first SGD TTT (PR #461, f8ff803).
 - `pr555`: shared sparse sidecar, EMA, int6 (PR #555, f231fd5). Its TTT trained on all of
-  validation before it scored; the preset keeps its optimiser in the legal order, `submissions/` the illegal order.
+  validation before it scored; the preset keeps its optimiser in the legal order.
 - `pr940`: value residual, gated attention, XSA everywhere, EMA, int6 with downgrade (PR #940, 6827973). Its
   TTT threw the first scores away, its n-gram key held the target; the preset is legal.
 - `reference`: the parts of the three that are legal, with the defects of the originals mended.
