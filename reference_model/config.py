@@ -380,6 +380,8 @@ class QuantizationConfig:
     """Tensors kept fp16, by substring of their name."""
     small_tensor_elements: int = _env(65_536, "SMALL_TENSOR_ELEMENTS")
     """Float tensors of at most this many elements are kept fp16."""
+    small_control_fp32: bool = _env(True, "SMALL_CONTROL_FP32")
+    """Small scales, gains and mixing vectors are kept fp32 (main); False = fp16 as the rest (PR #461)."""
     scale_floor: bool = _env(False, "SCALE_FLOOR")
     """Least row scale 1/max_code, which makes rows below 1 coarse (PR #555, #940); else 1e-12."""
     gptq_lite: GptqLite = _env(GptqLite.NONE, "GPTQ_LITE")

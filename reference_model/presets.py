@@ -96,6 +96,7 @@ PR461 = Config(
         bigram_bits=6,
         fp16_names=("cores.2.attn.c_k",),
         small_tensor_elements=8192,
+        small_control_fp32=False,
         prune_fraction=0.03,
         container=Container.ZSTD,
         levels=(22,),
@@ -117,7 +118,12 @@ PR555 = Config(
     ),
     averaging=AveragingConfig(ema_decay=0.997),
     quantization=QuantizationConfig(
-        mlp_bits=6, attention_bits=6, scale_floor=True, container=Container.ZSTD, levels=(22,)
+        mlp_bits=6,
+        attention_bits=6,
+        small_control_fp32=False,
+        scale_floor=True,
+        container=Container.ZSTD,
+        levels=(22,),
     ),
     evaluation=_SLIDING,
     ttt=TttConfig(kind=TttKind.CHUNK_ADAMW, lr=5e-4, epochs=10),
@@ -141,6 +147,7 @@ PR940 = Config(
     quantization=QuantizationConfig(
         mlp_bits=6,
         attention_bits=6,
+        small_control_fp32=False,
         scale_floor=True,
         container=Container.ZSTD,
         levels=(16, 1, 17, 2),
@@ -167,6 +174,7 @@ REFERENCE = Config(
     quantization=QuantizationConfig(
         mlp_bits=6,
         attention_bits=6,
+        small_control_fp32=False,
         gptq_lite=GptqLite.PER_ROW,
         container=Container.ZSTD,
         levels=(22,),
@@ -266,6 +274,10 @@ def _shrunk(
             train_log_every=max(1, steps // 10),
         ),
         averaging=averaging,
+        quantization=replace(
+            config.quantization,  # the same tensors count as small
+            small_tensor_elements=config.quantization.small_tensor_elements * dim**2 // model.model_dim**2,
+        ),
         evaluation=replace(
             config.evaluation, eval_seq_len=seq_len, stride=seq_len // 4 if config.evaluation.stride else 0
         ),
