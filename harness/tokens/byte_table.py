@@ -12,7 +12,7 @@ Shapes: V vocabulary, N tokens.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -59,37 +59,33 @@ class ByteTable:
 
     def stream_bytes(self, tokens: np.ndarray) -> int:
         """Bytes of every token of a stream but the first, which nothing precedes; memory stays small."""
-        return sum(
-            int(
-                self.byte_counts(
-                    tokens[start : start + _BYTE_SUM_CHUNK], tokens[start + 1 : start + 1 + _BYTE_SUM_CHUNK]
-                ).sum()
-            )
-            for start in range(0, max(0, tokens.size - 1), _BYTE_SUM_CHUNK)
-        )
+        total = 0
+        for start in range(0, tokens.size - 1, _BYTE_SUM_CHUNK):
+            chunk = tokens[start : start + _BYTE_SUM_CHUNK + 1]
+            total += int(self.byte_counts(chunk[:-1], chunk[1:]).sum())
+        return total
 
 
-def byte_table_of_sentencepiece(model_path: Path, vocab_size: int) -> ByteTable:
-    """The byte table of a SentencePiece model file.
+def open_sentencepiece(model_path: Path) -> Any:
+    """The SentencePieceProcessor of a model file.
 
-    Raises SetupError where the file is no such model, its vocabulary is not `vocab_size`, or the package
-    that reads it is not installed.
+    Raises SetupError where the file is no such model or the package that reads it is not installed.
     """
     try:
         import sentencepiece
     except ImportError as error:
         raise SetupError("sentencepiece is not installed; run: pip install 'golf-harness[model]'") from error
     if not model_path.is_file():
-        raise SetupError(f"{model_path}: no such tokenizer file; golf-data fetch, prepare and demo bring one")
+        raise SetupError(f"{model_path}: no such tokenizer file; golf-data demo, prepare and fetch bring one")
     try:
-        processor = sentencepiece.SentencePieceProcessor(model_file=str(model_path))
+        return sentencepiece.SentencePieceProcessor(model_file=str(model_path))
     except (RuntimeError, OSError) as error:
         raise SetupError(f"{model_path}: is not a SentencePiece model: {error}") from error
-    if processor.vocab_size() != vocab_size:
-        raise SetupError(
-            f"{model_path}: holds {processor.vocab_size():,} pieces, but the configuration says "
-            f"{vocab_size:,}; use the tokenizer that wrote the data"
-        )
+
+
+def byte_table_of_processor(processor: Any) -> ByteTable:
+    """The byte table of an open SentencePieceProcessor, over its whole vocabulary."""
+    vocab_size = int(processor.vocab_size())
     base_bytes = np.zeros(vocab_size, dtype=np.int64)
     has_leading_space = np.zeros(vocab_size, dtype=np.bool_)
     is_boundary = np.zeros(vocab_size, dtype=np.bool_)
@@ -103,3 +99,18 @@ def byte_table_of_sentencepiece(model_path: Path, vocab_size: int) -> ByteTable:
             has_leading_space[token] = piece.startswith(SPACE_MARK)
             base_bytes[token] = len(piece.removeprefix(SPACE_MARK).encode())
     return ByteTable(base_bytes=base_bytes, has_leading_space=has_leading_space, is_boundary=is_boundary)
+
+
+def byte_table_of_sentencepiece(model_path: Path, vocab_size: int) -> ByteTable:
+    """The byte table of a SentencePiece model file.
+
+    Raises SetupError where the file is no such model, its vocabulary is not `vocab_size`, or the package
+    that reads it is not installed.
+    """
+    table = byte_table_of_processor(open_sentencepiece(model_path))
+    if table.vocab_size != vocab_size:
+        raise SetupError(
+            f"{model_path}: holds {table.vocab_size:,} pieces, but the configuration says {vocab_size:,}; "
+            f"use the tokenizer that wrote the data"
+        )
+    return table
