@@ -120,7 +120,9 @@ class _TestFolder:
             truth = self._truth(each, depth)
             if truth is deciding:
                 return truth
-            if truth is None and any(isinstance(inner, (ast.Call, ast.NamedExpr)) for inner in ast.walk(each)):
+            if truth is None and any(
+                isinstance(inner, (ast.Call, ast.NamedExpr)) for inner in ast.walk(each)
+            ):
                 return None  # what is called may do more than answer
         return None if any(self._truth(each, depth) is None for each in node.values) else not deciding
 
@@ -168,7 +170,9 @@ def _lines_not_run(module: Module) -> list[Edit]:
 
 
 def _yields(statements: list[ast.stmt]) -> bool:
-    return any(isinstance(inner, (ast.Yield, ast.YieldFrom)) for each in statements for inner in ast.walk(each))
+    return any(
+        isinstance(inner, (ast.Yield, ast.YieldFrom)) for each in statements for inner in ast.walk(each)
+    )
 
 
 def _starts_with_elif(module: Module, node: ast.If) -> bool:

@@ -94,7 +94,7 @@ def _replaced_fields(graph: ModuleGraph, modules: Iterable[str], groups: Mapping
         for node in ast.walk(graph.module(name).tree):
             if isinstance(node, ast.Call):
                 called = ast.unparse(node.func).rpartition(".")[2]
-                if (called == "replace" or called in groups):
+                if called == "replace" or called in groups:
                     fields |= {each.arg for each in node.keywords if each.arg is not None}
     return fields
 

@@ -42,10 +42,8 @@ class ConfigPaths:
         for node, scope in module.scopes.scope_of.items():
             self._read_parameters(node, scope)
         for inner in ast.walk(module.tree):
-            if isinstance(inner, ast.Assign) and len(inner.targets) == 1:
-                self._read_binding(inner.targets[0], inner.value)
-            elif isinstance(inner, ast.AnnAssign) and inner.value is not None:
-                self._read_binding(inner.target, inner.value)
+            for target, value in _bindings(inner):
+                self._read_binding(target, value)
 
     def path(self, node: ast.expr) -> str | None:
         """The dotted path, "" for the whole configuration; None for anything else."""
@@ -129,8 +127,19 @@ class ConfigPaths:
         return found
 
     def _stored(self, node: ast.AST) -> Iterable[tuple[ast.expr, Held | None]]:
-        if isinstance(node, ast.Assign):
-            return [(target, self._held(node.value)) for target in node.targets]
         if isinstance(node, ast.AnnAssign) and node.value is not None:
             return [(node.target, self._held(node.value) or self._annotated(node.annotation))]
-        return []
+        return [(target, self._held(value)) for target, value in _bindings(node)]
+
+
+def _bindings(node: ast.AST) -> Iterable[tuple[ast.expr, ast.expr]]:
+    """Targets with what they are set to; `a, b = x, y` is two."""
+    if isinstance(node, ast.AnnAssign) and node.value is not None:
+        yield node.target, node.value
+    if not isinstance(node, ast.Assign):
+        return
+    for target in node.targets:
+        if not isinstance(target, ast.Tuple):
+            yield target, node.value
+        elif isinstance(node.value, ast.Tuple) and len(node.value.elts) == len(target.elts):
+            yield from zip(target.elts, node.value.elts, strict=True)

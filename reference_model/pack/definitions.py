@@ -100,7 +100,9 @@ def _bound(module: Module, statement: ast.stmt) -> Iterator[str]:
             yield from (bound_name(node, alias) for alias in node.names)
         elif isinstance(node, (ast.FunctionDef, ast.ClassDef)):
             yield node.name
-        elif isinstance(node, (ast.Name, ast.Subscript, ast.Attribute)) and not isinstance(node.ctx, ast.Load):
+        elif isinstance(node, (ast.Name, ast.Subscript, ast.Attribute)) and not isinstance(
+            node.ctx, ast.Load
+        ):
             owner: ast.expr = node
             while isinstance(owner, (ast.Subscript, ast.Attribute)):
                 owner = owner.value

@@ -146,7 +146,8 @@ def _dotted_imports(module: Module, names: Names) -> Iterator[str]:
 
 def _import_blocks(names: Names, dotted: set[str]) -> list[str]:
     """Imports from elsewhere: those that run, and those that annotations alone name."""
-    run, annotated = set(), set()
+    run: set[External] = set()
+    annotated: set[External] = set()
     for uses in names.uses.values():
         for use in uses:
             if isinstance(use.target, External):

@@ -101,7 +101,7 @@ class ScopeReader(ast.NodeVisitor):
 
     visit_FunctionDef = visit_AsyncFunctionDef = _visit_function  # noqa: N815 - names given by ast
 
-    def visit_Lambda(self, node: ast.Lambda) -> None:  # noqa: N802
+    def visit_Lambda(self, node: ast.Lambda) -> None:
         """A function of one expression."""
         self._arguments(node, node.args)
         self._within(node, [node.body])
@@ -117,7 +117,7 @@ class ScopeReader(ast.NodeVisitor):
         for parameter in getattr(node, "type_params", []):
             scope.bound[parameter.name] += 1
 
-    def visit_ClassDef(self, node: ast.ClassDef) -> None:  # noqa: N802
+    def visit_ClassDef(self, node: ast.ClassDef) -> None:
         """A class: bases outside, body inside."""
         self._scope.bound[node.name] += 1
         for part in [*node.decorator_list, *node.bases, *node.keywords]:
@@ -127,7 +127,7 @@ class ScopeReader(ast.NodeVisitor):
             scope.bound[parameter.name] += 1
         self._within(node, [*node.body])
 
-    def visit_AnnAssign(self, node: ast.AnnAssign) -> None:  # noqa: N802
+    def visit_AnnAssign(self, node: ast.AnnAssign) -> None:
         """Fields of decorated classes may be asked for their types (dataclasses, get_type_hints)."""
         self.visit(node.target)
         owner = self._scope.node
@@ -149,7 +149,7 @@ class ScopeReader(ast.NodeVisitor):
             parts += [generator.target, *generator.ifs, *([generator.iter] if number else [])]
         self._within(node, parts)
 
-    def visit_NamedExpr(self, node: ast.NamedExpr) -> None:  # noqa: N802
+    def visit_NamedExpr(self, node: ast.NamedExpr) -> None:
         """`:=` binds outside the comprehension it stands in."""
         self.visit(node.value)
         outer = self._scope
@@ -158,20 +158,20 @@ class ScopeReader(ast.NodeVisitor):
         self.visit(node.target)
         self._scope = outer
 
-    def visit_Name(self, node: ast.Name) -> None:  # noqa: N802
+    def visit_Name(self, node: ast.Name) -> None:
         """A use or a binding."""
         if not isinstance(node.ctx, ast.Load):
             self._scope.bound[node.id] += 1
         reference = Reference(node=node, scope=self._scope, in_annotation=self._in_annotation)
         self.references.append(reference)
 
-    def visit_Global(self, node: ast.Global) -> None:  # noqa: N802
+    def visit_Global(self, node: ast.Global) -> None:
         """Names handed to the module."""
         self.global_statements.append(node)
         for name in node.names:
             self._scope.passed_on[name] = self.module
 
-    def visit_Nonlocal(self, node: ast.Nonlocal) -> None:  # noqa: N802
+    def visit_Nonlocal(self, node: ast.Nonlocal) -> None:
         """Names handed to the function around."""
         for name in node.names:
             binder = self._scope.parent.binder(name) if self._scope.parent is not None else None
@@ -185,7 +185,7 @@ class ScopeReader(ast.NodeVisitor):
 
     visit_Import = visit_ImportFrom = _visit_import  # noqa: N815 - names given by ast
 
-    def visit_ExceptHandler(self, node: ast.ExceptHandler) -> None:  # noqa: N802
+    def visit_ExceptHandler(self, node: ast.ExceptHandler) -> None:
         """`except X as name`."""
         if node.name:
             self._scope.bound[node.name] += 1

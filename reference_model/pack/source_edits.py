@@ -1,4 +1,4 @@
-"""Text of a Python module with replacements at the places its syntax tree names; comments stay where they are."""
+"""Text of a Python module with replacements at the places its syntax tree names; comments stay in place."""
 
 from __future__ import annotations
 
@@ -83,8 +83,7 @@ def first_line(statement: ast.stmt) -> int:
 
 def last_line(statement: ast.AST) -> int:
     """The line a statement ends on."""
-    line: int = getattr(statement, "end_lineno", 0)
-    return line
+    return int(getattr(statement, "end_lineno", 0))
 
 
 def statement_bodies(node: ast.AST) -> list[list[ast.stmt]]:

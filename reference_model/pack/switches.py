@@ -1,8 +1,8 @@
 """Which settings of a configuration are technique switches, and the values a bundle bakes in.
 
-A switch decides which code runs: every enumeration, bool and tuple of layers in the groups of `_GROUPS`, and the
-numbers of `_OFF_AT_ZERO`, where only "zero or not" is baked in. Everything else stays a plain setting: schedule,
-data, evaluation and run groups, sizes and rates are read when the script runs.
+A switch decides which code runs: every enumeration, bool and tuple of layers in the groups of `_GROUPS`, and
+the numbers of `_OFF_AT_ZERO`, where only "zero or not" is baked in. Everything else stays a plain setting:
+schedule, data, evaluation and run groups, sizes and rates are read when the script runs.
 """
 
 from __future__ import annotations
@@ -43,9 +43,7 @@ class Switches:
 
     def without(self, names: set[str]) -> Switches:
         """The switches less those whose last part is in `names`."""
-        kept = {
-            path: value for path, value in self.values.items() if path.rpartition(".")[2] not in names
-        }
+        kept = {path: value for path, value in self.values.items() if path.rpartition(".")[2] not in names}
         return Switches(values=kept, groups=self.groups)
 
     def truth(self, path: str) -> bool | None:

@@ -69,7 +69,6 @@ def test_tests_on_switches_are_decided(test, outcome):
         "other.smear is Smear.GATED",
         "config.smear is layer",
         "config.rope_dims == 16",
-        "layer() and config.gated_attention",
     ],
 )
 def test_tests_on_plain_settings_and_unknown_values_stay(test):
@@ -80,6 +79,11 @@ def test_tests_on_plain_settings_and_unknown_values_stay(test):
 def test_the_decided_part_of_a_test_goes():
     text = "def f(config: ModelConfig, n):\n    if n > 1 and config.value_residual:\n        yes()\n"
     assert "    if n > 1:\n" in left(text)
+
+
+def test_a_call_before_the_deciding_part_is_still_made():
+    text = "def f(config: ModelConfig, n):\n    if n() and config.gated_attention:\n        yes()\n"
+    assert "    if n() and False:\n" in left(text)
 
 
 def test_elif_chains_keep_what_may_run():
@@ -105,7 +109,9 @@ def test_a_conditional_expression_keeps_one_side():
 
 
 def test_what_stands_behind_a_return_goes():
-    text = "def f(config: Config):\n    if config.model.value_residual:\n        return 1\n    return slow()\n"
+    text = (
+        "def f(config: Config):\n    if config.model.value_residual:\n        return 1\n    return slow()\n"
+    )
     assert left(text) == "def f(config: Config):\n    return 1\n"
 
 

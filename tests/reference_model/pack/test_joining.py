@@ -270,7 +270,9 @@ def test_a_class_named_in_annotations_alone_is_dropped(tmp_path):
 
 def test_a_module_used_as_a_value_is_refused_with_its_line(tmp_path):
     with pytest.raises(PackError, match=r"app\.start line 3: module app\.other is used as a value"):
-        packed(tmp_path, {"other": "X = 1\n", "start": "from app import other\ndef main():\n    print(other)\n"})
+        packed(
+            tmp_path, {"other": "X = 1\n", "start": "from app import other\ndef main():\n    print(other)\n"}
+        )
 
 
 def test_modules_that_import_each_other_are_refused(tmp_path):
