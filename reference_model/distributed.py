@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import datetime
 import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -65,8 +66,10 @@ def chosen_device(local_rank: int = 0) -> torch.device:
 
 
 @contextlib.contextmanager
-def joined_world(device: torch.device | None = None) -> Iterator[World]:
+def joined_world(device: torch.device | None = None, *, timeout_seconds: float = 600.0) -> Iterator[World]:
     """The ranks torchrun started (RANK, WORLD_SIZE, LOCAL_RANK), left again at the end.
+
+    A collective that waits for another rank longer than `timeout_seconds` fails with a RuntimeError.
 
     Raises SetupError when the variables disagree or there are fewer GPUs than local ranks.
     """
@@ -90,10 +93,11 @@ def joined_world(device: torch.device | None = None) -> Iterator[World]:
     if size == 1:
         yield World(device=device)
         return
+    timeout = datetime.timedelta(seconds=timeout_seconds)
     if device.type == "cuda":
-        dist.init_process_group(backend="nccl", device_id=device)
+        dist.init_process_group(backend="nccl", device_id=device, timeout=timeout)
     else:
-        dist.init_process_group(backend="gloo")
+        dist.init_process_group(backend="gloo", timeout=timeout)
     try:
         yield World(rank=rank, size=size, device=device)
     finally:

@@ -36,8 +36,10 @@ class CodeSize:
     source: str
 
 
-def code_size(code: str | None) -> CodeSize:
-    """Of the packed script `code`; without one, of the modules a packed script would be made of."""
+def code_size(code: str | None, code_bytes: int | None = None) -> CodeSize:
+    """Of the packed script `code`, or as stated; without either, of the modules a script would be packed from."""
+    if code_bytes is not None:
+        return CodeSize(code_bytes=code_bytes, source="as stated")
     if code is not None:
         return CodeSize(code_bytes=len(code.encode("utf-8")), source="packed script")
     package = Path(__file__).parent
@@ -50,9 +52,9 @@ def code_size(code: str | None) -> CodeSize:
 
 
 def export_artifact(
-    trained: TrainedModel, config: Config, world: World, log: RunLog, *, out_dir: Path, code: str | None
+    trained: TrainedModel, config: Config, world: World, log: RunLog, *, out_dir: Path, code_size: CodeSize
 ) -> tuple[Path, ArtifactReport | None]:
-    """Prune, quantise and write the artifact on rank 0 while the others wait; the report is None elsewhere.
+    """Quantise and write the artifact on rank 0 while the others wait; the report is None elsewhere.
 
     Also keeps the float weights beside it. Raises SetupError when a file cannot be written.
     """
@@ -61,16 +63,16 @@ def export_artifact(
     if world.is_main:
         state = in_model_types(trained.exported, trained.model)
         raw_bytes = _write_float_weights(out_dir / FLOAT_WEIGHTS_NAME, state)
-        size = code_size(code)
         log(f"Serialized model: {raw_bytes} bytes")
-        log(f"Code size: {size.code_bytes} bytes")
-        log(f"code_counted: {size.source}")
-        if config.quantization.prune_fraction:
-            from reference_model.prune import prune_smallest
-
-            state = prune_smallest(state, config.quantization.prune_fraction)
-            log(f"magnitude_pruning: frac={config.quantization.prune_fraction}")
-        report = write_artifact(path, state, config, code_bytes=size.code_bytes, log=log)
+        log(f"Code size: {code_size.code_bytes} bytes")
+        log(f"code_counted: {code_size.source}")
+        try:
+            report = write_artifact(path, state, config, code_bytes=code_size.code_bytes, log=log)
+        except OSError as error:
+            raise SetupError(f"cannot write {path}: {error.strerror}; free some space there") from None
+        codec = f"int{config.quantization.mlp_bits}+{config.quantization.container.value}"
+        log(f"Serialized model {codec}: {report.model_bytes} bytes")
+        log(f"Total submission size {codec}: {report.total_bytes} bytes")
     world.barrier()
     return path, report
 

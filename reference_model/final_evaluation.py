@@ -79,9 +79,7 @@ def score_artifact(
         seconds = time.monotonic() - begin
         spent += seconds
         remark = f"stride:{config.evaluation.stride}" if stage.slides else ""
-        log.final_score(
-            f"final_{codec}_{stage.name}", (score.val_loss_nats, score.val_bpb), seconds, remark
-        )
+        log.final_score(f"final_{codec}_{stage.name}", (score.val_loss_nats, score.val_bpb), seconds, remark)
         if score.ledger is not None and world.is_main:
             log(score.ledger.summary())
             if is_counted and ledger_path is not None:

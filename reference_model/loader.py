@@ -141,7 +141,9 @@ class SpanLoader:
     def sequences_per_batch(self) -> int:
         """Sequences of one forward pass; the last of a step may have fewer."""
         chosen = self._config.micro_batch_seqs
-        return min(chosen, self.sequences_per_step) or self.sizes.tokens_per_span // self._config.train_seq_len
+        return (
+            min(chosen, self.sequences_per_step) or self.sizes.tokens_per_span // self._config.train_seq_len
+        )
 
     def next_step(self) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
         """The forward batches (inputs int64, targets int64) of the next step, on the rank's device."""

@@ -18,6 +18,8 @@ from typing import TYPE_CHECKING, TextIO
 
 import torch
 
+from harness.errors import SetupError
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -30,17 +32,25 @@ _RULE = "=" * 100
 class RunLog:
     """Lines to standard output and to a file, each whole on disk before the next (a killed run keeps its log).
 
-    `is_main` False makes every method do nothing; `quiet` keeps lines out of standard output.
+    `is_main` False makes every method do nothing; `quiet` keeps lines out of standard output; `appends` goes on
+    with an earlier file, where a new run would replace it. Raises SetupError when the file cannot be written.
     """
 
-    def __init__(self, path: Path | None = None, *, is_main: bool = True, quiet: bool = False) -> None:
+    def __init__(
+        self, path: Path | None = None, *, is_main: bool = True, quiet: bool = False, appends: bool = False
+    ) -> None:
         self.path = path
         self._quiet = quiet
         self._is_main = is_main
         self._file: TextIO | None = None
         if path is not None and is_main:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            self._file = path.open("a", encoding="utf-8")
+            try:
+                path.parent.mkdir(parents=True, exist_ok=True)
+                self._file = path.open("a" if appends else "w", encoding="utf-8")
+            except OSError as error:
+                raise SetupError(
+                    f"cannot write the log {path}: {error.strerror}; choose another folder"
+                ) from None
 
     def __call__(self, text: str, *, console: bool = True) -> None:
         """Write one line (or several)."""

@@ -1,144 +1,191 @@
-"""Training: from a configuration and a folder of shards to trained weights.
+"""A whole run: train, export, read the artifact back, score it. And scoring alone, of an artifact.
 
-`training_run` holds what a step does, `warmup` what comes before the clock starts, `export` what comes after.
+    with joined_world() as world, RunLog(out_dir / "train.log", is_main=world.is_main) as log:
+        result = train(preset("pr940", Size.TINY), data_dir=data, out_dir=out_dir, world=world, log=log)
+
+Files in `out_dir`: final_model.pt (float weights), final_model.ptz (the artifact), score_ledger.npz,
+checkpoint.pt while a run can be resumed.
 """
 
 from __future__ import annotations
 
-import random
+import contextlib
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import torch
-
 from harness.errors import SetupError
-from harness.tokens.shard_file import shard_paths
-from reference_model.checkpoint import read_checkpoint
-from reference_model.config import ComputeType
-from reference_model.gpt import build_model
-from reference_model.loader import SpanLoader
-from reference_model.optimizer_groups import build_optimizers
-from reference_model.step_agreement import stop_requests
-from reference_model.training_run import TrainedModel, TrainingRun
-from reference_model.warmup import warm_up
+from reference_model.export import code_size, export_artifact, model_of_artifact
+from reference_model.final_evaluation import Stages, score_artifact
+from reference_model.run_data import log_data, open_validation
+from reference_model.train_model import CHECKPOINT_NAME, seed_everything, train_model
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from torch import Tensor
-
+    from reference_model.artifact import ArtifactReport
     from reference_model.config import Config
     from reference_model.distributed import World
-    from reference_model.gpt import GPT
-    from reference_model.run_data import ValidationData
     from reference_model.run_log import RunLog
+    from reference_model.score_tally import EvaluationProgress, Score
 
-CHECKPOINT_NAME = "checkpoint.pt"
+LEDGER_NAME = "score_ledger.npz"
 
 
-def train_model(
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunProgress:
+    """Called as a run goes on, to show how far it is."""
+
+    training: Callable[[int, int, float], None] | None = None
+    """Step, steps, mean training loss in nats."""
+    evaluation: Callable[[EvaluationProgress], None] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrainResult:
+    """What a run ended with; `scores` by stage, the counted score last."""
+
+    steps: int
+    elapsed_ms: float
+    """Training clock."""
+    losses: dict[int, float]
+    validation: tuple[float, float] | None
+    """Nats per token and bits per byte of the last weights, before averaging and quantising."""
+    stopped_by_clock: bool
+    artifact: Path
+    report: ArtifactReport | None
+    """What was written; None on ranks that did not write."""
+    scores: dict[str, Score]
+
+    @property
+    def score(self) -> Score:
+        """The counted score."""
+        return list(self.scores.values())[-1]
+
+
+def train(
     config: Config,
     *,
     data_dir: Path,
     out_dir: Path,
     world: World,
     log: RunLog,
-    validation: ValidationData | None = None,
     resume: bool = False,
-    initial_state: Mapping[str, Tensor] | None = None,
-    progress: Callable[[int, int, float], None] | None = None,
-) -> TrainedModel:
-    """Train; every rank calls it with the same arguments.
+    tokenizer: Path | None = None,
+    code: str | None = None,
+    code_bytes: int | None = None,
+    stages: Stages = Stages.ALL,
+    progress: RunProgress | None = None,
+) -> TrainResult:
+    """Train, export and score; every rank calls it with the same arguments.
 
-    `validation` None leaves validation out. `initial_state` replaces the initial weights (names of `GPT`).
-    `progress` gets step, steps and mean loss. Raises ConfigError and SetupError before the first step,
-    TrainingError when the loss stops being a number, TrainingInterrupted after SIGINT or SIGTERM (the
-    checkpoint is written), SetupError when another rank is lost.
+    `code` is the text of a packed script: it is logged, and its bytes count towards the cap; `code_bytes` says
+    how many count where it is not at hand (None: all sources of this package). Errors as `train_model`, `export_artifact` and `score_artifact`; SetupError when another rank is lost.
     """
-    seed_everything(config.run.seed)
-    paths = shard_paths(data_dir, "train")
-    with SpanLoader(paths, world, config.data, vocab_size=config.model.vocab_size) as loader:
-        run = _new_run(config, world, log, loader, out_dir / CHECKPOINT_NAME, initial_state)
-        run.validation, run.progress = validation, progress
-        run.log_plan()
-        checkpoint = read_checkpoint(run.checkpoint_path, config) if resume else None
-        try:
-            warm_up(run.model, run.optimizers, loader, config, log, one_step=lambda: run.take_step(1.0))
-            if checkpoint is not None:
-                run.restore(checkpoint)
-            with stop_requests() as request:
-                run.to_the_end(request)
-        except RuntimeError as error:
-            raise _lost_rank(error, run) or error from None
-    return run.result()
+    progress = progress or RunProgress()
+    log.header(config, world, code=code)
+    validation = open_validation(config, data_dir, tokenizer)
+    log_data(log, data_dir, validation)
+    made_folder(out_dir)
+    with lost_ranks_told(world):
+        trained = train_model(
+            config,
+            data_dir=data_dir,
+            out_dir=out_dir,
+            world=world,
+            log=log,
+            validation=validation,
+            resume=resume,
+            progress=progress.training,
+        )
+        size = code_size(code, code_bytes)
+        path, report = export_artifact(trained, config, world, log, out_dir=out_dir, code_size=size)
+        model = model_of_artifact(path, config, world)
+        scores = score_artifact(
+            model,
+            validation,
+            config,
+            world,
+            log,
+            stages=stages,
+            ledger_path=out_dir / LEDGER_NAME,
+            progress=progress.evaluation,
+        )
+    if world.is_main:
+        (out_dir / CHECKPOINT_NAME).unlink(missing_ok=True)  # there is nothing left to resume
+    return TrainResult(
+        steps=trained.steps,
+        elapsed_ms=trained.elapsed_ms,
+        losses=trained.losses,
+        validation=trained.validation,
+        stopped_by_clock=trained.stopped_by_clock,
+        artifact=path,
+        report=report,
+        scores=scores,
+    )
 
 
-def _new_run(
+def evaluate_artifact(
     config: Config,
+    artifact: Path,
+    *,
+    data_dir: Path,
+    out_dir: Path | None = None,
     world: World,
     log: RunLog,
-    loader: SpanLoader,
-    checkpoint_path: Path,
-    initial_state: Mapping[str, Tensor] | None,
-) -> TrainingRun:
-    model = build_model(config.model, device=world.device, compute=config.run.compute)
-    if initial_state is not None:
-        model.load_state_dict(dict(initial_state))
-    for tensor in model.state_dict().values():
-        world.broadcast_(tensor)
-    optimizers = build_optimizers(
-        model,
-        config.optimizer,
-        world,
-        matrix_dtype=torch.bfloat16 if config.run.compute is ComputeType.BFLOAT16 else torch.float32,
-        compile_newton_schulz=compiles(config, world.device),
-    )
-    return TrainingRun(
-        config,
-        world,
-        log,
-        model=model,
-        loss_of=compiled(model, config, world.device),
-        optimizers=optimizers,
-        loader=loader,
-        checkpoint_path=checkpoint_path,
-    )
+    tokenizer: Path | None = None,
+    code: str | None = None,
+    stages: Stages = Stages.ALL,
+    progress: RunProgress | None = None,
+) -> dict[str, Score]:
+    """Score an artifact without training or warming up (EVAL_ONLY); the counted score is the last.
+
+    Raises ArtifactError when the file is damaged or belongs to another configuration, and what
+    `open_validation` and `score_artifact` raise.
+    """
+    log.header(config, world, code=code)
+    validation = open_validation(config, data_dir, tokenizer)
+    log_data(log, data_dir, validation, trains=False)
+    log(f"world_size:{world.size}")
+    log(f"seed:{config.run.seed}")
+    log(f"eval_only: loading {artifact}, skipping training")
+    seed_everything(config.run.seed)
+    if out_dir is not None:
+        made_folder(out_dir)
+    with lost_ranks_told(world):
+        return score_artifact(
+            model_of_artifact(artifact, config, world),
+            validation,
+            config,
+            world,
+            log,
+            stages=stages,
+            ledger_path=out_dir / LEDGER_NAME if out_dir is not None else None,
+            progress=None if progress is None else progress.evaluation,
+        )
 
 
-def seed_everything(seed: int) -> None:
-    """Seed Python's and torch's generators, as the originals do before building the model."""
-    random.seed(seed)
-    torch.manual_seed(seed)  # also every GPU
+def made_folder(path: Path) -> None:
+    """Make an output folder; raises SetupError when that fails."""
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise SetupError(
+            f"cannot make the output folder {path}: {error.strerror}; choose another --out"
+        ) from None
 
 
-def compiles(config: Config, device: torch.device) -> bool:
-    """Whether this run uses torch.compile."""
-    return config.run.compile if device.type == "cuda" else config.run.compile_cpu
-
-
-def compiled(model: GPT, config: Config, device: torch.device) -> Callable[[Tensor, Tensor], Tensor]:
-    """The model's loss function, compiled where the configuration says so."""
-    if device.type == "cuda":
-        torch.backends.cuda.matmul.allow_tf32 = True  # fp32 matrices of the optimiser, as the originals
-        torch.backends.cudnn.allow_tf32 = True
-    if not compiles(config, device):
-        return model
-    import torch._inductor.config as inductor
-
-    # Costs 8.8% of the backward pass on this architecture where the option exists (PR #1420).
-    if hasattr(inductor.triton, "mix_order_reduction"):
-        inductor.triton.mix_order_reduction = False
-    return torch.compile(model, dynamic=False, fullgraph=True)
-
-
-def _lost_rank(error: RuntimeError, run: TrainingRun) -> SetupError | None:
-    """What to say when a collective failed because another rank died or hangs; None for other errors."""
-    text = str(error)
-    signs = ("gloo", "NCCL", "Connection closed by peer", "Connection reset", "Timed out", "timed out")
-    if run.world.size == 1 or not any(sign in text for sign in signs):
-        return None
-    return SetupError(
-        f"rank {run.world.rank} of {run.world.size} lost another rank in step {run.step + 1}: "
-        f"{text.strip().splitlines()[0][:200]}. The output of the rank that ended first says why"
-        + (f"; --resume goes on from {run.checkpoint_path}" if run.checkpoint_path.exists() else "")
-    )
+@contextlib.contextmanager
+def lost_ranks_told(world: World) -> Iterator[None]:
+    """Turn the error of a collective whose partner died or hangs into a SetupError that says so."""
+    try:
+        yield
+    except RuntimeError as error:
+        text = str(error)
+        signs = ("gloo", "NCCL", "Connection closed by peer", "Connection reset", "imed out")
+        if world.size == 1 or not any(sign in text for sign in signs):
+            raise
+        raise SetupError(
+            f"rank {world.rank} of {world.size} lost another rank: {text.strip().splitlines()[0][:200]}. The "
+            "output of the rank that ended first says why; if there is a checkpoint.pt, --resume goes on from it"
+        ) from None

@@ -60,7 +60,9 @@ class WallClockCap:
     def __init__(self, schedule: ScheduleConfig, *, steps_in_flight: int = 0) -> None:
         self._cap_ms = 1000.0 * schedule.max_wallclock_seconds
         self._stops_before = schedule.stop_before_cap
-        self._ahead = 1 + 2 * steps_in_flight  # steps begun, steps unfinished when the clock is read, the next
+        self._ahead = (
+            1 + 2 * steps_in_flight
+        )  # steps begun, steps unfinished when the clock is read, the next
         self._last_ms: deque[float] = deque(maxlen=STEPS_REMEMBERED)
         self._read_at_ms: float | None = None
 

@@ -1,0 +1,73 @@
+"""What a packed `train_gpt.py` does: a run steered by the environment variables of the challenge's scripts.
+
+DATA_PATH, TOKENIZER_PATH, SEED, RUN_ID, EVAL_ONLY and every switch of the configuration (`config_fields` names
+their variables). Started alone or by torchrun; writes to the working folder, the log to logs/RUN_ID.txt, as
+`train_gpt.py` on main does.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import uuid
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from harness.errors import GolfError, SubmissionError, UsageError
+from reference_model.config import configured
+from reference_model.distributed import joined_world
+from reference_model.final_evaluation import Stages
+from reference_model.run_log import RunLog
+from reference_model.train import evaluate_artifact, train
+from reference_model.training_run import TrainingInterrupted
+
+if TYPE_CHECKING:
+    from reference_model.config import Config
+
+# The statuses of the command line (reference_model/__main__.py).
+FAILED, USAGE, SETUP, INTERRUPTED = 1, 2, 4, 130
+
+
+def run_script(base: Config, code: str) -> int:
+    """Train and score `base` under the environment's settings, or score EVAL_ONLY; returns the exit status.
+
+    `code` is the script's own text: it opens the log, and its bytes count towards the cap.
+    """
+    try:
+        _run_by_environment(base, code)
+    except (TrainingInterrupted, KeyboardInterrupt) as stop:
+        print(f"interrupted: {stop}", file=sys.stderr)
+        return INTERRUPTED
+    except GolfError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return (
+            USAGE
+            if isinstance(error, UsageError)
+            else FAILED
+            if isinstance(error, SubmissionError)
+            else SETUP
+        )
+    return 0
+
+
+def _run_by_environment(base: Config, code: str) -> None:
+    config = configured(base, environ=os.environ)
+    data_dir, tokenizer = Path(config.data.data_path), Path(config.data.tokenizer_path)
+    run_id = os.environ.get("RUN_ID") or str(uuid.uuid4())
+    artifact = os.environ.get("EVAL_ONLY", "")
+    out_dir = Path()
+    with (
+        joined_world() as world,
+        RunLog(Path("logs") / f"{run_id}.txt", is_main=world.is_main) as log,
+    ):
+        log(f"logs/{run_id}.txt")
+        if artifact:
+            evaluate_artifact(
+                config, Path(artifact), data_dir=data_dir, out_dir=out_dir, world=world, log=log,
+                tokenizer=tokenizer, code=code, stages=Stages.HEADLINE,
+            )  # fmt: skip
+            return
+        train(
+            config, data_dir=data_dir, out_dir=out_dir, world=world, log=log, tokenizer=tokenizer,
+            code=code, stages=Stages.HEADLINE, resume=os.environ.get("RESUME", "0") == "1",
+        )  # fmt: skip
