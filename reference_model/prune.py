@@ -1,4 +1,4 @@
-"""Magnitude pruning before quantising: the smallest weights of each large matrix become zero and compress away.
+"""Magnitude pruning before quantising: the smallest weights of large matrices become zero and compress away.
 
 Source: PR #461 (3% of every matrix above 65,536 elements).
 """
@@ -18,7 +18,7 @@ LEAST_PRUNED_ELEMENTS = 65_536  # matrices of more elements than this are pruned
 
 
 def prune_smallest(state: Mapping[str, Tensor], fraction: float) -> dict[str, Tensor]:
-    """A copy of `state` with that fraction (0 to below 1) of each large matrix, smallest magnitudes first, at 0.
+    """A copy of `state` with that fraction (0 to below 1) of each large matrix at 0, the smallest first.
 
     The threshold is the quantile of |w| in fp32, compared in the matrix's own dtype, as the original does.
     """

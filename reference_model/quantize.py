@@ -12,7 +12,8 @@ Which tensor is stored how follows from `QuantizationConfig` and the tensor's na
 | every other table | int8 |
 
 Sources: `train_gpt.py` on main (int8, fp16, fp32), PR #461 (int5 for the MLP, fp16 exceptions, floor 1e-12),
-PR #555 and #940 (int6, floor 1/31; #940: int5 layers with floor 1/15). Codes and scales equal theirs bit by bit.
+PR #555 and #940 (int6, floor 1/31; #940: int5 layers with floor 1/15). Codes and scales equal theirs bit by
+bit.
 
 Shape suffixes: R rows (outputs), C columns (inputs).
 """
@@ -44,7 +45,7 @@ class Storage(Enum):
 
     @property
     def max_code(self) -> int:
-        """Largest code, 0 for storage without codes. The least is one lower for int5 and int6 (int8: symmetric)."""
+        """Largest code, 0 for storage without codes; the least is -max, for int5 and int6 one less."""
         return {Storage.INT5: 15, Storage.INT6: 31, Storage.INT8: 127}.get(self, 0)
 
 
@@ -70,7 +71,7 @@ _STORAGE_OF_BITS = {5: Storage.INT5, 6: Storage.INT6, 8: Storage.INT8}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoredTensor:
-    """Values as stored (codes as int8) and, for codes, the scale that multiplies them: per row or one for all."""
+    """Values as stored (codes as int8) and, for codes, the scale that multiplies them: per row or one."""
 
     storage: Storage
     values: Tensor
@@ -108,14 +109,14 @@ def quantize_state(
 
 
 def dequantize_state(quantized: QuantizedState, like: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """The weights that evaluation sees, in the dtypes of `like` and in its order; raises KeyError for a lack."""
+    """The weights that evaluation sees, in names, order and dtypes of `like`; KeyError for a missing one."""
     return {name: quantized.tensors[name].restored(tensor.dtype) for name, tensor in like.items()}
 
 
 def storage_of(
     name: str, tensor: Tensor, config: QuantizationConfig, int5_layers: frozenset[int] = frozenset()
 ) -> Storage:
-    """How the configuration stores the tensor of this name; the order of the tests is that of the originals."""
+    """How the configuration stores the tensor of this name; the tests run in the originals' order."""
     is_control = any(part in name for part in CONTROL_NAMES)
     if not tensor.is_floating_point():
         return Storage.AS_IS
@@ -216,7 +217,7 @@ LARGEST_QUANTILE_INPUT = 2**24  # elements; torch.quantile refuses more
 
 
 def quantile_of_all(values_N: Tensor, fraction: float) -> Tensor:
-    """The quantile of a vector, between the two nearest values; equals torch.quantile where that takes the size."""
+    """The quantile of a vector, between the two nearest values; torch.quantile where that takes the size."""
     if values_N.numel() <= LARGEST_QUANTILE_INPUT:
         return torch.quantile(values_N, fraction)
     rank = fraction * (values_N.numel() - 1)
