@@ -3,9 +3,9 @@
     score = evaluate_sliding(model, tokens, table, config, world)
     print(score.val_loss_nats, score.val_bpb)
 
-All ranks share the windows and report the same score whatever their number. Every position is scored exactly once,
-the tail of the stream included; `Tail.DROPPED` leaves it away for comparison with the originals, whose plain
-evaluation (`eval_val`, train_gpt.py on main) counts floor((N-1)/T)*T positions.
+All ranks share the windows and report the same score whatever their number. Every position is scored exactly
+once, the tail of the stream included; `Tail.DROPPED` leaves it away for comparison with the originals, whose
+plain evaluation (`eval_val`, train_gpt.py on main) counts floor((N-1)/T)*T positions.
 """
 
 from __future__ import annotations
@@ -47,9 +47,9 @@ def evaluate_plain(
 ) -> Score:
     """Score windows of evaluation.eval_seq_len tokens side by side.
 
-    `tokens` (N, any integer type) is the whole stream; a `ledger` records the scores of this rank and is verified.
-    Raises SetupError for a stream too short to score or with foreign token ids, LedgerError (naming the position)
-    for scores that are not finite.
+    `tokens` (N, any integer type) is the whole stream; a `ledger` records the scores of this rank and is
+    verified. Raises SetupError for a stream too short to score or with foreign token ids, LedgerError (naming
+    the position) for scores that are not finite.
     """
     return _evaluate_windows(model, tokens, table, config, world, 0, ledger, mixer, progress, tail)
 
@@ -66,7 +66,8 @@ def evaluate_sliding(
     progress: Callable[[EvaluationProgress], None] | None = None,
     tail: Tail = Tail.SCORED,
 ) -> Score:
-    """Score each position with at least eval_seq_len - stride tokens before it in its window, the first ones apart.
+    """Score each position with at least eval_seq_len - stride tokens before it in its window, the first ones
+    apart.
 
     evaluation.stride 0 is the plain evaluation. Arguments and errors as `evaluate_plain`.
     """
@@ -89,8 +90,8 @@ def evaluate_with_ttt(
     """Score while adapting to what has been scored, the way config.ttt says; the ledger proves the order.
 
     Base weights are bit for bit what they were when this returns, so that no later score profits from the
-    adaptation. Arguments and errors as `evaluate_plain`; ConfigError when config.ttt.kind is none. A ledger is
-    always kept.
+    adaptation. Arguments and errors as `evaluate_plain`; ConfigError when config.ttt.kind is none. A ledger
+    is always kept.
     """
     tally = _new_tally(tokens, table, config, world, ledger or ScoreLedger(rank=world.rank), progress, tail)
     if config.ttt.kind is TttKind.CHUNK_SGD or config.ttt.kind is TttKind.CHUNK_ADAMW:
@@ -147,8 +148,9 @@ def _new_tally(
     lowest, highest = int(tokens.min()), int(tokens.max())
     if lowest < 0 or highest >= config.model.vocab_size or table.vocab_size != config.model.vocab_size:
         raise SetupError(
-            f"the validation stream holds ids {lowest} to {highest} and the tokenizer knows {table.vocab_size:,}, but "
-            f"model.vocab_size is {config.model.vocab_size:,}; use the data and tokenizer the model was trained on"
+            f"the validation stream holds ids {lowest} to {highest} and the tokenizer knows "
+            f"{table.vocab_size:,}, but model.vocab_size is {config.model.vocab_size:,}; use the model's own "
+            "data and tokenizer"
         )
     return ScoreTally(
         tokens=tokens,

@@ -1,8 +1,8 @@
 """Parameters laid end to end, and their gradients likewise: one buffer of each per number format.
 
-Adapting at test time takes many small steps (16 sequences each in PR #461's recipe), where a launch, a norm and an
-all-reduce per tensor cost more than the arithmetic. On flat buffers zeroing, clipping, reducing and stepping are one
-operation each, whatever the number of tensors, with the same result element by element.
+Adapting at test time takes many small steps (16 sequences each in PR #461's recipe), where a launch, a norm
+and an all-reduce per tensor cost more than the arithmetic. On flat buffers zeroing, clipping, reducing and
+stepping are one operation each, whatever the number of tensors, with the same result element by element.
 """
 
 from __future__ import annotations
@@ -24,8 +24,9 @@ _ALIGNMENT = 64  # elements; keeps every view on the 16-byte boundary that matri
 class FlatParameters:
     """Moves `parameters` into flat buffers; `release` gives them the values and gradients they had before.
 
-    `buffers` are leaves with gradients, one per number format, for any element-wise torch.optim optimiser. Gradients
-    must be cleared with `zero_gradients`, not by setting them to None, which would part them from the buffers.
+    `buffers` are leaves with gradients, one per number format, for any element-wise torch.optim optimiser.
+    Gradients must be cleared with `zero_gradients`, not by setting them to None, which would part them from
+    the buffers.
     """
 
     def __init__(self, parameters: Iterable[nn.Parameter]) -> None:
@@ -68,7 +69,9 @@ class FlatParameters:
             world.sum_(gradient)
 
     def clip_gradients(self, limit: float) -> None:
-        """Scale all gradients so that their joint 2-norm is at most `limit`, as torch's clip_grad_norm_ does."""
+        """Scale all gradients so that their joint 2-norm is at most `limit`, as torch's clip_grad_norm_
+        does.
+        """
         exact = [
             torch.linalg.vector_norm(gradient, dtype=torch.promote_types(gradient.dtype, torch.float32))
             for gradient in self.gradients

@@ -1,9 +1,9 @@
 """The score ledger as a file: one column per fact, in numpy's zip format without pickle.
 
-Columns: `score_*` (one entry per scored block: rank, sequence, chunk, version, seconds, count of positions, count of
-runs), `run_*` (first, count), `nll` (nats of all blocks end to end), `update_*` (rank, sequence, version, seconds,
-first, end), `head_rank` and `head` (32 bytes each, the newest hash of every rank's chain), `format`. The reader
-replays the entries and refuses a file whose chains come out differently.
+Columns: `score_*` (one entry per scored block: rank, sequence, chunk, version, seconds, count of positions,
+count of runs), `run_*` (first, count), `nll` (nats of all blocks end to end), `update_*` (rank, sequence,
+version, seconds, first, end), `head_rank` and `head` (32 bytes each, the newest hash of every rank's chain),
+`format`. The reader replays the entries and refuses a file whose chains come out differently.
 """
 
 from __future__ import annotations
@@ -36,10 +36,10 @@ def write_ledger(ledger: ScoreLedger, path: Path) -> None:
     """Store `ledger`; a run that dies meanwhile leaves no half-written file under this name."""
     unfinished = path.with_name(path.name + ".part")
     with unfinished.open("wb") as file:
-        np.savez(file, **_columns(ledger))
+        np.savez(file, allow_pickle=False, **_columns(ledger))
         file.flush()
         os.fsync(file.fileno())
-    os.replace(unfinished, path)
+    unfinished.replace(path)
 
 
 def read_ledger(path: Path) -> ScoreLedger:
@@ -56,12 +56,13 @@ def read_ledger(path: Path) -> ScoreLedger:
 def gathered_ledger(ledger: ScoreLedger, world: World) -> ScoreLedger:
     """All ranks' entries on rank 0, elsewhere the rank's own; every rank must call.
 
-    Updates that several ranks made together (same version, same positions) appear once, under the lowest rank.
+    Updates that several ranks made together (same version, same positions) appear once, under the lowest
+    rank.
     """
     if world.size == 1:
         return ledger
     stored = io.BytesIO()
-    np.savez(stored, **_columns(ledger))
+    np.savez(stored, allow_pickle=False, **_columns(ledger))
     sent = torch.frombuffer(bytearray(stored.getvalue()), dtype=torch.uint8).to(world.device)
     sizes = torch.zeros(world.size, dtype=torch.int64, device=world.device)
     sizes[world.rank] = len(sent)

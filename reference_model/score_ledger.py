@@ -1,10 +1,10 @@
 """Who scored what, when, and with which weights: the record that proves score-first evaluation.
 
 The challenge allows adapting to validation tokens "only if you've already graded your model on them" (README,
-"FAQ"; issue #677). The ledger holds, in the order they happened, every block of scores (positions, nats, chunk, time,
-number of updates before it) and every update (positions whose loss it lowered), so that `verify` can show that each position
-was scored once, and by weights that had not seen it. Each entry is hashed together with the one before it: a ledger
-whose seal was printed cannot be rewritten unnoticed.
+"FAQ"; issue #677). The ledger holds, in the order they happened, every block of scores (positions, nats,
+chunk, time, number of updates before it) and every update (positions whose loss it lowered), so that `verify`
+can show that each position was scored once, and by weights that had not seen it. Each entry is hashed
+together with the one before it: a ledger whose seal was printed cannot be rewritten unnoticed.
 
 Positions are indices of predicted tokens, 1 to N-1. Memory: 4 or 8 bytes per position, as scored, plus about
 a hundred per block.
@@ -74,9 +74,9 @@ def refuse_unusable_scores(
     if wrong.any():
         at = int(np.argmax(wrong))
         raise LedgerError(
-            f"position {int(positions[at]):,} scored {float(nll[at])} nats (chunk {chunk}, weights after {version:,} "
-            f"updates), one of {int(wrong.sum()):,} in its batch that are not finite; the model has diverged or the "
-            "artifact is damaged: lower ttt.lr if updates came before, else check the weights"
+            f"position {int(positions[at]):,} scored {float(nll[at])} nats (chunk {chunk}, weights after "
+            f"{version:,} updates), one of {int(wrong.sum()):,} in its batch that are not finite; the model "
+            "has diverged or the artifact is damaged: lower ttt.lr if updates came before, else check the weights"
         )
 
 
@@ -111,8 +111,8 @@ class ScoreLedger:
         done = self.updates[-1].version if self.updates else 0
         if version != done:
             raise LedgerError(
-                f"position {int(positions[0]):,} claims weights of version {version:,}, but {done:,} updates are "
-                "recorded; record each update before scores that use it"
+                f"position {int(positions[0]):,} claims weights of version {version:,}, but {done:,} updates "
+                "are recorded; record each update before scores that use it"
             )
         block = ScoredBlock(
             rank=self.rank,
@@ -128,7 +128,8 @@ class ScoreLedger:
     def update(self, version: int, first: int, end: int) -> None:
         """Record that the weights became `version` after training on positions first .. end-1.
 
-        Several ranges of one update repeat its version. Raises LedgerError when versions run backwards or skip.
+        Several ranges of one update repeat its version. Raises LedgerError when versions run backwards or
+        skip.
         """
         done = self.updates[-1].version if self.updates else 0
         if version not in {done, done + 1} or version < 1:
@@ -167,7 +168,9 @@ class ScoreLedger:
         return sum(len(block.nll) for block in self.blocks)
 
     def nats(self, total_positions: int) -> npt.NDArray[np.float64]:
-        """Nats of positions 1 .. total_positions, in their order; raises LedgerError unless each was scored once."""
+        """Nats of positions 1 .. total_positions, in their order; raises LedgerError unless each was scored
+        once.
+        """
         nll, scored = np.zeros(total_positions + 1), np.zeros(total_positions + 1, dtype=np.uint8)
         for block in self.blocks:
             offset = 0
@@ -188,8 +191,8 @@ class ScoreLedger:
         missing = int(np.argmin(scored[1:])) + 1
         if not scored[missing]:
             raise LedgerError(
-                f"position {missing:,} was never scored, one of {total_positions - int(scored.sum()):,} missing of "
-                f"{total_positions:,}; score the whole stream, its tail included"
+                f"position {missing:,} was never scored, one of {total_positions - int(scored.sum()):,} "
+                f"missing of {total_positions:,}; score the whole stream, its tail included"
             )
         return nll[1:]
 
@@ -208,10 +211,11 @@ class ScoreLedger:
                 early = seen_by[first : first + count] <= block.version
                 if early.any():
                     position = first + int(np.argmax(early))
+                    update_number = int(seen_by[position])
                     raise LedgerError(
-                        f"position {position:,} was trained on by update {int(seen_by[position]):,} and scored only "
-                        f"after update {block.version:,} (chunk {block.chunk}); score each token before any update "
-                        "that sees it"
+                        f"position {position:,} was trained on by update {update_number:,} and scored "
+                        f"only after update {block.version:,} (chunk {block.chunk}); score each token before "
+                        "any update that sees it"
                     )
         for update in self.updates:
             if update.end > total_positions + 1:

@@ -1,8 +1,8 @@
 """Adding up scores: nats, tokens and bytes in float64, checked and recorded on the way.
 
 val_loss = nats / tokens; val_bpb = nats / ln 2 / bytes, bits per byte of the text the scored tokens stand for
-(`eval_val` of the challenge's train_gpt.py). Bytes make tokenizers comparable: a token that stands for more text may
-cost more nats.
+(`eval_val` of the challenge's train_gpt.py). Bytes make tokenizers comparable: a token that stands for more
+text may cost more nats.
 
 N scored positions.
 """
@@ -94,14 +94,15 @@ class ScoreTally:
     def total(self) -> Score:
         """The score of all ranks together; every rank must call.
 
-        Raises SetupError when the scored tokens stand for no bytes, LedgerError when the ledger does not prove
-        that each position was scored once and before any update that trained on it.
+        Raises SetupError when the scored tokens stand for no bytes, LedgerError when the ledger does not
+        prove that each position was scored once and before any update that trained on it.
         """
         sums = torch.tensor([self._nats, self._scored, self._bytes], dtype=torch.float64)
         nats, scored, scored_bytes = self.world.sum_(sums.to(self.world.device)).tolist()
         if not scored_bytes:
             raise SetupError(
-                f"the {int(scored):,} scored tokens stand for 0 bytes of text; the tokenizer does not match the data"
+                f"the {int(scored):,} scored tokens stand for 0 bytes of text; the tokenizer does not "
+                "match the data"
             )
         ledger = self.ledger
         if ledger is not None:

@@ -1,17 +1,19 @@
 """Which windows score which positions, each position of the stream exactly once.
 
-A *position* is the index of the token that is predicted: 1 to N-1 in a stream of N tokens. A window reads tokens
-start .. start+length-1 and may predict positions start+1 .. start+length; it scores the last `scored` of them, the
-ones that no earlier window scored. A stride of one window length gives windows side by side; a shorter one slides
-(README "FAQ", long-context evaluation; stride 64 since record 2026-03-19 SlidingWindowEval).
+A *position* is the index of the token that is predicted: 1 to N-1 in a stream of N tokens. A window reads
+tokens start .. start+length-1 and may predict positions start+1 .. start+length; it scores the last `scored`
+of them, the ones that no earlier window scored. A stride of one window length gives windows side by side; a
+shorter one slides (README "FAQ", long-context evaluation; stride 64 since record 2026-03-19
+SlidingWindowEval).
 
-The originals differ at the end of the stream: side by side they drop the tail that fills no window, sliding they
-also run windows clipped by the end, which score the last `stride` positions over and over (1,984 duplicates in
-the logs of PR #461). Here one last window ends with the stream and scores only what is left.
+The originals differ at the end of the stream: side by side they drop the tail that fills no window, sliding
+they also run windows clipped by the end, which score the last `stride` positions over and over (1,984
+duplicates in the logs of PR #461). Here one last window ends with the stream and scores only what is left.
 """
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING
@@ -37,8 +39,8 @@ class Tail(Enum):
 class WindowPlan:
     """Windows in the order of the positions they score; position p belongs to exactly one of them.
 
-    `starts` (first token read) and `scored` (last positions scored) have one entry per window; `length` tokens
-    are read by each of them.
+    `starts` (first token read) and `scored` (last positions scored) have one entry per window; `length`
+    tokens are read by each of them.
     """
 
     starts: npt.NDArray[np.int64]
@@ -74,7 +76,7 @@ class WindowPlan:
         """At most `rows` windows at a time, all of which score the same number of positions."""
         changes = np.flatnonzero(np.diff(self.scored)) + 1
         edges = [0, *changes.tolist(), len(self)]
-        for first, end in zip(edges[:-1], edges[1:], strict=True):
+        for first, end in itertools.pairwise(edges):
             for at in range(first, end, rows):
                 yield self.part(at, min(at + rows, end))
 
@@ -84,9 +86,9 @@ def planned_windows(
 ) -> WindowPlan:
     """Windows over a stream of `token_count` tokens; stride 0 puts them side by side.
 
-    The first scores all it predicts, later ones the last `stride`, a last one what is then left. A stream shorter
-    than a window is one shorter window. Raises SetupError for a stream in which nothing can be predicted, and with
-    Tail.DROPPED for one that fills no window.
+    The first scores all it predicts, later ones the last `stride`, a last one what is then left. A stream
+    shorter than a window is one shorter window. Raises SetupError for a stream in which nothing can be
+    predicted, and with Tail.DROPPED for one that fills no window.
     """
     predicted = token_count - 1
     if predicted < 1:
@@ -97,8 +99,8 @@ def planned_windows(
         predicted = predicted // seq_len * seq_len
         if not predicted:
             raise SetupError(
-                f"the validation stream has {token_count:,} tokens; without its tail at least {seq_len + 1:,} "
-                "are needed for one window"
+                f"the validation stream has {token_count:,} tokens; without its tail at least "
+                f"{seq_len + 1:,} are needed for one window"
             )
     length, step = min(seq_len, predicted), stride or seq_len
     starts = np.arange(0, predicted - length + 1, step, dtype=np.int64)

@@ -1,17 +1,17 @@
 """Test-time training by chunks, score first: no token is trained on before it was scored.
 
-The stream is cut into chunks. For each chunk in turn all windows that belong to it are scored with the present
-weights, then the weights take a few epochs of steps over the chunk's sequences; the last chunk is only scored.
-Recipe of PR #461: SGD with momentum whose state lives on across chunks, a cosine over the chunks, gradients clipped,
-the first blocks and the cores they use frozen. PR #555 and #940 use AdamW, but score after having trained on the whole
-stream; here AdamW keeps the same legal order.
+The stream is cut into chunks. For each chunk in turn all windows that belong to it are scored with the
+present weights, then the weights take a few epochs of steps over the chunk's sequences; the last chunk is
+only scored. Recipe of PR #461: SGD with momentum whose state lives on across chunks, a cosine over the
+chunks, gradients clipped, the first blocks and the cores they use frozen. PR #555 and #940 use AdamW, but
+score after having trained on the whole stream; here AdamW keeps the same legal order.
 
-Why training on chunk c sees scored tokens only: its last target is position (c+1) * chunk_tokens; a window belongs to
-the chunk of the token before its first scored position, and windows score without gaps, so the one that scores that
-position belongs to chunk c or an earlier one. The ledger checks it again for every position.
+Why training on chunk c sees scored tokens only: its last target is position (c+1) * chunk_tokens; a window
+belongs to the chunk of the token before its first scored position, and windows score without gaps, so the one
+that scores that position belongs to chunk c or an earlier one. The ledger checks it again for every position.
 
-Differences from the originals, all of cost or of rank count: `batch_seqs` counts the sequences of a step over all
-ranks, so that the result does not depend on their number; gradients live in flat buffers.
+Differences from the originals, all of cost or of rank count: `batch_seqs` counts the sequences of a step over
+all ranks, so that the result does not depend on their number; gradients live in flat buffers.
 
 B sequences, T tokens of a sequence.
 """
@@ -83,7 +83,8 @@ def score_and_train_chunks(
 
 
 def adapted_parameters(model: GPT, ttt: TttConfig) -> dict[str, nn.Parameter]:
-    """Parameters that adapt, by name: all but the first `freeze_blocks` blocks and the cores these blocks use.
+    """Parameters that adapt, by name: all but the first `freeze_blocks` blocks and the cores these blocks
+    use.
 
     A core that a later layer shares is frozen for that layer too (core 0 serves layers 0 and 10 in PR #461).
     """
@@ -97,7 +98,9 @@ def adapted_parameters(model: GPT, ttt: TttConfig) -> dict[str, nn.Parameter]:
 
 
 def _chunk_optimizer(flat: FlatParameters, ttt: TttConfig) -> torch.optim.Optimizer:
-    """Element-wise, hence the same on flat buffers as on separate tensors; torch's defaults as in the originals."""
+    """Element-wise, hence the same on flat buffers as on separate tensors; torch's defaults as in the
+    originals.
+    """
     if ttt.kind is TttKind.CHUNK_ADAMW:
         return torch.optim.AdamW(flat.buffers, lr=ttt.lr, weight_decay=ttt.weight_decay)
     return torch.optim.SGD(
@@ -116,7 +119,9 @@ class _ChunkTrainer:
     config: Config
 
     def train(self, chunk: int, *, lr: float) -> None:
-        """`epochs` passes over the whole sequences of a chunk, in order; tokens that fill no sequence are left."""
+        """`epochs` passes over the whole sequences of a chunk, in order; tokens that fill no sequence are
+        left.
+        """
         for group in self.optimizer.param_groups:
             group["lr"] = lr
         ttt, length = self.config.ttt, self.config.evaluation.eval_seq_len

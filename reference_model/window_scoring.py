@@ -1,8 +1,9 @@
 """Scoring windows of the stream in batches, with the head and the last layer on the scored positions only.
 
-The original evaluations compute 32 (batch) x T x V logits and their cross entropy and then look at the last 64 of
-T = 2,048 columns (PR #461, `eval_val_sliding`). Here `GPT.nll(..., last=n)` leaves the other columns of the last
-layer, the head and the loss away. Results are fetched one batch late, so that a GPU always has the next batch.
+The original evaluations compute 32 (batch) x T x V logits and their cross entropy and then look at the last
+64 of T = 2,048 columns (PR #461, `eval_val_sliding`). Here `GPT.nll(..., last=n)` leaves the other columns of
+the last layer, the head and the loss away. Results are fetched one batch late, so that a GPU always has the
+next batch.
 
 B windows, T tokens read, S positions scored at the end of each window, N = B * S, V vocabulary.
 """
@@ -84,7 +85,9 @@ def window_scorer(
 def compiled_if_wanted(
     functions: tuple[Callable[..., Tensor], ...], config: Config, device: torch.device
 ) -> tuple[Callable[..., Tensor], ...]:
-    """The functions, compiled on a GPU (run.compile) or a CPU (run.compile_cpu) when the configuration says so."""
+    """The functions, compiled on a GPU (run.compile) or a CPU (run.compile_cpu) when the configuration says
+    so.
+    """
     if config.run.compile if device.type == "cuda" else config.run.compile_cpu:
         return tuple(torch.compile(function, dynamic=False) for function in functions)
     return functions

@@ -57,17 +57,17 @@ def test_the_chunks_of_a_batch_score_each_position_once(predicted: list[int], ch
     scored: list[int] = []
     for k in range(int(batch.chunks(chunk)[0])):
         part = document_chunk(batch, k, chunk_tokens=chunk, seq_len=chunk + extra)
-        scored += part.positions_BS[part.scored_BS].tolist()
+        scored += part.positions[part.in_chunk].tolist()
     assert sorted(scored) == list(range(1, sum(predicted) + 1))
 
 
 def test_windows_reach_back_to_the_window_length_but_not_beyond_the_document() -> None:
     part = document_chunk(documents_with(40, 22), 2, chunk_tokens=8, seq_len=16)
-    assert part.indices_BL1[0, [0, -1]].tolist() == [8, 24]
-    assert part.indices_BL1[1, [0, -1]].tolist() == [40 + 6, 40 + 22]
+    assert part.indices[0, [0, -1]].tolist() == [8, 24]
+    assert part.indices[1, [0, -1]].tolist() == [40 + 6, 40 + 22]
     assert part.continuing == 1
 
 
 def test_continuing_documents_train_on_every_column() -> None:
     part = document_chunk(documents_with(40, 22), 2, chunk_tokens=8, seq_len=16)
-    assert part.scored_BS[: part.continuing].all()
+    assert part.in_chunk[: part.continuing].all()

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
 
 from reference_model.ledger_file import read_ledger
 from reference_model.score_ledger import LedgerError, ScoreLedger
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 def stored(path: Path) -> ScoreLedger:
