@@ -5,9 +5,10 @@ t it counts positions before t only: c_t(context) and c_t(context, x_t). Positio
 before them have no context of order n and count zero. Contexts run across documents, as in PR #940.
 
 `context_groups` counts a whole stream at once. The continuation of order n at t is the newest token of the
-order n+1 context at t+1, hence c_t(context_n, x_t) = c_{t+1}(context_{n+1}): one stable 16-bit radix sort per
-order serves both counts. Contexts that never become frequent enough stop being refined; their longer
-contexts are rarer still. `StreamingCounts` counts as tokens arrive; `followers_in_prefix` reads tokens[:t]
+order n+1 context at t+1, hence c_t(context_n, x_t) = c_{t+1}(context_{n+1}): one sort per order serves
+both counts. Contexts that never become frequent enough stop being refined; their longer contexts are rarer
+still. Contexts with different oldest tokens never meet, so they are followed in batches that fit the caches.
+`StreamingCounts` counts as tokens arrive; `followers_in_prefix` reads tokens[:t]
 alone. Nothing is hashed, so nothing collides: the hashed tables of PR #940 yield no distribution.
 
 T stream length, G positions of one order still in play, grouped by context, F followers of one context.
@@ -26,6 +27,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     import numpy.typing as npt
+
+BATCH_POSITIONS = 1 << 18  # 2^16 to 2^20 within a third of it; all at once takes 1.6 times as long
+_NO_TOKEN = np.uint32(0xFFFF_FFFF)  # differs from every token, and from it every token
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -77,25 +81,59 @@ def checked_stream(tokens: npt.NDArray[np.generic], vocab_size: int) -> npt.NDAr
 
 
 def context_groups(
-    tokens_T: npt.NDArray[np.generic], *, min_order: int, max_order: int, min_count: int = 1
+    tokens_T: npt.NDArray[np.generic],
+    *,
+    min_order: int,
+    max_order: int,
+    min_count: int = 1,
+    batch_positions: int = BATCH_POSITIONS,
 ) -> Iterator[ContextGroups]:
-    """Groups of every order from `min_order` (>= 2) upwards, one at a time.
+    """Groups of every order from `min_order` (>= 2) upwards, in batches of contexts with few oldest tokens.
 
-    Left out are contexts too rare for any position to see them `min_count` times; with 1 these are the
-    contexts that occur once, whose counts are zero. Working memory is some 40 bytes per token.
+    A batch is followed through all orders before the next one begins, so a position may meet a higher order
+    before a lower one: see `not_yet_higher`. Left out are contexts too rare for any position to see them
+    `min_count` times; with 1 these are the contexts that occur once, whose counts are zero. Working memory
+    is some 14 bytes per token of the stream and 60 per position of a batch.
     """
-    positions_G = np.arange(len(tokens_T), dtype=np.uint32)
-    context_counts_G = positions_G  # order 1: everything shares the empty context
-    for order in range(1, max_order + 1):
-        next_tokens_G = tokens_T[positions_G]
-        by_pair_G = np.argsort(next_tokens_G, kind="stable")  # by token, then context, then position
-        is_first_G = _opens_pair(
-            np.cumsum(context_counts_G == 0, dtype=np.uint32)[by_pair_G], next_tokens_G[by_pair_G]
+    by_token_T, sorted_tokens_T = _sorted_by_token(tokens_T)
+    starts = np.flatnonzero(np.diff(sorted_tokens_T, prepend=_NO_TOKEN))
+    del sorted_tokens_T
+    ends = np.append(starts[1:], len(tokens_T))
+    first = 0
+    while first < len(starts):
+        start = starts[first]
+        last = max(int(np.searchsorted(ends, start + batch_positions, side="right")) - 1, first)
+        sizes = ends[first : last + 1] - starts[first : last + 1]
+        counts_G = _places_in_runs(starts[first : last + 1] - start, sizes)
+        yield from _batch_groups(
+            tokens_T, by_token_T[start : ends[last]] + np.uint32(1), counts_G, min_order, max_order, min_count
         )
-        starts = np.flatnonzero(is_first_G)
-        sizes = np.diff(starts, append=len(is_first_G))
-        pair_counts_G = np.arange(len(is_first_G), dtype=np.uint32)
-        pair_counts_G -= np.repeat(starts.astype(np.uint32), sizes)
+        first = last + 1
+
+
+def _batch_groups(
+    tokens_T: npt.NDArray[np.generic],
+    positions_G: npt.NDArray[np.uint32],
+    context_counts_G: npt.NDArray[np.uint32],
+    min_order: int,
+    max_order: int,
+    min_count: int,
+) -> Iterator[ContextGroups]:
+    """One batch of `context_groups`, from its groups of order 2 (one token of context) upwards."""
+    for order in range(2, max_order + 1):
+        if (past_end := np.flatnonzero(positions_G == len(tokens_T))).size:
+            # after the last token nothing is predicted; it closes its group, so no other count changes
+            positions_G = np.delete(positions_G, past_end)
+            context_counts_G = np.delete(context_counts_G, past_end)
+        next_tokens_G = tokens_T[positions_G]
+        by_pair_G, sorted_tokens_G = _sorted_by_token(next_tokens_G)
+        opens_G = (
+            np.diff(np.cumsum(context_counts_G == 0, dtype=np.uint32)[by_pair_G], prepend=np.uint32(0)) != 0
+        )
+        opens_G |= np.diff(sorted_tokens_G, prepend=_NO_TOKEN) != 0
+        starts = np.flatnonzero(opens_G)
+        sizes = np.diff(starts, append=len(opens_G))
+        pair_counts_G = _places_in_runs(starts, sizes)
         if order >= min_order:
             target_counts_G = np.empty_like(pair_counts_G)
             target_counts_G[by_pair_G] = pair_counts_G
@@ -106,38 +144,68 @@ def context_groups(
                 context_counts=context_counts_G,
                 target_counts=target_counts_G,
             )
-            del target_counts_G
-        if order == max_order:
-            return
         kept_G = np.repeat(sizes > min_count, sizes)
         positions_G = positions_G[by_pair_G[kept_G]] + np.uint32(1)
         context_counts_G = pair_counts_G[kept_G]
-        if (past_end := np.flatnonzero(positions_G == len(tokens_T))).size:
-            # after the last token nothing is predicted; it closes its group, so no other count changes
-            positions_G = np.delete(positions_G, past_end)
-            context_counts_G = np.delete(context_counts_G, past_end)
+
+
+def _sorted_by_token(
+    tokens_G: npt.NDArray[np.generic],
+) -> tuple[npt.NDArray[np.uint32], npt.NDArray[np.uint32]]:
+    """The indices, sorted by their token and then by themselves; and the tokens in that order.
+
+    Sorts pairs (token, index) as 64-bit numbers, for which numpy has vector code.
+    """
+    pairs_G = tokens_G.astype(np.uint64)
+    pairs_G <<= np.uint64(32)
+    pairs_G |= np.arange(len(pairs_G), dtype=np.uint64)
+    pairs_G.sort()
+    by_token_G = pairs_G.astype(np.uint32)
+    pairs_G >>= np.uint64(32)
+    return by_token_G, pairs_G.astype(np.uint32)
+
+
+def _places_in_runs(
+    starts: npt.NDArray[np.integer], sizes: npt.NDArray[np.integer]
+) -> npt.NDArray[np.uint32]:
+    """0, 1, 2, ... within every run."""
+    places_G = np.arange(int(sizes.sum()), dtype=np.uint32)
+    places_G -= np.repeat(starts.astype(np.uint32), sizes)
+    return places_G
+
+
+def not_yet_higher(
+    orders_T: npt.NDArray[np.unsignedinteger], order: int, positions: npt.NDArray[np.uint32]
+) -> npt.NDArray[np.bool_]:
+    """Which of these positions hold a lower order in `orders_T` so far; notes `order` for them."""
+    is_new = orders_T[positions] < order
+    orders_T[positions[is_new]] = order
+    return is_new
 
 
 def causal_counts(
-    tokens_T: npt.NDArray[np.generic], *, min_order: int, max_order: int
-) -> Iterator[CausalCounts]:
-    """The counts of `context_groups` laid out by position, order by order; 8 bytes per token and order."""
-    for groups in context_groups(tokens_T, min_order=min_order, max_order=max_order):
-        context_counts_T = np.zeros(len(tokens_T), dtype=np.uint32)
-        target_counts_T = np.zeros(len(tokens_T), dtype=np.uint32)
-        context_counts_T[groups.positions] = groups.context_counts
-        target_counts_T[groups.positions] = groups.target_counts
-        yield CausalCounts(order=groups.order, context_counts=context_counts_T, target_counts=target_counts_T)
-
-
-def _opens_pair(
-    groups_G: npt.NDArray[np.uint32], next_tokens_G: npt.NDArray[np.generic]
-) -> npt.NDArray[np.bool_]:
-    """Where a (context, token) pair differs from the one before it."""
-    opens_G = np.ones(len(groups_G), dtype=np.bool_)
-    np.not_equal(groups_G[1:], groups_G[:-1], out=opens_G[1:])
-    opens_G[1:] |= next_tokens_G[1:] != next_tokens_G[:-1]
-    return opens_G
+    tokens_T: npt.NDArray[np.generic],
+    *,
+    min_order: int,
+    max_order: int,
+    batch_positions: int = BATCH_POSITIONS,
+) -> list[CausalCounts]:
+    """The counts of `context_groups` laid out by position, for each order; 8 bytes per token and order."""
+    laid_out = [
+        CausalCounts(
+            order=order,
+            context_counts=np.zeros(len(tokens_T), dtype=np.uint32),
+            target_counts=np.zeros(len(tokens_T), dtype=np.uint32),
+        )
+        for order in range(min_order, max_order + 1)
+    ]
+    for groups in context_groups(
+        tokens_T, min_order=min_order, max_order=max_order, batch_positions=batch_positions
+    ):
+        counts = laid_out[groups.order - min_order]
+        counts.context_counts[groups.positions] = groups.context_counts
+        counts.target_counts[groups.positions] = groups.target_counts
+    return laid_out
 
 
 def followers_in_prefix(

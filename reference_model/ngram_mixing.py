@@ -19,10 +19,12 @@ import torch
 
 from harness.errors import SetupError
 from reference_model.causal_counts import (
+    BATCH_POSITIONS,
     StreamingCounts,
     checked_stream,
     context_groups,
     followers_in_prefix,
+    not_yet_higher,
 )
 from reference_model.config import NgramConfig, NgramKind
 
@@ -60,30 +62,39 @@ def ngram_mixer(tokens: npt.NDArray[np.generic], vocab_size: int, config: NgramC
 
 
 class BackoffMixer:
-    """Highest-order-first backoff over a known stream; 8 bytes per token once built."""
+    """Highest-order-first backoff over a known stream; 9 bytes per token once built."""
 
-    def __init__(self, tokens: npt.NDArray[np.generic], vocab_size: int, config: NgramConfig) -> None:
+    def __init__(
+        self,
+        tokens: npt.NDArray[np.generic],
+        vocab_size: int,
+        config: NgramConfig,
+        *,
+        batch_positions: int = BATCH_POSITIONS,
+    ) -> None:
         self._tokens_T = checked_stream(tokens, vocab_size)
         self._vocab_size = vocab_size
         self._config = config
         # zero: no order was seen often enough
-        self._context_counts_T = np.zeros(len(tokens), dtype=np.uint32)
-        self._target_counts_T = np.zeros(len(tokens), dtype=np.uint32)
+        self._orders_T = np.zeros(len(tokens), dtype=np.min_scalar_type(config.max_order))
+        self._shares_T = np.zeros(len(tokens), dtype=np.float64)  # c(context, target) / c(context)
         for groups in context_groups(
             self._tokens_T,
             min_order=config.min_order,
             max_order=config.max_order,
             min_count=config.min_count,
+            batch_positions=batch_positions,
         ):
             hit_G = groups.context_counts >= config.min_count
             hits = groups.positions[hit_G]
-            self._context_counts_T[hits] = groups.context_counts[hit_G]  # higher orders come later and win
-            self._target_counts_T[hits] = groups.target_counts[hit_G]
+            is_new = not_yet_higher(self._orders_T, groups.order, hits)
+            shares = groups.target_counts[hit_G][is_new] / groups.context_counts[hit_G][is_new]
+            self._shares_T[hits[is_new]] = shares
 
     @property
     def hit_rate(self) -> float:
         """Share of positions where some order was seen often enough."""
-        return float(np.count_nonzero(self._context_counts_T)) / max(len(self._context_counts_T), 1)
+        return float(np.count_nonzero(self._orders_T)) / max(len(self._orders_T), 1)
 
     def mix(self, positions: npt.NDArray[np.integer], logits_NV: Tensor, targets_N: Tensor) -> Tensor:
         """See Mixer."""
@@ -96,11 +107,11 @@ class BackoffMixer:
     ) -> Tensor:
         """`mix` from the model's log-probability of each target and its entropy, both float64 and in nats."""
         device = log_probs_N.device
-        context_counts_N = torch.from_numpy(self._context_counts_T[positions].astype(np.float64)).to(device)
-        target_counts_N = torch.from_numpy(self._target_counts_T[positions].astype(np.float64)).to(device)
-        weights_N = count_weights(entropies_N, self._config) * (context_counts_N > 0)
-        log_ratios_N = torch.log(weights_N) + torch.log(target_counts_N / context_counts_N.clamp(min=1))
-        return -torch.logaddexp(log_probs_N + torch.log1p(-weights_N), log_ratios_N)
+        hit_N = torch.from_numpy(self._orders_T[positions] > 0).to(device)
+        shares_N = torch.from_numpy(self._shares_T[positions]).to(device)
+        weights_N = count_weights(entropies_N, self._config) * hit_N
+        counted_N = torch.log(weights_N) + torch.log(shares_N)
+        return -torch.logaddexp(log_probs_N + torch.log1p(-weights_N), counted_N)
 
     def distribution(self, position: int, logits_V: Tensor) -> npt.NDArray[np.float64]:
         """See Mixer. Recounts by scanning tokens[:position]; takes none of the counts that `mix` uses."""

@@ -16,7 +16,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from reference_model.causal_counts import ContextGroups, checked_stream, context_groups, followers_in_prefix
+from reference_model.causal_counts import (
+    BATCH_POSITIONS,
+    ContextGroups,
+    checked_stream,
+    context_groups,
+    followers_in_prefix,
+    not_yet_higher,
+)
 from reference_model.ngram_mixing import (
     check_position,
     check_targets,
@@ -72,18 +79,27 @@ class TokenTilt:
         return tilted_V
 
 
-def hinted_tokens(tokens_T: npt.NDArray[np.generic], config: NgramConfig) -> npt.NDArray[np.int32]:
+def hinted_tokens(
+    tokens_T: npt.NDArray[np.generic], config: NgramConfig, *, batch_positions: int = BATCH_POSITIONS
+) -> npt.NDArray[np.int32]:
     """The hint before every position of the stream, NO_HINT where there is none."""
     hints_T = np.full(len(tokens_T), NO_HINT, dtype=np.int32)
+    orders_T = np.zeros(len(tokens_T), dtype=np.min_scalar_type(config.max_order))
     for groups in context_groups(
-        tokens_T, min_order=config.min_order, max_order=config.max_order, min_count=config.min_count
+        tokens_T,
+        min_order=config.min_order,
+        max_order=config.max_order,
+        min_count=config.min_count,
+        batch_positions=batch_positions,
     ):
         if not groups.positions.size:
-            break
+            continue
         leaders_G, leader_counts_G = _running_leaders(groups)
         sure_G = groups.context_counts >= config.min_count
         sure_G &= leader_counts_G >= config.tilt_min_confidence * groups.context_counts
-        hints_T[groups.positions[sure_G]] = leaders_G[sure_G]  # higher orders come later and win
+        sure = groups.positions[sure_G]
+        is_new = not_yet_higher(orders_T, groups.order, sure)
+        hints_T[sure[is_new]] = leaders_G[sure_G][is_new]
     return hints_T
 
 

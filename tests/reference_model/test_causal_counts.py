@@ -7,11 +7,13 @@ from hypothesis import strategies as st
 
 from harness.errors import SetupError
 from reference_model.causal_counts import (
+    BATCH_POSITIONS,
     StreamingCounts,
     causal_counts,
     checked_stream,
     context_groups,
     followers_in_prefix,
+    not_yet_higher,
 )
 
 streams = st.lists(st.integers(0, 3), max_size=60).map(lambda ids: np.array(ids, dtype=np.uint8))
@@ -28,16 +30,20 @@ def streamed_counts(tokens_T: np.ndarray, order: int) -> list[tuple[int, int]]:
     return pairs
 
 
-def counted_pairs(tokens_T: np.ndarray, order: int) -> list[tuple[int, int]]:
+def counted_pairs(
+    tokens_T: np.ndarray, order: int, batch_positions: int = BATCH_POSITIONS
+) -> list[tuple[int, int]]:
     """The same by counting the whole stream."""
-    (counts,) = causal_counts(tokens_T, min_order=order, max_order=order)
+    (counts,) = causal_counts(tokens_T, min_order=order, max_order=order, batch_positions=batch_positions)
     return list(zip(counts.context_counts.tolist(), counts.target_counts.tolist(), strict=True))
 
 
-@given(streams, st.integers(2, 5))
+@given(streams, st.integers(2, 5), st.sampled_from([1, 10, BATCH_POSITIONS]))
 @settings(max_examples=150, deadline=None)
-def test_counting_a_whole_stream_equals_counting_it_as_it_arrives(tokens_T: np.ndarray, order: int) -> None:
-    assert counted_pairs(tokens_T, order) == streamed_counts(tokens_T, order)
+def test_counting_a_whole_stream_equals_counting_it_as_it_arrives(
+    tokens_T: np.ndarray, order: int, batch_positions: int
+) -> None:
+    assert counted_pairs(tokens_T, order, batch_positions) == streamed_counts(tokens_T, order)
 
 
 @given(streams, st.integers(2, 5))
@@ -48,12 +54,10 @@ def test_scanning_a_prefix_finds_the_continuations_that_streaming_counted(
     counter = StreamingCounts(min_order=2, max_order=order)
     counter.observe(prefix_T)
     scanned = dict(followers_in_prefix(prefix_T, min_order=2, max_order=order))
-    seen = counter.distribution(counter.tail[-(order - 1) :])
-    followers_F = scanned.get(order, np.array([], dtype=np.int64)) if len(prefix_T) >= order - 1 else []
-    if len(prefix_T) >= order - 1:
-        assert dict(zip(*np.unique(followers_F, return_counts=True), strict=True)) == dict(
-            zip(seen.ids, seen.counts, strict=True)
-        )
+    for depth in range(1, min(order, len(prefix_T) + 1)):
+        seen = counter.distribution(counter.tail[-depth:])
+        ids, counts = np.unique(scanned.get(depth + 1, ()), return_counts=True)
+        assert dict(zip(ids, counts, strict=True)) == dict(zip(seen.ids, seen.counts, strict=True))
 
 
 @given(streams, st.lists(st.integers(1, 7), min_size=1), st.integers(2, 4))
@@ -100,8 +104,20 @@ def test_leaving_out_rare_contexts_leaves_every_frequent_count(min_count: int) -
 def test_groups_hold_equal_contexts_in_stream_order() -> None:
     tokens_T = np.array([1, 2, 1, 2, 1, 2, 3], dtype=np.uint8)
     (groups,) = context_groups(tokens_T, min_order=3, max_order=3)
-    assert groups.positions.tolist() == [3, 5, 2, 4, 6] or groups.positions.tolist() == [2, 4, 6, 3, 5]
+    assert groups.positions.tolist() == [3, 5, 2, 4, 6]
     assert (groups.next_tokens == tokens_T[groups.positions]).all()
+
+
+def test_a_batch_ends_where_another_oldest_token_begins() -> None:
+    tokens_T = np.array([1, 2, 1, 2, 3, 1], dtype=np.uint8)
+    batches = context_groups(tokens_T, min_order=2, max_order=2, batch_positions=3)
+    assert [groups.positions.tolist() for groups in batches] == [[1, 3], [2, 4, 5]]
+
+
+def test_a_higher_order_met_first_is_not_displaced_by_a_lower_one() -> None:
+    orders_T = np.array([0, 3, 5], dtype=np.uint8)
+    assert not_yet_higher(orders_T, 4, np.array([0, 1, 2], dtype=np.uint32)).tolist() == [True, True, False]
+    assert orders_T.tolist() == [4, 4, 5]
 
 
 @pytest.mark.parametrize("length", [0, 1, 2, 3])

@@ -128,6 +128,15 @@ def test_the_streaming_mixer_hands_out_the_same_distributions() -> None:
         streaming.observe(tokens_T[position : position + 1])
 
 
+@pytest.mark.parametrize("batch_positions", [1, 7, 50])
+def test_counting_in_batches_gives_the_same_losses(batch_positions: int) -> None:
+    tokens_T, logits_TV = repetitive_stream(300), some_logits(300)
+    targets_T = torch.from_numpy(tokens_T.astype(np.int64))
+    mixer = BackoffMixer(tokens_T, VOCAB, CONFIG, batch_positions=batch_positions)
+    nll_T = mixer.mix(np.arange(300), logits_TV, targets_T)
+    assert torch.equal(nll_T, mixed_everywhere(tokens_T, logits_TV, CONFIG))
+
+
 def test_without_a_repeated_context_the_model_stands_exactly() -> None:
     tokens_T, logits_TV = np.arange(VOCAB, dtype=np.uint16), some_logits(VOCAB)
     own_T1, _ = log_probs_and_entropies(logits_TV, torch.arange(VOCAB)[:, None])

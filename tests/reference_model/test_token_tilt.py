@@ -54,13 +54,15 @@ def slowly_hinted(tokens: list[int], config: NgramConfig) -> list[int]:
     st.lists(st.integers(0, 3), max_size=80),
     st.integers(1, 3),
     st.sampled_from([0.0, 0.5, 0.6, 1.0]),
+    st.sampled_from([1, 10, 1000]),
 )
 @settings(max_examples=150, deadline=None)
 def test_hints_of_a_whole_stream_equal_those_found_one_position_after_another(
-    tokens: list[int], min_count: int, confidence: float
+    tokens: list[int], min_count: int, confidence: float, batch_positions: int
 ) -> None:
     config = NgramConfig(max_order=4, min_count=min_count, tilt_min_confidence=confidence)
-    assert hinted_tokens(np.array(tokens, dtype=np.uint8), config).tolist() == slowly_hinted(tokens, config)
+    hints_T = hinted_tokens(np.array(tokens, dtype=np.uint8), config, batch_positions=batch_positions)
+    assert hints_T.tolist() == slowly_hinted(tokens, config)
 
 
 def test_of_equally_frequent_continuations_the_first_to_get_there_is_hinted() -> None:
