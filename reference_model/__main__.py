@@ -1,4 +1,4 @@
-"""The command line of the reference model: train, evaluate, presets, pack. Parses, calls, exits; decides nothing."""
+"""The command line of the reference model: train, evaluate, presets, pack. Parses, calls, exits."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from harness.errors import GolfError, SubmissionError, UsageError
-from harness.exit_status import Exit
+from harness.errors import GolfError, SubmissionError
+from reference_model.exit_status import Exit, exit_status_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -74,7 +74,7 @@ def build_parser() -> argparse.ArgumentParser:
     """The command line; imports nothing heavy, so that --help is instant."""
     parser = argparse.ArgumentParser(
         prog=PROGRAM,
-        description="The reference model of Parameter Golf: train it, score an artifact, list its presets, pack it.",
+        description="Train the reference model of Parameter Golf, score an artifact, list presets, pack it.",
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
@@ -272,24 +272,18 @@ def with_status(action: Callable[[], int]) -> int:
     """Run `action`; its errors become a message on standard error and an exit status."""
     try:
         return action()
-    except UsageError as error:
-        _say(error)
-        return Exit.USAGE
-    except SubmissionError as error:
-        _say(error)
-        return Exit.FAIL
     except GolfError as error:
         _say(error)
-        return Exit.INTERRUPTED if type(error).__name__ == "TrainingInterrupted" else Exit.NOT_CHECKED
+        return exit_status_of(error)
     except KeyboardInterrupt:
         _say("interrupted; what was written stays")
         return Exit.INTERRUPTED
     except ModuleNotFoundError as error:
         if error.name in {"torch", "numpy", "sentencepiece"}:
             _say(f"{error.name} is not installed; install it with: pip install 'golf-harness[model]'")
-            return Exit.NOT_CHECKED
+            return Exit.SETUP
         return _our_fault()
-    except Exception:  # noqa: BLE001 - the last line of defence: say that it is our fault
+    except Exception:  # the last line of defence: say that it is our fault
         return _our_fault()
 
 
@@ -297,7 +291,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Entry point."""
     words = list(sys.argv[1:] if argv is None else argv)
     if words[:1] == ["pack"]:
-        from reference_model.pack.__main__ import main as pack_main
+        from reference_model.pack.command import main as pack_main
 
         return with_status(lambda: int(pack_main(words[1:])))
     arguments = build_parser().parse_args(words)

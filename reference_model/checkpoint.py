@@ -1,8 +1,8 @@
 """Resumable checkpoints: everything a run needs to go on as if it had never stopped, in one file.
 
-The file is replaced as a whole and read with `weights_only`, so it can neither be half-written nor run code. It
-holds tensors and plain values only: weights, optimisers, averages, position in the token stream, step, training
-clock, random state, configuration. Nothing of it depends on the number of ranks.
+The file is replaced as a whole and read with `weights_only`, so it can neither be half-written nor run code.
+It holds tensors and plain values only: weights, optimisers, averages, position in the token stream, step,
+training clock, random state, configuration. Nothing of it depends on the number of ranks.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ class Checkpoint:
 
 
 def write_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
-    """Write the file under a temporary name, flush it to disk and rename it. Raises SetupError if that fails."""
+    """Write under a temporary name, flush to disk and rename. Raises SetupError if that fails."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}.partial")
     content = {"format": CHECKPOINT_FORMAT, **{name: getattr(checkpoint, name) for name in _NAMES}}
     try:

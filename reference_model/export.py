@@ -1,4 +1,4 @@
-"""From trained weights to the artifact, and back from the written file: what is scored is what was shipped."""
+"""From trained weights to the artifact, and back from the written file: what is scored is what ships."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class CodeSize:
 
 
 def code_size(code: str | None, code_bytes: int | None = None) -> CodeSize:
-    """Of the packed script `code`, or as stated; without either, of the modules a script would be packed from."""
+    """Of the packed script `code`, or as stated; without either, of the modules a script is packed from."""
     if code_bytes is not None:
         return CodeSize(code_bytes=code_bytes, source="as stated")
     if code is not None:
@@ -47,7 +47,7 @@ def code_size(code: str | None, code_bytes: int | None = None) -> CodeSize:
     sizes = [path.stat().st_size for folder in folders for path in folder.glob("*.py")]
     return CodeSize(
         code_bytes=sum(sizes),
-        source=f"{len(sizes)} unpacked source files of reference_model and harness.tokens; pack makes it less",
+        source=f"{len(sizes)} unpacked sources of reference_model and harness.tokens; pack makes it less",
     )
 
 
@@ -78,7 +78,7 @@ def export_artifact(
 
 
 def model_of_artifact(path: Path, config: Config, world: World) -> GPT:
-    """A model with the weights of the artifact at `path`; raises ArtifactError when it does not fit `config`."""
+    """A model with the weights of the artifact at `path`; ArtifactError when it does not fit `config`."""
     model = build_model(config.model, device=world.device, compute=config.run.compute)
     model.load_state_dict(read_artifact(path, config))
     model.eval()

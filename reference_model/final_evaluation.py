@@ -1,4 +1,4 @@
-"""What is scored once a run is over: the artifact as it lies on disk, stage by stage, the counted score last."""
+"""What is scored once a run is over: the artifact as it lies on disk, by stages, the counted score last."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def score_artifact(
     ledger_path: Path | None = None,
     progress: Callable[[EvaluationProgress], None] | None = None,
 ) -> dict[str, Score]:
-    """Score `model`, which holds the weights read back from the artifact; the last entry is the counted score.
+    """Score `model`, which holds the weights read back from the artifact; the counted score is the last.
 
     The ledger of the counted score goes to `ledger_path`. Raises LedgerError when a score cannot be reported.
     """

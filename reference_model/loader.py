@@ -1,8 +1,8 @@
 """Training tokens: one endless contiguous stream over the shards, cut into spans and read ahead by a thread.
 
 No shuffling and no alignment to documents, as the challenge's `train_gpt.py` reads them (class
-DistributedTokenLoader, main): each micro-step takes `ranks x (n + 1)` tokens, rank r its own run of n + 1, and
-x and y are that run without its last and without its first token.
+DistributedTokenLoader, main): each micro-step takes `ranks x (n + 1)` tokens, rank r its own run of n + 1,
+and x and y are that run without its last and without its first token.
 
 Shapes: B sequences of a forward batch, S sequences of a step on this rank, T tokens per sequence, N tokens.
 """
@@ -31,7 +31,7 @@ STEPS_READ_AHEAD = 2
 
 
 class TokenStream:
-    """All shards one after the other, for ever; `position` counts the tokens taken since the first shard began.
+    """All shards one after the other, for ever; `position` counts the tokens from the start of the first.
 
     Raises SetupError when there are no shards or no tokens in them, and what `read_shard` raises.
     """
@@ -153,7 +153,8 @@ class SpanLoader:
             raise ready.error
         self.position += self.sizes.tokens_per_step
         x_ST, y_ST = (part.to(self._world.device, non_blocking=True) for part in ready)
-        return zip(x_ST.split(self.sequences_per_batch), y_ST.split(self.sequences_per_batch), strict=True)
+        count = self.sequences_per_batch
+        return zip(torch.split(x_ST, count), torch.split(y_ST, count), strict=True)
 
     def seek(self, position: int) -> None:
         """Go on from a `position` of an earlier loader."""
@@ -199,7 +200,7 @@ class SpanLoader:
         try:
             while not stopped.is_set():
                 ready.put(self._read_step(stream))
-        except BaseException as error:  # noqa: BLE001 - raised again by next_step, in the caller's thread
+        except BaseException as error:  # raised again by next_step, in the caller's thread
             ready.put(_ReadFailure(error))
 
     def _read_step(self, stream: TokenStream) -> tuple[torch.Tensor, torch.Tensor]:
@@ -211,8 +212,8 @@ class SpanLoader:
             taken_N = stream.take(run * self._world.size)
             if taken_N.max() >= self._vocab_size:  # a GPU would only say "device-side assert"
                 raise SetupError(
-                    f"training tokens {begin:,} to {stream.position:,} hold id {taken_N.max():,}; the model's "
-                    f"vocabulary has {self._vocab_size:,} (model.vocab_size). The shards beside "
+                    f"training tokens {begin:,} to {stream.position:,} hold id {taken_N.max():,}; the "
+                    f"model's vocabulary has {self._vocab_size:,} (model.vocab_size). The shards beside "
                     f"{self._paths[0]} belong to another tokenizer"
                 )
             own_N = taken_N[self._world.rank * run : (self._world.rank + 1) * run].astype(np.int64)

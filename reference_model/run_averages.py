@@ -46,7 +46,7 @@ class RunAverages:
             self.swa.add(self.ema.weights() if takes_ema and self.ema else self._model.state_dict())
 
     def exported(self) -> dict[str, Tensor]:
-        """The weights to export: the mean of two or more snapshots, else the EMA, else the last ones (PR #940)."""
+        """The mean of two or more snapshots, else the EMA, else the last weights (order of PR #940)."""
         if self.swa is not None and self.swa.count > 1:
             self._log(f"swa:applying averaged {self.swa.count} checkpoints")
             return self.swa.weights()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from harness.errors import SetupError
@@ -12,6 +11,8 @@ from harness.tokens.shard_file import shard_paths
 from harness.tokens.validation_stream import load_validation_tokens
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     import numpy as np
 
     from harness.tokens.byte_table import ByteTable
@@ -29,7 +30,7 @@ class ValidationData:
 
 
 def open_validation(config: Config, data_dir: Path, tokenizer: Path | None = None) -> ValidationData:
-    """The validation split of `data_dir`; raises SetupError when shards or tokenizer are missing or disagree."""
+    """The validation split of `data_dir`; SetupError when shards or tokenizer are missing or disagree."""
     tokenizer = tokenizer or found_tokenizer(data_dir, config.model.vocab_size)
     return ValidationData(
         tokens=load_validation_tokens(

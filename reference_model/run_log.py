@@ -1,4 +1,4 @@
-"""The train log: the challenge's line format, so that logs of this model are read by the same grammar as others'.
+"""The train log, in the challenge's line format: the same grammar reads it as reads everybody's.
 
 Lines as `train_gpt.py` on main prints them (log0); what it has no line for (device, configuration, stages of
 evaluation) is written in the same `name:value` manner. Rank 0 writes, others are silent.
@@ -30,10 +30,11 @@ _RULE = "=" * 100
 
 
 class RunLog:
-    """Lines to standard output and to a file, each whole on disk before the next (a killed run keeps its log).
+    """Lines to standard output and to a file, each flushed before the next: a killed run keeps its log.
 
-    `is_main` False makes every method do nothing; `quiet` keeps lines out of standard output; `appends` goes on
-    with an earlier file, where a new run would replace it. Raises SetupError when the file cannot be written.
+    `is_main` False makes every method do nothing; `quiet` keeps lines out of standard output; `appends` goes
+    on with an earlier file, where a new run would replace it. Raises SetupError when the file cannot be
+    written.
     """
 
     def __init__(

@@ -1,8 +1,8 @@
 """What a packed `train_gpt.py` does: a run steered by the environment variables of the challenge's scripts.
 
-DATA_PATH, TOKENIZER_PATH, SEED, RUN_ID, EVAL_ONLY and every switch of the configuration (`config_fields` names
-their variables). Started alone or by torchrun; writes to the working folder, the log to logs/RUN_ID.txt, as
-`train_gpt.py` on main does.
+DATA_PATH, TOKENIZER_PATH, SEED, RUN_ID, EVAL_ONLY and every switch of the configuration (`config_fields`
+names their variables). Started alone or by torchrun; writes to the working folder, the log to
+logs/RUN_ID.txt, as `train_gpt.py` on main does.
 """
 
 from __future__ import annotations
@@ -13,19 +13,18 @@ import uuid
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from harness.errors import GolfError, SubmissionError, UsageError
+from harness.errors import GolfError
 from reference_model.config import configured
 from reference_model.distributed import joined_world
+from reference_model.exit_status import Exit, exit_status_of
 from reference_model.final_evaluation import Stages
 from reference_model.run_log import RunLog
 from reference_model.train import evaluate_artifact, train
-from reference_model.training_run import TrainingInterrupted
 
 if TYPE_CHECKING:
     from reference_model.config import Config
 
-# The statuses of the command line (reference_model/__main__.py).
-FAILED, USAGE, SETUP, INTERRUPTED = 1, 2, 4, 130
+USAGE = Exit.USAGE  # what a packed script ends with where its environment makes no sense
 
 
 def run_script(base: Config, code: str) -> int:
@@ -35,19 +34,13 @@ def run_script(base: Config, code: str) -> int:
     """
     try:
         _run_by_environment(base, code)
-    except (TrainingInterrupted, KeyboardInterrupt) as stop:
-        print(f"interrupted: {stop}", file=sys.stderr)
-        return INTERRUPTED
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        return Exit.INTERRUPTED
     except GolfError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return (
-            USAGE
-            if isinstance(error, UsageError)
-            else FAILED
-            if isinstance(error, SubmissionError)
-            else SETUP
-        )
-    return 0
+        print(error, file=sys.stderr)
+        return exit_status_of(error)
+    return Exit.OK
 
 
 def _run_by_environment(base: Config, code: str) -> None:

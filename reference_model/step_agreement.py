@@ -1,4 +1,4 @@
-"""What the ranks tell each other after every step: loss, end of time, a wish to stop; and signals as such wishes.
+"""What the ranks tell each other after every step: loss, end of time, a wish to stop (such as a signal).
 
 One small all-reduce per step. On a GPU its answer is read one step later, so that the host never waits for
 the step it has just given out; on the CPU at once.
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StepReport:
-    """A finished step, the same on every rank: mean loss in nats per token, and whether any rank wants to stop."""
+    """A finished step, the same on every rank: mean loss in nats per token, and what any rank wants."""
 
     step: int
     loss: float
@@ -45,7 +45,7 @@ class StepAgreement:
     def tell(
         self, step: int, loss: Tensor, elapsed_ms: float, *, is_out_of_time: bool, is_interrupted: bool
     ) -> StepReport | None:
-        """Tell of the step just given out (`loss` is a scalar on the device); the report that is due, if any."""
+        """Tell of the step just given out (`loss`: scalar on the device); returns the report now due."""
         on_gpu = self._world.device.type == "cuda"
         told = torch.tensor([0.0, float(is_out_of_time), float(is_interrupted)], pin_memory=on_gpu)
         told = told.to(self._world.device, non_blocking=True)
@@ -53,7 +53,7 @@ class StepAgreement:
         answer = self._world.sum_(told).to("cpu", non_blocking=True)
         event = None
         if on_gpu:
-            event = torch.cuda.Event()
+            event = torch.cuda.Event()  # type: ignore[no-untyped-call]
             event.record()
         self._waiting.append((step, elapsed_ms, answer, event))
         return self._next() if len(self._waiting) > self.steps_in_flight else None
@@ -85,7 +85,7 @@ class StopRequest:
 
 @contextlib.contextmanager
 def stop_requests() -> Iterator[StopRequest]:
-    """Turn the first SIGINT or SIGTERM into a wish that training grants after its step; a second one stops at once.
+    """Turn the first SIGINT or SIGTERM into a wish, granted after the step; a second one stops at once.
 
     Does nothing outside the main thread, where Python takes no signals.
     """

@@ -79,8 +79,9 @@ def train(
 ) -> TrainResult:
     """Train, export and score; every rank calls it with the same arguments.
 
-    `code` is the text of a packed script: it is logged, and its bytes count towards the cap; `code_bytes` says
-    how many count where it is not at hand (None: all sources of this package). Errors as `train_model`, `export_artifact` and `score_artifact`; SetupError when another rank is lost.
+    `code` is the text of a packed script: it is logged, and its bytes count towards the cap; `code_bytes`
+    says how many count where it is not at hand (None: all sources of this package). Errors as `train_model`,
+    `export_artifact` and `score_artifact`; SetupError when another rank is lost.
     """
     progress = progress or RunProgress()
     log.header(config, world, code=code)
@@ -187,5 +188,5 @@ def lost_ranks_told(world: World) -> Iterator[None]:
             raise
         raise SetupError(
             f"rank {world.rank} of {world.size} lost another rank: {text.strip().splitlines()[0][:200]}. The "
-            "output of the rank that ended first says why; if there is a checkpoint.pt, --resume goes on from it"
+            "output of the rank that ended first says why; where there is a checkpoint.pt, --resume goes on"
         ) from None

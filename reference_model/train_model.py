@@ -51,7 +51,7 @@ def train_model(
 
     `validation` None leaves validation out. `initial_state` replaces the initial weights (names of `GPT`).
     `progress` gets step, steps and mean loss. Raises ConfigError and SetupError before the first step,
-    TrainingError when the loss stops being a number, TrainingInterrupted after SIGINT or SIGTERM (the
+    TrainingError when the loss stops being a number, RunInterruptedError after SIGINT or SIGTERM (the
     checkpoint is written).
     """
     seed_everything(config.run.seed)

@@ -53,8 +53,8 @@ class TrainingClock:
 class WallClockCap:
     """Says after each step whether it was the last one that the cap allows.
 
-    `steps_in_flight` further steps run before the answer is acted upon, because a GPU is told what to do before
-    it has finished what it was told.
+    `steps_in_flight` further steps run before the answer is acted upon, because a GPU is told what to do
+    before it has finished what it was told.
     """
 
     def __init__(self, schedule: ScheduleConfig, *, steps_in_flight: int = 0) -> None:

@@ -1,7 +1,8 @@
 """The state of a training run and what one step does to it.
 
-The order of a step is that of the challenge's scripts (main; PR #461, #555, #940): validate when due, learning
-rate from the clock, gradients accumulated over the micro-batches, clip and step, averages, log, cap. Fake
+The order of a step is that of the challenge's scripts (main; PR #461, #555, #940): validate when due,
+learning rate
+from the clock, gradients accumulated over the micro-batches, clip and step, averages, log, cap. Fake
 quantisation begins before the forward pass of the first step under its threshold, as in PR #940.
 
 Shapes: B sequences of a forward batch, T tokens per sequence.
@@ -15,7 +16,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from harness.errors import GolfError, SetupError, SubmissionError
+from harness.errors import SetupError
 from reference_model.checkpoint import (
     Checkpoint,
     config_text,
@@ -23,6 +24,7 @@ from reference_model.checkpoint import (
     restore_random_state,
     write_checkpoint,
 )
+from reference_model.exit_status import RunInterruptedError, TrainingError
 from reference_model.gpt import autocast
 from reference_model.run_averages import RunAverages
 from reference_model.run_log import memory_line
@@ -44,14 +46,6 @@ if TYPE_CHECKING:
     from reference_model.run_data import ValidationData
     from reference_model.run_log import RunLog
     from reference_model.step_agreement import StepReport, StopRequest
-
-
-class TrainingError(SubmissionError):
-    """Training failed by the configuration's own fault (the loss is no number any more); names the step."""
-
-
-class TrainingInterrupted(GolfError):
-    """Somebody stopped the run; says where its checkpoint is and how to go on."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -139,7 +133,7 @@ class TrainingRun:
         self.log(memory_line(self.world.device))
 
     def take_step(self, scale: float) -> Tensor:
-        """Gradients of one step's tokens and the optimisers' step; returns this rank's mean loss, on the device."""
+        """Gradients of one step's tokens, then the optimisers; returns this rank's mean loss (on device)."""
         self.optimizers.zero_grad()
         loss_sum = torch.zeros((), device=self.world.device)
         for x_BT, y_BT in self.loader.next_step():
@@ -147,7 +141,7 @@ class TrainingRun:
             with autocast(self.world.device, self.config.run.compute):
                 loss = self.loss_of(x_BT, y_BT)
             loss_sum += loss.detach() * share
-            (loss * share).backward()
+            torch.autograd.backward(loss * share)
         self.optimizers.step(lr_scale=scale, momentum=muon_momentum(self.step, self.config.optimizer))
         self.optimizers.zero_grad()
         return loss_sum
@@ -235,9 +229,9 @@ class TrainingRun:
         self.stopped_by_clock |= report.is_out_of_time
         if report.is_interrupted:
             self._save()
-            raise TrainingInterrupted(
-                f"stopped after step {self.step} of {schedule.iterations}; the same command with --resume goes on "
-                f"from {self.checkpoint_path}"
+            raise RunInterruptedError(
+                f"stopped after step {self.step} of {schedule.iterations}; the same command with --resume "
+                f"goes on from {self.checkpoint_path}"
             )
 
     def _validate(self) -> None:

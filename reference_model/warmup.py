@@ -31,7 +31,8 @@ def warm_up(
 ) -> None:
     """Run `schedule.warmup_steps` times `one_step` and undo them.
 
-    Where fake quantisation will be switched on later, the last of them run with it: its graph is compiled now.
+    Where fake quantisation will be switched on later, the last of them run with it: its graph is compiled
+    now.
     """
     steps = config.schedule.warmup_steps
     if not steps:
