@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from harness import __version__
 from harness.errors import GolfError
 from harness.exit_status import Exit
+from harness.wording import count_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -138,8 +139,8 @@ def build_parser() -> argparse.ArgumentParser:
 def _print_splits(manifest: Manifest) -> None:
     for name, split in manifest.splits.items():
         print(
-            f"{name}: {split.documents:,} documents, {split.tokens:,} tokens, {split.utf8_bytes:,} bytes, "
-            f"{len(split.shards):,} shards"
+            f"{name}: {count_of(split.documents, 'document')}, {count_of(split.tokens, 'token')}, "
+            f"{count_of(split.utf8_bytes, 'byte')}, {count_of(len(split.shards), 'shard')}"
         )
 
 
@@ -169,7 +170,7 @@ def _prepare(arguments: argparse.Namespace) -> int:
     )
     _print_splits(manifest)
     if skipped := manifest.source["skipped_lines"]:
-        print(f"left out: {skipped:,} lines; the first: {manifest.source['first_skipped']}")
+        print(f"left out: {count_of(skipped, 'line')}; the first: {manifest.source['first_skipped']}")
     print(f"data: {arguments.out}")
     return Exit.OK
 
@@ -195,7 +196,9 @@ def _fetch(arguments: argparse.Namespace) -> int:
         )
         return Exit.OK
     fetched = fetch(options)
-    print(f"fetched {fetched.fetched:,} files, {fetched.present:,} were there\ndata: {fetched.data_dir}")
+    print(
+        f"fetched {count_of(fetched.fetched, 'file')}, {fetched.present:,} already there\ndata: {fetched.data_dir}"
+    )
     return Exit.OK
 
 
@@ -203,10 +206,10 @@ def _print_verification(result: Verification) -> None:
     for finding in result.findings:
         print(f"{finding.weight.value}: {finding.file}: {finding.message}")
     for name, split in result.splits.items():
-        counted = "bytes not countable" if split.utf8_bytes is None else f"{split.utf8_bytes:,} bytes"
+        counted = "bytes unknown" if split.utf8_bytes is None else count_of(split.utf8_bytes, "byte")
         print(
-            f"{name}: {split.documents:,} documents, {split.tokens:,} tokens, {counted}, "
-            f"{split.shards:,} shards, largest id {split.largest_id:,}"
+            f"{name}: {count_of(split.documents, 'document')}, {count_of(split.tokens, 'token')}, {counted}, "
+            f"{count_of(split.shards, 'shard')}, largest id {split.largest_id:,}"
         )
     print("the data is wrong" if result.is_wrong else "nothing contradicts what the folder claims")
 

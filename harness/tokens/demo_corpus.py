@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 DEMO_VOCAB_SIZE = 1024  # the vocabulary of the challenge's first tokenizer
 DEMO_VAL_BYTES = 160_000  # spaces fall together and a token is about 2.7 bytes: more than 50,000 tokens
-_RECIPE = "golf-data demo 2"  # changes whenever the same text would give other shards
+_RECIPE = f"golf-data demo 1, {DEMO_VOCAB_SIZE} pieces, {DEMO_VAL_BYTES} bytes"  # changes whenever the same text would give other shards
 _LONGEST_SENTENCE_BYTES = 4192  # SentencePiece leaves out longer training lines silently
 
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from harness.errors import SetupError
 from harness.tokens.byte_progress import shown_bytes
+from harness.tokens.byte_table import open_sentencepiece
 from harness.tokens.dataset_writer import OFFICIAL_SHARD_TOKENS
 from harness.tokens.download import DownloadOptions, download
 from harness.tokens.manifest import MANIFEST_NAME, read_json_object, read_manifest
@@ -79,13 +80,19 @@ def _check_manifest(path: Path) -> None:
     read_json_object(path)
 
 
+def _check_tokenizer(path: Path) -> None:
+    open_sentencepiece(path)
+
+
 def _check_not_empty(path: Path) -> None:
     if path.stat().st_size == 0:
         raise SetupError(f"{path}: arrived empty")
 
 
 def _check_of(name: str) -> Callable[[Path], None]:
-    return _check_shard if name.endswith(".bin") else _check_not_empty
+    if name.endswith(".bin"):
+        return _check_shard
+    return _check_tokenizer if name.endswith(".model") else _check_not_empty
 
 
 def _is_present(path: Path, check: Callable[[Path], None]) -> bool:
