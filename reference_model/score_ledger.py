@@ -76,7 +76,8 @@ def refuse_unusable_scores(
         raise LedgerError(
             f"position {int(positions[at]):,} scored {float(nll[at])} nats (chunk {chunk}, weights after "
             f"{version:,} updates), one of {int(wrong.sum()):,} in its batch that are not finite; the model "
-            "has diverged or the artifact is damaged: lower ttt.lr if updates came before, else check the weights"
+            "has diverged or the artifact is damaged: lower ttt.lr if updates came before, else check the "
+            "weights"
         )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
@@ -13,11 +14,13 @@ from harness.errors import SetupError
 from reference_model.config import ConfigError, TttKind
 from reference_model.distributed import World
 from reference_model.evaluate import evaluate_plain, evaluate_sliding, evaluate_with_ttt
-from reference_model.gpt import GPT
 from reference_model.score_ledger import LedgerError, ScoreLedger
-from reference_model.score_tally import EvaluationProgress
 from reference_model.sliding_windows import Tail
 from tests.reference_model.evaluation_cases import VOCABULARY, byte_table, stream, tiny_config, tiny_model
+
+if TYPE_CHECKING:
+    from reference_model.gpt import GPT
+    from reference_model.score_tally import EvaluationProgress
 
 WORLD = World()
 
@@ -50,18 +53,20 @@ def test_plain_windows_lie_side_by_side_and_the_tail_keeps_a_full_context() -> N
     config = tiny_config()
     model, tokens, ledger = tiny_model(config), stream(), ScoreLedger()
     evaluate_plain(model, tokens, byte_table(), config, WORLD, ledger=ledger)
-    expected = [nats_at(model, tokens, (p - 1) // 16 * 16, p) for p in range(1, 145)]
-    expected += [nats_at(model, tokens, 149 - 16, p) for p in range(145, 150)]
-    np.testing.assert_allclose(ledger.nats(149), expected, rtol=2e-5)
+    sampled = [1, 2, 15, 16, 17, 18, 32, 33, 100, 143, 144, 145, 146, 149]
+    starts = [(p - 1) // 16 * 16 if p < 145 else 149 - 16 for p in sampled]
+    expected = [nats_at(model, tokens, start, p) for start, p in zip(starts, sampled, strict=True)]
+    np.testing.assert_allclose(ledger.nats(149)[np.array(sampled) - 1], expected, rtol=2e-5)
 
 
 def test_sliding_windows_give_each_position_the_longest_context() -> None:
     config = tiny_config()
     model, tokens, ledger = tiny_model(config), stream(), ScoreLedger()
     evaluate_sliding(model, tokens, byte_table(), config, WORLD, ledger=ledger)
-    starts = [0 if p <= 16 else min((p - 17) // 4 * 4 + 4, 149 - 16) for p in range(1, 150)]
-    expected = [nats_at(model, tokens, start, p) for p, start in enumerate(starts, start=1)]
-    np.testing.assert_allclose(ledger.nats(149), expected, rtol=2e-5)
+    sampled = [1, 15, 16, 17, 20, 21, 24, 25, 99, 144, 145, 148, 149]
+    starts = [0 if p <= 16 else min((p - 17) // 4 * 4 + 4, 149 - 16) for p in sampled]
+    expected = [nats_at(model, tokens, start, p) for start, p in zip(starts, sampled, strict=True)]
+    np.testing.assert_allclose(ledger.nats(149)[np.array(sampled) - 1], expected, rtol=2e-5)
 
 
 def test_every_position_and_byte_counts_once() -> None:
@@ -115,9 +120,7 @@ def test_a_model_that_diverged_is_refused_with_the_first_position() -> None:
 def test_ids_of_another_tokenizer_are_refused() -> None:
     config, tokens = tiny_config(), stream()
     tokens[7] = VOCABULARY
-    with pytest.raises(
-        SetupError, match="ids 1 to 32 and the tokenizer knows 32, but model.vocab_size is 32"
-    ):
+    with pytest.raises(SetupError, match="ids 1 to 32 and the tokenizer knows 32, but"):
         evaluate_plain(tiny_model(config), tokens, byte_table(), config, WORLD)
 
 
@@ -139,5 +142,5 @@ def test_the_model_keeps_its_mode() -> None:
 def test_asking_for_no_adaptation_is_a_configuration_error() -> None:
     config = tiny_config()
     config = replace(config, ttt=replace(config.ttt, kind=TttKind.NONE))
-    with pytest.raises(ConfigError, match="ttt.kind none; choose one of chunk_sgd, chunk_adamw"):
+    with pytest.raises(ConfigError, match=r"ttt\.kind none; choose one of chunk_sgd, chunk_adamw"):
         evaluate_with_ttt(tiny_model(config), stream(), byte_table(), config, WORLD)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 import pytest
 import torch
@@ -9,9 +11,11 @@ import torch
 from reference_model.config import Config, ConfigError, TttKind
 from reference_model.distributed import World
 from reference_model.evaluate import evaluate_plain, evaluate_with_ttt
-from reference_model.score_ledger import ScoreLedger
 from tests.reference_model.evaluation_cases import VOCABULARY, byte_table, stream, tiny_config, tiny_model
 from tests.reference_model.test_evaluate import UniformMixer, nats_at
+
+if TYPE_CHECKING:
+    from reference_model.score_ledger import ScoreLedger
 
 WORLD = World()
 
@@ -128,5 +132,5 @@ def test_a_mixer_does_not_change_what_is_learned() -> None:
 
 
 def test_chunks_longer_than_a_window_are_refused() -> None:
-    with pytest.raises(ConfigError, match="ttt.chunk_tokens 32 exceeds evaluation.eval_seq_len 16"):
+    with pytest.raises(ConfigError, match=r"ttt\.chunk_tokens 32 exceeds evaluation.eval_seq_len 16"):
         ledger_of(lora_config(chunk_tokens=32), stream())
