@@ -81,7 +81,11 @@ class StochasticWeightAverage:
         if not self._sum:
             self._sum = _float_copies(state)
         else:
-            torch._foreach_add_(list(self._sum.values()), _in_order(state, self._sum))
+            snapshot = _in_order(state, self._sum)
+            if next(iter(self._sum.values())).device != snapshot[0].device:
+                # resumed from a checkpoint that was read into host memory
+                self._sum = {name: tensor.to(snapshot[0].device) for name, tensor in self._sum.items()}
+            torch._foreach_add_(list(self._sum.values()), snapshot)
         self.count += 1
 
     def weights(self) -> dict[str, Tensor]:

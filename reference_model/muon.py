@@ -9,6 +9,7 @@ Legend: N matrices of one shape, R rows, C columns.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections import defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
@@ -49,8 +50,8 @@ class MatrixStepper(Protocol):
     def send_gradients(self) -> None:
         """Start averaging the gradients over the ranks."""
 
-    def squared_gradient_norm(self) -> Tensor:
-        """Sum of squares of the averaged gradients of all matrices, fp32, the same on every rank."""
+    def gradient_norms(self) -> Tensor:
+        """Norm of every matrix's averaged gradient, in the order of the parameters, alike on every rank."""
 
     def send_updates(self, *, momentum: float, gradient_scale: Tensor | None) -> None:
         """Momentum and orthogonalisation of this rank's share, each gradient times `gradient_scale`."""
@@ -65,8 +66,8 @@ class MatrixStepper(Protocol):
         """Take up momentum saved with any number of ranks; raises ConfigError on other names or shapes."""
 
 
-class StackedMuon:
-    """What both ways of sharing matrices among ranks have in common: stacks, iteration, momentum."""
+class StackedMuon(ABC):
+    """What both ways of sharing matrices among ranks have in common: stacks, norms, iteration, momentum."""
 
     def __init__(
         self,
@@ -95,6 +96,27 @@ class StackedMuon:
         direction_NRC = stack.nesterov_(gradient_NRC, momentum)
         update_NRC = self._orthogonalize(direction_NRC, self._coefficients, self._dtype)
         return update_NRC.mul_((rows / columns) ** 0.5) if rows > columns else update_NRC
+
+    @abstractmethod
+    def _receive_gradients(self) -> list[Tensor]:
+        """The averaged gradients of this rank's stacks, which may be overwritten."""
+
+    @torch.no_grad()
+    def gradient_norms(self) -> Tensor:
+        """Norm of every matrix's averaged gradient, in the order of the parameters, alike on every rank."""
+        self._gradients = self._receive_gradients()
+        place = {name: index for index, name in enumerate(self._parameters)}
+        slices = [
+            (place[name], gradient_RC)
+            for stack, gradient_NRC in zip(self._stacks, self._gradients, strict=True)
+            for name, gradient_RC in zip(stack.names, gradient_NRC, strict=True)
+            if name is not None
+        ]
+        norms = torch.zeros(len(place), device=self._world.device)
+        if slices:
+            places = torch.tensor([index for index, _ in slices], device=norms.device)
+            norms[places] = torch.stack(torch._foreach_norm([each for _, each in slices])).to(norms.dtype)
+        return self._world.sum_(norms)
 
     def _scaled_gradients(self, gradient_scale: Tensor | None) -> list[Tensor]:
         gradients, self._gradients = self._gradients, []
@@ -171,20 +193,16 @@ class Muon(StackedMuon):
             self._flat = torch.cat([gradient_of(p).reshape(-1) for p in self._parameters.values()])
             self._pending = dist.all_reduce(self._flat, async_op=True)
 
-    @torch.no_grad()
-    def squared_gradient_norm(self) -> Tensor:
-        """Sum of squares of the averaged gradients of all matrices, fp32, the same on every rank."""
+    def _receive_gradients(self) -> list[Tensor]:
         if self._flat is None:
             gradients = {name: gradient_of(p) for name, p in self._parameters.items()}
         else:
             wait_for(self._pending)
             gradients = self._by_name(self._flat.div_(self._world.size))
-        self._gradients = [
+        return [
             torch.stack([gradients[name] for name in stack.names if name is not None])
             for stack in self._stacks
         ]
-        # Of several ranks each holds all gradients; alone, the stacks are all there is.
-        return sum_of_squares(self._gradients if self._flat is None else [self._flat], self._world)
 
     @torch.no_grad()
     def send_updates(self, *, momentum: float, gradient_scale: Tensor | None) -> None:
@@ -236,14 +254,6 @@ def names_by_shape(
 def gradient_of(parameter: nn.Parameter) -> Tensor:
     """The gradient, or zeros where the loss did not depend on the parameter."""
     return torch.zeros_like(parameter) if parameter.grad is None else parameter.grad
-
-
-def sum_of_squares(tensors: Sequence[Tensor], world: World) -> Tensor:
-    """Sum of squares of all elements, fp32 scalar on the device of the run."""
-    if not tensors:
-        return torch.zeros((), device=world.device)
-    norms = torch._foreach_norm(list(tensors), 2, dtype=torch.float32)
-    return torch.stack(norms).square().sum()
 
 
 def wait_for(work: dist.Work | None) -> None:

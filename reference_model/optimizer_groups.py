@@ -15,7 +15,6 @@ The baseline uses Adam, which is AdamW with weight decay 0.
 from __future__ import annotations
 
 import copy
-import dataclasses
 from collections import defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -23,8 +22,8 @@ from typing import TYPE_CHECKING, Any
 import torch
 import torch.distributed as dist
 
-from reference_model.config import MatrixOptimizer
-from reference_model.muon import Muon, sum_of_squares
+from reference_model.config import ConfigError, MatrixOptimizer
+from reference_model.muon import Muon
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -53,10 +52,12 @@ class ParameterGroups:
     scalar: Mapping[str, nn.Parameter]
     token: Mapping[str, nn.Parameter]
     head: Mapping[str, nn.Parameter]
+    names: tuple[str, ...]
+    """Of all groups, in the order of the model."""
 
     def sizes(self) -> dict[str, tuple[int, int]]:
         """Per group: tensors and elements."""
-        groups = {each.name: getattr(self, each.name) for each in dataclasses.fields(self)}
+        groups = {"matrix": self.matrix, "scalar": self.scalar, "token": self.token, "head": self.head}
         return {
             name: (len(group), sum(parameter.numel() for parameter in group.values()))
             for name, group in groups.items()
@@ -65,13 +66,11 @@ class ParameterGroups:
 
 def grouped_parameters(model: nn.Module) -> ParameterGroups:
     """Sort the parameters that take gradients by the rule above; empty ones belong to no group."""
-    found: dict[str, dict[str, nn.Parameter]] = defaultdict(dict)
-    for name, parameter in model.named_parameters():
-        if parameter.requires_grad and parameter.numel():
-            found[_group_of(name, parameter)][name] = parameter
-    return ParameterGroups(
-        matrix=found["matrix"], scalar=found["scalar"], token=found["token"], head=found["head"]
-    )
+    trained = {name: p for name, p in model.named_parameters() if p.requires_grad and p.numel()}
+    groups: dict[str, dict[str, nn.Parameter]] = {"matrix": {}, "scalar": {}, "token": {}, "head": {}}
+    for name, parameter in trained.items():
+        groups[_group_of(name, parameter)][name] = parameter
+    return ParameterGroups(**groups, names=tuple(trained))
 
 
 def _group_of(name: str, parameter: nn.Parameter) -> str:
@@ -107,7 +106,7 @@ class Optimizers:
         self._adamw = adamw
         self._config = config
         self._world = world
-        self._replicated = [*groups.scalar.values(), *groups.token.values(), *groups.head.values()]
+        self._replicated = {**groups.scalar, **groups.token, **groups.head}
 
     @torch.no_grad()
     def step(self, *, lr_scale: float, momentum: float) -> Tensor:
@@ -117,9 +116,8 @@ class Optimizers:
         global norm before clipping (fp32 scalar, the same on every rank).
         """
         self._matrices.send_gradients()
-        gradients = average_gradients(self._replicated, self._world)
-        squared_norm = self._matrices.squared_gradient_norm() + sum_of_squares(gradients, self._world)
-        norm = squared_norm.sqrt()
+        gradients = average_gradients(list(self._replicated.values()), self._world)
+        norm = self._global_norm(self._matrices.gradient_norms())
         clipping = self._clip_factor(norm)
         if clipping is not None and gradients:
             torch._foreach_mul_(gradients, clipping)
@@ -146,7 +144,24 @@ class Optimizers:
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Go on bit-equally where `state_dict` was taken; raises ConfigError for another model's."""
         self._matrices.load_momentum(state["muon_momentum"])
-        self._adamw.load_state_dict(copy.deepcopy(state["adamw"]))
+        try:
+            self._adamw.load_state_dict(copy.deepcopy(state["adamw"]))
+        except ValueError as error:  # groups of another length
+            raise ConfigError(
+                f"the saved AdamW state does not fit the model ({error}): "
+                "resume with the configuration of the checkpoint"
+            ) from None
+
+    def _global_norm(self, matrix_norms: Tensor) -> Tensor:
+        """Norm of the tensors' norms, those of bf16 gradients in bf16, as torch's `clip_grad_norm_`."""
+        norm_of = dict(zip(self.groups.matrix, matrix_norms.unbind(), strict=True))
+        present = {name: p.grad for name, p in self._replicated.items() if p.grad is not None}
+        norm_of |= (
+            dict(zip(present, torch._foreach_norm(list(present.values())), strict=True)) if present else {}
+        )
+        # The order of the model, so that the sum has the bits of the originals'.
+        norms = [norm_of[name].float() for name in self.groups.names if name in norm_of]
+        return torch.stack(norms).norm() if norms else torch.zeros((), device=self._world.device)
 
     def _clip_factor(self, norm: Tensor) -> Tensor | None:
         limit = self._config.grad_clip_norm
@@ -187,7 +202,6 @@ def _adamw_of(groups: ParameterGroups, config: OptimizerConfig) -> torch.optim.A
         [
             {"params": list(group.values()), "lr": lr, "base_lr": lr, "weight_decay": decay}
             for group, lr, decay in settings
-            if group
         ],
         betas=(config.beta1, config.beta2),
         eps=config.adam_eps,

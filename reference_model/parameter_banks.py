@@ -23,7 +23,6 @@ from reference_model.muon import (
     StackedMuon,
     gradient_of,
     names_by_shape,
-    sum_of_squares,
     wait_for,
 )
 
@@ -88,15 +87,9 @@ class BankMuon(StackedMuon):
         """Start averaging every bank into the ranks' shares, largest bank first."""
         self._pending = [self._sent_bank(bank) for bank in self._banks]
 
-    @torch.no_grad()
-    def squared_gradient_norm(self) -> Tensor:
-        """Sum of squares of the averaged gradients of all matrices, fp32, the same on every rank."""
-        self._gradients = [
-            self._own_average(pending, stack)
-            for pending, stack in zip(self._pending, self._stacks, strict=True)
-        ]
-        self._pending = []
-        return self._world.sum_(sum_of_squares(self._gradients, self._world))
+    def _receive_gradients(self) -> list[Tensor]:
+        pending, self._pending = self._pending, []
+        return [self._own_average(each, stack) for each, stack in zip(pending, self._stacks, strict=True)]
 
     @torch.no_grad()
     def send_updates(self, *, momentum: float, gradient_scale: Tensor | None) -> None:
