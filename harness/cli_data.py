@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from harness import __version__
-from harness.errors import GolfError
+from harness.errors import GolfError, SetupError, UsageError
 from harness.exit_status import Exit
 from harness.wording import count_of
 
@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from harness.tokens.manifest import Manifest
     from harness.tokens.verification import Verification
 
+_MOST_SHARDS = 100_000
+_MOST_DOCUMENTS = 10**12
+_MOST_TOKENS = 2**31 - 1  # a header counts with an int32
 _HELP_WIDTH = 100  # fixed, so that the manual can show the same text
 
 _EPILOG = """\
@@ -55,16 +58,16 @@ documents are in the training split. What is unknown (no manifest, no tokenizer)
 """
 
 
-def _positive(text: str) -> int:
-    if not text.replace("_", "").isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of at least 1")
-    return int(text)
+def _whole(least: int, most: int) -> Callable[[str], int]:
+    """A reader of whole numbers in a range; 1_000 is 1,000."""
 
+    def read(text: str) -> int:
+        digits = text.replace("_", "")
+        if not digits.isdecimal() or len(digits) > 15 or not least <= int(digits) <= most:
+            raise argparse.ArgumentTypeError(f"{text!r:.40} is not a whole number from {least:,} to {most:,}")
+        return int(digits)
 
-def _count(text: str) -> int:
-    if not text.replace("_", "").isdecimal():
-        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of at least 0")
-    return int(text)
+    return read
 
 
 def _formatter(prog: str) -> argparse.RawDescriptionHelpFormatter:
@@ -74,7 +77,11 @@ def _formatter(prog: str) -> argparse.RawDescriptionHelpFormatter:
 def _add_fetch(fetch: argparse.ArgumentParser) -> None:
     fetch.add_argument("--variant", required=True, metavar="NAME", help="sp1024, sp8192, ... or byte260")
     fetch.add_argument(
-        "--train-shards", type=_count, default=80, metavar="N", help="of 100,000,000 tokens each (default 80)"
+        "--train-shards",
+        type=_whole(0, _MOST_SHARDS),
+        default=80,
+        metavar="N",
+        help="of 100,000,000 tokens each (default 80)",
     )
     fetch.add_argument(
         "--out", type=Path, default=Path("data"), metavar="OUT", help="default: data, as scripts expect"
@@ -113,14 +120,22 @@ def build_parser() -> argparse.ArgumentParser:
         "--tokenizer", type=Path, required=True, metavar="FILE.model", help="a SentencePiece model"
     )
     prepare.add_argument(
-        "--val-docs", type=_count, required=True, metavar="N", help="the first N documents validate"
+        "--val-docs",
+        type=_whole(0, _MOST_DOCUMENTS),
+        required=True,
+        metavar="N",
+        help="the first N documents validate",
     )
     prepare.add_argument("--out", type=Path, required=True, metavar="DIR", help="a new folder")
     prepare.add_argument(
-        "--shard-tokens", type=_positive, default=100_000_000, metavar="N", help="default 100,000,000"
+        "--shard-tokens",
+        type=_whole(1, _MOST_TOKENS),
+        default=100_000_000,
+        metavar="N",
+        help="default 100,000,000",
     )
     prepare.add_argument(
-        "--threads", type=_positive, default=1, metavar="N", help="of the tokenizer (default 1)"
+        "--threads", type=_whole(1, 1024), default=1, metavar="N", help="of the tokenizer (default 1)"
     )
     prepare.add_argument("--skip-bad", action="store_true", help="leave out and count lines without a text")
 
@@ -236,8 +251,6 @@ def _refuse_missing_packages() -> None:
 
     missing = [name for name in ("numpy", "sentencepiece") if importlib.util.find_spec(name) is None]
     if missing:
-        from harness.errors import SetupError
-
         raise SetupError(f"{' and '.join(missing)} not installed; run: pip install 'golf-harness[model]'")
 
 
@@ -255,10 +268,13 @@ def _our_fault() -> int:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Entry point of the golf-data command."""
-    arguments = build_parser().parse_args(argv)
+    parser = build_parser()
+    arguments = parser.parse_args(argv)
     try:
         _refuse_missing_packages()
         return _COMMANDS[arguments.command](arguments)
+    except UsageError as error:
+        parser.error(str(error))
     except GolfError as error:
         print(f"golf-data: {error}", file=sys.stderr)
         return Exit.NOT_CHECKED

@@ -26,7 +26,7 @@ from harness.tokens.manifest import (
     file_entry,
     write_manifest,
 )
-from harness.tokens.shard_file import write_shard
+from harness.tokens.shard_file import SHARD_MAX_TOKENS, write_shard
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -86,7 +86,8 @@ class SplitWriter:
 class DatasetWriter:
     """A data folder: both splits, its own copy of the tokenizer, the manifest.
 
-    Raises SetupError for tokenizers whose ids do not fit uint16 or that have no BOS piece.
+    Raises SetupError for tokenizers whose ids do not fit uint16 or that have no BOS piece, and for shards
+    longer than a header can count.
     """
 
     def __init__(self, folder: Path, tokenizer: Path, *, shard_tokens: int) -> None:
@@ -96,6 +97,8 @@ class DatasetWriter:
             raise SetupError(
                 f"{tokenizer}: {self._table.vocab_size:,} pieces; a shard holds ids below {_MAX_VOCABULARY:,}"
             )
+        if shard_tokens > SHARD_MAX_TOKENS:
+            raise SetupError(f"{shard_tokens:,} tokens a shard; a header counts to {SHARD_MAX_TOKENS:,}")
         self._bos_id = int(self.processor.bos_id())
         if self._bos_id < 0:
             raise SetupError(f"{tokenizer}: has no BOS piece; every document of a shard begins with one")

@@ -27,12 +27,13 @@ from harness.tokens.demo_text import demo_documents, demo_text_digest
 from harness.tokens.manifest import MANIFEST_NAME, TOKENIZER_NAME, Manifest, read_manifest, sha256_of_file
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
 DEMO_VOCAB_SIZE = 1024  # the vocabulary of the challenge's first tokenizer
 DEMO_VAL_BYTES = 160_000  # spaces fall together and a token is about 2.7 bytes: more than 50,000 tokens
-_RECIPE = f"golf-data demo 1, {DEMO_VOCAB_SIZE} pieces, {DEMO_VAL_BYTES} bytes"  # changes whenever the same text would give other shards
+# Changes whenever the same text would give other shards.
+_RECIPE = f"golf-data demo 1, {DEMO_VOCAB_SIZE} pieces, {DEMO_VAL_BYTES} bytes"
 _LONGEST_SENTENCE_BYTES = 4192  # SentencePiece leaves out longer training lines silently
 
 
@@ -69,7 +70,7 @@ def _recipe_digest() -> str:
     return hashlib.sha256(f"{_RECIPE}\n{trainer}\n{demo_text_digest()}".encode()).hexdigest()
 
 
-def _training_lines(documents: list[str]) -> Iterator[str]:
+def _training_lines(documents: Sequence[str]) -> Iterator[str]:
     for document in documents:
         for paragraph in document.split("\n\n"):
             line = " ".join(paragraph.split())
@@ -77,7 +78,7 @@ def _training_lines(documents: list[str]) -> Iterator[str]:
                 yield line.encode()[:_LONGEST_SENTENCE_BYTES].decode(errors="ignore")
 
 
-def train_tokenizer(path: Path, documents: list[str], *, vocab_size: int) -> None:
+def train_tokenizer(path: Path, documents: Sequence[str], *, vocab_size: int) -> None:
     """Train a SentencePiece BPE tokenizer with byte fallback; one thread, so that it is repeatable."""
     import sentencepiece
 

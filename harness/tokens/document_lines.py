@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from pathlib import Path
     from typing import BinaryIO
 
-LINE_CAP_BYTES = 64 << 20  # the longest web page of the challenge's documents is far below one MiB
+LINE_CAP_BYTES = 16 << 20  # the longest web page of the challenge's documents is far below one MiB
 
 
 @dataclass(slots=True)

@@ -11,7 +11,7 @@ import urllib.parse
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from harness.errors import SetupError
+from harness.errors import SetupError, UsageError
 from harness.tokens.byte_progress import shown_bytes
 from harness.tokens.byte_table import open_sentencepiece
 from harness.tokens.dataset_writer import OFFICIAL_SHARD_TOKENS
@@ -56,9 +56,9 @@ class Fetched:
 
 
 def remote_url(options: FetchOptions, path: str) -> str:
-    """The address of a file of the export; raises SetupError for an endpoint that is not http(s)."""
+    """The address of a file of the export; raises UsageError for an endpoint that is not http(s)."""
     if not options.endpoint.startswith(("http://", "https://")):
-        raise SetupError(f"endpoint {options.endpoint!r} is not an http(s) address")
+        raise UsageError(f"endpoint {options.endpoint!r} is not an http(s) address")
     quoted = urllib.parse.quote(f"{options.repository}/resolve/{options.revision}/{PUBLISHED_ROOT}/{path}")
     return f"{options.endpoint.rstrip('/')}/datasets/{quoted}"
 

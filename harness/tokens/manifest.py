@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import stat
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -77,6 +78,8 @@ def write_manifest(folder: Path, manifest: Manifest) -> None:
 def read_json_object(path: Path) -> dict[str, Any]:
     """A JSON object from a file of bounded size; raises SetupError for anything else."""
     try:
+        if not stat.S_ISREG(path.stat().st_mode):
+            raise SetupError(f"{path}: is not a regular file")
         if path.stat().st_size > MANIFEST_CAP_BYTES:
             raise SetupError(f"{path}: {path.stat().st_size:,} bytes is too long for a manifest")
         document = json.loads(path.read_text(encoding="utf-8"))

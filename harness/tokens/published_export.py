@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
-from harness.errors import SetupError
+from harness.errors import SetupError, UsageError
 from harness.tokens.manifest import MANIFEST_NAME, read_json_object
 
 if TYPE_CHECKING:
@@ -55,9 +55,9 @@ def shard_names(dataset: str, val_shards: int, train_shards: int) -> list[str]:
 
 
 def dataset_of_variant(variant: str) -> str:
-    """The folder name of a variant; raises SetupError for names the export cannot have."""
+    """The folder name of a variant; raises UsageError for names the export cannot have."""
     if not _VARIANT.fullmatch(variant):
-        raise SetupError(f"variant {variant!r} does not exist; write sp1024, sp8192, ... or byte260")
+        raise UsageError(f"variant {variant!r} does not exist; write sp1024, sp8192, ... or byte260")
     return f"fineweb10B_{variant}"
 
 

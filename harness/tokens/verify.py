@@ -6,6 +6,7 @@ Sources: the shard format and the 50,000 validation documents of the challenge's
 
 from __future__ import annotations
 
+import itertools
 import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -180,12 +181,13 @@ class _FolderCheck:
             )
 
     def check_names(self, split: str, paths: list[Path]) -> None:
-        numbers = [int(match[2]) for path in paths if (match := _SHARD_NAME.fullmatch(path.name))]
-        missing = sorted(set(range(max(numbers, default=-1) + 1)) - set(numbers))
-        if missing:
+        numbers = {int(match[2]) for path in paths if (match := _SHARD_NAME.fullmatch(path.name))}
+        expected = max(numbers, default=-1) + 1
+        if len(numbers) < expected:
+            first = next(number for number in itertools.count() if number not in numbers)
             self.result.wrong(
-                f"fineweb_{split}_{missing[0]:06d}.bin",
-                f"is missing: {len(missing):,} of the first {max(numbers) + 1:,} {split} shards",
+                f"fineweb_{split}_{first:06d}.bin",
+                f"is missing: {expected - len(numbers):,} of the first {expected:,} {split} shards",
             )
         if not paths:
             self.result.wrong(f"fineweb_{split}_*.bin", f"there is no {split} shard")

@@ -96,6 +96,8 @@ def test_a_dry_run_prints_addresses_and_touches_nothing(
         ["prepare", "x"],
         ["fetch"],
         ["demo", "x"],
+        ["fetch", "--variant", "gpt2", "--dry-run"],
+        ["verify", "--shard-tokens", "3"],
         ["fetch", "--variant", "sp1024", "--train-shards", "-1"],
     ],
 )

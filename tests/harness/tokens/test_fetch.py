@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
-from harness.errors import SetupError
+from harness.errors import SetupError, UsageError
 from harness.tokens.download import DownloadOptions
 from harness.tokens.fetch import FetchOptions, fetch, planned_urls
 from harness.tokens.published_export import published_tokenizer
@@ -241,7 +241,7 @@ def test_addresses_are_those_of_the_published_export(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("variant", ["sp", "sp0", "../x", "gpt2", ""])
 def test_a_variant_that_cannot_be_is_refused(tmp_path: Path, variant: str) -> None:
-    with pytest.raises(SetupError, match="does not exist"):
+    with pytest.raises(UsageError, match="does not exist"):
         planned_urls(
             FetchOptions(
                 variant=variant, train_shards=1, out=tmp_path, endpoint="https://x", repository="u/e"

@@ -89,6 +89,11 @@ def test_a_missing_shard_is_wrong(folder: Path) -> None:
     assert f"{TRAIN}: is missing: 1 of the first" in wrong(folder)
 
 
+def test_a_number_far_too_large_is_told_as_a_gap(folder: Path) -> None:
+    (folder / TRAIN).rename(folder / "fineweb_train_999999999999.bin")
+    assert f"{TRAIN}: is missing: 999,999,999,9" in wrong(folder)
+
+
 def test_a_split_without_shards_is_wrong(folder: Path) -> None:
     shutil.copytree(folder, folder.parent / "train-only", ignore=shutil.ignore_patterns("*_val_*"))
     assert "there is no val shard" in wrong(folder.parent / "train-only")

@@ -20,8 +20,12 @@ TINY_DOCUMENTS = (
 
 
 @functools.cache
+def _trained() -> tempfile.TemporaryDirectory[str]:
+    folder = tempfile.TemporaryDirectory(prefix="golf-tiny-tokenizer-")
+    train_tokenizer(Path(folder.name) / "tiny.model", TINY_DOCUMENTS[:3] * 20, vocab_size=TINY_VOCAB_SIZE)
+    return folder
+
+
 def tiny_tokenizer() -> Path:
-    """The model file, made once per process."""
-    path = Path(tempfile.mkdtemp(prefix="golf-tiny-tokenizer-")) / "tiny.model"
-    train_tokenizer(path, list(TINY_DOCUMENTS[:3]) * 20, vocab_size=TINY_VOCAB_SIZE)
-    return path
+    """The model file, made once per process and removed with it."""
+    return Path(_trained().name) / "tiny.model"
