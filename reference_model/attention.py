@@ -1,14 +1,14 @@
 """Causal self-attention with grouped key-value heads and its optional parts.
 
 - queries and keys normed per head, rotated, queries scaled by a gain per head (main);
-- value residual: from the second layer on v = l0 v_first + l1 v, v_first the first layer's values, l0 and l1 plain
-  learned numbers starting at 0.5 (PR #940; its README calls them gates);
+- value residual: from the second layer on v = l0 v_first + l1 v, v_first the first layer's values, l0 and l1
+  plain learned numbers starting at 0.5 (PR #940; its README calls them gates);
 - value embedding: a vector of the token added to v (PR #461);
 - XSA: y - (y . v^) v^ with v^ the position's own value normed, per query head of the group (PR #461, #940);
 - gated attention: y times sigmoid(W x + b) per head, W starts at 0 and b at 4 (PR #940).
 
-Shapes: B batch, T time, Q the final positions that are asked for (T unless `last` is given), D model, H query heads,
-K key-value heads, G = H/K query heads in a group, d head width.
+Shapes: B batch, T time, Q the final positions that are asked for (T unless `last` is given), D model, H query
+heads, K key-value heads, G = H/K query heads in a group, d head width.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ import math
 from typing import TYPE_CHECKING, NamedTuple
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.nn import functional
 
 from reference_model.linear import CastedLinear
 from reference_model.rotary import RotaryTables, normed_and_rotated
@@ -47,7 +47,7 @@ class CausalSelfAttention(nn.Module):
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
-        self.heads, self.kv_heads, self.head_dim = config.num_heads, config.num_kv_heads, config.head_dim
+        self.heads, self.kv_heads = config.num_heads, config.num_kv_heads
         self.c_q = CastedLinear(config.model_dim, config.model_dim)
         self.c_k = CastedLinear(config.model_dim, config.kv_dim)
         self.c_v = CastedLinear(config.model_dim, config.kv_dim)
@@ -65,16 +65,17 @@ class CausalSelfAttention(nn.Module):
     def forward(
         self, x_BTD: Tensor, context: AttentionContext, out_scale_D: Tensor, residual_BQD: Tensor
     ) -> tuple[Tensor, Tensor]:
-        """residual + out_scale * attention(x) for the last Q positions (B, Q, D), and this layer's raw values.
+        """Returns residual + out_scale * attention(x) for the last Q positions (B, Q, D), and this layer's
+        raw values.
 
         Q is the length of `residual_BQD`. Raw values (B, T, K d) are those before the value residual.
         """
         asked = residual_BQD.size(1)
         x_BQD = x_BTD if asked == x_BTD.size(1) else x_BTD[:, -asked:]
-        q_BQHd = self.c_q(x_BQD).unflatten(-1, (self.heads, self.head_dim))
-        k_BTKd = self.c_k(x_BTD).unflatten(-1, (self.kv_heads, self.head_dim))
+        q_BQHd = _split_heads(self.c_q(x_BQD), self.heads)
+        k_BTKd = _split_heads(self.c_k(x_BTD), self.kv_heads)
         v_BTE, raw_BTE = self._values(x_BTD, context)
-        v_BTKd = v_BTE.unflatten(-1, (self.kv_heads, self.head_dim))
+        v_BTKd = _split_heads(v_BTE, self.kv_heads)
         q_BQHd = normed_and_rotated(q_BQHd, context.tables.last(asked), self.q_gain)
         k_BTKd = normed_and_rotated(k_BTKd, context.tables)
         y_BQHd = _attended(q_BQHd, k_BTKd, v_BTKd)
@@ -93,9 +94,14 @@ class CausalSelfAttention(nn.Module):
         return torch.addcmul(raw_BTE * of_own, context.first_value, of_first), raw_BTE
 
 
+def _split_heads(x_BTC: Tensor, heads: int) -> Tensor:
+    return x_BTC.view(*x_BTC.shape[:2], heads, -1)
+
+
 def without_own_value(y_BQHd: Tensor, v_BQKd: Tensor) -> Tensor:
-    """y less its component along the position's own value; query heads of a group share the value."""
-    y_BQKGd = y_BQHd.unflatten(2, (v_BQKd.size(2), -1))
+    """Takes from y its component along the position's own value; query heads of a group share the value."""
+    batch, asked, kv_heads, width = v_BQKd.shape
+    y_BQKGd = y_BQHd.reshape(batch, asked, kv_heads, -1, width)
     v_BQK1d = v_BQKd.unsqueeze(3)
     square_BQK11 = v_BQK1d.square().sum(dim=-1, keepdim=True).clamp_min(_LEAST_SQUARE)
     along_BQKG1 = (y_BQKGd * v_BQK1d).sum(dim=-1, keepdim=True) / square_BQK11
@@ -108,14 +114,17 @@ def _attended(q_BQHd: Tensor, k_BTKd: Tensor, v_BTKd: Tensor) -> Tensor:
     if q_BHQd.size(2) < k_BKTd.size(2):
         return _attended_at_the_end(q_BHQd, k_BKTd, v_BKTd)
     grouped = q_BHQd.size(1) != k_BKTd.size(1)
-    y_BHTd = F.scaled_dot_product_attention(q_BHQd, k_BKTd, v_BKTd, is_causal=True, enable_gqa=grouped)
+    y_BHTd = functional.scaled_dot_product_attention(
+        q_BHQd, k_BKTd, v_BKTd, is_causal=True, enable_gqa=grouped
+    )
     return y_BHTd.transpose(1, 2)
 
 
 def _attended_at_the_end(q_BHQd: Tensor, k_BKTd: Tensor, v_BKTd: Tensor) -> Tensor:
     """The same for queries of the last Q positions only.
 
-    The heads of a group become further queries of their key-value head: kernels that take a mask do not group.
+    The heads of a group become further queries of their key-value head: kernels that take a mask do not
+    group.
     """
     (batch, heads, asked, width), (kv_heads, length) = q_BHQd.shape, k_BKTd.shape[1:3]
     group = heads // kv_heads
@@ -123,7 +132,7 @@ def _attended_at_the_end(q_BHQd: Tensor, k_BKTd: Tensor, v_BKTd: Tensor) -> Tens
     own_Q1 = torch.arange(length - asked, length, device=device)[:, None]
     visible_GQ_T = (torch.arange(length, device=device) <= own_Q1).repeat(group, 1)
     q_BKCd = q_BHQd.reshape(batch, kv_heads, group * asked, width)
-    y_BKCd = F.scaled_dot_product_attention(
+    y_BKCd = functional.scaled_dot_product_attention(
         q_BKCd, k_BKTd, v_BKTd, attn_mask=visible_GQ_T, scale=1 / math.sqrt(width)
     )
     return y_BKCd.reshape(batch, heads, asked, width).transpose(1, 2)

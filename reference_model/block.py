@@ -1,8 +1,8 @@
 """A layer: the core with the matrices, and the controls that are the layer's own.
 
-x <- m0 x + m1 x0; x <- x + a attention(s rms(x)); x <- x + b mlp(s rms(x)), with m, a and b per channel and s a
-constant of the layer, 1/sqrt(l+1) or 1 (main; LN scale and the split into cores and controls from PR #461, where
-layers share cores).
+x <- m0 x + m1 x0; x <- x + a attention(s rms(x)); x <- x + b mlp(s rms(x)), with m, a and b per channel and s
+a constant of the layer, 1/sqrt(l+1) or 1 (main; LN scale and the split into cores and controls from PR #461,
+where layers share cores).
 
 Shapes: B batch, T time, Q the final positions that are asked for, D model, E values.
 """

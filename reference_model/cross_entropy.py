@@ -2,9 +2,9 @@
 
 logits = c tanh(raw / c) with raw = h E^T (main: c = 30), loss in nats, at least fp32.
 
-On a CPU the loss of V logits per token costs more in memory traffic than in arithmetic: rows are taken in blocks
-that stay in the cache, and the mean's gradient is computed in the same pass (as fused kernels do, PR #1787). Since
-|logits| <= c, exponentials need no maximum taken out as long as c is moderate.
+On a CPU the loss of V logits per token costs more in memory traffic than in arithmetic: rows are taken in
+blocks that stay in the cache, and the mean's gradient is computed in the same pass (as fused kernels do, PR
+#1787). Since |logits| <= c, exponentials need no maximum taken out as long as c is moderate.
 
 Shapes: N tokens, D model, V vocabulary.
 """
@@ -14,8 +14,8 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
+from torch.nn import functional
 
 from reference_model.normalization import takes_hand_gradients, wide_type
 
@@ -24,7 +24,7 @@ _SAFE_CAP = 40.0  # V exp(40) is far from fp32's 3e38, exp(-40) far from its lea
 
 
 def softcapped(raw: Tensor, cap: float) -> Tensor:
-    """cap * tanh(raw / cap)."""
+    """Computes cap * tanh(raw / cap)."""
     return cap * torch.tanh(raw / cap)
 
 
@@ -32,16 +32,16 @@ def softcapped_mean_nll(h_ND: Tensor, head_VD: Tensor, targets_N: Tensor, cap: f
     """Mean negative log likelihood of the targets, a scalar in nats."""
     if takes_hand_gradients(h_ND):
         return _HandMeanNll.apply(h_ND, head_VD, targets_N, cap)  # type: ignore[no-any-return, no-untyped-call]
-    logits_NV = softcapped(F.linear(h_ND, head_VD), cap)
-    return F.cross_entropy(logits_NV.to(wide_type(h_ND.dtype)), targets_N)
+    logits_NV = softcapped(functional.linear(h_ND, head_VD), cap)
+    return functional.cross_entropy(logits_NV.to(wide_type(h_ND.dtype)), targets_N)
 
 
 def softcapped_nll(h_ND: Tensor, head_VD: Tensor, targets_N: Tensor, cap: float) -> Tensor:
     """Negative log likelihood of every target, (N), in nats."""
     if takes_hand_gradients(h_ND) and not torch.is_grad_enabled():
         return _blockwise_nll(h_ND, head_VD, targets_N, cap)
-    logits_NV = softcapped(F.linear(h_ND, head_VD), cap)
-    return F.cross_entropy(logits_NV.to(wide_type(h_ND.dtype)), targets_N, reduction="none")
+    logits_NV = softcapped(functional.linear(h_ND, head_VD), cap)
+    return functional.cross_entropy(logits_NV.to(wide_type(h_ND.dtype)), targets_N, reduction="none")
 
 
 class _HandMeanNll(torch.autograd.Function):

@@ -1,13 +1,15 @@
 """What enters the network besides the token itself: the pair with its predecessor, and the position before.
 
-- BigramHash: a table row chosen by a hash of (previous token, token), projected to the model width (PR #461 after
-  #162): bucket (36313 id_t XOR 27191 id_(t-1)) mod (N-1), the last bucket N-1 where there is no predecessor.
-- SmearGate: mixes in the previous position. Convex: (1-g) x_t + g x_(t-1), g = sigmoid of a parameter per channel
-  (PR #461). Gated: x_t + l sigmoid(w . x_t[:12]) x_(t-1), l and w start at zero (PR #1667, #1851, #1855).
+- BigramHash: a table row chosen by a hash of (previous token, token), projected to the model width (PR #461
+  after #162): bucket (36313 id_t XOR 27191 id_(t-1)) mod (N-1), the last bucket N-1 where there is no
+  predecessor.
+- SmearGate: mixes in the previous position. Convex: (1-g) x_t + g x_(t-1), g = sigmoid of a parameter per
+  channel (PR #461). Gated: x_t + l sigmoid(w . x_t[:12]) x_(t-1), l and w start at zero (PR #1667, #1851,
+  #1855).
 - ValueEmbedding: a token table projected to the width of the values, added to v in chosen layers (PR #461).
 
-With the document fix nothing looks across a BOS token: the previous position's term is dropped at BOS, and BigramHash
-takes its last bucket (#1851 masks the gate, #1855 multiplies; same result).
+With the document fix nothing looks across a BOS token: the previous position's term is dropped at BOS, and
+BigramHash takes its last bucket (#1851 masks the gate, #1855 multiplies; same result).
 
 Shapes: B batch, T time, D model, N buckets, E values (key-value heads x head width).
 """
@@ -17,8 +19,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.nn import functional
 
 from reference_model.linear import CastedLinear
 
@@ -50,13 +52,13 @@ class BigramHash(nn.Module):
         ids_BT = tokens_BT.to(torch.int32)
         mixed_BT = (_TOKEN_FACTOR * ids_BT[:, 1:]) ^ (_PREVIOUS_FACTOR * ids_BT[:, :-1])
         last = self.buckets - 1
-        rows_BT = F.pad(torch.remainder(mixed_BT, last), (1, 0), value=last)
+        rows_BT = functional.pad(torch.remainder(mixed_BT, last), (1, 0), value=last)
         if self.bos_id is not None:
             rows_BT = rows_BT.masked_fill(tokens_BT == self.bos_id, last)
         return rows_BT.long()
 
     def forward(self, tokens_BT: Tensor, added_BTD: Tensor) -> Tensor:
-        """added + scale * projection of the rows, in the type of `added`."""
+        """Returns added + scale * projection of the rows, in the type of `added`."""
         rows = self.embed(self.buckets_of(tokens_BT)).to(added_BTD.dtype)
         if self.proj is None:
             return torch.addcmul(added_BTD, rows, self.scale.to(rows.dtype))
@@ -114,10 +116,12 @@ class ValueEmbedding(nn.Module):
 
     def forward(self, tokens_BT: Tensor, dtype: torch.dtype) -> Tensor:
         """(B, T, E) in `dtype`."""
-        rows = self.embed(tokens_BT).to(dtype)
-        return rows * self.scale.to(dtype) if self.proj is None else self.proj(rows, self.scale)
+        rows: Tensor = self.embed(tokens_BT).to(dtype)
+        if self.proj is None:
+            return rows * self.scale.to(dtype)
+        return self.proj(rows, self.scale)  # type: ignore[no-any-return]
 
 
 def previous_position(x_BTD: Tensor) -> Tensor:
-    """x one position later, zero at the first."""
-    return F.pad(x_BTD[:, :-1], (0, 0, 1, 0))
+    """Shifts x one position later, zero at the first."""
+    return functional.pad(x_BTD[:, :-1], (0, 0, 1, 0))

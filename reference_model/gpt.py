@@ -1,11 +1,12 @@
 """The language model: embeddings, layers with U-Net skips, softcapped head.
 
-x = rms(embedding + bigram), smeared; x0 = x. The first half of the layers push their output, the second half pop
-one each before they run, scaled per channel. logits = c tanh(rms(x) E^T / c) (main; techniques cite their source in
-their own modules). Every technique is a switch of `ModelConfig`; the parameters' names do not depend on the preset.
+x = rms(embedding + bigram), smeared; x0 = x. The first half of the layers push their output, the second half
+pop one each before they run, scaled per channel. logits = c tanh(rms(x) E^T / c) (main; techniques cite their
+source in their own modules). Every technique is a switch of `ModelConfig`; the parameters' names do not
+depend on the preset.
 
-Number formats: matrices are stored fp32 and cast at use, embedding tables are stored bf16 when the model computes in
-bf16, vectors and control tensors stay fp32 (main).
+Number formats: matrices are stored fp32 and cast at use, embedding tables are stored bf16 when the model
+computes in bf16, vectors and control tensors stay fp32 (main).
 
 Shapes: B batch, T time, Q the final positions that are asked for, N = B Q, D model, V vocabulary.
 """
@@ -18,6 +19,7 @@ from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from reference_model.attention import AttentionContext
 from reference_model.block import BlockCore, LayerControls
@@ -83,11 +85,11 @@ class GPT(nn.Module):
             uses = len(range(index, self.config.num_layers, self.config.num_cores))
             for parameter in core.parameters() if uses > 1 else ():
                 if parameter.requires_grad:
-                    parameter.register_hook(lambda grad, share=1.0 / uses: grad * share)
+                    parameter.register_hook(lambda grad, share=1.0 / uses: grad * share)  # type: ignore[no-untyped-call]
 
     def __setstate__(self, state: dict[str, object]) -> None:
         """Copies and unpickled models get the gradient hooks again, which copying drops."""
-        super().__setstate__(state)  # type: ignore[arg-type]
+        super().__setstate__(state)  # type: ignore[no-untyped-call]
         self._share_gradients()
 
     def forward(self, tokens_BT: Tensor, targets_BT: Tensor) -> Tensor:
@@ -98,12 +100,13 @@ class GPT(nn.Module):
         )
 
     def logits(self, tokens_BT: Tensor, *, last: int | None = None) -> Tensor:
-        """Softcapped logits of all positions, or of the final `last` (1 to T), (B, Q, V) in the activations' type.
+        """Softcapped logits of all positions, or of the final `last` (1 to T), (B, Q, V) in the activations'
+        type.
 
         With `last` the last layer computes queries, MLP and head for those positions only.
         """
         h_BQD = self._hidden(tokens_BT, _asked(tokens_BT, last))
-        raw_BQV = nn.functional.linear(h_BQD, self._head(h_BQD.dtype))
+        raw_BQV = functional.linear(h_BQD, self._head(h_BQD.dtype))
         return softcapped(raw_BQV, self.config.logit_softcap)
 
     def nll(self, tokens_BT: Tensor, targets_BT: Tensor, *, last: int | None = None) -> Tensor:
@@ -139,7 +142,8 @@ class GPT(nn.Module):
             tokens_BT.device,
             x_BTD.dtype,
         )
-        x0_BTD, first_value, skips = x_BTD, None, []
+        x0_BTD, first_value = x_BTD, None
+        skips: list[Tensor] = []
         for layer, block in enumerate(self.blocks):
             after_half = layer - config.num_layers // 2
             if skips and after_half >= 0:
@@ -176,12 +180,12 @@ class GPT(nn.Module):
     def _layer_value_embedding(self, layer: int, value_embedding: Tensor | None) -> Tensor | None:
         if value_embedding is None or layer not in self.config.value_embedding_layers:
             return None
-        scale = self.ve_layer_scales[self.config.value_embedding_layers.index(layer)]
+        scale: Tensor = self.ve_layer_scales[self.config.value_embedding_layers.index(layer)]
         return value_embedding * scale.to(value_embedding.dtype)
 
     def _embedded(self, tokens_BT: Tensor) -> Tensor:
         """What enters the first layer, (B, T, D)."""
-        x_BTD = self.tok_emb(tokens_BT).to(self.activations or self.tok_emb.weight.dtype)
+        x_BTD: Tensor = self.tok_emb(tokens_BT).to(self.activations or self.tok_emb.weight.dtype)
         if self.config.bigram_buckets:
             x_BTD = self.bigram(tokens_BT, x_BTD)
         x_BTD = rms_norm(x_BTD)
@@ -200,9 +204,10 @@ def _asked(tokens_BT: Tensor, last: int | None) -> int:
 def initialize_weights(model: GPT) -> None:
     """Set the starting weights in place, from torch's global generator.
 
-    Token table N(0, embed_init_std) where it is also the head. Output projections of attention and MLP and an untied
-    head start at zero. With ORTHOGONAL, matrices of at least 64 x 64 start orthogonal, other `proj` matrices of that
-    size divided by sqrt(2L) (PR #461, #555, #940); the rest keeps torch's default, or what its module has set.
+    Token table N(0, embed_init_std) where it is also the head. Output projections of attention and MLP and an
+    untied head start at zero. With ORTHOGONAL, matrices of at least 64 x 64 start orthogonal, other `proj`
+    matrices of that size divided by sqrt(2L) (PR #461, #555, #940); the rest keeps torch's default, or what
+    its module has set.
     """
     config = model.config
     if config.tie_embeddings:
@@ -223,8 +228,8 @@ def initialize_weights(model: GPT) -> None:
 def build_model(config: ModelConfig, *, device: torch.device, compute: ComputeType) -> GPT:
     """A model in its storage formats on a device.
 
-    With BFLOAT16 tables (token, bigram, value and site embeddings, the sidecar's convolution) are bf16; matrices,
-    vectors and control tensors are fp32. With FLOAT32 everything is.
+    With BFLOAT16 tables (token, bigram, value and site embeddings, the sidecar's convolution) are bf16;
+    matrices, vectors and control tensors are fp32. With FLOAT32 everything is.
     """
     model = GPT(config)
     if compute is ComputeType.BFLOAT16:
@@ -238,8 +243,8 @@ def build_model(config: ModelConfig, *, device: torch.device, compute: ComputeTy
 def activation_type(device: torch.device, compute: ComputeType) -> torch.dtype:
     """Number format of activations.
 
-    On a CPU whose instruction set cannot multiply bf16, activations of a BFLOAT16 model are fp32: emulated bf16
-    products take three times as long and are less exact.
+    On a CPU whose instruction set cannot multiply bf16, activations of a BFLOAT16 model are fp32: emulated
+    bf16 products take three times as long and are less exact.
     """
     if compute is ComputeType.FLOAT32 or (device.type == "cpu" and not multiplies_bfloat16()):
         return torch.float32
@@ -258,8 +263,8 @@ def multiplies_bfloat16() -> bool:
 def autocast(device: torch.device, compute: ComputeType) -> Iterator[None]:
     """Around forward passes: matrix products in the activations' format, and on a GPU the fastest attention.
 
-    cuDNN's attention is taken first and flash second: on Hopper it is 1.7 to 2.3 times as fast at equal accuracy, and
-    torch's own order does not prefer it.
+    cuDNN's attention is taken first and flash second: on Hopper it is 1.7 to 2.3 times as fast at equal
+    accuracy, and torch's own order does not prefer it.
     """
     with contextlib.ExitStack() as entered:
         if device.type == "cuda":

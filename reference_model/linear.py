@@ -1,8 +1,8 @@
 """Linear layer with fp32 weights that computes in the activations' number format.
 
-Source: `CastedLinear` of the challenge's baseline (main, train_gpt.py). Two additions save passes over activations:
-a scale of the output channels is multiplied into the weight, and a residual is added inside the matrix product. Both
-leave the result unchanged but for rounding.
+Source: `CastedLinear` of the challenge's baseline (main, train_gpt.py). Two additions save passes over
+activations: a scale of the output channels is multiplied into the weight, and a residual is added inside the
+matrix product. Both leave the result unchanged but for rounding.
 
 Shapes: N tokens, I inputs, O outputs; `...` any leading dimensions.
 """
@@ -12,8 +12,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.nn import functional
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 class CastedLinear(nn.Linear):
     """x W^T (+ bias), W kept in fp32 for the optimiser and cast to the type of x at use.
 
-    `fake_quantizer` maps the fp32 weight to the weight that the forward pass uses; it is applied in training mode
-    only (late quantisation-aware training) and must let gradients through itself.
+    `fake_quantizer` maps the fp32 weight to the weight that the forward pass uses; it is applied in training
+    mode only (late quantisation-aware training) and must let gradients through itself.
     """
 
     fake_quantizer: Callable[[Tensor], Tensor] | None
@@ -37,7 +37,8 @@ class CastedLinear(nn.Linear):
 
         row_scale: one factor for all outputs (no or one dimension of 1) or one for each (O). added: (..., O).
         """
-        weight_OI, bias_O = self.weight, self.bias
+        weight_OI: Tensor = self.weight
+        bias_O: Tensor | None = self.bias
         if self.fake_quantizer is not None and self.training:
             weight_OI = self.fake_quantizer(weight_OI)
         if row_scale is not None:
@@ -47,7 +48,7 @@ class CastedLinear(nn.Linear):
         if bias_O is not None:
             bias_O = bias_O.to(x.dtype)
         if added is None:
-            return F.linear(x, weight_OI, bias_O)
+            return functional.linear(x, weight_OI, bias_O)
         added_NO = added.reshape(-1, added.size(-1))
         result_NO = torch.addmm(added_NO, x.reshape(-1, x.size(-1)), weight_OI.t())
         if bias_O is not None:

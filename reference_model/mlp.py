@@ -11,8 +11,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.nn import functional
 
 from reference_model.config import Activation
 from reference_model.linear import CastedLinear
@@ -32,7 +32,7 @@ class MLP(nn.Module):
         self.slope = config.leaky_slope if config.activation is Activation.LEAKY_RELU_SQ else 0.0
 
     def forward(self, x_BTD: Tensor, out_scale_D: Tensor, residual_BTD: Tensor) -> Tensor:
-        """residual + out_scale * proj(phi(fc(x)))."""
+        """Returns residual + out_scale * proj(phi(fc(x)))."""
         return self.proj(squared_activation(self.fc(x_BTD), self.slope), out_scale_D, residual_BTD)  # type: ignore[no-any-return]
 
 
@@ -40,7 +40,7 @@ def squared_activation(u: Tensor, slope: float) -> Tensor:
     """leaky_relu(u, slope)^2; slope 0 is relu(u)^2, slope 1 is u^2."""
     if takes_hand_gradients(u):
         return _HandSquaredActivation.apply(u, slope)  # type: ignore[no-any-return, no-untyped-call]
-    rectified = F.leaky_relu(u, slope) if slope else F.relu(u)
+    rectified = functional.leaky_relu(u, slope) if slope else functional.relu(u)
     return rectified.square()
 
 
@@ -49,7 +49,7 @@ class _HandSquaredActivation(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, u: Tensor, slope: float) -> Tensor:
-        rectified = F.leaky_relu(u, slope) if slope else F.relu(u)
+        rectified = functional.leaky_relu(u, slope) if slope else functional.relu(u)
         ctx.save_for_backward(rectified)
         ctx.slope = slope
         return rectified.square()
@@ -58,4 +58,4 @@ class _HandSquaredActivation(torch.autograd.Function):
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None]:
         (rectified,) = ctx.saved_tensors
         doubled = grads[0] * 2
-        return doubled.mul_(F.leaky_relu(rectified, ctx.slope) if ctx.slope else rectified), None
+        return doubled.mul_(functional.leaky_relu(rectified, ctx.slope) if ctx.slope else rectified), None

@@ -1,10 +1,11 @@
 """Root-mean-square norm without a learned weight, and when to use gradients derived by hand.
 
-rms(x) = x / sqrt(mean(x^2) + eps) over the last dimension, eps the machine epsilon of the number format that the
-mean is taken in (fp32 for bf16 and fp32, as `torch.nn.functional.rms_norm` does by default).
+rms(x) = x / sqrt(mean(x^2) + eps) over the last dimension, eps the machine epsilon of the number format that
+the mean is taken in (fp32 for bf16 and fp32, as `torch.nn.functional.rms_norm` does by default).
 
-On a CPU without compilation every elementwise pass over the activations counts: torch's own norm takes some ten of
-them forward and backward, the formulas below five. Compilers fuse the plain formula better than ours, so they get it.
+On a CPU without compilation every elementwise pass over the activations counts: torch's own norm takes some
+ten of them forward and backward, the formulas below five. Compilers fuse the plain formula better than ours,
+so they get it.
 
 Shapes: X the normed dimension; `...` any leading dimensions.
 """
@@ -14,8 +15,8 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
+from torch.nn import functional
 
 
 def takes_hand_gradients(x: Tensor) -> bool:
@@ -31,15 +32,15 @@ def wide_type(dtype: torch.dtype) -> torch.dtype:
 def inverse_rms(x: Tensor) -> Tensor:
     """1 / sqrt(mean(x^2) + eps) over the last dimension, which is kept with size 1; at least fp32."""
     wide = wide_type(x.dtype)
-    norm = torch.linalg.vector_norm(x, dim=-1, keepdim=True, dtype=wide)
+    norm: Tensor = torch.linalg.vector_norm(x, dim=-1, keepdim=True, dtype=wide)
     return norm.square_().div_(x.size(-1)).add_(torch.finfo(wide).eps).rsqrt_()
 
 
 def rms_norm(x: Tensor, scale: float = 1.0) -> Tensor:
-    """scale * rms(x), in the shape and type of x."""
+    """Computes scale * rms(x), in the shape and type of x."""
     if takes_hand_gradients(x):
         return _HandRmsNorm.apply(x, scale)  # type: ignore[no-any-return, no-untyped-call]
-    normed = F.rms_norm(x, (x.size(-1),))
+    normed = functional.rms_norm(x, (x.size(-1),))
     return normed if scale == 1.0 else normed * scale
 
 

@@ -1,11 +1,12 @@
 """Rotary position embedding of queries and keys, with the norm and the gain that come before it.
 
-Each head's queries and keys are normed, the first R of d dimensions are rotated by the position, and queries get a
-gain per head. Pairs are (j, j + R/2): (a cos + b sin, b cos - a sin) with angle p * base^(-2j/R) (main). Inputs
-longer than the length trained for scale the base by (T / T_train)^(R / (R-2)), the NTK rule of PR #461 and #940.
+Each head's queries and keys are normed, the first R of d dimensions are rotated by the position, and queries
+get a gain per head. Pairs are (j, j + R/2): (a cos + b sin, b cos - a sin) with angle p * base^(-2j/R)
+(main). Inputs longer than the length trained for scale the base by (T / T_train)^(R / (R-2)), the NTK rule of
+PR #461 and #940.
 
-Tables are made once per forward pass and shared by all layers: that is a handful of small operations, and a table
-kept from an evaluation in inference mode could not take part in a later backward pass.
+Tables are made once per forward pass and shared by all layers: that is a handful of small operations, and a
+table kept from an evaluation in inference mode could not take part in a later backward pass.
 
 Shapes: B batch, T time, H heads, d head width, R rotated dimensions, P = R/2 pairs.
 """
@@ -15,21 +16,21 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
+from torch.nn import functional
 
 from reference_model.normalization import dot_last, inverse_rms, takes_hand_gradients, wide_type
 
 
 class RotaryTables(NamedTuple):
-    """Cosines and sines of every position and pair, shaped to broadcast over heads."""
+    """Cosines and sines of every position and pair, (T, 1, P): they broadcast over heads."""
 
-    cos_T1P: Tensor
-    sin_T1P: Tensor
+    cos: Tensor
+    sin: Tensor
 
     def last(self, count: int) -> RotaryTables:
         """The rows of the final `count` positions."""
-        return RotaryTables(self.cos_T1P[-count:], self.sin_T1P[-count:])
+        return RotaryTables(self.cos[-count:], self.sin[-count:])
 
 
 def rotary_tables(
@@ -45,11 +46,11 @@ def rotary_tables(
 
 
 def normed_and_rotated(x_BTHd: Tensor, tables: RotaryTables, gain_H: Tensor | None = None) -> Tensor:
-    """gain * rotate(rms(x)), in the shape and type of x."""
+    """Computes gain * rotate(rms(x)), in the shape and type of x."""
     if takes_hand_gradients(x_BTHd):
         gain = torch.ones((), dtype=x_BTHd.dtype) if gain_H is None else gain_H
         return _HandNormedRotation.apply(x_BTHd, gain, *tables)  # type: ignore[no-any-return, no-untyped-call]
-    normed_BTHd = rotated_pairs(F.rms_norm(x_BTHd, (x_BTHd.size(-1),)), tables)
+    normed_BTHd = rotated_pairs(functional.rms_norm(x_BTHd, (x_BTHd.size(-1),)), tables)
     return normed_BTHd if gain_H is None else normed_BTHd * gain_H.to(x_BTHd.dtype)[:, None]
 
 
@@ -57,7 +58,7 @@ def rotated_pairs(x_BTHd: Tensor, tables: RotaryTables) -> Tensor:
     """Turn the first R dimensions by the position's angle; the rest pass."""
     cos_T1P, sin_T1P = tables
     pairs = cos_T1P.size(-1)
-    a, b, rest = x_BTHd.split((pairs, pairs, x_BTHd.size(-1) - 2 * pairs), dim=-1)
+    a, b, rest = torch.tensor_split(x_BTHd, (pairs, 2 * pairs), dim=-1)
     turned = (a * cos_T1P + b * sin_T1P, b * cos_T1P - a * sin_T1P)
     return torch.cat((*turned, rest), dim=-1)
 
@@ -76,7 +77,7 @@ class _HandNormedRotation(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, Tensor | None, None, None]:
         x_BTHd, gain, inverse, cos_T1P, sin_T1P = ctx.saved_tensors
-        # contiguous as x is: the gradient comes transposed from attention, and everything after it runs along x
+        # contiguous as x is: attention's gradient comes transposed, and everything after it runs along x
         z_BTHd = grads[0].clone(memory_format=torch.contiguous_format)
         _turn_pairs_(z_BTHd, cos_T1P, -sin_T1P)
         dot_BTH1 = dot_last(z_BTHd, x_BTHd)

@@ -10,8 +10,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.nn import functional
 
 from reference_model.linear import CastedLinear
 from reference_model.normalization import rms_norm
@@ -37,10 +37,10 @@ class SharedSidecar(nn.Module):
         nn.init.zeros_(self.site_gate.weight)
 
     def forward(self, x_BTD: Tensor, site: int, factor_D: Tensor) -> Tensor:
-        """x + factor * sidecar(rms(x))."""
+        """Returns x + factor * sidecar(rms(x))."""
         h_BTD = rms_norm(x_BTD)
-        g_BTS = F.silu(self.gate(h_BTD) + self.site_gate.weight[site].to(x_BTD.dtype))
-        v_BST = F.pad(self.value(h_BTD).transpose(1, 2), (SIDECAR_REACH, 0))
+        g_BTS = functional.silu(self.gate(h_BTD) + self.site_gate.weight[site].to(x_BTD.dtype))
+        v_BST = functional.pad(self.value(h_BTD).transpose(1, 2), (SIDECAR_REACH, 0))
         kernel = self.local.weight.to(v_BST.dtype)
-        u_BTS = F.conv1d(v_BST, kernel, groups=kernel.size(0)).transpose(1, 2)
+        u_BTS = functional.conv1d(v_BST, kernel, groups=kernel.size(0)).transpose(1, 2)
         return self.proj(g_BTS * u_BTS, factor_D, x_BTD)  # type: ignore[no-any-return]

@@ -1,8 +1,8 @@
 """Tensor names of our state against those of the original scripts.
 
-Ours are the same for every preset: `cores.{u}.` holds attention and MLP, `blocks.{l}.` the layer's controls. PR #461
-names them so too. The baseline, PR #555 and PR #940 have one core per layer and keep both under `blocks.{l}.`. Every
-other name is the same.
+Ours are the same for every preset: `cores.{u}.` holds attention and MLP, `blocks.{l}.` the layer's controls.
+PR #461 names them so too. The baseline, PR #555 and PR #940 have one core per layer and keep both under
+`blocks.{l}.`. Every other name is the same.
 """
 
 from __future__ import annotations

@@ -1,9 +1,10 @@
 """The original training scripts, read from a clone's git objects and made to run on a CPU, unchanged.
 
-Four systems: the challenge's baseline on main, and the scripts of PR #461, #555 and #940. Nothing of them is kept in
-this repository: the source goes from the clone (GOLF_CLONE) to a temporary folder and is imported from there. A
-stand-in for the name `torch` inside the imported module turns "cuda" into the CPU, compilation into the identity and
-`inference_mode` into `no_grad` (rotary tables first built in inference mode cannot be used in a later backward pass).
+Four systems: the challenge's baseline on main, and the scripts of PR #461, #555 and #940. Nothing of them is
+kept in this repository: the source goes from the clone (GOLF_CLONE) to a temporary folder and is imported
+from there. A stand-in for the name `torch` inside the imported module turns "cuda" into the CPU, compilation
+into the identity and `inference_mode` into `no_grad` (rotary tables first built in inference mode cannot be
+used in a later backward pass).
 
     module = load_original("pr461", clone_path())
     model = original_gpt(module, num_layers=3, model_dim=64, num_heads=4, num_kv_heads=2)
@@ -82,9 +83,9 @@ def load_original(
 ) -> ModuleType:
     """Import the script of a system with `env` laid over the environment (it is read at import).
 
-    float64: the name `torch.bfloat16` inside means float64 (PR #555 and #940 force bf16 in attention), for exact
-    comparisons. rotary_float32: casts of the whole model leave the rotary frequencies alone; otherwise `.bfloat16()`
-    rounds them, as in production at lengths up to 1,024.
+    float64: the name `torch.bfloat16` inside means float64 (PR #555 and #940 force bf16 in attention), for
+    exact comparisons. rotary_float32: casts of the whole model leave the rotary frequencies alone; otherwise
+    `.bfloat16()` rounds them, as in production at lengths up to 1,024.
     """
     source = ORIGINALS[system]
     text = _blob(clone, source)
@@ -159,7 +160,7 @@ def in_production_types(module: ModuleType, model: nn.Module) -> nn.Module:
 
 
 def run_original_main(system: str, clone: Path, work_dir: Path, env: Mapping[str, str], **how: bool) -> str:
-    """Run the whole script on the CPU in `work_dir` (its files and logs land there); returns what it printed."""
+    """Run the whole script on the CPU in `work_dir`, where its files land; returns what it printed."""
     settings = {"LOG_DIR": str(work_dir / "logs"), **env}
     module = load_original(system, clone, env=settings, **how)
     printed = io.StringIO()
