@@ -30,6 +30,8 @@ _DEPTH = 8  # of a local bound to a local bound to ...
 
 def folded(module: Module, switches: Switches, attributes: Attributes) -> Module:
     """The module with only the branches that the switches leave."""
+    if not any(path.rpartition(".")[2] in module.text for path in switches.values):
+        return module
     while True:
         tests = _TestFolder(module, switches, attributes).edits()
         edits = tests or _lines_not_run(module)
@@ -50,8 +52,8 @@ class _TestFolder:
     def edits(self) -> list[Edit]:
         """Tests with a decided outcome, outermost first; IfExp are replaced whole."""
         edits: list[Edit] = []
-        unplaced = nodes_in_f_strings(self._module.tree)
-        for node in ast.walk(self._module.tree):
+        unplaced = nodes_in_f_strings(self._module.nodes)
+        for node in self._module.nodes:
             if node in unplaced:
                 continue
             if isinstance(node, ast.IfExp):
@@ -156,7 +158,7 @@ def _is_test(node: ast.expr) -> bool:
 def _lines_not_run(module: Module) -> list[Edit]:
     """The edits of the second pass: decided `if` chains, and statements behind the end of a block."""
     edits: list[Edit] = []
-    for node in ast.walk(module.tree):
+    for node in module.nodes:
         for body in statement_bodies(node):
             is_elif = isinstance(node, ast.If) and body is node.orelse and _starts_with_elif(module, node)
             for place, statement in enumerate(body):

@@ -18,7 +18,7 @@ from reference_model.pack.source_edits import PackError
 from reference_model.pack.switches import Switches
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
     from pathlib import Path
 
 _NO_SWITCHES = Switches(values={}, groups={})
@@ -36,29 +36,38 @@ class Bundle:
     folded: tuple[str, ...]  # switches that decided a branch
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Baked:
+    """A module written for the bundle: its name, and its text given the switches that decided a branch."""
+
+    module: str
+    text_for: Callable[[tuple[str, ...]], str]
+
+
 def pack(
     entry: str,
     *,
     root: Path,
     first_party: tuple[str, ...],
     switches: Switches = _NO_SWITCHES,
-    texts: Mapping[str, str] | None = None,
-    baked_module: str = "",
+    baked: Baked | None = None,
     opening: str = "",
 ) -> Bundle:
     """The script that runs `entry` ("package.module:function") and exits with what it returns.
 
-    `root` is the folder the `first_party` packages lie in; `texts` stand in for the text of modules;
-    `baked_module` builds the baked configuration; `opening` is the script's docstring. Raises PackError where the program cannot be one script.
+    `root` is the folder the `first_party` packages lie in; `baked` is the module with the
+    configuration; `opening` is the script's docstring. Raises PackError where the program cannot be one script.
     """
     module, _, function = entry.partition(":")
-    graph = ModuleGraph(root, first_party, texts or {})
+    graph = ModuleGraph(root, first_party, {} if baked is None else {baked.module: baked.text_for(())})
     every = graph.reachable(module)
     if function not in graph.module(module).scopes.module.bound:
         raise PackError(f"{module} defines no {function!r}; the entry is written package.module:function")
-    programs = [name for name in every if name != baked_module]
+    programs = [name for name in every if baked is None or name != baked.module]
     used = switches.without(_replaced_fields(graph, programs, switches.groups))
     graph = _folded_graph(graph, every, used)
+    if baked is not None:
+        graph = graph.with_texts({baked.module: baked.text_for(tuple(sorted(used.used)))})
     order = graph.reachable(module)
     definitions = Definitions(graph, order)
     kept = definitions.needed(Definition(module=module, name=function))
@@ -83,7 +92,7 @@ def _folded_graph(graph: ModuleGraph, modules: Iterable[str], switches: Switches
     for _ in range(2):  # an attribute may be set from another class's attribute
         for name in modules:
             module = graph.module(name)
-            ConfigPaths(module, switches.groups, attributes).read_attributes(module.tree)
+            ConfigPaths(module, switches.groups, attributes).read_attributes(module)
     return graph.with_texts({name: folded(graph.module(name), switches, attributes).text for name in modules})
 
 
@@ -91,7 +100,7 @@ def _replaced_fields(graph: ModuleGraph, modules: Iterable[str], groups: Mapping
     """Fields that the program itself sets to other values: keywords of `replace` and of the classes."""
     fields: set[str] = set()
     for name in modules:
-        for node in ast.walk(graph.module(name).tree):
+        for node in graph.module(name).nodes:
             if isinstance(node, ast.Call):
                 called = ast.unparse(node.func).rpartition(".")[2]
                 if called == "replace" or called in groups:

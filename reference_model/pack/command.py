@@ -8,8 +8,9 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from harness.errors import GolfError, SetupError, SubmissionError, UsageError
+from harness.errors import GolfError, SetupError
 from reference_model.config import ConfigError, configured
+from reference_model.exit_status import exit_status_of
 from reference_model.pack.minify import minified
 from reference_model.pack.program import packed_program
 from reference_model.pack.self_extracting import self_extracting
@@ -32,8 +33,8 @@ def main(argv: Sequence[str]) -> int:
         text = self_extracting(text) if arguments.self_extracting else text
         write_script(arguments.output, text)
     except GolfError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2 if isinstance(error, UsageError) else 1 if isinstance(error, SubmissionError) else 4
+        print(error, file=sys.stderr)
+        return exit_status_of(error)
     print(f"{arguments.output}: {len(text.encode()):,} bytes of code")
     if arguments.report:
         print(pack_report(plain))

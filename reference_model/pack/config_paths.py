@@ -41,7 +41,7 @@ class ConfigPaths:
         self._sources: dict[tuple[int, str], ast.expr] = {}
         for node, scope in module.scopes.scope_of.items():
             self._read_parameters(node, scope)
-        for inner in ast.walk(module.tree):
+        for inner in module.nodes:
             for target, value in _bindings(inner):
                 self._read_binding(target, value)
 
@@ -105,9 +105,9 @@ class ConfigPaths:
             scope = self._scope_of_name[target].binder(target.id)
             self._sources[(id(scope), target.id)] = value
 
-    def read_attributes(self, tree: ast.Module) -> None:
+    def read_attributes(self, module: Module) -> None:
         """Add what the fields of the module's classes hold to the shared table."""
-        for node in ast.walk(tree):
+        for node in module.nodes:
             if isinstance(node, ast.ClassDef) and node.name not in self._groups:
                 table = self._attributes.setdefault(node.name, {})
                 for name, values in self._fields(node).items():

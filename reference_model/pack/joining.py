@@ -189,7 +189,7 @@ def _import_line(import_: External, name: str) -> str:
 def _edits(
     graph: ModuleGraph, definitions: Definitions, module: Module, pieces: list[Piece], names: Names
 ) -> Iterator[Edit]:
-    in_f_strings = nodes_in_f_strings(module.tree)
+    in_f_strings = nodes_in_f_strings(module.nodes)
     replaced: dict[ast.expr, str] = {}
     for piece in pieces:
         for use in names.uses[piece]:
@@ -222,7 +222,7 @@ class _Renamer(ast.NodeTransformer):
 
 def _f_string_edits(module: Module, pieces: list[Piece], names: dict[ast.expr, str]) -> Iterator[Edit]:
     """F-strings are written anew where a name in them changes."""
-    nested = nodes_in_f_strings(module.tree)
+    nested = nodes_in_f_strings(module.nodes)
     for piece in pieces:
         for node in ast.walk(piece.statement):
             if not isinstance(node, ast.JoinedStr) or node in nested:

@@ -67,6 +67,11 @@ class Module:
         return SourceText(self.text)
 
     @cached_property
+    def nodes(self) -> list[ast.AST]:
+        """Every node of the tree, those nearer to the top first."""
+        return list(ast.walk(self.tree))
+
+    @cached_property
     def scopes(self) -> ScopeReader:
         """Bindings of every name."""
         return ScopeReader(self.tree)
@@ -74,7 +79,7 @@ class Module:
     @cached_property
     def parents(self) -> dict[ast.AST, ast.AST]:
         """The node around each node."""
-        return {child: node for node in ast.walk(self.tree) for child in ast.iter_child_nodes(node)}
+        return {child: node for node in self.nodes for child in ast.iter_child_nodes(node)}
 
     @cached_property
     def type_only(self) -> set[ast.AST]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import reference_model
 from reference_model.pack.baked import BAKED_MODULE, baked_text
-from reference_model.pack.bundle import Bundle, pack
+from reference_model.pack.bundle import Baked, Bundle, pack
 from reference_model.pack.minify import minified
 from reference_model.pack.self_extracting import self_extracting
 from reference_model.pack.switches import switches_of
@@ -41,17 +41,13 @@ def packed_program(config: Config, *, minify: bool = False, extracts_itself: boo
         "Written by `python -m reference_model pack`; change the modules it was made of, not this file.\n"
     )
 
-    def bundled(switches: tuple[str, ...]) -> Bundle:
-        return pack(
-            ENTRY,
-            root=root,
-            first_party=FIRST_PARTY,
-            switches=switches_of(config),
-            texts={BAKED_MODULE: baked_text(config, switches)},
-            baked_module=BAKED_MODULE,
-            opening=opening,
-        )
-
-    bundle = bundled(bundled(()).folded)  # which switches were baked in is known after folding
+    bundle = pack(
+        ENTRY,
+        root=root,
+        first_party=FIRST_PARTY,
+        switches=switches_of(config),
+        baked=Baked(module=BAKED_MODULE, text_for=lambda switches: baked_text(config, switches)),
+        opening=opening,
+    )
     text = minified(bundle.text) if minify else bundle.text
     return PackedProgram(text=self_extracting(text) if extracts_itself else text, bundle=bundle)

@@ -92,7 +92,7 @@ def statement_bodies(node: ast.AST) -> list[list[ast.stmt]]:
     return [each for each in lists if isinstance(each, list) and each]
 
 
-def nodes_in_f_strings(tree: ast.AST) -> set[ast.AST]:
+def nodes_in_f_strings(nodes: Iterable[ast.AST]) -> set[ast.AST]:
     """Everything inside f-strings: before Python 3.12 their places in the text are not told."""
-    strings = (node for node in ast.walk(tree) if isinstance(node, ast.JoinedStr))
+    strings = (node for node in nodes if isinstance(node, ast.JoinedStr))
     return {inner for node in strings for inner in ast.walk(node) if inner is not node}

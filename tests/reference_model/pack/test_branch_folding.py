@@ -130,7 +130,7 @@ class Block:
     from reference_model.pack.config_paths import ConfigPaths
 
     module, switches = Module("m", text, is_package=False), switches_of(CONFIG)
-    ConfigPaths(module, switches.groups, attributes).read_attributes(module.tree)
+    ConfigPaths(module, switches.groups, attributes).read_attributes(module)
     assert "return one()\n" in folded(module, switches, attributes).text
 
 

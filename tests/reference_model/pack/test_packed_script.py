@@ -1,0 +1,178 @@
+"""The packed script against the modular trainer: same losses, same artifact, same scores."""
+
+from __future__ import annotations
+
+import ast
+import contextlib
+import io
+import os
+import re
+import runpy
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from reference_model.__main__ import main as modular_main
+from reference_model.config import configured
+from reference_model.pack.minify import minified
+from reference_model.pack.program import packed_program
+from reference_model.pack.self_extracting import self_extracting
+from reference_model.presets import Size, preset
+from tests.reference_model.tiny_data import make_tiny_data
+
+SETTINGS = {
+    "model.vocab_size": "320",
+    "schedule.iterations": "3",
+    "schedule.warmdown_iters": "3",
+    "data.train_batch_tokens": "512",
+    "ttt.chunk_tokens": "128",
+    "ttt.epochs": "1",
+    "quantization.qat_threshold": "0.5",
+    "averaging.swa_every": "0",
+}
+# Times, memory, the size of the code, and the log's own name differ between any two runs.
+_VARYING = re.compile(
+    r"(train_time:|step_avg:|eval_time:|total_eval_time:)[\d.]+m?s|"
+    r"^(peak memory|Code size|code_counted|Total submission size|logs/).*|\(limit \d+\)",
+    re.MULTILINE,
+)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _one_thread():
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory) -> Path:
+    return make_tiny_data(tmp_path_factory.mktemp("data"), train_documents=60, val_tokens=260)
+
+
+def chosen(name):
+    return configured(preset(name, Size.TINY), overrides=SETTINGS)
+
+
+@pytest.fixture(scope="module", params=["reference", "pr461"])
+def plain(request):
+    return request.param, packed_program(chosen(request.param)).text
+
+
+@pytest.fixture(scope="module")
+def modular(plain, data, tmp_path_factory):
+    out = tmp_path_factory.mktemp("modular")
+    settings = [word for name, value in SETTINGS.items() for word in ("--set", f"{name}={value}")]
+    tokenizer = str(next(data.glob("*.model")))
+    printed = io.StringIO()
+    with contextlib.redirect_stdout(printed):
+        status = modular_main(
+            ["train", "--preset", plain[0], "--size", "tiny", "--data", str(data), "--out", str(out)]
+            + ["--tokenizer", tokenizer, "--stages", "headline", *settings]
+        )
+    assert status == 0
+    return printed.getvalue(), (out / "final_model.ptz").read_bytes()
+
+
+def run_script(text, folder, data, monkeypatch, **variables):
+    (folder / "train_gpt.py").write_text(text)
+    monkeypatch.chdir(folder)
+    tokenizer = str(next(data.glob("*.model")))
+    for name, value in {"DATA_PATH": str(data), "TOKENIZER_PATH": tokenizer, **variables}.items():
+        monkeypatch.setenv(name, value)
+    printed, told = io.StringIO(), io.StringIO()
+    with (
+        contextlib.redirect_stdout(printed),
+        contextlib.redirect_stderr(told),
+        pytest.raises(SystemExit) as end,
+    ):
+        runpy.run_path("train_gpt.py", run_name="__main__")
+    return end.value.code, printed.getvalue(), told.getvalue()
+
+
+def comparable(log):
+    return [line for line in _VARYING.sub("", log).splitlines() if line.strip()]
+
+
+@pytest.mark.parametrize(
+    "form",
+    [str, minified, lambda text: self_extracting(minified(text))],
+    ids=["plain", "minified", "self-extracting"],
+)
+def test_the_packed_script_gives_the_log_and_the_artifact_of_the_modules(
+    form, plain, modular, data, tmp_path, monkeypatch
+):
+    text = form(plain[1])
+    status, log, told = run_script(text, tmp_path, data, monkeypatch)
+    assert status == 0, told
+    assert comparable(log) == comparable(modular[0])
+    assert (tmp_path / "final_model.ptz").read_bytes() == modular[1]
+    assert f"Code size: {(tmp_path / 'train_gpt.py').stat().st_size} bytes" in log
+
+
+def test_the_script_imports_nothing_of_the_repository(plain):
+    imported = {
+        name.partition(".")[0]
+        for node in ast.walk(ast.parse(plain[1]))
+        if isinstance(node, (ast.Import, ast.ImportFrom))
+        for name in ([node.module] if isinstance(node, ast.ImportFrom) else [a.name for a in node.names])
+    }
+    installed = {"torch", "numpy", "sentencepiece", "zstandard", "brotli"}
+    assert imported - set(sys.stdlib_module_names) <= installed
+
+
+def test_a_technique_that_is_off_leaves_no_code(plain):
+    absent = {"SharedSidecar", "DocumentAdapters", "TokenTilt"}
+    if plain[0] == "pr461":
+        absent |= {"BankMuon", "ExponentialMovingAverage", "BackoffMixer", "GatedSmear"}
+    defined = {node.name for node in ast.walk(ast.parse(plain[1])) if isinstance(node, ast.ClassDef)}
+    assert not absent & defined
+
+
+@pytest.fixture(scope="module")
+def reference_text():
+    return packed_program(chosen("reference")).text
+
+
+def test_a_variable_for_a_switch_that_was_baked_in_is_refused(reference_text, data, tmp_path, monkeypatch):
+    status, _, told = run_script(reference_text, tmp_path, data, monkeypatch, NGRAM_KIND="none")
+    assert status == 2
+    assert "NGRAM_KIND asks for ngram.kind = none; this script was packed with backoff" in told
+
+
+def test_plain_settings_follow_the_environment_and_eval_only_scores_the_artifact(
+    reference_text, data, tmp_path, monkeypatch
+):
+    status, log, told = run_script(reference_text, tmp_path, data, monkeypatch, ITERATIONS="2", SEED="7")
+    assert status == 0, told
+    assert "step:2/2 val_loss:" in log
+    assert "seed:7" in log
+    variables = {"ITERATIONS": "2", "SEED": "7", "EVAL_ONLY": "final_model.ptz"}
+    status, again, told = run_script(reference_text, tmp_path, data, monkeypatch, **variables)
+    assert status == 0, told
+    assert "train_loss" not in again
+    assert [line for line in log.splitlines() if "_exact" in line] == [
+        line for line in again.splitlines() if "_exact" in line
+    ]
+
+
+def test_two_ranks_train_with_the_self_extracting_script(reference_text, data, tmp_path):
+    (tmp_path / "train_gpt.py").write_text(self_extracting(reference_text))
+    variables = {"DATA_PATH": str(data), "TOKENIZER_PATH": str(next(data.glob("*.model"))), "ITERATIONS": "1"}
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+    done = subprocess.run(
+        [*command, "train_gpt.py"],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=tmp_path,
+        env={**os.environ, **variables, "OMP_NUM_THREADS": "1", "PYTHONPATH": ""},
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert "world_size:2" in done.stdout
+    assert "_exact val_loss:" in done.stdout
