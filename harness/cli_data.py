@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import io
 import os
 import sys
 from pathlib import Path
@@ -211,9 +212,8 @@ def _fetch(arguments: argparse.Namespace) -> int:
         )
         return Exit.OK
     fetched = fetch(options)
-    print(
-        f"fetched {count_of(fetched.fetched, 'file')}, {fetched.present:,} already there\ndata: {fetched.data_dir}"
-    )
+    print(f"fetched {count_of(fetched.fetched, 'file')}, {fetched.present:,} already there")
+    print(f"data: {fetched.data_dir}")
     return Exit.OK
 
 
@@ -268,6 +268,8 @@ def _our_fault() -> int:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Entry point of the golf-data command."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # names of files can hold anything
     parser = build_parser()
     arguments = parser.parse_args(argv)
     try:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import stat
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 MANIFEST_NAME = "manifest.json"
 MANIFEST_FORMAT = "golf-data 1"
 TOKENIZER_NAME = "tokenizer.model"
+_PLAIN_NAME = re.compile(r"\w[\w.-]{0,199}", re.ASCII)
+_SHA256 = re.compile(r"[0-9a-f]{64}")
 MANIFEST_CAP_BYTES = 64 << 20  # 80 shards need 20 kB; anything near this is not a manifest
 
 
@@ -101,12 +104,15 @@ def _typed(document: Mapping[str, Any], key: str, kind: type, path: Path) -> Any
 
 def _file_entry_of(value: Mapping[str, Any], path: Path) -> FileEntry:
     name = _typed(value, "file", str, path)
-    if name in {"", ".", ".."} or "/" in name or "\\" in name:
-        raise SetupError(f"{path}: names the file {name!r}, which is not beside it")
+    if not _PLAIN_NAME.fullmatch(name):
+        raise SetupError(f"{path}: names the file {name!r:.80}, which is not beside it")
+    digest = _typed(value, "sha256", str, path)
+    if not _SHA256.fullmatch(digest):
+        raise SetupError(f"{path}: 'sha256' of {name} is {digest!r:.80}, not 64 hexadecimal digits")
     return FileEntry(
         file=name,
         bytes=_typed(value, "bytes", int, path),
-        sha256=_typed(value, "sha256", str, path),
+        sha256=digest,
         tokens=_typed(value, "tokens", int, path),
     )
 

@@ -23,6 +23,7 @@ PUBLISHED_ROOT = "datasets"  # data/cached_challenge_fineweb.py: REMOTE_ROOT_PRE
 DEFAULT_TRAIN_SHARDS = 80  # data/README.md: 8 billion tokens
 _VARIANT = re.compile(r"byte260|sp[1-9]\d{0,5}")
 _MOST_SHARDS = 100_000
+_PLAIN_PATH = re.compile(r"\w[\w./-]{0,199}", re.ASCII)
 _TOKENIZER_KEYS = ("model_path", "vocab_path", "path")
 
 
@@ -79,7 +80,7 @@ def _count(stats: object, key: str, where: Path) -> int:
 def _safe_path(value: object, where: Path) -> str:
     """A relative path that stays below the root: the manifest comes from the network."""
     path = PurePosixPath(value) if isinstance(value, str) else PurePosixPath("/")
-    if path.is_absolute() or ".." in path.parts or not path.parts or "\\" in str(path) or "\0" in str(path):
+    if not _PLAIN_PATH.fullmatch(str(path)) or ".." in path.parts:
         raise SetupError(f"{where}: names the tokenizer file {value!r:.80}, which is not a path below it")
     return path.as_posix()
 

@@ -210,7 +210,7 @@ def test_a_variant_that_was_not_published_is_refused(host: Host, tmp_path: Path)
         fetch(asked_for(host, tmp_path / "data", variant="sp2048"))
 
 
-@pytest.mark.parametrize("path", ["../../evil", "/etc/evil", "a\\b"])
+@pytest.mark.parametrize("path", ["../../evil", "/etc/evil", "a\\b", "a/../../b", "\0", "\ud800"])
 def test_a_manifest_cannot_write_outside_the_folder(host: Host, tmp_path: Path, path: str) -> None:
     host.files["manifest.json"] = json.dumps(manifest(model_path=path)).encode()
     with pytest.raises(SetupError, match="not a path below it"):
