@@ -4,6 +4,11 @@
     payload   the content, compressed
     content   length of the header (4 bytes), header as JSON, then all scales, then all values
 
+Scales and values lie grouped by storage (fp16, int5, int6, ...), inside a group in the order of the header,
+because a compressor's tables fit one kind of numbers at a time. Measured on a briefly trained model of 3.6 M
+parameters against torch.save: 0.5% smaller with zstd-16, 1.1% with zstd-22. Packing the codes to six
+bits costs 12% instead (on noise shaped like weights): it hides whole codes from the compressor.
+
 All numbers are little-endian.
 """
 
@@ -92,7 +97,7 @@ def packed_content(content: ArtifactContent) -> bytes:
         for name, stored in content.state.tensors.items()
     ]
     header = json.dumps({"model": content.model, "tensors": lines}, separators=(",", ":")).encode()
-    stored_tensors = content.state.tensors.values()
+    stored_tensors = sorted(content.state.tensors.values(), key=lambda each: each.storage.value)
     scales = [_raw_bytes(each.scale) for each in stored_tensors if each.scale is not None]
     values = [_raw_bytes(each.values) for each in stored_tensors]
     return b"".join([_HEADER_LENGTH.pack(len(header)), header, *scales, *values])
@@ -155,7 +160,7 @@ def unpacked_content(content: bytes) -> ArtifactContent:
         raise ArtifactError(f"the header describes {needed:,} bytes, the file unfolds to {len(content):,}")
     tensors = {}
     scale_at, value_at = first, first + scale_bytes
-    for entry in entries:
+    for entry in sorted(entries, key=lambda each: each.storage.value):
         values = _tensor_at(content, value_at, entry.shape, entry.value_dtype)
         value_at += _bytes_of(entry.shape, entry.value_dtype)
         scale = None
@@ -164,7 +169,8 @@ def unpacked_content(content: bytes) -> ArtifactContent:
             scale_at += _bytes_of(entry.scale_shape, entry.scale_dtype)
         tensors[entry.name] = StoredTensor(storage=entry.storage, values=values, scale=scale)
     dtypes = {entry.name: entry.dtype for entry in entries}
-    return ArtifactContent(model=model, state=QuantizedState(tensors=tensors), dtypes=dtypes)
+    in_order = {entry.name: tensors[entry.name] for entry in entries}
+    return ArtifactContent(model=model, state=QuantizedState(tensors=in_order), dtypes=dtypes)
 
 
 def _header(content: bytes) -> tuple[dict[str, Any], list[TensorEntry], int]:

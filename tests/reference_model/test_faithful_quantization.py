@@ -2,25 +2,35 @@
 
 from __future__ import annotations
 
+import ast
+import io
+import random
 import re
+import subprocess
 from dataclasses import replace
 from functools import cache
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
 import torch
 
 from reference_model.config import GptqLite
+from reference_model.downgrade import first_that_fits
+from reference_model.fake_quantization import FakeQuantizer
+from reference_model.gptq_lite import searched_row_codes
+from reference_model.linear import CastedLinear
 from reference_model.presets import preset
 from reference_model.prune import prune_smallest
 from reference_model.quantize import Storage, dequantize_state, quantize_state
-from tests.upstream_seeds import clone_path, in_production_types, load_original, original_gpt
+from tests.upstream_seeds import ORIGINALS, clone_path, in_production_types, load_original, original_gpt
 
 if TYPE_CHECKING:
     from types import ModuleType
 
     from torch import Tensor
 
+    from reference_model.config import QuantizationConfig
     from reference_model.quantize import QuantizedState
 
 pytestmark = pytest.mark.clone
@@ -151,3 +161,147 @@ def test_each_kind_of_pr_461_occurs_in_the_comparison() -> None:
     ours = quantize_state(our_state("pr461"), preset("pr461").quantization)
     kinds = {stored.storage for stored in ours.tensors.values()}
     assert kinds == {Storage.FP16, Storage.INT5, Storage.INT6, Storage.INT8}
+
+
+@pytest.mark.parametrize("system", MIXED)
+def test_the_seeds_late_qat_gives_the_same_outputs_and_gradients(system: str) -> None:
+    config = replace(preset(system).quantization, qat_like_export=False)
+    theirs = casted_linear(system, _qat_enabled=True)
+    expected = outputs_and_gradient(theirs)
+    assert_same(outputs_and_gradient(ours_with(theirs, config, alpha=1.0)), expected)
+
+
+@pytest.mark.parametrize("alpha", [1.0, 7.0, 16.0])
+def test_soft_rounding_equals_pr_940(alpha: float) -> None:
+    config = replace(preset("pr940").quantization, qat_like_export=False, qat_soft_round=True)
+    theirs = casted_linear("pr940", _qat_enabled=True, _soft_round=True, _soft_round_alpha=alpha)
+    expected = outputs_and_gradient(theirs)
+    assert_same(outputs_and_gradient(ours_with(theirs, config, alpha=alpha)), expected)
+
+
+def casted_linear(system: str, **switches: object) -> torch.nn.Linear:
+    """The original's layer with switches of its class set."""
+    base = load_original(
+        system, clone_path()
+    ).CastedLinear  # a module of its own: the switches are its class's
+    for name, value in switches.items():
+        setattr(base, name, value)
+    torch.manual_seed(3)
+    layer: torch.nn.Linear = base(64, 48, bias=False)
+    torch.nn.init.normal_(layer.weight, std=0.6)
+    return layer
+
+
+def ours_with(theirs: torch.nn.Linear, config: QuantizationConfig, alpha: float) -> CastedLinear:
+    layer = CastedLinear(64, 48)
+    layer.load_state_dict(theirs.state_dict())
+    layer.fake_quantizer = FakeQuantizer(config, Storage.INT6, torch.tensor(alpha))
+    return layer
+
+
+def outputs_and_gradient(layer: torch.nn.Linear) -> tuple[Tensor, Tensor]:
+    output = layer.train()(torch.randn(5, 64, generator=torch.Generator().manual_seed(4)))
+    output.square().sum().backward()
+    assert layer.weight.grad is not None
+    return output.detach(), layer.weight.grad
+
+
+def assert_same(found: tuple[Tensor, Tensor], expected: tuple[Tensor, Tensor]) -> None:
+    for ours, theirs in zip(found, expected, strict=True):
+        torch.testing.assert_close(ours, theirs, rtol=1e-6, atol=1e-6)
+
+
+def test_the_clipping_search_per_matrix_equals_pr_549() -> None:
+    published = function_of(PR549, "quantize_int6_per_row", {"torch": torch, "Tensor": torch.Tensor})
+    for name in ("cores.0.mlp.fc.weight", "cores.1.attn.c_k.weight"):
+        weight = our_state("pr940")[name].float()
+        codes, scale = searched_row_codes(weight, GptqLite.PER_MATRIX, max_code=31, floor=1 / 31)
+        expected_codes, expected_scale = published(weight)
+        assert identical(codes.to(torch.int8), expected_codes)
+        assert identical(scale, expected_scale)
+
+
+PR549 = (
+    "b08d72a96e98cac8add0543982fccd35bc8f4f4d:"
+    "records/track_10min_16mb/2026-03-23_LeakyReLU_LegalTTT_ParallelMuon/train_gpt.py"
+)
+PR940_SOURCE = f"{ORIGINALS['pr940'].commit}:{ORIGINALS['pr940'].path}"
+
+
+def source_of(blob: str) -> str:
+    command = ["git", "-C", str(clone_path()), "cat-file", "blob", blob]
+    return subprocess.run(command, capture_output=True, check=True, text=True).stdout
+
+
+def function_of(blob: str, name: str, names: dict[str, Any]) -> Any:
+    tree = ast.parse(source_of(blob))
+    found = [each for each in tree.body if isinstance(each, ast.FunctionDef) and each.name == name]
+    exec(compile(ast.Module(body=list(found), type_ignores=[]), blob, "exec"), names)
+    return names[name]
+
+
+class Sizes:
+    """Bytes of a file by number of int5 layers and level, falling unevenly."""
+
+    def __init__(self, seed: int) -> None:
+        chance = random.Random(seed)
+        self.of = {
+            (layers, level): 1000 - 20 * layers + chance.randrange(-60, 60)
+            for layers in range(12)
+            for level in (16, 1, 17, 2)
+        }
+
+
+def decision_of_pr_940(sizes: Sizes, limit: int, layers: int) -> list[str]:
+    """The statements of its main() from the first try to the last, run with sizes that are made up."""
+    main = next(
+        each
+        for each in ast.parse(source_of(PR940_SOURCE)).body
+        if isinstance(each, ast.FunctionDef) and each.name == "main"
+    )
+    texts = [ast.unparse(each) for each in main.body]
+    first = next(at for at, text in enumerate(texts) if text.startswith("num_layers_total = "))
+    last = next(at for at, text in enumerate(texts) if "still over limit" in text)
+    lines: list[str] = []
+    lowered: list[int] = []
+
+    def quantize(*_: object, int5_layers: frozenset[int] = frozenset()) -> tuple[int, int]:
+        lowered.append(len(int5_layers))
+        return 0, 0
+
+    def compressor(level: int) -> SimpleNamespace:
+        return SimpleNamespace(compress=lambda _: bytes(sizes.of[lowered[-1], level]))
+
+    names = {
+        "sd_cpu": {f"blocks.{layer}.attn_scale": 0 for layer in range(layers)},
+        "artifact_limit": limit,
+        "mixed_quantize_int6": quantize,
+        "zstandard": SimpleNamespace(ZstdCompressor=compressor),
+        "_COMPRESSOR": "zstd",
+        "torch": SimpleNamespace(save=lambda *_: None),
+        "io": io,
+        "os": SimpleNamespace(environ={}),
+        "master_process": True,
+        "log0": lines.append,
+    }
+    body = main.body[first : last + 1]
+    exec(compile(ast.Module(body=body, type_ignores=[]), "main", "exec"), names)
+    return [line for line in lines if line.startswith("quant_")]
+
+
+@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("limit", [1050, 900, 800, 700])
+@pytest.mark.parametrize("layers", [11, 8, 2])
+def test_every_try_and_the_decision_equal_pr_940(seed: int, limit: int, layers: int) -> None:
+    sizes = Sizes(seed)
+    config = preset("pr940")
+    config = replace(config, model=replace(config.model, num_layers=layers, xsa_layers=()))
+    lines: list[str] = []
+    first_that_fits(
+        config,
+        limit,
+        content_of=lambda int5_layers: bytes(len(int5_layers)),
+        file_of=lambda content, level: bytes(sizes.of[len(content), level]),
+        log=lines.append,
+    )
+    assert lines == decision_of_pr_940(sizes, limit, layers)
