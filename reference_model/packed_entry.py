@@ -1,7 +1,7 @@
 """Where a packed `train_gpt.py` starts: its baked-in configuration under the environment's settings.
 
-`script_entry` says which variables steer it. A variable that asks for a technique whose code was left out of the
-script is refused before anything else happens.
+`script_entry` says which variables steer it. A variable that asks for a technique whose code was left out of
+the script is refused before anything else happens.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ def main() -> int:
 def refuse_other_switches(baked: Config, switches: Sequence[str], environ: Mapping[str, str]) -> None:
     """Raise ConfigError where the environment asks for a branch that the script does not hold.
 
-    `switches` are `group.field`. Of numbers and lists only "zero or empty" is baked in, of all others the value.
+    `switches` are `group.field`. Of numbers and lists only "zero or empty" is baked in, of others the value.
     """
     config = configured(baked, environ=environ)
     for path in switches:

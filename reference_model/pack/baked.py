@@ -1,4 +1,4 @@
-"""Writes a configuration as the Python module that a packed script carries in place of `baked_configuration`."""
+"""Writes a configuration as the module that a packed script carries in place of `baked_configuration`."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
 """Decides the tests that hang on baked switches, and takes the branches not taken out of the text.
 
-Two passes, repeated until nothing changes: tests become `True` or `False` (or lose the decided part of an `and` or
-`or`), then `if` statements with such a test keep only the lines that run. Statements behind a `return`, `raise`,
-`continue` or `break` of the same block go as well. Comments of the surviving lines stay.
+Two passes, repeated until nothing changes: tests become `True` or `False` (or lose the decided part of an
+`and` or `or`), then `if` statements with such a test keep only the lines that run. Statements behind a
+`return`, `raise`, `continue` or `break` of the same block go as well. Comments of the surviving lines stay.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""From an entry function to one script: reads the modules, folds their branches, drops what is unused, joins the rest.
+"""From an entry function to one script: reads modules, folds branches, drops what is unused, joins the rest.
 
 Knows nothing of this package's modules: any packages under a folder, any entry function, any switches.
 """
@@ -56,7 +56,8 @@ def pack(
     """The script that runs `entry` ("package.module:function") and exits with what it returns.
 
     `root` is the folder the `first_party` packages lie in; `baked` is the module with the
-    configuration; `opening` is the script's docstring. Raises PackError where the program cannot be one script.
+    configuration; `opening` is the script's docstring. Raises PackError where the program cannot be one
+    script.
     """
     module, _, function = entry.partition(":")
     graph = ModuleGraph(root, first_party, {} if baked is None else {baked.module: baked.text_for(())})

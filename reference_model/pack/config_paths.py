@@ -1,7 +1,7 @@
 """What an expression of a module stands for in the configuration: `settings.model.smear` -> "model.smear".
 
-Known are parameters and fields annotated with a class of the configuration, `self` attributes set from them, objects
-of classes that hold one (`model.config` where `model: GPT`), and locals bound once to any of these.
+Known are parameters and fields annotated with a class of the configuration, `self` attributes set from them,
+objects of classes that hold one (`model.config` where `model: GPT`), and locals bound once to any of these.
 """
 
 from __future__ import annotations
@@ -10,12 +10,11 @@ import ast
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from reference_model.pack.scopes import Scope
-
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from reference_model.pack.module_graph import Module
+    from reference_model.pack.scopes import Scope
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,8 +1,8 @@
 """Top-level statements of the modules as pieces, and which of them the entry function needs.
 
-A piece is needed when a needed piece reads one of its names; every other statement (a call, a loop) of a module with a
-needed piece runs too, as it would when the module is imported. Names in annotations alone need nothing, except in
-decorated classes, whose field types may be asked for.
+A piece is needed when a needed piece reads one of its names; every other statement (a call, a loop) of a
+module with a needed piece runs too, as it would when the module is imported. Names in annotations alone
+need nothing, except in decorated classes, whose field types may be asked for.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """Writes the needed pieces of all modules as one script: names made unique, first-party imports gone.
 
-A name keeps itself where it can. It gets the module's name added where two modules define it, where a builtin of that
-name is used, or where a function that refers to it under another name has a local of the same name.
+A name keeps itself where it can. It gets the module's name added where two modules define it, where a
+builtin of that name is used, or where a function that refers to it under another name has a local of the
+same name.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The same program in fewer bytes, by python-minifier (https://dflook.github.io/python-minifier/).
 
-What must survive is said here: field annotations (dataclasses, get_type_hints) and class names, which messages and
-fingerprints of this package print.
+What must survive is said here: field annotations (dataclasses, get_type_hints) and class names, which
+messages and fingerprints of this package print.
 """
 
 from __future__ import annotations

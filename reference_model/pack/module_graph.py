@@ -188,14 +188,14 @@ class ModuleGraph:
             where = f"{module.name} line {node.lineno}"
             if not (isinstance(parent, ast.Attribute) and parent.value is at):
                 raise PackError(
-                    f"{where}: module {target.module} is used as a value; in one script there are no modules: "
+                    f"{where}: module {target.module} is used as a value; one script has no modules: "
                     "import the names you need from it"
                 )
             at, target = parent, self.member(target.module, parent.attr, where)
         return at, target
 
     def imported_by(self, name: str) -> Iterator[tuple[str, bool]]:
-        """First-party modules an import in the module runs, and whether it runs when the module is imported."""
+        """First-party modules that the module imports, and whether it does so as soon as it is imported."""
         module = self.module(name)
         for each in module.scopes.imports:
             at_start = each.scope.is_module or each.scope.is_class

@@ -1,6 +1,7 @@
 """A script that carries itself compressed: base85 text that a two-line stub unpacks and executes.
 
-The form the challenge accepts since #1394 (2026-04-05). What counts as code is the whole file with stub and base85.
+The form the challenge accepts since #1394 (2026-04-05). What counts as code is the whole file with stub and
+base85.
 """
 
 from __future__ import annotations

@@ -77,7 +77,7 @@ class SourceText:
 
 def first_line(statement: ast.stmt) -> int:
     """The line a statement begins on, decorators included."""
-    decorators = getattr(statement, "decorator_list", [])
+    decorators: list[ast.expr] = getattr(statement, "decorator_list", [])
     return min([statement.lineno, *(each.lineno for each in decorators)])
 
 

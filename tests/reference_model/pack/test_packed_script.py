@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import ast
 import contextlib
+import functools
 import io
 import os
 import re
 import runpy
 import subprocess
 import sys
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -21,6 +22,9 @@ from reference_model.pack.program import packed_program
 from reference_model.pack.self_extracting import self_extracting
 from reference_model.presets import Size, preset
 from tests.reference_model.tiny_data import make_tiny_data
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 SETTINGS = {
     "model.vocab_size": "320",
@@ -35,6 +39,7 @@ SETTINGS = {
 # Times, memory, the size of the code, and the log's own name differ between any two runs.
 _VARYING = re.compile(
     r"(train_time:|step_avg:|eval_time:|total_eval_time:)[\d.]+m?s|"
+    r" seal:\w+|"  # of the ledger, whose lines hold times
     r"^(peak memory|Code size|code_counted|Total submission size|logs/).*|\(limit \d+\)",
     re.MULTILINE,
 )
@@ -59,22 +64,30 @@ def chosen(name):
     return configured(preset(name, Size.TINY), overrides=SETTINGS)
 
 
+@functools.cache
+def plain_text(name):
+    return packed_program(chosen(name)).text
+
+
+@functools.cache
+def minified_text(name):
+    return minified(plain_text(name))
+
+
 @pytest.fixture(scope="module", params=["reference", "pr461"])
-def plain(request):
-    return request.param, packed_program(chosen(request.param)).text
+def name(request):
+    return request.param
 
 
 @pytest.fixture(scope="module")
-def modular(plain, data, tmp_path_factory):
+def modular(name, data, tmp_path_factory):
     out = tmp_path_factory.mktemp("modular")
-    settings = [word for name, value in SETTINGS.items() for word in ("--set", f"{name}={value}")]
-    tokenizer = str(next(data.glob("*.model")))
+    words = ["--preset", name, "--size", "tiny", "--data", str(data), "--out", str(out)]
+    words += ["--tokenizer", str(next(data.glob("*.model"))), "--stages", "headline"]
+    words += [word for path, value in SETTINGS.items() for word in ("--set", f"{path}={value}")]
     printed = io.StringIO()
     with contextlib.redirect_stdout(printed):
-        status = modular_main(
-            ["train", "--preset", plain[0], "--size", "tiny", "--data", str(data), "--out", str(out)]
-            + ["--tokenizer", tokenizer, "--stages", "headline", *settings]
-        )
+        status = modular_main(["train", *words])
     assert status == 0
     return printed.getvalue(), (out / "final_model.ptz").read_bytes()
 
@@ -99,61 +112,58 @@ def comparable(log):
     return [line for line in _VARYING.sub("", log).splitlines() if line.strip()]
 
 
-@pytest.mark.parametrize(
-    "form",
-    [str, minified, lambda text: self_extracting(minified(text))],
-    ids=["plain", "minified", "self-extracting"],
-)
+FORMS = {
+    "plain": plain_text,
+    "minified": minified_text,
+    "self-extracting": lambda name: self_extracting(minified_text(name)),
+}
+
+
+@pytest.mark.parametrize("form", FORMS)
 def test_the_packed_script_gives_the_log_and_the_artifact_of_the_modules(
-    form, plain, modular, data, tmp_path, monkeypatch
+    form, name, modular, data, tmp_path, monkeypatch
 ):
-    text = form(plain[1])
-    status, log, told = run_script(text, tmp_path, data, monkeypatch)
+    status, log, told = run_script(FORMS[form](name), tmp_path, data, monkeypatch)
     assert status == 0, told
     assert comparable(log) == comparable(modular[0])
     assert (tmp_path / "final_model.ptz").read_bytes() == modular[1]
     assert f"Code size: {(tmp_path / 'train_gpt.py').stat().st_size} bytes" in log
 
 
-def test_the_script_imports_nothing_of_the_repository(plain):
+def test_the_script_imports_nothing_of_the_repository(name):
     imported = {
-        name.partition(".")[0]
-        for node in ast.walk(ast.parse(plain[1]))
+        module.partition(".")[0]
+        for node in ast.walk(ast.parse(plain_text(name)))
         if isinstance(node, (ast.Import, ast.ImportFrom))
-        for name in ([node.module] if isinstance(node, ast.ImportFrom) else [a.name for a in node.names])
+        for module in ([node.module] if isinstance(node, ast.ImportFrom) else [a.name for a in node.names])
     }
     installed = {"torch", "numpy", "sentencepiece", "zstandard", "brotli"}
     assert imported - set(sys.stdlib_module_names) <= installed
 
 
-def test_a_technique_that_is_off_leaves_no_code(plain):
+def test_a_technique_that_is_off_leaves_no_code(name):
     absent = {"SharedSidecar", "DocumentAdapters", "TokenTilt"}
-    if plain[0] == "pr461":
+    if name == "pr461":
         absent |= {"BankMuon", "ExponentialMovingAverage", "BackoffMixer", "GatedSmear"}
-    defined = {node.name for node in ast.walk(ast.parse(plain[1])) if isinstance(node, ast.ClassDef)}
+    defined = {node.name for node in ast.walk(ast.parse(plain_text(name))) if isinstance(node, ast.ClassDef)}
     assert not absent & defined
 
 
-@pytest.fixture(scope="module")
-def reference_text():
-    return packed_program(chosen("reference")).text
-
-
-def test_a_variable_for_a_switch_that_was_baked_in_is_refused(reference_text, data, tmp_path, monkeypatch):
-    status, _, told = run_script(reference_text, tmp_path, data, monkeypatch, NGRAM_KIND="none")
+def test_a_variable_for_a_switch_that_was_baked_in_is_refused(data, tmp_path, monkeypatch):
+    status, _, told = run_script(plain_text("reference"), tmp_path, data, monkeypatch, NGRAM_KIND="none")
     assert status == 2
     assert "NGRAM_KIND asks for ngram.kind = none; this script was packed with backoff" in told
 
 
-def test_plain_settings_follow_the_environment_and_eval_only_scores_the_artifact(
-    reference_text, data, tmp_path, monkeypatch
-):
-    status, log, told = run_script(reference_text, tmp_path, data, monkeypatch, ITERATIONS="2", SEED="7")
+def test_plain_settings_follow_the_environment_and_eval_only_scores_the_artifact(data, tmp_path, monkeypatch):
+    status, log, told = run_script(
+        plain_text("reference"), tmp_path, data, monkeypatch, ITERATIONS="2", SEED="7"
+    )
     assert status == 0, told
     assert "step:2/2 val_loss:" in log
     assert "seed:7" in log
     variables = {"ITERATIONS": "2", "SEED": "7", "EVAL_ONLY": "final_model.ptz"}
-    status, again, told = run_script(reference_text, tmp_path, data, monkeypatch, **variables)
+    status, again, told = run_script(plain_text("reference"), tmp_path, data, monkeypatch, **variables)
     assert status == 0, told
     assert "train_loss" not in again
     assert [line for line in log.splitlines() if "_exact" in line] == [
@@ -161,8 +171,8 @@ def test_plain_settings_follow_the_environment_and_eval_only_scores_the_artifact
     ]
 
 
-def test_two_ranks_train_with_the_self_extracting_script(reference_text, data, tmp_path):
-    (tmp_path / "train_gpt.py").write_text(self_extracting(reference_text))
+def test_two_ranks_train_with_the_self_extracting_script(data, tmp_path):
+    (tmp_path / "train_gpt.py").write_text(self_extracting(plain_text("reference")))
     variables = {"DATA_PATH": str(data), "TOKENIZER_PATH": str(next(data.glob("*.model"))), "ITERATIONS": "1"}
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
     done = subprocess.run(
