@@ -88,6 +88,7 @@ class StackedMuon(ABC):
             torch.compile(newton_schulz, dynamic=False) if compiled else newton_schulz
         )
         self._stacks: list[MatrixStack] = []  # this rank's share
+        self._places: Tensor | None = None
         self._gradients: list[Tensor] = []  # averaged, one per stack, between send_gradients and send_updates
 
     def _update(self, stack: MatrixStack, gradient_NRC: Tensor, momentum: float) -> Tensor:
@@ -105,18 +106,24 @@ class StackedMuon(ABC):
     def gradient_norms(self) -> Tensor:
         """Norm of every matrix's averaged gradient, in the order of the parameters, alike on every rank."""
         self._gradients = self._receive_gradients()
-        place = {name: index for index, name in enumerate(self._parameters)}
         slices = [
-            (place[name], gradient_RC)
+            gradient_RC
             for stack, gradient_NRC in zip(self._stacks, self._gradients, strict=True)
             for name, gradient_RC in zip(stack.names, gradient_NRC, strict=True)
             if name is not None
         ]
-        norms = torch.zeros(len(place), device=self._world.device)
+        norms = torch.zeros(len(self._parameters), device=self._world.device)
         if slices:
-            places = torch.tensor([index for index, _ in slices], device=norms.device)
-            norms[places] = torch.stack(torch._foreach_norm([each for _, each in slices])).to(norms.dtype)
+            norms[self._places_of_slices()] = torch.stack(torch._foreach_norm(slices)).to(norms.dtype)
         return self._world.sum_(norms)
+
+    def _places_of_slices(self) -> Tensor:
+        """Index among the parameters of every owned slice; made once, as a copy to a GPU waits for it."""
+        if self._places is None:
+            order = {name: index for index, name in enumerate(self._parameters)}
+            owned = [order[name] for stack in self._stacks for name in stack.names if name is not None]
+            self._places = torch.tensor(owned, device=self._world.device)
+        return self._places
 
     def _scaled_gradients(self, gradient_scale: Tensor | None) -> list[Tensor]:
         gradients, self._gradients = self._gradients, []
@@ -210,14 +217,15 @@ class Muon(StackedMuon):
         updates: dict[str, Tensor] = {}
         for stack, gradient_NRC in zip(self._stacks, self._scaled_gradients(gradient_scale), strict=True):
             update_NRC = self._update(stack, gradient_NRC, momentum)
+            update_NRC = update_NRC if self._flat is not None else update_NRC.to(stack.momenta.dtype)
             updates |= {name: each for name, each in zip(stack.names, update_NRC, strict=True) if name}
         if self._flat is None:
             self._updates = updates
             return
         self._flat = torch.zeros_like(self._flat, dtype=self._dtype)
-        for name, slot in self._by_name(self._flat).items():
-            if name in updates:
-                slot.copy_(updates[name])
+        slots = self._by_name(self._flat)
+        if updates:
+            torch._foreach_copy_([slots[name] for name in updates], list(updates.values()))
         self._pending = dist.all_reduce(self._flat, async_op=True)
 
     @torch.no_grad()
@@ -225,7 +233,7 @@ class Muon(StackedMuon):
         """Decay the matrices by lr * weight decay, then subtract lr * update."""
         if self._flat is not None:
             wait_for(self._pending)
-            self._updates, self._flat = self._by_name(self._flat), None
+            self._updates, self._flat = self._by_name(self._flat.float()), None
         if self._updates:
             parameters: list[Tensor] = list(self._parameters.values())
             updates = [self._updates[name].to(p.dtype) for name, p in self._parameters.items()]

@@ -27,7 +27,7 @@ from reference_model.muon import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from torch import Tensor, nn
 
@@ -101,7 +101,7 @@ class BankMuon(StackedMuon):
                 continue
             slices, rows, columns = update_nRC.shape
             update_NRC = update_nRC.new_empty(slices * self._world.size, rows, columns)
-            work = dist.all_gather_into_tensor(update_NRC, update_nRC, async_op=True)
+            work = gather_slices()(update_NRC, update_nRC, async_op=True)
             self._pending.append(PendingExchange(tensor=update_NRC, work=work))
 
     @torch.no_grad()
@@ -124,7 +124,7 @@ class BankMuon(StackedMuon):
         if not reduce_scatter_averages():
             return PendingExchange(tensor=bank_NRC, work=dist.all_reduce(bank_NRC, async_op=True))
         share_nRC = bank_NRC.new_empty(bank.slices_per_rank, *bank_NRC.shape[1:])
-        work = dist.reduce_scatter_tensor(share_nRC, bank_NRC, op=dist.ReduceOp.AVG, async_op=True)
+        work = scatter_average()(share_nRC, bank_NRC, op=dist.ReduceOp.AVG, async_op=True)
         return PendingExchange(tensor=share_nRC, work=work)
 
     def _own_average(self, pending: PendingExchange, stack: MatrixStack) -> Tensor:
@@ -134,6 +134,16 @@ class BankMuon(StackedMuon):
         if mean.size(0) != share:  # summed in full by a backend without averaging
             mean = mean[self._world.rank * share : (self._world.rank + 1) * share] / self._world.size
         return mean.to(stack.momenta.dtype)
+
+
+def gather_slices() -> Callable[..., dist.Work | None]:
+    """All-gather into one tensor, under the name this torch has for it; newer ones warn about the older."""
+    return getattr(dist, "all_gather_single", None) or dist.all_gather_into_tensor
+
+
+def scatter_average() -> Callable[..., dist.Work | None]:
+    """Reduce-scatter from one tensor, under the name this torch has for it."""
+    return getattr(dist, "reduce_scatter_single", None) or dist.reduce_scatter_tensor
 
 
 def reduce_scatter_averages() -> bool:

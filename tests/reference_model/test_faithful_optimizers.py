@@ -148,10 +148,10 @@ def step_theirs(
 @pytest.mark.parametrize("variant", MatrixOptimizer)
 @pytest.mark.parametrize("system", ORIGINALS)
 def test_three_steps_have_the_originals_bits(system: str, variant: MatrixOptimizer, clip: float) -> None:
-    """The pass mark is 1% of the rate, but it takes equal bits to hold it: iterations in bf16 on square random
-    matrices magnify one last bit of the clipping norm to 2%, in the original as in ours. So the order in which
-    the norms of the tensors are added up is made the original's: torch takes bf16 first. The one parameter that
-    we store otherwise (PR #555's sidecar scale, there bf16) has no gradient.
+    """The pass mark is 1% of the rate, but it takes equal bits to hold it: bf16 iterations on random matrices
+    magnify one last bit of the clipping norm to 2%, in the original as in ours. So the order in which norms of
+    tensors are added up is made the original's: torch takes bf16 first. The one parameter that we store
+    otherwise (PR #555's sidecar scale, there bf16) has no gradient.
     """
     module = load_original(system, clone_path())
     config = preset(system, Size.SMALL)
