@@ -56,8 +56,7 @@ def read_ledger(path: Path) -> ScoreLedger:
 def gathered_ledger(ledger: ScoreLedger, world: World) -> ScoreLedger:
     """All ranks' entries on rank 0, elsewhere the rank's own; every rank must call.
 
-    Updates that several ranks made together (same version, same positions) appear once, under the lowest
-    rank.
+    Each rank keeps its own chain: updates that ranks made together are listed once for each of them.
     """
     if world.size == 1:
         return ledger

@@ -237,9 +237,9 @@ class ScoreLedger:
 
     def summary(self) -> str:
         """One line for the run's log."""
-        versions = self.updates[-1].version if self.updates else 0
+        updates = max((update.version for update in self.updates), default=0)
         return (
-            f"score_ledger positions:{self.scored_positions} blocks:{len(self.blocks)} updates:{versions} "
+            f"score_ledger positions:{self.scored_positions} blocks:{len(self.blocks)} updates:{updates} "
             f"ranks:{len(self.heads)} seal:{self.seal}"
         )
 

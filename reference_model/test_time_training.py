@@ -29,7 +29,7 @@ from reference_model.flat_parameters import FlatParameters
 from reference_model.gpt import autocast
 from reference_model.schedules import ttt_cosine
 from reference_model.sliding_windows import Tail, planned_windows
-from reference_model.window_scoring import compiled_if_wanted, window_scorer, window_tokens
+from reference_model.window_scoring import wants_compilation, window_scorer, window_tokens
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -65,7 +65,9 @@ def score_and_train_chunks(
         for parameter in adapted.values():
             parameter.requires_grad_(True)
         scorer = window_scorer(model, tokens, config, world.device, mixer)
-        (loss,) = compiled_if_wanted((model.forward,), config, world.device)
+        loss = model.forward
+        if wants_compilation(config, world.device):
+            loss = torch.compile(loss, dynamic=False)
         trainer = _ChunkTrainer(
             loss=loss, flat=flat, optimizer=_chunk_optimizer(flat, config.ttt), tally=tally, config=config
         )

@@ -39,9 +39,8 @@ class WindowScorer:
     tokens: npt.NDArray[np.integer]
     config: Config
     device: torch.device
-    nll: Callable[..., Tensor]
-    """`model.nll`, compiled where the configuration says so."""
-    logits: Callable[..., Tensor]
+    compiled: tuple[Callable[..., Tensor], Callable[..., Tensor]] | None
+    """Compiled `nll` and `logits` of the model; None where the configuration wants none."""
     mixer: Mixer | None
 
     def score(self, plan: WindowPlan, tally: ScoreTally, *, chunk: int = 0) -> None:
@@ -60,12 +59,17 @@ class WindowScorer:
     def _batch_nll(self, batch: WindowPlan) -> Tensor:
         """Nats of the scored positions (N), float32 from the model alone, float64 from a mixer."""
         last = int(batch.scored[0])
-        x_BT, y_BT = window_tokens(self.tokens, batch.starts, batch.length, self.device)
+        starts, nll, logits = batch.starts, self.model.nll, self.model.logits
+        if self.compiled is not None and last == (self.config.evaluation.stride or batch.length):
+            # one compilation for the usual shape; the few windows of other shapes are not worth theirs
+            missing = self.config.evaluation.batch_seqs - len(batch)
+            starts, (nll, logits) = np.pad(starts, (0, missing), mode="edge"), self.compiled
+        x_BT, y_BT = window_tokens(self.tokens, starts, batch.length, self.device)
         if self.mixer is None:
-            return self.nll(x_BT, y_BT, last=last).reshape(-1)
-        logits_BSV = self.logits(x_BT, last=last)
+            return nll(x_BT, y_BT, last=last)[: len(batch)].reshape(-1)
+        logits_BSV = logits(x_BT, last=last)[: len(batch)]
         logits_NV = logits_BSV.reshape(-1, logits_BSV.shape[-1]).float()
-        return self.mixer.mix(scored_positions(batch), logits_NV, y_BT[:, -last:].reshape(-1))
+        return self.mixer.mix(scored_positions(batch), logits_NV, y_BT[: len(batch), -last:].reshape(-1))
 
 
 def window_scorer(
@@ -76,21 +80,17 @@ def window_scorer(
     mixer: Mixer | None,
 ) -> WindowScorer:
     """A scorer for `model` on `device`; compilation happens at its first batch of each shape."""
-    nll, logits = compiled_if_wanted((model.nll, model.logits), config, device)
+    compiled = None
+    if wants_compilation(config, device):
+        compiled = torch.compile(model.nll, dynamic=False), torch.compile(model.logits, dynamic=False)
     return WindowScorer(
-        model=model, tokens=tokens, config=config, device=device, nll=nll, logits=logits, mixer=mixer
+        model=model, tokens=tokens, config=config, device=device, compiled=compiled, mixer=mixer
     )
 
 
-def compiled_if_wanted(
-    functions: tuple[Callable[..., Tensor], ...], config: Config, device: torch.device
-) -> tuple[Callable[..., Tensor], ...]:
-    """The functions, compiled on a GPU (run.compile) or a CPU (run.compile_cpu) when the configuration says
-    so.
-    """
-    if config.run.compile if device.type == "cuda" else config.run.compile_cpu:
-        return tuple(torch.compile(function, dynamic=False) for function in functions)
-    return functions
+def wants_compilation(config: Config, device: torch.device) -> bool:
+    """Whether the configuration has models compiled on this device."""
+    return config.run.compile if device.type == "cuda" else config.run.compile_cpu
 
 
 def window_tokens(

@@ -11,11 +11,14 @@ import pytest
 import torch
 
 from harness.errors import SetupError
-from reference_model.config import ConfigError, TttKind
+from reference_model.config import ConfigError, NgramConfig, NgramKind, TttKind
 from reference_model.distributed import World
 from reference_model.evaluate import evaluate_plain, evaluate_sliding, evaluate_with_ttt
+from reference_model.ngram_mixing import ngram_mixer
 from reference_model.score_ledger import LedgerError, ScoreLedger
-from reference_model.sliding_windows import Tail
+from reference_model.score_tally import ScoreTally
+from reference_model.sliding_windows import Tail, planned_windows
+from reference_model.window_scoring import window_scorer
 from tests.reference_model.evaluation_cases import VOCABULARY, byte_table, stream, tiny_config, tiny_model
 
 if TYPE_CHECKING:
@@ -106,6 +109,38 @@ def test_a_mixer_is_asked_once_for_every_position() -> None:
     score = evaluate_sliding(tiny_model(config), stream(), byte_table(), config, WORLD, mixer=mixer)
     assert sorted(mixer.asked) == list(range(1, 150))
     assert score.val_loss_nats == pytest.approx(math.log(VOCABULARY), rel=1e-14)
+
+
+def test_short_batches_padded_to_the_compiled_shape_score_the_same() -> None:
+    config = tiny_config()
+    model, tokens = tiny_model(config), stream()
+    scorer = window_scorer(model, tokens, config, WORLD.device, None)
+    padding = replace(scorer, compiled=(model.nll, model.logits))
+    tallies = [_tally(tokens), _tally(tokens)]
+    for each, tally in zip((scorer, padding), tallies, strict=True):
+        each.score(planned_windows(len(tokens), seq_len=16, stride=4), tally)
+    losses = [tally.total().val_loss_nats for tally in tallies]
+    assert losses[0] == pytest.approx(losses[1], rel=1e-6)
+
+
+def _tally(tokens: np.ndarray) -> ScoreTally:
+    return ScoreTally(
+        tokens=tokens,
+        table=byte_table(),
+        world=WORLD,
+        positions_to_score=len(tokens) - 1,
+        ledger=ScoreLedger(),
+    )
+
+
+def test_counts_of_scored_tokens_help_on_a_stream_that_repeats() -> None:
+    config, tokens = tiny_config(), np.tile(stream(40), 6)
+    counts = NgramConfig(kind=NgramKind.BACKOFF, alpha_low=0.5, alpha_high=0.9)
+    mixer = ngram_mixer(tokens, VOCABULARY, counts)
+    model = tiny_model(config)
+    alone = evaluate_sliding(model, tokens, byte_table(), config, WORLD)
+    mixed = evaluate_sliding(model, tokens, byte_table(), config, WORLD, mixer=mixer)
+    assert mixed.val_loss_nats < alone.val_loss_nats / 2
 
 
 def test_a_model_that_diverged_is_refused_with_the_first_position() -> None:

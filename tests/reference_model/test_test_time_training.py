@@ -16,7 +16,8 @@ from reference_model.presets import preset
 from reference_model.schedules import ttt_cosine
 from reference_model.score_ledger import ScoreLedger
 from reference_model.test_time_training import adapted_parameters
-from tests.reference_model.evaluation_cases import byte_table, stream, tiny_config, tiny_model
+from tests.reference_model.evaluation_cases import VOCABULARY, byte_table, stream, tiny_config, tiny_model
+from tests.reference_model.test_evaluate import UniformMixer
 
 WORLD = World()
 
@@ -107,6 +108,13 @@ def test_the_ledger_holds_every_update_and_leaves_the_last_chunk_untrained() -> 
         (97, 129),
     ]
     assert len(score.ledger.updates) == 4 * config.ttt.epochs
+
+
+def test_a_mixer_composes_with_adaptation() -> None:
+    config, mixer = tiny_config(), UniformMixer()
+    score = evaluate_with_ttt(tiny_model(config), stream(), byte_table(), config, WORLD, mixer=mixer)
+    assert sorted(mixer.asked) == list(range(1, 150))
+    assert score.val_loss_nats == pytest.approx(np.log(VOCABULARY), rel=1e-14)
 
 
 def test_small_batches_are_updates_of_their_own() -> None:
