@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from harness.tokens.shard_file import write_shard
+from reference_model.config import Config, configured
+from reference_model.presets import Size, preset
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -66,3 +68,17 @@ def make_tiny_data(folder: Path, *, train_documents: int = 120, val_tokens: int 
     write_shard(folder / "fineweb_train_000001.bin", train[cut:])
     write_shard(folder / "fineweb_val_000000.bin", document_tokens(40, 2)[:val_tokens])
     return folder
+
+
+def quick_config(name: str = "baseline", **settings: str) -> Config:
+    """A preset in its tiny size and vocabulary, shortened to a second; written `group__field="value"`."""
+    quick = {
+        "model.vocab_size": str(VOCAB_SIZE),
+        "data.train_batch_tokens": "256",
+        "data.spans_per_step": "2",
+        "schedule.iterations": "6",
+        "schedule.warmdown_iters": "4",
+        "averaging.swa_every": "1" if name == "pr461" else "0",
+    }
+    chosen = {group_and_field.replace("__", "."): value for group_and_field, value in settings.items()}
+    return configured(preset(name, Size.TINY), overrides=quick | chosen)
