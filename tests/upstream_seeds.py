@@ -123,7 +123,14 @@ def original_gpt(module: ModuleType, **overrides: Any) -> nn.Module:
 
 
 def original_gpt_like(module: ModuleType, config: ModelConfig) -> nn.Module:
-    """The script's GPT in the shape of a configuration of ours (a preset of the same system in any size)."""
+    """The script's GPT in the shape of a configuration of ours (a preset of the same system in any size).
+
+    XSA must cover the last cores wholly: in PR #461 it belongs to cores, so to every layer of theirs.
+    """
+    having = {layer % config.num_cores for layer in config.xsa_layers}
+    assert len(config.xsa_layers) == sum(
+        layer % config.num_cores in having for layer in range(config.num_layers)
+    ), f"no script has XSA in layers {config.xsa_layers} of {config.num_cores} cores only"
     known = inspect.signature(module.GPT.__init__).parameters
     same_name = ("vocab_size", "num_layers", "model_dim", "num_heads", "num_kv_heads", "tie_embeddings",
                  "logit_softcap", "rope_base", "qk_gain_init", "bigram_dim", "unique_layers", "rope_dims",

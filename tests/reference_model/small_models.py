@@ -1,4 +1,4 @@
-"""Small models with every weight moved off its start, so that each path of the network shows in the output."""
+"""Small models with every weight moved off its start, so that each path shows in the output."""
 
 from __future__ import annotations
 

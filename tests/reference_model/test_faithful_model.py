@@ -9,6 +9,7 @@ which is an accident that we do not repeat.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
@@ -30,6 +31,8 @@ from tests.upstream_seeds import (
 if TYPE_CHECKING:
     from torch import nn
 
+    from reference_model.config import ModelConfig
+
 pytestmark = pytest.mark.clone
 every_system = pytest.mark.parametrize("system", ORIGINALS)
 
@@ -43,7 +46,7 @@ class Pair(NamedTuple):
 
 def pair(system: str, *, float64: bool = False, size: Size = Size.FULL, batch: int = 1) -> Pair:
     torch.manual_seed(0)
-    config = preset(system, size).model
+    config = expressible(preset(system, size).model)
     module = load_original(system, clone_path(), float64=float64, rotary_float32=True)
     original = original_gpt_like(module, config)
     with torch.no_grad():
@@ -57,6 +60,17 @@ def pair(system: str, *, float64: bool = False, size: Size = Size.FULL, batch: i
     length = 1000 if system == "baseline" else 1100
     tokens, targets = torch.randint(0, config.vocab_size, (2, batch, length))
     return Pair(original, ours, tokens, targets)
+
+
+def expressible(config: ModelConfig) -> ModelConfig:
+    """XSA as PR #461 can have it, whose XSA belongs to cores: layers whose core has none without it."""
+    chosen = set(config.xsa_layers)
+    whole = (
+        layer
+        for layer in config.xsa_layers
+        if chosen.issuperset(range(layer % config.num_cores, config.num_layers, config.num_cores))
+    )
+    return replace(config, xsa_layers=tuple(whole))
 
 
 def logits_of(original: nn.Module, tokens: torch.Tensor) -> torch.Tensor:
@@ -93,31 +107,31 @@ def test_state_maps_both_ways_with_equal_names_and_shapes(system):
 
 
 @every_system
-def test_logits_are_equal_in_float64(system, record_property):
+def test_logits_are_equal_in_float64(system):
     original, ours, tokens, targets = pair(system, float64=True)
     with torch.no_grad():
         theirs = logits_of(original, tokens)
         reached = largest_difference(ours.logits(tokens), theirs)
         at_the_end = largest_difference(ours.logits(tokens, last=64), theirs[:, -64:])
         loss = abs((ours(tokens, targets) - original(tokens, targets)).item())
-    record_property("reached", reached)
+    print(f"{system}: {reached:.1e}")
     assert max(reached, at_the_end) <= 1e-10
     assert loss <= 1e-6  # the originals take the loss in fp32
 
 
 @every_system
-def test_logits_are_equal_in_float32(system, record_property):
+def test_logits_are_equal_in_float32(system):
     original, ours, tokens, _ = pair(system, size=Size.SMALL)
     original_in_float32(original)
     with torch.no_grad():
         reached = largest_difference(ours.logits(tokens), logits_of(original, tokens))
-    record_property("reached", reached)
+    print(f"{system}: {reached:.1e}")
     assert reached <= 1e-4
 
 
 @every_system
-def test_logits_are_close_in_production_types(system, record_property):
-    """The bf16 noise of each side against float64 is of this size, too."""
+def test_logits_are_close_in_production_types(system):
+    """On average, and no further from exact logits than the original; single ones are rounded by 2^-5."""
     original, ours, tokens, targets = pair(system, size=Size.SMALL)
     module = load_original(system, clone_path(), rotary_float32=True)
     narrow = in_production_types(module, original_gpt_like(module, ours.config))
@@ -126,15 +140,22 @@ def test_logits_are_close_in_production_types(system, record_property):
     built.activations = torch.bfloat16  # also on a CPU where products of bf16 are emulated
     built.load_state_dict(ours.state_dict())
     with torch.no_grad(), torch.autocast("cpu", dtype=torch.bfloat16):
-        difference = (built.logits(tokens).double() - logits_of(narrow, tokens).double()).abs()
+        found, theirs = built.logits(tokens).float(), logits_of(narrow, tokens).float()
         loss = abs((built(tokens, targets) - narrow(tokens, targets)).item())
-    record_property("reached", (difference.mean().item(), difference.max().item(), loss))
+    with torch.no_grad():
+        exact = ours.logits(tokens)
+    difference, noise, their_noise = (
+        (a - b).abs() for a, b in ((found, theirs), (found, exact), (theirs, exact))
+    )
+    print(f"{system}: {difference.mean():.1e} mean, {difference.max():.1e} largest, {loss:.1e} in the loss")
+    print(f"{system}: off float32 {noise.mean():.1e}, the original {their_noise.mean():.1e}")
     assert difference.mean() <= 3e-2
+    assert noise.mean() <= 1.1 * their_noise.mean()
     assert loss <= 3e-3
 
 
 @every_system
-def test_gradients_are_equal_in_float32(system, record_property):
+def test_gradients_are_equal_in_float32(system):
     original, ours, tokens, targets = pair(system, size=Size.SMALL)
     original_in_float32(original)
     for model in (original, ours):
@@ -149,13 +170,13 @@ def test_gradients_are_equal_in_float32(system, record_property):
         if parameter.grad is not None
     }
     worst = max(errors, key=errors.__getitem__)
-    record_property("reached", (worst, errors[worst]))
+    print(f"{system}: {worst} {errors[worst]:.1e}")
     assert errors[worst] <= 1e-4
 
 
 @every_system
 def test_weights_start_with_the_same_statistics(system):
-    config = preset(system, Size.SMALL).model
+    config = expressible(preset(system, Size.SMALL).model)
     original = from_original_names(
         original_gpt_like(load_original(system, clone_path()), config).state_dict(), system
     )
