@@ -64,7 +64,7 @@ class DocumentChunk:
         return self.indices[:, -self.in_chunk.shape[1] :]
 
 
-def documents_of(tokens: npt.NDArray[np.integer], bos_id: int) -> Documents:
+def documents_in_stream(tokens: npt.NDArray[np.integer], bos_id: int) -> Documents:
     """The documents of a stream; what precedes the first BOS counts as one, a BOS at the very end opens
     none.
     """

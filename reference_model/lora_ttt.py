@@ -23,7 +23,7 @@ import torch
 from torch.nn import functional
 
 from reference_model.config import ConfigError
-from reference_model.document_batches import Documents, document_chunk, documents_of
+from reference_model.document_batches import Documents, document_chunk, documents_in_stream
 from reference_model.flat_parameters import FlatParameters
 from reference_model.gpt import autocast
 from reference_model.lora_adapters import DocumentAdapters
@@ -58,7 +58,7 @@ def score_and_adapt_documents(
             "document_lora one window scores a chunk; PR #77 used chunks of 256 in windows of 1,024"
         )
     tokens = tally.tokens[: tally.positions_to_score + 1] if tail is Tail.DROPPED else tally.tokens
-    batches = documents_of(tokens, config.model.bos_id).batches(ttt.batch_seqs, ttt.chunk_tokens)
+    batches = documents_in_stream(tokens, config.model.bos_id).batches(ttt.batch_seqs, ttt.chunk_tokens)
     was_training = model.training
     flags = {parameter: parameter.requires_grad for parameter in model.parameters()}
     try:

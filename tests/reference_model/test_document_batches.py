@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reference_model.document_batches import Documents, document_chunk, documents_of
+from reference_model.document_batches import Documents, document_chunk, documents_in_stream
 
 
 def documents_with(*predicted: int) -> Documents:
@@ -15,28 +15,28 @@ def documents_with(*predicted: int) -> Documents:
 
 
 def test_a_document_ends_with_the_next_ones_bos() -> None:
-    documents = documents_of(np.array([1, 5, 6, 1, 7, 1, 8, 9]), bos_id=1)
+    documents = documents_in_stream(np.array([1, 5, 6, 1, 7, 1, 8, 9]), bos_id=1)
     assert documents.starts.tolist() == [0, 3, 5]
     assert documents.predicted.tolist() == [3, 2, 2]
 
 
 def test_tokens_before_the_first_bos_are_a_document() -> None:
-    documents = documents_of(np.array([5, 6, 1, 7]), bos_id=1)
+    documents = documents_in_stream(np.array([5, 6, 1, 7]), bos_id=1)
     assert documents.starts.tolist() == [0, 2]
     assert documents.predicted.tolist() == [2, 1]
 
 
 def test_a_stream_without_bos_is_one_document() -> None:
-    assert documents_of(np.array([5, 6, 7]), bos_id=1).predicted.tolist() == [2]
+    assert documents_in_stream(np.array([5, 6, 7]), bos_id=1).predicted.tolist() == [2]
 
 
 def test_a_bos_at_the_very_end_opens_no_document() -> None:
-    assert documents_of(np.array([1, 5, 1]), bos_id=1).predicted.tolist() == [2]
+    assert documents_in_stream(np.array([1, 5, 1]), bos_id=1).predicted.tolist() == [2]
 
 
 @given(st.lists(st.integers(1, 4), min_size=2, max_size=60))
 def test_documents_predict_every_position_once(tokens: list[int]) -> None:
-    documents = documents_of(np.array(tokens), bos_id=1)
+    documents = documents_in_stream(np.array(tokens), bos_id=1)
     spans = zip(documents.starts.tolist(), documents.predicted.tolist(), strict=True)
     predicted = [p for start, count in spans for p in range(start + 1, start + count + 1)]
     assert predicted == list(range(1, len(tokens)))

@@ -1,8 +1,8 @@
 """Our evaluation beside those of the original scripts, on the same weights.
 
 The originals' sliding evaluation also runs windows clipped by the end of the stream, which score its last
-`stride` positions again (T / stride - 1 times). These windows are scored here by the original's model and taken
-out of its mean, so that both sides count every position once.
+`stride` positions again (T / stride - 1 times). These windows are scored here by the original's model and
+taken out of its mean, so that both sides count every position once.
 """
 
 from __future__ import annotations
