@@ -17,6 +17,7 @@ from reference_model.ngram_mixing import (
     ngram_mixer,
 )
 from reference_model.token_tilt import TokenTilt
+from tests.upstream_seeds import clone_path, load_original
 
 VOCAB = 16
 CONFIG = NgramConfig(kind=NgramKind.BACKOFF, entropy_centre_nats=2.0)
@@ -213,3 +214,25 @@ def test_logits_of_another_vocabulary_are_refused() -> None:
 )
 def test_the_configuration_chooses_the_mixer(kind: NgramKind, made: type) -> None:
     assert type(ngram_mixer(repetitive_stream(20), VOCAB, NgramConfig(kind=kind))) is made
+
+
+@pytest.mark.clone
+def test_without_collisions_and_at_one_token_a_segment_pr940_scores_the_same(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    # below eight ids and up to order 4 its hashed keys are injective, so its tables hold exact counts
+    monkeypatch.setenv("NGRAM_CACHE", "1")
+    monkeypatch.setenv("NGRAM_ORDER", "4")
+    module = load_original("pr940", clone_path())
+    tokens_T = repetitive_stream(1_500).astype(np.int64) % 8
+    table_VV = 2 * torch.randn(8, 8, generator=torch.Generator().manual_seed(0))
+    model = torch.nn.Module()
+    model.forward_logits = lambda inputs_BT: table_VV[inputs_BT]
+    one_byte, never = torch.ones(8), torch.zeros(8, dtype=torch.bool)
+    val_loss, _ = module.eval_val_sliding(
+        None, model, 0, 1, torch.device("cpu"), torch.from_numpy(tokens_T), one_byte, never, never,
+        stride=1, eval_seq_len=1,
+    )  # fmt: skip
+    mixer = BackoffMixer(tokens_T, 8, NgramConfig(max_order=4))
+    nll_N = mixer.mix(np.arange(1, 1_500), table_VV[tokens_T[:-1]], torch.from_numpy(tokens_T[1:]))
+    assert float(nll_N.mean()) == pytest.approx(val_loss, abs=1e-6)
