@@ -167,7 +167,8 @@ def _lines_not_run(module: Module) -> list[Edit]:
                     edits.append(module.source.replaced_lines(start, end, ""))
                     break
                 if isinstance(statement, ast.If) and not is_elif and not is_type_checking(statement):
-                    edits += _chain_edits(module, statement, alone=len(body) == 1)
+                    alone = statement is body[-1] and all(_vanishes(module, each) for each in body[:-1])
+                    edits += _chain_edits(module, statement, alone=alone)
     return edits
 
 
@@ -183,28 +184,44 @@ def _starts_with_elif(module: Module, node: ast.If) -> bool:
     return module.source.segment(node.orelse[0]).startswith("elif")
 
 
-def _chain_edits(module: Module, top: ast.If, *, alone: bool) -> list[Edit]:
-    """An `if ... elif ... else` with only the branches that may run."""
-    branches: list[tuple[ast.expr | None, list[ast.stmt], int]] = []  # test, body, line of its header
-    node, decided = top, False
-    while True:
-        decided |= _literal(node.test) is not None
+Branch = tuple[ast.expr | None, list[ast.stmt], int]  # test (None: else), body, line of its header
+
+
+def _branches(module: Module, top: ast.If) -> list[Branch]:
+    """An `if ... elif ... else` as its branches."""
+    branches: list[Branch] = [(top.test, top.body, top.lineno)]
+    node = top
+    while _starts_with_elif(module, node):
+        inner = node.orelse[0]
+        assert isinstance(inner, ast.If)
+        node = inner
         branches.append((node.test, node.body, node.lineno))
-        if not _starts_with_elif(module, node):
-            break
-        node = node.orelse[0]  # type: ignore[assignment]
     if node.orelse:
         branches.append((None, node.orelse, last_line(node.body[-1]) + 1))
-    if not decided:
-        return []
-    kept: list[tuple[ast.expr | None, list[ast.stmt], int]] = []
+    return branches
+
+
+def _branches_that_may_run(branches: list[Branch]) -> list[Branch]:
+    kept: list[Branch] = []
     for test, body, header in branches:
-        truth = None if test is None else _literal(test)
-        if truth is False:
-            continue
-        kept.append((None if truth else test, body, header))
-        if truth or test is None:
+        truth = True if test is None else _literal(test)
+        if truth is not False:
+            kept.append((None if truth else test, body, header))
+        if truth:
             break
+    return kept
+
+
+def _vanishes(module: Module, statement: ast.stmt) -> bool:
+    return isinstance(statement, ast.If) and not _branches_that_may_run(_branches(module, statement))
+
+
+def _chain_edits(module: Module, top: ast.If, *, alone: bool) -> list[Edit]:
+    """The chain with only the branches that may run; `alone` puts `pass` where nothing would be left."""
+    branches = _branches(module, top)
+    if not any(test is not None and _literal(test) is not None for test, _, _ in branches):
+        return []
+    kept = _branches_that_may_run(branches)
     return [module.source.replaced_lines(top.lineno, last_line(top), _chain(module, top, kept, alone=alone))]
 
 
@@ -212,9 +229,7 @@ def _literal(test: ast.expr) -> bool | None:
     return test.value if isinstance(test, ast.Constant) and isinstance(test.value, bool) else None
 
 
-def _chain(
-    module: Module, top: ast.If, kept: list[tuple[ast.expr | None, list[ast.stmt], int]], *, alone: bool
-) -> str:
+def _chain(module: Module, top: ast.If, kept: list[Branch], *, alone: bool) -> str:
     indent = " " * top.col_offset
     if not kept:
         return f"{indent}pass\n" if alone else ""

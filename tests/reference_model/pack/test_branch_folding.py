@@ -154,6 +154,19 @@ def test_a_block_left_empty_gets_pass():
     assert left(text) == "def f(config: ModelConfig):\n    pass\n"
 
 
+def test_a_block_whose_every_branch_goes_gets_pass():
+    text = """\
+def f(config: ModelConfig):
+    if config.gated_attention:
+        gate()
+    if config.sidecar_layers:
+        side()
+    elif not config.value_residual:
+        values()
+"""
+    assert left(text) == "def f(config: ModelConfig):\n    pass\n"
+
+
 def test_a_field_that_the_program_itself_replaces_is_not_baked(tmp_path):
     bundle = packed(
         tmp_path,
