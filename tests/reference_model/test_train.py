@@ -106,10 +106,10 @@ def test_a_loss_that_is_no_number_names_the_step_and_keeps_the_checkpoint(
 ) -> None:
     config = quick_config(schedule__checkpoint_every="1", optimizer__token_lr="inf")
     with pytest.raises(
-        TrainingError, match=r"loss is nan at step 2 of 6; .*checkpoint\.pt is from before it"
+        TrainingError, match=r"loss is nan at step 3 of 6; .*checkpoint\.pt is from before it"
     ):
         trained(config, data_dir, tmp_path)
-    assert torch.load(tmp_path / "checkpoint.pt", weights_only=True)["step"] == 1
+    assert torch.load(tmp_path / "checkpoint.pt", weights_only=True)["step"] == 2
 
 
 def test_the_clock_stops_training_after_the_step_that_reaches_it(data_dir: Path, tmp_path: Path) -> None:
@@ -144,16 +144,20 @@ def test_validation_does_not_count_as_training(data_dir: Path, tmp_path: Path) -
     assert same_weights(trained(config, data_dir, tmp_path), trained(seldom, data_dir, tmp_path))
 
 
-def test_late_fake_quantisation_changes_what_a_compiled_model_computes(tmp_path: Path) -> None:
+def test_late_fake_quantisation_changes_what_a_compiled_model_computes() -> None:
     from reference_model.fake_quantization import disable_fake_quantization, enable_fake_quantization
 
-    config = quick_config("reference", run__compute="float32", quantization__mlp_bits="5")
-    config = replace(config, quantization=replace(config.quantization, small_tensor_elements=0))
+    config = quick_config(
+        run__compute="float32",
+        model__num_layers="1",
+        quantization__mlp_bits="5",
+        quantization__small_tensor_elements="0",
+    )
     torch.manual_seed(0)
     model = build_model(config.model, device=torch.device("cpu"), compute=config.run.compute).train()
     for parameter in model.parameters():
         torch.nn.init.normal_(parameter, std=0.1)
-    compiled = torch.compile(model, dynamic=False, fullgraph=True, backend="aot_eager")
+    compiled = torch.compile(model, dynamic=False, fullgraph=True, backend="eager")
     tokens_BT = torch.randint(0, config.model.vocab_size, (2, 64))
     plain = compiled(tokens_BT, tokens_BT).item()
     enable_fake_quantization(model, config.quantization, progress=0.0)
@@ -170,13 +174,11 @@ def test_an_artifact_scored_alone_gives_the_score_of_its_run(data_dir: Path, tmp
     result = train(
         config, data_dir=data_dir, out_dir=tmp_path, world=World(), log=SILENT, stages=Stages.HEADLINE
     )
-    before = torch.random.get_rng_state()
     scores = evaluate_artifact(
         config, result.artifact, data_dir=data_dir, world=World(), log=SILENT, stages=Stages.HEADLINE
     )
     assert [*scores] == ["ngram"]
     assert scores["ngram"].val_bpb == result.score.val_bpb
-    assert before is not None
 
 
 def test_no_validation_shards_are_a_setup_error_before_training(data_dir: Path, tmp_path: Path) -> None:
