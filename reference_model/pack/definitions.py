@@ -200,9 +200,25 @@ class Definitions:
 
     def _targets(self, piece: Piece) -> Iterator[Definition]:
         for use in self.uses(piece):
-            if isinstance(use.target, Definition) and not use.reference.in_annotation:
+            runs = not use.reference.in_annotation and not self._is_type_only(piece.module, use.reference)
+            if isinstance(use.target, Definition) and runs:
                 yield use.target
         yield from self.bound_imports(piece)
+
+    def _is_type_only(self, name: str, reference: Reference) -> bool:
+        """Whether the name is imported under `if TYPE_CHECKING:`; as modules, too, it would not be there."""
+        module = self._graph.module(name)
+        binder = reference.scope.binder(reference.node.id)
+        return (
+            binder is not None
+            and binder.is_module
+            and any(
+                bound_name(statement, alias) == reference.node.id
+                for statement in module.type_only
+                if isinstance(statement, (ast.Import, ast.ImportFrom))
+                for alias in statement.names
+            )
+        )
 
     def bound_imports(self, piece: Piece) -> Iterator[Definition]:
         """Targets of imports inside the piece that stay as assignments, because the name is bound twice."""
