@@ -31,16 +31,14 @@ class ValidationData:
 
 def open_validation(config: Config, data_dir: Path, tokenizer: Path | None = None) -> ValidationData:
     """The validation split of `data_dir`; SetupError when shards or tokenizer are missing or disagree."""
-    tokenizer = tokenizer or found_tokenizer(data_dir, config.model.vocab_size)
-    return ValidationData(
-        tokens=load_validation_tokens(
-            data_dir,
-            seq_len=max(config.data.train_seq_len, config.evaluation.eval_seq_len),
-            vocab_size=config.model.vocab_size,
-        ),
-        table=byte_table_of_sentencepiece(tokenizer, config.model.vocab_size),
-        tokenizer=tokenizer,
+    tokens = load_validation_tokens(
+        data_dir,
+        seq_len=max(config.data.train_seq_len, config.evaluation.eval_seq_len),
+        vocab_size=config.model.vocab_size,
     )
+    tokenizer = tokenizer or found_tokenizer(data_dir, config.model.vocab_size)
+    table = byte_table_of_sentencepiece(tokenizer, config.model.vocab_size)
+    return ValidationData(tokens=tokens, table=table, tokenizer=tokenizer)
 
 
 def found_tokenizer(data_dir: Path, vocab_size: int) -> Path:

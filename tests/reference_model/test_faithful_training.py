@@ -111,10 +111,11 @@ def losses_of_original(
         return module
 
     monkeypatch.setattr(upstream_seeds, "load_original", in_our_shape)
-    with monkeypatch.context() as patched, pytest.raises(TrainedEnoughError):
-        if config.run.compute is ComputeType.FLOAT32:
-            patched.setattr(torch.Tensor, "bfloat16", torch.Tensor.float)
-        run_original_main(system, clone_path(), work_dir, environment(config, data_dir))
+    in_float32 = config.run.compute is ComputeType.FLOAT32
+    with monkeypatch.context() as patched:
+        patched.setattr(torch.Tensor, "bfloat16", torch.Tensor.float if in_float32 else torch.Tensor.bfloat16)
+        with pytest.raises(TrainedEnoughError):
+            run_original_main(system, clone_path(), work_dir, environment(config, data_dir))
     printed = next(work_dir.rglob("side_by_side.txt")).read_text(encoding="utf-8")
     losses = re.findall(r"^step:\d+/\d+ train_loss:([\d.]+)", printed, re.MULTILINE)
     return [float(loss) for loss in losses], initial
@@ -124,7 +125,7 @@ def losses_of_original(
 @pytest.mark.parametrize(
     ("compute", "most"),
     [
-        (ComputeType.FLOAT32, 1e-3),
+        (ComputeType.FLOAT32, 2e-4),  # losses are printed with four decimals
         (
             ComputeType.BFLOAT16,
             5e-3,
