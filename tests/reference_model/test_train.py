@@ -106,10 +106,10 @@ def test_a_loss_that_is_no_number_names_the_step_and_keeps_the_checkpoint(
 ) -> None:
     config = quick_config(schedule__checkpoint_every="1", optimizer__token_lr="inf")
     with pytest.raises(
-        TrainingError, match=r"loss is nan at step 3 of 6; .*checkpoint\.pt is from before it"
+        TrainingError, match=r"loss is nan at step 2 of 6; .*checkpoint\.pt is from before it"
     ):
         trained(config, data_dir, tmp_path)
-    assert torch.load(tmp_path / "checkpoint.pt", weights_only=True)["step"] == 2
+    assert torch.load(tmp_path / "checkpoint.pt", weights_only=True)["step"] == 1
 
 
 def test_the_clock_stops_training_after_the_step_that_reaches_it(data_dir: Path, tmp_path: Path) -> None:
