@@ -30,8 +30,8 @@ import numpy as np
 import torch
 
 from reference_model.config import NgramConfig, NgramKind
-from reference_model.ngram_mixing import BackoffMixer
-from reference_model.token_tilt import TokenTilt
+from reference_model.ngrams.ngram_mixing import BackoffMixer
+from reference_model.ngrams.token_tilt import TokenTilt
 
 if TYPE_CHECKING:
     from collections.abc import Callable

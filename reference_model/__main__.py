@@ -164,10 +164,10 @@ def chosen_config(arguments: argparse.Namespace) -> Config:
 def _run(arguments: argparse.Namespace) -> int:
     config = chosen_config(arguments)  # refused before torch is loaded
     from reference_model.distributed import joined_world
-    from reference_model.final_evaluation import Stages
-    from reference_model.run_log import RunLog
-    from reference_model.terminal_progress import shown_on_terminal
-    from reference_model.train import evaluate_artifact, made_folder, train
+    from reference_model.training.final_evaluation import Stages
+    from reference_model.training.run_log import RunLog
+    from reference_model.training.terminal_progress import shown_on_terminal
+    from reference_model.training.train import evaluate_artifact, made_folder, train
 
     name = "train.log" if arguments.command == "train" else "evaluate.log"
     path = arguments.out / name if arguments.out is not None else None

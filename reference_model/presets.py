@@ -243,7 +243,9 @@ def _shrunk(
         bigram_dim=min(model.bigram_dim, dim // 2),
         value_embedding_dim=min(model.value_embedding_dim, dim // 2),
         sidecar_dim=min(model.sidecar_dim, dim // 4),
-        xsa_layers=from_the_end(model.xsa_layers),
+        xsa_layers=_layers_of_last_cores(model, layers)
+        if model.unique_layers
+        else from_the_end(model.xsa_layers),
         value_embedding_layers=from_the_end(model.value_embedding_layers),
         sidecar_layers=from_the_end(model.sidecar_layers),
     )
@@ -283,3 +285,10 @@ def _shrunk(
         ),
         ttt=replace(config.ttt, chunk_tokens=chunk_tokens, freeze_blocks=min(config.ttt.freeze_blocks, 1)),
     )
+
+
+def _layers_of_last_cores(model: ModelConfig, layers: int) -> tuple[int, ...]:
+    """XSA where the original puts it when shrunk: on every layer of as many last cores as it marks."""
+    cores = layers - (model.num_layers - model.unique_layers)
+    first = max(0, cores - len(model.xsa_layers))
+    return tuple(layer for layer in range(layers) if layer % cores >= first)

@@ -17,9 +17,9 @@ from harness.errors import GolfError
 from reference_model.config import configured
 from reference_model.distributed import joined_world
 from reference_model.exit_status import Exit, exit_status_of
-from reference_model.final_evaluation import Stages
-from reference_model.run_log import RunLog
-from reference_model.train import evaluate_artifact, train
+from reference_model.training.final_evaluation import Stages
+from reference_model.training.run_log import RunLog
+from reference_model.training.train import evaluate_artifact, train
 
 if TYPE_CHECKING:
     from reference_model.config import Config

@@ -10,7 +10,7 @@ import torch
 
 from harness.tokens.byte_table import ByteTable
 from reference_model.config import ComputeType, Config
-from reference_model.gpt import GPT, build_model
+from reference_model.network.gpt import GPT, build_model
 from reference_model.presets import Size, preset
 
 if TYPE_CHECKING:

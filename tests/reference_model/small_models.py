@@ -8,7 +8,7 @@ from typing import Any
 import torch
 
 from reference_model.config import ModelConfig
-from reference_model.gpt import GPT
+from reference_model.network.gpt import GPT
 
 SMALL = ModelConfig(
     vocab_size=64, num_layers=4, model_dim=32, num_heads=4, num_kv_heads=2, rope_dims=4, rope_train_seq_len=16

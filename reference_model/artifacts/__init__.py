@@ -1,0 +1,1 @@
+"""Weights to bytes and back: quantisation, pruning, containers, the artifact file."""

@@ -1,0 +1,1 @@
+"""Scores: windows, the score ledger, score-first test-time training."""

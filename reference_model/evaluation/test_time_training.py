@@ -1,0 +1,153 @@
+"""Test-time training by chunks, score first: no token is trained on before it was scored.
+
+The stream is cut into chunks. For each chunk in turn all windows that belong to it are scored with the
+present weights, then the weights take a few epochs of steps over the chunk's sequences; the last chunk is
+only scored. Recipe of PR #461: SGD with momentum whose state lives on across chunks, a cosine over the
+chunks, gradients clipped, the first blocks and the cores they use frozen. PR #555 and #940 use AdamW, but
+score after having trained on the whole stream; here AdamW keeps the same legal order.
+
+Why training on chunk c sees scored tokens only: its last target is position (c+1) * chunk_tokens; a window
+belongs to the chunk of the token before its first scored position, and windows score without gaps, so the one
+that scores that position belongs to chunk c or an earlier one. The ledger checks it again for every position.
+
+Differences from the originals, all of cost or of rank count: `batch_seqs` counts the sequences of a step over
+all ranks, so that the result does not depend on their number; gradients live in flat buffers.
+
+B sequences, T tokens of a sequence.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+
+from reference_model.config import TttKind
+from reference_model.evaluation.sliding_windows import Tail, planned_windows
+from reference_model.evaluation.window_scoring import wants_compilation, window_scorer, window_tokens
+from reference_model.network.gpt import autocast
+from reference_model.optimizers.flat_parameters import FlatParameters
+from reference_model.optimizers.schedules import ttt_cosine
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from torch import Tensor, nn
+
+    from reference_model.config import Config, TttConfig
+    from reference_model.evaluation.score_tally import ScoreTally
+    from reference_model.network.gpt import GPT
+    from reference_model.ngrams.ngram_mixing import Mixer
+
+
+def score_and_train_chunks(
+    model: GPT, tally: ScoreTally, config: Config, *, mixer: Mixer | None = None, tail: Tail = Tail.SCORED
+) -> None:
+    """Score the stream of `tally` chunk by chunk, training on each chunk but the last after it was scored.
+
+    The model's weights, gradients and flags are afterwards what they were before.
+    """
+    world, tokens = tally.world, tally.tokens
+    plan = planned_windows(
+        len(tokens), seq_len=config.evaluation.eval_seq_len, stride=config.evaluation.stride, tail=tail
+    )
+    chunk_of_window = plan.chunks(config.ttt.chunk_tokens)
+    chunks = -(-plan.positions // config.ttt.chunk_tokens)
+    was_training = model.training
+    adapted = adapted_parameters(model, config.ttt)
+    flags = {parameter: parameter.requires_grad for parameter in model.parameters()}
+    flat = FlatParameters(adapted.values())
+    try:
+        for parameter in flags:
+            parameter.requires_grad_(False)
+        for parameter in adapted.values():
+            parameter.requires_grad_(True)
+        scorer = window_scorer(model, tokens, config, world.device, mixer)
+        loss = model.forward
+        if wants_compilation(config, world.device):
+            loss = torch.compile(loss, dynamic=False)
+        trainer = _ChunkTrainer(
+            loss=loss, flat=flat, optimizer=_chunk_optimizer(flat, config.ttt), tally=tally, config=config
+        )
+        model.eval()  # nothing is dropped out, and fake quantisation stays out of the adaptation
+        for chunk in range(chunks):
+            first, end = np.searchsorted(chunk_of_window, [chunk, chunk + 1]).tolist()
+            scorer.score(plan.part(first, end).of_rank(world.rank, world.size), tally, chunk=chunk)
+            if chunk < chunks - 1:
+                trainer.train(chunk, lr=ttt_cosine(chunk, chunks, config.ttt.lr))
+    finally:
+        flat.release()
+        for parameter, wanted in flags.items():
+            parameter.requires_grad_(wanted)
+        model.train(was_training)
+
+
+def adapted_parameters(model: GPT, ttt: TttConfig) -> dict[str, nn.Parameter]:
+    """Parameters that adapt, by name: all but the first `freeze_blocks` blocks and the cores these blocks
+    use.
+
+    A core that a later layer shares is frozen for that layer too (core 0 serves layers 0 and 10 in PR #461).
+    """
+    frozen = {f"blocks.{layer}." for layer in range(ttt.freeze_blocks)}
+    frozen |= {f"cores.{layer % model.config.num_cores}." for layer in range(ttt.freeze_blocks)}
+    return {
+        name: parameter
+        for name, parameter in model.named_parameters()
+        if not any(name.startswith(prefix) for prefix in frozen)
+    }
+
+
+def _chunk_optimizer(flat: FlatParameters, ttt: TttConfig) -> torch.optim.Optimizer:
+    """Element-wise, hence the same on flat buffers as on separate tensors; torch's defaults as in the
+    originals.
+    """
+    if ttt.kind is TttKind.CHUNK_ADAMW:
+        return torch.optim.AdamW(flat.buffers, lr=ttt.lr, weight_decay=ttt.weight_decay)
+    return torch.optim.SGD(
+        flat.buffers, lr=ttt.lr, momentum=ttt.momentum, weight_decay=ttt.weight_decay, foreach=True
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _ChunkTrainer:
+    """Takes the steps of one chunk; `loss` maps inputs and targets (B x T) to the mean nats."""
+
+    loss: Callable[..., Tensor]
+    flat: FlatParameters
+    optimizer: torch.optim.Optimizer
+    tally: ScoreTally
+    config: Config
+
+    def train(self, chunk: int, *, lr: float) -> None:
+        """`epochs` passes over the whole sequences of a chunk, in order; tokens that fill no sequence are
+        left.
+        """
+        for group in self.optimizer.param_groups:
+            group["lr"] = lr
+        ttt, length = self.config.ttt, self.config.evaluation.eval_seq_len
+        sequences = ttt.chunk_tokens // length
+        for _ in range(ttt.epochs):
+            for at in range(0, sequences, ttt.batch_seqs):
+                end = min(at + ttt.batch_seqs, sequences)
+                self._step(chunk * ttt.chunk_tokens + at * length, end - at)
+
+    def _step(self, first_token: int, sequences: int) -> None:
+        """One update on `sequences` sequences from `first_token` on, which the ranks share."""
+        world, length = self.tally.world, self.config.evaluation.eval_seq_len
+        own_first, own_end = (sequences * rank // world.size for rank in (world.rank, world.rank + 1))
+        self.flat.zero_gradients()
+        if own_end > own_first:
+            starts = first_token + length * np.arange(own_first, own_end)
+            x_BT, y_BT = window_tokens(self.tally.tokens, starts, length, world.device)
+            with autocast(world.device, self.config.run.compute):
+                loss = self.loss(x_BT, y_BT)
+            # a rank's share of the mean over all sequences: ranks may hold unequally many, or none
+            (loss * ((own_end - own_first) / sequences)).backward()  # type: ignore[no-untyped-call]
+        self.flat.sum_gradients(world)
+        if self.config.ttt.grad_clip:
+            self.flat.clip_gradients(self.config.ttt.grad_clip)
+        self.optimizer.step()
+        self.tally.version += 1
+        self.tally.trained(first_token + 1, first_token + sequences * length + 1)

@@ -1,0 +1,1 @@
+"""Counts of the tokens already scored, mixed into the model as whole distributions."""

@@ -1,0 +1,1 @@
+"""Muon plain and on banks, AdamW groups, schedules, averages of the weights."""

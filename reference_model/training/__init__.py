@@ -1,0 +1,1 @@
+"""A run from shards to final scores: loader, clock, checkpoints, log, export."""

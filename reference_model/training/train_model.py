@@ -1,0 +1,127 @@
+"""Training: from a configuration and a folder of shards to trained weights.
+
+`training_run` holds what a step does, `warmup` what comes before the clock starts, `export` what comes after.
+"""
+
+from __future__ import annotations
+
+import random
+from typing import TYPE_CHECKING
+
+import torch
+
+from harness.tokens.shard_file import shard_paths
+from reference_model.config import ComputeType
+from reference_model.network.gpt import build_model
+from reference_model.optimizers.optimizer_groups import build_optimizers
+from reference_model.training.checkpoint import read_checkpoint
+from reference_model.training.loader import SpanLoader
+from reference_model.training.step_agreement import stop_requests
+from reference_model.training.training_run import TrainedModel, TrainingRun
+from reference_model.training.warmup import warm_up
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from pathlib import Path
+
+    from torch import Tensor
+
+    from reference_model.config import Config
+    from reference_model.distributed import World
+    from reference_model.network.gpt import GPT
+    from reference_model.training.run_data import ValidationData
+    from reference_model.training.run_log import RunLog
+
+CHECKPOINT_NAME = "checkpoint.pt"
+
+
+def train_model(
+    config: Config,
+    *,
+    data_dir: Path,
+    out_dir: Path,
+    world: World,
+    log: RunLog,
+    validation: ValidationData | None = None,
+    resume: bool = False,
+    initial_state: Mapping[str, Tensor] | None = None,
+    progress: Callable[[int, int, float], None] | None = None,
+) -> TrainedModel:
+    """Train; every rank calls it with the same arguments.
+
+    `validation` None leaves validation out. `initial_state` replaces the initial weights (names of `GPT`).
+    `progress` gets step, steps and mean loss. Raises ConfigError and SetupError before the first step,
+    TrainingError when the loss stops being a number, RunInterruptedError after SIGINT or SIGTERM (the
+    checkpoint is written).
+    """
+    seed_everything(config.run.seed)
+    paths = shard_paths(data_dir, "train")
+    with SpanLoader(paths, world, config.data, vocab_size=config.model.vocab_size) as loader:
+        run = _new_run(config, world, log, loader, out_dir / CHECKPOINT_NAME, initial_state)
+        run.validation, run.progress = validation, progress
+        run.log_plan()
+        checkpoint = read_checkpoint(run.checkpoint_path, config) if resume else None
+        warm_up(run.model, run.optimizers, loader, config, log, one_step=lambda: run.take_step(1.0))
+        if checkpoint is not None:
+            run.restore(checkpoint)
+        with stop_requests() as request:
+            run.to_the_end(request)
+    return run.result()
+
+
+def _new_run(
+    config: Config,
+    world: World,
+    log: RunLog,
+    loader: SpanLoader,
+    checkpoint_path: Path,
+    initial_state: Mapping[str, Tensor] | None,
+) -> TrainingRun:
+    model = build_model(config.model, device=world.device, compute=config.run.compute)
+    if initial_state is not None:
+        model.load_state_dict(dict(initial_state))
+    for tensor in model.state_dict().values():
+        world.broadcast_(tensor)
+    optimizers = build_optimizers(
+        model,
+        config.optimizer,
+        world,
+        matrix_dtype=torch.bfloat16 if config.run.compute is ComputeType.BFLOAT16 else torch.float32,
+        compile_newton_schulz=compiles(config, world.device),
+    )
+    return TrainingRun(
+        config,
+        world,
+        log,
+        model=model,
+        loss_of=compiled(model, config, world.device),
+        optimizers=optimizers,
+        loader=loader,
+        checkpoint_path=checkpoint_path,
+    )
+
+
+def seed_everything(seed: int) -> None:
+    """Seed Python's and torch's generators, as the originals do before building the model."""
+    random.seed(seed)
+    torch.manual_seed(seed)  # also every GPU
+
+
+def compiles(config: Config, device: torch.device) -> bool:
+    """Whether this run uses torch.compile."""
+    return config.run.compile if device.type == "cuda" else config.run.compile_cpu
+
+
+def compiled(model: GPT, config: Config, device: torch.device) -> Callable[[Tensor, Tensor], Tensor]:
+    """The model's loss function, compiled where the configuration says so."""
+    if device.type == "cuda":
+        torch.backends.cuda.matmul.allow_tf32 = True  # fp32 matrices of the optimiser, as the originals
+        torch.backends.cudnn.allow_tf32 = True
+    if not compiles(config, device):
+        return model
+    import torch._inductor.config as inductor
+
+    # Costs 8.8% of the backward pass on this architecture where the option exists (PR #1420).
+    if hasattr(inductor.triton, "mix_order_reduction"):
+        inductor.triton.mix_order_reduction = False
+    return torch.compile(model, dynamic=False, fullgraph=True)
