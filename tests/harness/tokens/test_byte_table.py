@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +15,7 @@ from harness.tokens.byte_table import (
     byte_table_of_sentencepiece,
     open_sentencepiece,
 )
+from tests.harness.tokens.real_data import shared_data
 from tests.harness.tokens.tiny_tokenizer import TINY_DOCUMENTS, TINY_VOCAB_SIZE, tiny_tokenizer
 
 
@@ -97,7 +97,7 @@ def test_a_file_that_is_no_tokenizer_is_refused(tmp_path: Path) -> None:
 @pytest.mark.shared
 @pytest.mark.parametrize("vocab_size", [1024, 8192])
 def test_real_documents_have_the_bytes_of_their_normalised_text(vocab_size: int) -> None:
-    data = Path(os.environ["GOLF_SHARED"]) / "data"
+    data = shared_data()
     processor = open_sentencepiece(data / "tokenizers" / f"fineweb_{vocab_size}_bpe.model")
     table = byte_table_of_processor(processor)
     lines = (data / "fineweb_docs.jsonl").read_text(encoding="utf-8").splitlines()
@@ -113,7 +113,7 @@ def test_real_documents_have_the_bytes_of_their_normalised_text(vocab_size: int)
 def test_the_table_equals_the_one_of_the_original_script(vocab_size: int) -> None:
     from tests.upstream_seeds import clone_path, load_original
 
-    model = Path(os.environ["GOLF_SHARED"]) / "data" / "tokenizers" / f"fineweb_{vocab_size}_bpe.model"
+    model = shared_data() / "tokenizers" / f"fineweb_{vocab_size}_bpe.model"
     original = load_original("baseline", clone_path()).build_sentencepiece_luts(
         open_sentencepiece(model), vocab_size, "cpu"
     )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -16,6 +15,8 @@ import pytest
 from harness.tokens.byte_table import open_sentencepiece
 from harness.tokens.demo_corpus import DEMO_VOCAB_SIZE, demo_data
 from harness.tokens.prepare import PrepareOptions, prepare
+from tests.harness.tokens.real_data import shared_data
+from tests.upstream_seeds import clone_path
 
 pytestmark = [pytest.mark.shared, pytest.mark.clone]
 
@@ -25,7 +26,7 @@ def original(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     """data/download_hf_docs_and_tokenize.py on main; its download package is not needed for the export."""
     named = "main:data/download_hf_docs_and_tokenize.py"
     source = subprocess.run(
-        ["git", "-C", os.environ["GOLF_CLONE"], "show", named], capture_output=True, check=True
+        ["git", "-C", str(clone_path()), "show", named], capture_output=True, check=True
     ).stdout
     errors: Any = ModuleType("huggingface_hub.utils")
     errors.EntryNotFoundError = FileNotFoundError
@@ -44,7 +45,7 @@ def original(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
 def test_shards_equal_those_of_the_original_export(
     original: ModuleType, tmp_path: Path, vocab_size: int
 ) -> None:
-    data = Path(os.environ["GOLF_SHARED"]) / "data"
+    data = shared_data()
     documents, model = data / "fineweb_docs.jsonl", data / "tokenizers" / f"fineweb_{vocab_size}_bpe.model"
     processor = open_sentencepiece(model)
     tokenizer = {
