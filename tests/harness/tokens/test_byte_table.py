@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
@@ -17,6 +17,9 @@ from harness.tokens.byte_table import (
 )
 from tests.harness.tokens.real_data import shared_data
 from tests.harness.tokens.tiny_tokenizer import TINY_DOCUMENTS, TINY_VOCAB_SIZE, tiny_tokenizer
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 def hand_made() -> ByteTable:

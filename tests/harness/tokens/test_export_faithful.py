@@ -5,9 +5,8 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
@@ -17,6 +16,9 @@ from harness.tokens.demo_corpus import DEMO_VOCAB_SIZE, demo_data
 from harness.tokens.prepare import PrepareOptions, prepare
 from tests.harness.tokens.real_data import shared_data
 from tests.upstream_seeds import clone_path
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 pytestmark = [pytest.mark.shared, pytest.mark.clone]
 
