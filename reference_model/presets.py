@@ -8,7 +8,7 @@
   TTT threw the first scores away, its n-gram key held the target; the preset is legal.
 - `reference`: the parts of the three that are legal, with the defects of the originals mended.
 
-Each comes in three sizes: `full` as published, `small` (about 1 M parameters: the replica that shows the
+Each comes in three sizes: `full` as published, `small` (under 1 M parameters: the replica that shows the
 sign of every stage in some minutes on a laptop's CPU) and `tiny` (for tests and examples).
 """
 
