@@ -152,7 +152,7 @@ def _add_what(parser: argparse.ArgumentParser) -> None:
 
 def chosen_config(arguments: argparse.Namespace) -> Config:
     """The preset in its size with the settings of the command line; raises ConfigError."""
-    from reference_model.config import configured
+    from reference_model.config_overrides import configured
     from reference_model.presets import Size, preset
 
     overrides = dict(arguments.settings)
@@ -232,7 +232,8 @@ def list_presets() -> str:
 
 def list_settings() -> str:
     """A table of every setting: name, default, environment variable."""
-    from reference_model.config import Config, config_fields
+    from reference_model.config import Config
+    from reference_model.config_overrides import config_fields
 
     defaults = Config().as_dict()
     rows = [("setting", "default", "variable of packed scripts")]

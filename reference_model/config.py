@@ -1,8 +1,7 @@
 """One frozen configuration for model, training, artifact and evaluation; every technique is a switch of it.
 
-A run is its configuration: nothing reads the environment while it runs. `configured` lays overrides on a
-preset, from the command line (`model.num_layers=5`) or from the environment variables that the challenge's
-scripts use (`NUM_LAYERS=5`), so that a packed `train_gpt.py` is steered the way competitors steer theirs.
+A run is its configuration: nothing reads the environment while it runs. `config_overrides` lays settings of
+the command line and of the environment on a preset; the variable that a field answers to stands beside it.
 
 Units: lengths and batches in tokens, times in seconds, sizes in bytes, learning rates per step.
 """
@@ -13,13 +12,9 @@ import dataclasses
 import typing
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from harness.errors import UsageError
-
-if TYPE_CHECKING:
-    import types
-    from collections.abc import Iterator, Mapping
 
 
 class ConfigError(UsageError):
@@ -556,88 +551,3 @@ def _plain(value: object) -> object:
     if dataclasses.is_dataclass(value):
         return {each.name: _plain(getattr(value, each.name)) for each in dataclasses.fields(value)}
     return value
-
-
-_GROUPS: dict[str, type[Any]] = {
-    "model": ModelConfig,
-    "data": DataConfig,
-    "optimizer": OptimizerConfig,
-    "schedule": ScheduleConfig,
-    "averaging": AveragingConfig,
-    "quantization": QuantizationConfig,
-    "evaluation": EvaluationConfig,
-    "ttt": TttConfig,
-    "ngram": NgramConfig,
-    "run": RunConfig,
-}
-
-
-def config_fields() -> Iterator[tuple[str, str, type | types.GenericAlias, str]]:
-    """Every switch: group, field, type and the environment variable that overrides it."""
-    for group in dataclasses.fields(Config):
-        if group.name == "name":
-            continue
-        part = _GROUPS[group.name]
-        hints = typing.get_type_hints(part)
-        for each in dataclasses.fields(part):
-            yield group.name, each.name, hints[each.name], each.metadata["env"]
-
-
-def configured(
-    config: Config, *, overrides: Mapping[str, str] | None = None, environ: Mapping[str, str] | None = None
-) -> Config:
-    """`config` with `group.field` overrides, which win, and environment variables of the challenge's scripts.
-
-    Raises ConfigError for an unknown field, a value of the wrong type and a combination that makes no sense.
-    """
-    chosen: dict[str, dict[str, object]] = {}
-    known = {}
-    for group, name, kind, variable in config_fields():
-        known[f"{group}.{name}"] = (group, name, kind)
-        if environ is not None and variable in environ:
-            chosen.setdefault(group, {})[name] = _parsed(environ[variable], kind, variable)
-    for path, text in (overrides or {}).items():
-        if path not in known:
-            raise ConfigError(
-                f"no setting is called {path!r}; see `python -m reference_model presets --settings`"
-            )
-        group, name, kind = known[path]
-        chosen.setdefault(group, {})[name] = _parsed(text, kind, path)
-    parts = {group: dataclasses.replace(getattr(config, group), **values) for group, values in chosen.items()}
-    return dataclasses.replace(config, **parts)
-
-
-def _parsed(text: str, kind: type | types.GenericAlias, where: str) -> object:
-    try:
-        if typing.get_origin(kind) is tuple:
-            inner = typing.get_args(kind)[0]
-            return tuple(_parsed(item.strip(), inner, where) for item in text.split(",") if item.strip())
-        if isinstance(kind, type) and issubclass(kind, Enum):
-            return kind(text.lower())
-        if kind is bool:
-            return _BOOLEANS[text.strip().lower()]
-        return typing.cast("type", kind)(text)
-    except (ValueError, KeyError):
-        raise ConfigError(f"{where}={text!r} is not {_wanted(kind)}") from None
-
-
-_BOOLEANS = {
-    "1": True,
-    "true": True,
-    "yes": True,
-    "on": True,
-    "0": False,
-    "false": False,
-    "no": False,
-    "off": False,
-}
-
-
-def _wanted(kind: type | types.GenericAlias) -> str:
-    if isinstance(kind, type) and issubclass(kind, Enum):
-        return "one of " + ", ".join(str(member.value) for member in kind)
-    if kind is bool:
-        return "0 or 1"
-    return (
-        "a list of numbers such as 9,10" if typing.get_origin(kind) is tuple else f"of type {kind.__name__}"
-    )

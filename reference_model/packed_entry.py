@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from reference_model.baked_configuration import BAKED_CONFIG, BAKED_SWITCHES
-from reference_model.config import ConfigError, configured
+from reference_model.config import ConfigError
+from reference_model.config_overrides import configured
 from reference_model.exit_status import exit_status_of
 from reference_model.script_entry import run_script
 

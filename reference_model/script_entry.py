@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from harness.errors import GolfError
-from reference_model.config import configured
+from reference_model.config_overrides import configured
 from reference_model.distributed import joined_world
 from reference_model.exit_status import Exit, exit_status_of
 from reference_model.training.final_evaluation import Stages

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from harness.errors import GolfError, SetupError
-from reference_model.config import ConfigError, configured
+from reference_model.config import ConfigError
+from reference_model.config_overrides import configured
 from reference_model.exit_status import exit_status_of
 from reference_model.pack.minify import minified
 from reference_model.pack.program import packed_program

@@ -17,9 +17,8 @@ from reference_model.config import (
     QuantizationConfig,
     TttConfig,
     TttKind,
-    config_fields,
-    configured,
 )
+from reference_model.config_overrides import config_fields, configured
 
 
 def test_heads_that_do_not_divide_the_width_are_refused_with_both_numbers() -> None:

@@ -10,11 +10,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from harness.tokens.shard_file import write_shard
-from reference_model.config import Config, configured
+from reference_model.config_overrides import configured
 from reference_model.presets import Size, preset
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from reference_model.config import Config
 
 VOCAB_SIZE = 320
 _SYLLABLES = ("ba", "co", "di", "fu", "ge", "ha", "lo", "mi", "nu", "po", "ra", "se", "ti", "vu", "wa", "zo")

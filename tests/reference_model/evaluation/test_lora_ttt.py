@@ -11,8 +11,8 @@ import torch
 from reference_model.config import Config, ConfigError, TttKind
 from reference_model.distributed import World
 from reference_model.evaluation.evaluate import evaluate_plain, evaluate_with_ttt
-from tests.reference_model.evaluation_cases import VOCABULARY, byte_table, stream, tiny_config, tiny_model
 from tests.reference_model.evaluation.test_evaluate import UniformMixer, nats_at
+from tests.reference_model.evaluation_cases import VOCABULARY, byte_table, stream, tiny_config, tiny_model
 
 if TYPE_CHECKING:
     from reference_model.evaluation.score_ledger import ScoreLedger

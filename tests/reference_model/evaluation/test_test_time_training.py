@@ -16,8 +16,8 @@ from reference_model.evaluation.test_time_training import adapted_parameters
 from reference_model.network.gpt import GPT
 from reference_model.optimizers.schedules import ttt_cosine
 from reference_model.presets import preset
-from tests.reference_model.evaluation_cases import VOCABULARY, byte_table, stream, tiny_config, tiny_model
 from tests.reference_model.evaluation.test_evaluate import UniformMixer
+from tests.reference_model.evaluation_cases import VOCABULARY, byte_table, stream, tiny_config, tiny_model
 
 WORLD = World()
 

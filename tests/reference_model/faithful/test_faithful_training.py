@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import torch
 
-from reference_model.config import ComputeType, Config, configured
+from reference_model.config import ComputeType, Config
+from reference_model.config_overrides import configured
 from reference_model.distributed import World
 from reference_model.network.state_dict_names import from_original_names
 from reference_model.presets import Size, preset

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from reference_model.__main__ import main as modular_main
-from reference_model.config import configured
+from reference_model.config_overrides import configured
 from reference_model.pack.minify import minified
 from reference_model.pack.program import packed_program
 from reference_model.pack.self_extracting import self_extracting
