@@ -10,14 +10,14 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
-import tempfile
+import stat
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import torch
 
 from reference_model.artifacts.artifact_layout import (
+    HEADER_CAP_BYTES,
     ArtifactContent,
     ArtifactError,
     framed,
@@ -31,13 +31,14 @@ from reference_model.network.gpt import GPT
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+    from pathlib import Path
 
     from torch import Tensor
 
     from reference_model.config import Config, Container
 
-HEADER_ROOM_BYTES = 1_000_000  # names and shapes of a large model take some 10,000
 _LISTED_DIFFERENCES = 3
+_LONGEST_SHOWN = 80
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,7 +108,10 @@ def read_artifact(path: Path, config: Config) -> dict[str, Tensor]:
     """
     cap_bytes = config.quantization.artifact_cap_bytes
     try:
-        size_bytes = path.stat().st_size
+        status = path.stat()
+        if not stat.S_ISREG(status.st_mode):  # a pipe would block, a device might never end
+            raise ArtifactError(f"{path}: is not a regular file; name the final_model.ptz of a run")
+        size_bytes = status.st_size
         if size_bytes > cap_bytes:
             raise ArtifactError(
                 f"{path}: {size_bytes:,} bytes, {size_bytes - cap_bytes:,} over the cap of {cap_bytes:,} "
@@ -169,16 +173,16 @@ def _report_of(fitted: FittedFile, config: Config, code_bytes: int) -> ArtifactR
 
 def _write_whole(path: Path, data: bytes) -> None:
     """Write beside the final name and rename: whoever finds the name finds all of it."""
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.partial")
     try:
-        with os.fdopen(handle, "wb") as stream:
+        with temporary.open("wb") as stream:
             stream.write(data)
             stream.flush()
             os.fsync(stream.fileno())
-        Path(temporary).replace(path)
+        temporary.replace(path)
     except BaseException:
-        with contextlib.suppress(FileNotFoundError):
-            Path(temporary).unlink()
+        with contextlib.suppress(OSError):
+            temporary.unlink()
         raise
 
 
@@ -190,7 +194,7 @@ def _refuse_infinite_weights(state: Mapping[str, Tensor]) -> None:
 
 def _most_content_bytes(shapes: Mapping[str, tuple[int, ...]]) -> int:
     elements = sum(torch.Size(shape).numel() for shape in shapes.values())
-    return 8 * elements + HEADER_ROOM_BYTES  # no dtype is wider than 8 bytes
+    return 8 * elements + HEADER_CAP_BYTES  # no dtype is wider than 8 bytes
 
 
 def _compare_models(content: ArtifactContent, config: Config) -> None:
@@ -198,21 +202,36 @@ def _compare_models(content: ArtifactContent, config: Config) -> None:
     there = content.model
     differing = [name for name in {**here, **there} if here.get(name) != there.get(name)]
     if differing:
-        told = [f"model.{name} is {there.get(name)} in the file, {here.get(name)} here" for name in differing]
+        told = [
+            f"model.{_shown(name)} is {_shown(there.get(name))} in the file, {here.get(name)} here"
+            for name in differing
+        ]
         raise ArtifactError("the artifact is of another configuration: " + _first_of(told))
 
 
 def _compare_tensors(content: ArtifactContent, shapes: Mapping[str, tuple[int, ...]]) -> None:
     there = {name: tuple(stored.values.shape) for name, stored in content.state.tensors.items()}
     told = [f"{name} is missing" for name in shapes if name not in there]
-    told += [f"{name} is unknown" for name in there if name not in shapes]
+    told += [f"{_shown(name)} is unknown" for name in there if name not in shapes]
     told += [
         f"{name} has the shape {there[name]} instead of {shape}"
         for name, shape in shapes.items()
         if there.get(name, shape) != shape
     ]
+    told += [
+        f"{name} is restored to {dtype}, which holds no fractions"
+        for name, dtype in content.dtypes.items()
+        if name in shapes and not dtype.is_floating_point
+    ]
     if told:
         raise ArtifactError("the artifact's tensors are not those of the model: " + _first_of(told))
+
+
+def _shown(value: object) -> str:
+    """What a file says of itself, fit for a terminal: at most a line, no control characters."""
+    text = str(value)
+    text = text if text.isprintable() else ascii(text)
+    return text if len(text) <= _LONGEST_SHOWN else text[:_LONGEST_SHOWN] + "..."
 
 
 def _first_of(told: list[str]) -> str:

@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 
 ARTIFACT_MAGIC = b"GOLFMODL"
 ARTIFACT_VERSION = 1
+HEADER_CAP_BYTES = 1_000_000  # names and shapes of a large model take some 10,000
+_MOST_SIDES = 8  # of a tensor; Python multiplies out whatever a file lists
 _FRAME = struct.Struct("<8sHBQQ32s")
 _HEADER_LENGTH = struct.Struct("<I")
 _CONTAINER_NUMBERS = {Container.ZSTD: 1, Container.ZLIB: 2, Container.LZMA: 3, Container.BROTLI: 4}
@@ -178,26 +180,33 @@ def _header(content: bytes) -> tuple[dict[str, Any], list[TensorEntry], int]:
     try:
         (length,) = _HEADER_LENGTH.unpack_from(content)
         first = _HEADER_LENGTH.size + length
+        if length > HEADER_CAP_BYTES:
+            raise ValueError(f"it claims {length:,} bytes; at most {HEADER_CAP_BYTES:,} are read")
         header = json.loads(content[_HEADER_LENGTH.size : first].decode())
         model = header["model"]
         if not isinstance(model, dict):
             raise TypeError("the model configuration is no object")
         entries = [_entry(*line) for line in header["tensors"]]
     except (struct.error, KeyError, TypeError, ValueError, RecursionError) as error:
-        raise ArtifactError(f"the header of the artifact is not well formed: {error}") from None
-    names = [each.name for each in entries]
-    if len(set(names)) != len(names):
-        twice = next(name for name in names if names.count(name) > 1)
-        raise ArtifactError(f"the header of the artifact names the tensor {twice!r} twice")
+        raise ArtifactError(f"the header of the artifact is not well formed: {error!s:.200}") from None
+    seen: set[str] = set()
+    for entry in entries:
+        if entry.name in seen:
+            raise ArtifactError(f"the header of the artifact names the tensor {entry.name!a:.80} twice")
+        seen.add(entry.name)
     return model, entries, first
 
 
 def _entry(name: object, storage: object, dtype: object, shape: object) -> TensorEntry:
     if not isinstance(name, str) or not isinstance(dtype, str) or dtype not in _DTYPES:
-        raise ValueError(f"no tensor is called {name!r} with dtype {dtype!r}")
-    if not isinstance(shape, list) or not all(type(side) is int and 0 <= side < 2**32 for side in shape):
-        raise ValueError(f"tensor {name!r} has the shape {shape!r}")
+        raise ValueError(f"no tensor is called {name!a:.80} with dtype {dtype!a:.80}")
+    if not isinstance(shape, list) or len(shape) > _MOST_SIDES or not all(map(_is_side, shape)):
+        raise ValueError(f"tensor {name!a:.80} has the shape {shape!a:.80}")
     return TensorEntry(name=name, storage=Storage(storage), dtype=_DTYPES[dtype], shape=tuple(shape))
+
+
+def _is_side(side: object) -> bool:
+    return type(side) is int and 0 <= side < 2**32
 
 
 def _bytes_of(shape: tuple[int, ...] | None, dtype: torch.dtype) -> int:

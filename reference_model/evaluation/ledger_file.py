@@ -10,13 +10,17 @@ from __future__ import annotations
 
 import io
 import os
+import stat
+import struct
 import zipfile
+import zlib
 from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 import torch.distributed as dist
 
+from harness.errors import SetupError
 from reference_model.evaluation.score_ledger import LedgerError, ScoredBlock, ScoreLedger, WeightUpdate
 
 if TYPE_CHECKING:
@@ -28,28 +32,44 @@ if TYPE_CHECKING:
     from reference_model.distributed import World
 
 LEDGER_FORMAT = 1
+# What zipfile, zlib and numpy raise over the years for bytes that are no archive of plain arrays.
+_UNREADABLE = (
+    OSError, ValueError, LookupError, EOFError, TypeError, ArithmeticError, RuntimeError, SyntaxError,
+    MemoryError, struct.error, zipfile.BadZipFile, zlib.error,
+)  # fmt: skip
 _SCORE_COLUMNS = ("rank", "sequence", "chunk", "version", "seconds")
 _UPDATE_COLUMNS = ("rank", "sequence", "version", "seconds", "first", "end")
 
 
 def write_ledger(ledger: ScoreLedger, path: Path) -> None:
-    """Store `ledger`; a run that dies meanwhile leaves no half-written file under this name."""
-    unfinished = path.with_name(path.name + ".part")
-    with unfinished.open("wb") as file:
-        np.savez(file, allow_pickle=False, **_columns(ledger))
-        file.flush()
-        os.fsync(file.fileno())
-    unfinished.replace(path)
+    """Store `ledger`; a run that dies meanwhile leaves no half-written file under this name.
+
+    Raises SetupError when that fails.
+    """
+    unfinished = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    try:
+        with unfinished.open("wb") as file:
+            np.savez(file, allow_pickle=False, **_columns(ledger))
+            file.flush()
+            os.fsync(file.fileno())
+        unfinished.replace(path)
+    except OSError as error:
+        unfinished.unlink(missing_ok=True)
+        raise SetupError(
+            f"cannot write the score ledger {path}: {error.strerror}; free some space there"
+        ) from None
 
 
 def read_ledger(path: Path) -> ScoreLedger:
     """The stored ledger; raises LedgerError for a damaged, foreign or altered file."""
     try:
+        if not stat.S_ISREG(path.stat().st_mode):  # a pipe would block
+            raise LedgerError("is not a regular file")
         with path.open("rb") as file:
             return _replayed(file)
     except LedgerError as error:
         raise LedgerError(f"{path}: {error}") from None
-    except (OSError, ValueError, KeyError, IndexError, EOFError, zipfile.BadZipFile) as error:
+    except _UNREADABLE as error:
         raise LedgerError(f"{path} is no readable score ledger: {error}; write it anew") from None
 
 

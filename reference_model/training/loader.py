@@ -33,10 +33,11 @@ STEPS_READ_AHEAD = 2
 class TokenStream:
     """All shards one after the other, for ever; `position` counts the tokens from the start of the first.
 
-    Raises SetupError when there are no shards or no tokens in them, and what `read_shard` raises.
+    Raises SetupError when there are no shards or no tokens in them, for ids of `vocab_size` or above (when
+    their shard is opened) and what `read_shard` raises.
     """
 
-    def __init__(self, paths: Sequence[Path], position: int = 0) -> None:
+    def __init__(self, paths: Sequence[Path], position: int = 0, *, vocab_size: int = 1 << 16) -> None:
         if not paths:
             raise SetupError(
                 "there are no training shards (fineweb_train_*.bin); point --data at a folder that "
@@ -47,6 +48,7 @@ class TokenStream:
         if not self.total_tokens:
             raise SetupError(f"the {len(paths)} training shards beside {paths[0]} hold no tokens")
         self.position = position
+        self._vocab_size = vocab_size
         self._open_shard = -1
         self._tokens_N = np.zeros(0, dtype=np.uint16)
 
@@ -63,13 +65,30 @@ class TokenStream:
             at = self.position % self.total_tokens
             shard = int(np.searchsorted(self.first_token_of_shard, at, side="right")) - 1
             if shard != self._open_shard:
-                self._tokens_N, self._open_shard = read_shard(self.paths[shard]), shard
+                self._tokens_N, self._open_shard = self._opened(shard), shard
             begin = at - int(self.first_token_of_shard[shard])
             piece_N = self._tokens_N[begin : begin + wanted]
             pieces_N.append(piece_N)
             self.position += len(piece_N)
             wanted -= len(piece_N)
         return pieces_N[0] if len(pieces_N) == 1 else np.concatenate(pieces_N)
+
+    def _opened(self, shard: int) -> np.ndarray:
+        """All tokens of a shard, checked as a whole: a wrong id deep inside is told before the first step."""
+        path, tokens_N = self.paths[shard], read_shard(self.paths[shard])
+        counted = int(self.first_token_of_shard[shard + 1] - self.first_token_of_shard[shard])
+        if len(tokens_N) != counted:
+            raise SetupError(
+                f"{path}: holds {len(tokens_N):,} tokens now and held {counted:,} when the run began; leave "
+                "the shards of a run alone, then go on with --resume"
+            )
+        if len(tokens_N) and int(tokens_N.max()) >= self._vocab_size:
+            at = int(np.argmax(tokens_N >= self._vocab_size))
+            raise SetupError(  # a GPU would only say "device-side assert"
+                f"{path}: token id {int(tokens_N[at]):,} at position {at:,} is outside the model's vocabulary "
+                f"of {self._vocab_size:,} (model.vocab_size); the data was written with another tokenizer"
+            )
+        return tokens_N
 
 
 class SpanSizes(NamedTuple):
@@ -185,7 +204,11 @@ class SpanLoader:
         self._ready: queue.Queue[_Ready] = queue.Queue(STEPS_READ_AHEAD)
         self._thread = threading.Thread(
             target=self._read_ahead,
-            args=(TokenStream(self._paths, self.position), self._stopped, self._ready),
+            args=(
+                TokenStream(self._paths, self.position, vocab_size=self._vocab_size),
+                self._stopped,
+                self._ready,
+            ),
             name="training tokens",
             daemon=True,
         )
@@ -208,14 +231,7 @@ class SpanLoader:
         run = self.sizes.tokens_per_span + 1
         inputs, targets = [], []
         for _ in range(self.sizes.spans_per_rank):
-            begin = stream.position
             taken_N = stream.take(run * self._world.size)
-            if taken_N.max() >= self._vocab_size:  # a GPU would only say "device-side assert"
-                raise SetupError(
-                    f"training tokens {begin:,} to {stream.position:,} hold id {taken_N.max():,}; the "
-                    f"model's vocabulary has {self._vocab_size:,} (model.vocab_size). The shards beside "
-                    f"{self._paths[0]} belong to another tokenizer"
-                )
             own_N = taken_N[self._world.rank * run : (self._world.rank + 1) * run].astype(np.int64)
             inputs.append(own_N[:-1])
             targets.append(own_N[1:])
