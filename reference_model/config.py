@@ -451,12 +451,20 @@ class TttConfig:
     """First blocks, and the cores they use, that are not adapted."""
     grad_clip: float = _env(1.0, "TTT_GRAD_CLIP")
     lora_rank: int = _env(8, "TTT_LORA_RANK")
+    """This and the next four belong to DOCUMENT_LORA; defaults of PR #77."""
+    lora_lr: float = _env(0.01, "TTT_LORA_LR")
+    lora_epochs: int = _env(1, "TTT_LORA_EPOCHS")
+    """Adam steps on each scored chunk of a document."""
+    lora_chunk_tokens: int = _env(256, "TTT_CHUNK_SIZE")
+    lora_documents: int = _env(64, "TTT_BATCH_SIZE")
+    """Documents that adapt side by side; no score depends on it."""
 
     def __post_init__(self) -> None:
         """Refuse empty chunks and negative rates; raises ConfigError."""
-        for name in ("epochs", "chunk_tokens", "batch_seqs", "lora_rank"):
+        for name in ("epochs", "chunk_tokens", "batch_seqs",
+                     "lora_rank", "lora_epochs", "lora_chunk_tokens", "lora_documents"):  # fmt: skip
             _at_least(self, name, 1)
-        for name in ("lr", "weight_decay", "freeze_blocks", "grad_clip"):
+        for name in ("lr", "lora_lr", "weight_decay", "freeze_blocks", "grad_clip"):
             _at_least(self, name, 0)
         _below_one(self, "momentum")
 
@@ -537,6 +545,14 @@ class Config:
                     f"ttt.chunk_tokens {self.ttt.chunk_tokens:,} is shorter than one sequence of "
                     f"{self.evaluation.eval_seq_len:,} (evaluation.eval_seq_len)"
                 )
+        if self.ttt.kind is TttKind.DOCUMENT_LORA and (
+            self.ttt.lora_chunk_tokens > self.evaluation.eval_seq_len
+        ):
+            raise ConfigError(
+                f"ttt.lora_chunk_tokens {self.ttt.lora_chunk_tokens:,} exceeds evaluation.eval_seq_len "
+                f"{self.evaluation.eval_seq_len:,}: one window scores a chunk; PR #77 used chunks of 256 in "
+                "windows of 1,024"
+            )
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values for JSON: enums as their words, tuples as lists."""

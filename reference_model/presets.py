@@ -283,7 +283,12 @@ def _shrunk(
         evaluation=replace(
             config.evaluation, eval_seq_len=seq_len, stride=seq_len // 4 if config.evaluation.stride else 0
         ),
-        ttt=replace(config.ttt, chunk_tokens=chunk_tokens, freeze_blocks=min(config.ttt.freeze_blocks, 1)),
+        ttt=replace(
+            config.ttt,
+            chunk_tokens=chunk_tokens,
+            freeze_blocks=min(config.ttt.freeze_blocks, 1),
+            lora_chunk_tokens=seq_len // 4,
+        ),
     )
 
 

@@ -94,9 +94,12 @@ class GPT(nn.Module):
 
     def forward(self, tokens_BT: Tensor, targets_BT: Tensor) -> Tensor:
         """Mean cross entropy of the targets in nats, a scalar of at least fp32."""
-        h_BTD = self._hidden(tokens_BT, tokens_BT.size(1))
+        h_BTD = self.hidden(tokens_BT)
         return softcapped_mean_nll(
-            h_BTD.flatten(0, 1), self._head(h_BTD.dtype), targets_BT.flatten(), self.config.logit_softcap
+            h_BTD.flatten(0, 1),
+            self.head_weight(h_BTD.dtype),
+            targets_BT.flatten(),
+            self.config.logit_softcap,
         )
 
     def logits(self, tokens_BT: Tensor, *, last: int | None = None) -> Tensor:
@@ -105,8 +108,8 @@ class GPT(nn.Module):
 
         With `last` the last layer computes queries, MLP and head for those positions only.
         """
-        h_BQD = self._hidden(tokens_BT, _asked(tokens_BT, last))
-        raw_BQV = functional.linear(h_BQD, self._head(h_BQD.dtype))
+        h_BQD = self.hidden(tokens_BT, last=last)
+        raw_BQV = functional.linear(h_BQD, self.head_weight(h_BQD.dtype))
         return softcapped(raw_BQV, self.config.logit_softcap)
 
     def nll(self, tokens_BT: Tensor, targets_BT: Tensor, *, last: int | None = None) -> Tensor:
@@ -114,21 +117,25 @@ class GPT(nn.Module):
 
         `targets_BT` has the targets of all positions; those that are not asked for are not looked at.
         """
-        asked = _asked(tokens_BT, last)
-        h_BQD = self._hidden(tokens_BT, asked)
-        targets_BQ = targets_BT[:, -asked:]
+        h_BQD = self.hidden(tokens_BT, last=last)
+        targets_BQ = targets_BT[:, -h_BQD.size(1) :]
         nll_N = softcapped_nll(
-            h_BQD.flatten(0, 1), self._head(h_BQD.dtype), targets_BQ.flatten(), self.config.logit_softcap
+            h_BQD.flatten(0, 1),
+            self.head_weight(h_BQD.dtype),
+            targets_BQ.flatten(),
+            self.config.logit_softcap,
         )
         return nll_N.view(targets_BQ.shape)
 
-    def _head(self, dtype: torch.dtype) -> Tensor:
-        weight_VD = self.tok_emb.weight if self.lm_head is None else self.lm_head.weight
+    def head_weight(self, dtype: torch.dtype) -> Tensor:
+        """The matrix (V, D) that turns hidden states into raw logits: the token table where tied."""
+        weight_VD = self.tok_emb.weight if self.lm_head is None else self.lm_head.weight_in_use()
         return weight_VD.to(dtype)
 
-    def _hidden(self, tokens_BT: Tensor, asked: int) -> Tensor:
-        """Normed output of the last layer for the final `asked` positions, (B, Q, D)."""
+    def hidden(self, tokens_BT: Tensor, *, last: int | None = None) -> Tensor:
+        """Normed output of the last layer for all or for the final `last` positions, (B, Q, D)."""
         config = self.config
+        asked = _asked(tokens_BT, last)
         x_BTD = self._embedded(tokens_BT)
         value_embedding = None
         if config.value_embedding_layers:

@@ -32,15 +32,19 @@ class CastedLinear(nn.Linear):
         super().__init__(in_features, out_features, bias=bias)
         self.fake_quantizer = None
 
+    def weight_in_use(self) -> Tensor:
+        """The fp32 weight (O, I) that the next forward pass uses: fake-quantised in late training."""
+        if self.fake_quantizer is not None and self.training:
+            return self.fake_quantizer(self.weight)
+        return self.weight
+
     def forward(self, x: Tensor, row_scale: Tensor | None = None, added: Tensor | None = None) -> Tensor:
         """Map x (..., I) to row_scale * (x W^T + bias) + added, shape (..., O).
 
         row_scale: one factor for all outputs (no or one dimension of 1) or one for each (O). added: (..., O).
         """
-        weight_OI: Tensor = self.weight
+        weight_OI = self.weight_in_use()
         bias_O: Tensor | None = self.bias
-        if self.fake_quantizer is not None and self.training:
-            weight_OI = self.fake_quantizer(weight_OI)
         if row_scale is not None:
             weight_OI = weight_OI * row_scale.reshape(-1, 1)
             bias_O = bias_O * row_scale if bias_O is not None else None

@@ -3,6 +3,7 @@ from __future__ import annotations
 import pytest
 
 from reference_model.config import ConfigError, TttKind
+from reference_model.config_overrides import configured
 from reference_model.presets import PRESETS, Size, preset
 
 EVERY = [(name, size) for name in PRESETS for size in Size]
@@ -11,6 +12,12 @@ EVERY = [(name, size) for name in PRESETS for size in Size]
 @pytest.mark.parametrize(("name", "size"), EVERY)
 def test_every_preset_is_a_valid_configuration_in_every_size(name: str, size: Size) -> None:
     assert preset(name, size).name == name
+
+
+@pytest.mark.parametrize(("name", "size"), EVERY)
+def test_every_preset_adapts_by_document_without_further_settings(name: str, size: Size) -> None:
+    config = configured(preset(name, size), overrides={"ttt.kind": "document_lora"})
+    assert config.ttt.lora_chunk_tokens <= config.evaluation.eval_seq_len // 4
 
 
 def test_an_unknown_preset_is_refused_with_the_known_ones() -> None:

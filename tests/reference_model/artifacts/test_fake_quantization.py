@@ -15,6 +15,7 @@ from reference_model.artifacts.fake_quantization import (
 )
 from reference_model.artifacts.quantize import Storage, quantize_tensor
 from reference_model.config import ConfigError, GptqLite, QuantizationConfig
+from reference_model.network.cross_entropy import softcapped
 from reference_model.network.gpt import GPT
 from reference_model.network.linear import CastedLinear
 from reference_model.presets import Size, preset
@@ -196,3 +197,16 @@ def test_sharpening_does_not_recompile() -> None:
     enable_fake_quantization(layer, SOFT, progress=1.0)
     assert not torch.equal(compiled(x), soft)
     assert len(compilations) == 1
+
+
+def test_an_untied_head_computes_with_the_weights_that_are_exported() -> None:
+    _, config, tokens = tiny()
+    model = GPT(replace(config.model, tie_embeddings=False)).train()
+    assert model.lm_head is not None
+    torch.nn.init.normal_(model.lm_head.weight)
+    enable_fake_quantization(model, LIKE_EXPORT, progress=0.0)
+    exported = quantize_tensor(model.lm_head.weight.detach(), Storage.INT8, LIKE_EXPORT)
+    torch.testing.assert_close(
+        model.logits(tokens),
+        softcapped(model.hidden(tokens) @ exported.restored(torch.float32).T, config.model.logit_softcap),
+    )

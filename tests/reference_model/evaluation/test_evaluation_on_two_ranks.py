@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import socket
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -31,9 +30,9 @@ KINDS = {
 
 
 def config_for(kind: TttKind) -> Config:
-    chunk = 8 if kind is TttKind.DOCUMENT_LORA else 48
-    config = tiny_config(ttt={"kind": kind, "chunk_tokens": chunk, "batch_seqs": 3})
-    return replace(config, ttt=replace(config.ttt, lr=0.01 if kind is TttKind.DOCUMENT_LORA else 0.05))
+    chunks = {"chunk_tokens": 48, "batch_seqs": 3}
+    documents = {"lora_chunk_tokens": 8, "lora_documents": 3}
+    return tiny_config(ttt={"kind": kind, **chunks, **documents})
 
 
 def scored(kind: TttKind, world: World, folder: Path | str) -> dict[str, Any]:

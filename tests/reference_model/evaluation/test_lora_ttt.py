@@ -11,6 +11,7 @@ import torch
 from reference_model.config import Config, ConfigError, TttKind
 from reference_model.distributed import World
 from reference_model.evaluation.evaluate import evaluate_plain, evaluate_with_ttt
+from reference_model.evaluation.lora_adapters import DocumentAdapters
 from tests.reference_model.evaluation.test_evaluate import UniformMixer, nats_at
 from tests.reference_model.evaluation_cases import VOCABULARY, byte_table, stream, tiny_config, tiny_model
 
@@ -24,10 +25,8 @@ def lora_config(**ttt: object) -> Config:
     return tiny_config(
         ttt={
             "kind": TttKind.DOCUMENT_LORA,
-            "chunk_tokens": 8,
-            "lr": 0.01,
-            "batch_seqs": 3,
-            "epochs": 1,
+            "lora_chunk_tokens": 8,
+            "lora_documents": 3,
             **ttt,
         }
     )
@@ -45,7 +44,7 @@ def documents(*lengths: int) -> np.ndarray:
 
 
 def test_without_a_learning_rate_documents_are_scored_with_their_own_context_alone() -> None:
-    config, tokens = lora_config(lr=0.0), documents(20, 7, 12)
+    config, tokens = lora_config(lora_lr=0.0), documents(20, 7, 12)
     model = tiny_model(config)
     starts = [0 if p <= 20 else 20 if p <= 27 else 27 for p in range(1, 39)]
     ends = [min(start + -(-(p - start) // 8) * 8, end) for p, start, end in
@@ -58,7 +57,7 @@ def test_without_a_learning_rate_documents_are_scored_with_their_own_context_alo
 def test_the_first_chunk_of_every_document_is_scored_without_adapters() -> None:
     tokens = documents(20, 30)
     still, adapted = (
-        ledger_of(lora_config(lr=0.0), tokens).nats(49),
+        ledger_of(lora_config(lora_lr=0.0), tokens).nats(49),
         ledger_of(lora_config(), tokens).nats(49),
     )
     np.testing.assert_allclose(adapted[:8], still[:8], rtol=1e-6)
@@ -76,12 +75,35 @@ def test_documents_do_not_influence_each_other() -> None:
 
 
 def test_the_result_does_not_depend_on_how_documents_are_batched() -> None:
-    one, many = (ledger_of(lora_config(batch_seqs=rows), stream()).nats(149) for rows in (1, 16))
+    one, many = (ledger_of(lora_config(lora_documents=rows), stream()).nats(149) for rows in (1, 16))
     np.testing.assert_allclose(one, many, rtol=1e-5)
 
 
+def test_queries_values_and_the_head_are_adapted() -> None:
+    config = lora_config()
+    adapters = DocumentAdapters(tiny_model(config), documents=2, rank=3, seed=0, device=WORLD.device)
+    dim, kv_dim = config.model.model_dim, config.model.kv_dim
+    assert [tuple(matrix.shape) for matrix in adapters.parameters[1::2]] == [
+        (2, outputs, 3) for outputs in [dim, kv_dim] * config.model.num_cores + [VOCABULARY]
+    ]
+
+
+def test_the_head_is_adapted_before_the_softcap() -> None:
+    config = lora_config()
+    model = tiny_model(config)
+    tokens_BT = torch.tensor(stream(8)[None].astype(np.int64))
+    adapters = DocumentAdapters(model, documents=1, rank=1, seed=0, device=WORLD.device)
+    with torch.no_grad():
+        down_rD, up_Vr = adapters.parameters[-2:]
+        up_Vr.fill_(0.5)
+        raw_BTV = model.hidden(tokens_BT) @ (model.tok_emb.weight.T + 0.5 * down_rD[0].T)
+        cap = config.model.logit_softcap
+        expected = cap * torch.tanh(raw_BTV / cap)
+        torch.testing.assert_close(adapters.logits(tokens_BT, last=8), expected)
+
+
 def test_base_weights_stay_bit_identical() -> None:
-    config = lora_config(epochs=2)
+    config = lora_config(lora_epochs=2)
     model, untouched = tiny_model(config), tiny_model(config)
     evaluate_with_ttt(model, stream(), byte_table(), config, WORLD)
     for a, b in zip(model.parameters(), untouched.parameters(), strict=True):
@@ -99,7 +121,7 @@ def test_adapters_leave_no_trace_on_the_model() -> None:
 
 def test_adapting_helps_on_a_document_that_repeats() -> None:
     tokens = np.concatenate(([1], np.tile(stream(8)[1:].clip(2), 12))).astype(np.uint16)
-    still, adapted = (ledger_of(lora_config(lr=lr), tokens).val_loss() for lr in (0.0, 0.02))
+    still, adapted = (ledger_of(lora_config(lora_lr=lr), tokens).val_loss() for lr in (0.0, 0.02))
     assert adapted < still - 0.05
 
 
@@ -132,5 +154,5 @@ def test_a_mixer_does_not_change_what_is_learned() -> None:
 
 
 def test_chunks_longer_than_a_window_are_refused() -> None:
-    with pytest.raises(ConfigError, match=r"ttt\.chunk_tokens 32 exceeds evaluation.eval_seq_len 16"):
-        ledger_of(lora_config(chunk_tokens=32), stream())
+    with pytest.raises(ConfigError, match=r"ttt\.lora_chunk_tokens 32 exceeds evaluation.eval_seq_len 16"):
+        lora_config(lora_chunk_tokens=32)
