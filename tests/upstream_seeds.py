@@ -32,7 +32,7 @@ import torch
 from torch import nn
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from reference_model.config import ModelConfig
 
@@ -166,10 +166,22 @@ def in_production_types(module: ModuleType, model: nn.Module) -> nn.Module:
     return model
 
 
-def run_original_main(system: str, clone: Path, work_dir: Path, env: Mapping[str, str], **how: bool) -> str:
-    """Run the whole script on the CPU in `work_dir`, where its files land; returns what it printed."""
+def run_original_main(
+    system: str,
+    clone: Path,
+    work_dir: Path,
+    env: Mapping[str, str],
+    *,
+    prepare: Callable[[ModuleType], None] = lambda _module: None,
+    **how: bool,
+) -> str:
+    """Run the whole script on the CPU in `work_dir`, where its files land; returns what it printed.
+
+    `prepare` may change the imported module first.
+    """
     settings = {"LOG_DIR": str(work_dir / "logs"), **env}
     module = load_original(system, clone, env=settings, **how)
+    prepare(module)
     printed = io.StringIO()
     with (
         _environment(settings),

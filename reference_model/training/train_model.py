@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from harness.errors import SetupError
 from harness.tokens.shard_file import shard_paths
 from reference_model.config import ComputeType
 from reference_model.network.gpt import build_model
 from reference_model.optimizers.optimizer_groups import build_optimizers
-from reference_model.training.checkpoint import read_checkpoint
+from reference_model.training.checkpoint import read_checkpoint, reason_of, set_aside_checkpoint
 from reference_model.training.loader import SpanLoader
 from reference_model.training.step_agreement import stop_requests
 from reference_model.training.training_run import TrainedModel, TrainingRun
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from reference_model.config import Config
     from reference_model.distributed import World
     from reference_model.network.gpt import GPT
+    from reference_model.training.checkpoint import Checkpoint
     from reference_model.training.run_data import ValidationData
     from reference_model.training.run_log import RunLog
 
@@ -57,26 +59,29 @@ def train_model(
     seed_everything(config.run.seed)
     paths = shard_paths(data_dir, "train")
     with SpanLoader(paths, world, config.data, vocab_size=config.model.vocab_size) as loader:
-        run = _new_run(config, world, log, loader, out_dir / CHECKPOINT_NAME, initial_state)
+        run = new_run(config, world, log, loader, out_dir / CHECKPOINT_NAME, initial_state)
         run.validation, run.progress = validation, progress
         run.log_plan()
         checkpoint = read_checkpoint(run.checkpoint_path, config) if resume else None
+        if not resume and world.is_main and (aside := set_aside_checkpoint(run.checkpoint_path)) is not None:
+            log(f"checkpoint: an earlier run's was renamed to {aside}")
         warm_up(run.model, run.optimizers, loader, config, log, one_step=lambda: run.take_step(1.0))
         if checkpoint is not None:
-            run.restore(checkpoint)
+            _restore(run, checkpoint)
         with stop_requests() as request:
             run.to_the_end(request)
     return run.result()
 
 
-def _new_run(
+def new_run(
     config: Config,
     world: World,
     log: RunLog,
     loader: SpanLoader,
     checkpoint_path: Path,
-    initial_state: Mapping[str, Tensor] | None,
+    initial_state: Mapping[str, Tensor] | None = None,
 ) -> TrainingRun:
+    """A run before its first step; arguments as `train_model`."""
     model = build_model(config.model, device=world.device, compute=config.run.compute)
     if initial_state is not None:
         model.load_state_dict(dict(initial_state))
@@ -99,6 +104,16 @@ def _new_run(
         loader=loader,
         checkpoint_path=checkpoint_path,
     )
+
+
+def _restore(run: TrainingRun, checkpoint: Checkpoint) -> None:
+    try:
+        run.restore(checkpoint)
+    except (LookupError, RuntimeError, TypeError, ValueError, AttributeError) as error:
+        raise SetupError(
+            f"{run.checkpoint_path} does not hold what this run needs ({reason_of(error)}); start afresh "
+            "without --resume"
+        ) from None
 
 
 def seed_everything(seed: int) -> None:

@@ -118,19 +118,29 @@ class TrainingRun:
         while self.step < schedule.iterations and not self.stopped_by_clock:
             if schedule.val_loss_every and self.step % schedule.val_loss_every == 0:
                 self._validate()
-            self._hear(self._one_step(request))
+            self.advance(request)
             if schedule.checkpoint_every and self.step % schedule.checkpoint_every == 0:
                 self._hear(self.agreement.rest())  # nothing is kept before its loss is known to be a number
                 self._save()
         self._hear(self.agreement.rest())
+        self._keep_trained()
         self._validate()
         self.clock.pause()
+        if self.world.any(request.is_asked):
+            raise RunInterruptedError(
+                f"stopped after the last step, {self.step}; the same command with --resume exports and scores "
+                f"what {self.checkpoint_path} holds"
+            )
         if self.stopped_by_clock and self.step < schedule.iterations:
             self.log(
                 f"stopping_early: wallclock_cap train_time:{self.clock.elapsed_ms:.0f}ms "
                 f"step:{self.step}/{schedule.iterations}"
             )
         self.log(memory_line(self.world.device))
+
+    def advance(self, request: StopRequest) -> None:
+        """One step with its averages, and the log of the latest step that all ranks know."""
+        self._hear(self._one_step(request))
 
     def take_step(self, scale: float) -> Tensor:
         """Gradients of one step's tokens, then the optimisers; returns this rank's mean loss (on device)."""
@@ -161,6 +171,7 @@ class TrainingRun:
         self.clock = TrainingClock(self.world.device, checkpoint.elapsed_ms)
         self.step = checkpoint.step
         self.has_fake_quantization = checkpoint.fake_quantization
+        self.stopped_by_clock = checkpoint.stopped_by_clock
         self.log(f"resume: from step:{self.step} train_time:{self.clock.elapsed_ms:.0f}ms")
 
     def result(self) -> TrainedModel:
@@ -251,6 +262,18 @@ class TrainingRun:
         )
         self.clock.run()
 
+    def _keep_trained(self) -> None:
+        """Write the last checkpoint: export and scoring may take minutes, and may be stopped.
+
+        A disk that has no room for it has perhaps room for the artifact.
+        """
+        try:
+            self._save()
+        except SetupError as error:
+            self.log(f"WARNING: {error}; going on without")
+            self.world.barrier()
+            self.clock.run()
+
     def _save(self) -> None:
         """Write a checkpoint; the clock stands still."""
         self.clock.pause()
@@ -267,6 +290,7 @@ class TrainingRun:
                     optimizers=optimizers,
                     averages=self.averages.state_dict(),
                     fake_quantization=self.has_fake_quantization,
+                    stopped_by_clock=self.stopped_by_clock,
                     random_state=current_random_state(self.world.device),
                     config=config_text(self.config),
                 ),
