@@ -44,14 +44,14 @@ class Score:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EvaluationProgress:
-    """How far this rank has come; the score is of its own positions so far."""
+    """How far this rank has come with scoring, or with counting what is mixed into the scores."""
 
+    activity: str
     done: int
     total: int
-    """Positions this rank scores."""
-    val_loss_nats: float
-    val_bpb: float
-    seconds: float
+    """Positions of this rank."""
+    val_bpb: float | None = None
+    """Of its own positions so far; None while nothing is scored."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -120,9 +120,8 @@ class ScoreTally:
 
     def _so_far(self) -> EvaluationProgress:
         return EvaluationProgress(
+            activity="scoring",
             done=self._scored,
             total=self.positions_to_score // self.world.size,
-            val_loss_nats=self._nats / max(self._scored, 1),
             val_bpb=self._nats / math.log(2.0) / max(self._bytes, 1),
-            seconds=time.monotonic() - self._start,
         )

@@ -24,7 +24,7 @@ import numpy as np
 from harness.errors import SetupError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     import numpy.typing as npt
 
@@ -87,13 +87,15 @@ def context_groups(
     max_order: int,
     min_count: int = 1,
     batch_positions: int = BATCH_POSITIONS,
+    tell: Callable[[int, int], None] | None = None,
 ) -> Iterator[ContextGroups]:
     """Groups of every order from `min_order` (>= 2) upwards, in batches of contexts with few oldest tokens.
 
     A batch is followed through all orders before the next one begins, so a position may meet a higher order
     before a lower one: see `not_yet_higher`. Left out are contexts too rare for any position to see them
     `min_count` times; with 1 these are the contexts that occur once, whose counts are zero. Working memory
-    is some 14 bytes per token of the stream and 60 per position of a batch.
+    is some 14 bytes per token of the stream and 60 per position of a batch. `tell` hears after each batch how
+    many of the positions are done.
     """
     by_token_T, sorted_tokens_T = _sorted_by_token(tokens_T)
     starts = np.flatnonzero(np.diff(sorted_tokens_T, prepend=_NO_TOKEN))
@@ -108,6 +110,8 @@ def context_groups(
         yield from _batch_groups(
             tokens_T, by_token_T[start : ends[last]] + np.uint32(1), counts_G, min_order, max_order, min_count
         )
+        if tell is not None:
+            tell(int(ends[last]), len(tokens_T))
         first = last + 1
 
 

@@ -29,6 +29,8 @@ from reference_model.ngrams.causal_counts import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     import numpy.typing as npt
     from torch import Tensor
 
@@ -50,14 +52,23 @@ class Mixer(Protocol):
         """The whole vector behind `mix` at one position, from the logits and the stream before it alone."""
 
 
-def ngram_mixer(tokens: npt.NDArray[np.generic], vocab_size: int, config: NgramConfig) -> Mixer | None:
-    """The mixer that the configuration asks for, None for none; SetupError for ids outside the vocabulary."""
+def ngram_mixer(
+    tokens: npt.NDArray[np.generic],
+    vocab_size: int,
+    config: NgramConfig,
+    *,
+    tell: Callable[[int, int], None] | None = None,
+) -> Mixer | None:
+    """The mixer that the configuration asks for, None for none; SetupError for ids outside the vocabulary.
+
+    `tell` hears, while the stream is counted, how many of how many positions are done.
+    """
     if config.kind is NgramKind.BACKOFF:
-        return BackoffMixer(tokens, vocab_size, config)
+        return BackoffMixer(tokens, vocab_size, config, tell=tell)
     if config.kind is NgramKind.TILT:
         from reference_model.ngrams.token_tilt import TokenTilt
 
-        return TokenTilt(tokens, vocab_size, config)
+        return TokenTilt(tokens, vocab_size, config, tell=tell)
     return None
 
 
@@ -71,6 +82,7 @@ class BackoffMixer:
         config: NgramConfig,
         *,
         batch_positions: int = BATCH_POSITIONS,
+        tell: Callable[[int, int], None] | None = None,
     ) -> None:
         self._tokens_T = checked_stream(tokens, vocab_size)
         self._vocab_size = vocab_size
@@ -84,6 +96,7 @@ class BackoffMixer:
             max_order=config.max_order,
             min_count=config.min_count,
             batch_positions=batch_positions,
+            tell=tell,
         ):
             hit_G = groups.context_counts >= config.min_count
             hits = groups.positions[hit_G]

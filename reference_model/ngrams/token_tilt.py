@@ -32,6 +32,8 @@ from reference_model.ngrams.ngram_mixing import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     import numpy.typing as npt
     from torch import Tensor
 
@@ -43,11 +45,18 @@ NO_HINT = -1
 class TokenTilt:
     """Mixer that tilts towards hints from a known stream; 4 bytes per token once built."""
 
-    def __init__(self, tokens: npt.NDArray[np.generic], vocab_size: int, config: NgramConfig) -> None:
+    def __init__(
+        self,
+        tokens: npt.NDArray[np.generic],
+        vocab_size: int,
+        config: NgramConfig,
+        *,
+        tell: Callable[[int, int], None] | None = None,
+    ) -> None:
         self._tokens_T = checked_stream(tokens, vocab_size)
         self._vocab_size = vocab_size
         self._config = config
-        self._hints_T = hinted_tokens(self._tokens_T, config)
+        self._hints_T = hinted_tokens(self._tokens_T, config, tell=tell)
 
     @property
     def hint_rate(self) -> float:
@@ -80,7 +89,11 @@ class TokenTilt:
 
 
 def hinted_tokens(
-    tokens_T: npt.NDArray[np.generic], config: NgramConfig, *, batch_positions: int = BATCH_POSITIONS
+    tokens_T: npt.NDArray[np.generic],
+    config: NgramConfig,
+    *,
+    batch_positions: int = BATCH_POSITIONS,
+    tell: Callable[[int, int], None] | None = None,
 ) -> npt.NDArray[np.int32]:
     """The hint before every position of the stream, NO_HINT where there is none."""
     hints_T = np.full(len(tokens_T), NO_HINT, dtype=np.int32)
@@ -91,6 +104,7 @@ def hinted_tokens(
         max_order=config.max_order,
         min_count=config.min_count,
         batch_positions=batch_positions,
+        tell=tell,
     ):
         if not groups.positions.size:
             continue

@@ -99,25 +99,41 @@ def _scored(
     is_counted: bool,
     progress: Callable[[EvaluationProgress], None] | None,
 ) -> Score:
-    from reference_model.evaluation.evaluate import evaluate_plain, evaluate_sliding, evaluate_with_ttt
     from reference_model.evaluation.score_ledger import ScoreLedger
 
-    evaluate = evaluate_with_ttt if stage.adapts else evaluate_sliding if stage.slides else evaluate_plain
-    return evaluate(
+    return _evaluation(stage, config)(
         model,
         validation.tokens,
         validation.table,
         config,
         world,
         ledger=ScoreLedger(rank=world.rank) if is_counted else None,
-        mixer=_mixer(validation, config) if stage.mixes else None,
+        mixer=_mixer(validation, config, progress) if stage.mixes else None,
         progress=progress,
     )
 
 
-def _mixer(validation: ValidationData, config: Config) -> Mixer | None:
+def _evaluation(stage: FinalStage, config: Config) -> Callable[..., Score]:
+    """The function that scores a stage; a script packed without test-time training holds none of it."""
+    if config.ttt.kind is not TttKind.NONE and stage.adapts:
+        from reference_model.evaluation.evaluate import evaluate_with_ttt
+
+        return evaluate_with_ttt
+    from reference_model.evaluation.evaluate import evaluate_plain, evaluate_sliding
+
+    return evaluate_sliding if stage.slides else evaluate_plain
+
+
+def _mixer(
+    validation: ValidationData, config: Config, progress: Callable[[EvaluationProgress], None] | None
+) -> Mixer | None:
     if config.ngram.kind is not NgramKind.NONE:
+        from reference_model.evaluation.score_tally import EvaluationProgress
         from reference_model.ngrams.ngram_mixing import ngram_mixer
 
-        return ngram_mixer(validation.tokens, config.model.vocab_size, config.ngram)
+        def tell(done: int, total: int) -> None:
+            if progress is not None:
+                progress(EvaluationProgress(activity="counting n-grams", done=done, total=total))
+
+        return ngram_mixer(validation.tokens, config.model.vocab_size, config.ngram, tell=tell)
     return None

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 @contextlib.contextmanager
 def shown_on_terminal(*, is_main: bool, quiet: bool) -> Iterator[RunProgress]:
-    """Progress of training and of each evaluation, on a terminal only."""
+    """Progress of training, of counting n-grams and of each evaluation, on a terminal only."""
     if quiet or not is_main or not sys.stderr.isatty():
         yield RunProgress()
         return
@@ -41,10 +41,10 @@ def shown_on_terminal(*, is_main: bool, quiet: bool) -> Iterator[RunProgress]:
         def evaluation(state: EvaluationProgress) -> None:
             bar.update(
                 task,
-                description="scoring",
+                description=state.activity,
                 completed=state.done,
                 total=state.total,
-                score=f"{state.val_bpb:.4f} bpb",
+                score="" if state.val_bpb is None else f"{state.val_bpb:.4f} bpb",
             )
 
         yield RunProgress(training=training, evaluation=evaluation)

@@ -137,3 +137,13 @@ def test_a_stream_that_is_no_line_of_integers_is_refused() -> None:
         checked_stream(np.zeros((2, 2), dtype=np.uint16), 4)
     with pytest.raises(SetupError, match="float64"):
         checked_stream(np.zeros(4), 4)
+
+
+def test_progress_grows_batch_by_batch_to_the_whole_stream() -> None:
+    told: list[tuple[int, int]] = []
+    tokens_T = np.arange(60, dtype=np.uint8) % 4
+    groups = context_groups(
+        tokens_T, min_order=2, max_order=3, batch_positions=20, tell=lambda *done: told.append(done)
+    )
+    assert sum(1 for _ in groups)
+    assert told == [(15, 60), (30, 60), (45, 60), (60, 60)]

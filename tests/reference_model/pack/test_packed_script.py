@@ -149,6 +149,13 @@ def test_a_technique_that_is_off_leaves_no_code(name):
     assert not absent & defined
 
 
+def test_the_baseline_holds_no_test_time_training():
+    text = packed_program(preset("baseline", Size.TINY)).text
+    defined = {each.name for each in ast.walk(ast.parse(text)) if isinstance(each, ast.FunctionDef)}
+    assert {"evaluate_plain", "evaluate_sliding"} <= defined
+    assert not {"evaluate_with_ttt", "score_and_train_chunks", "score_and_adapt_documents"} & defined
+
+
 def test_a_variable_for_a_switch_that_was_baked_in_is_refused(data, tmp_path, monkeypatch):
     status, _, told = run_script(plain_text("reference"), tmp_path, data, monkeypatch, NGRAM_KIND="none")
     assert status == 2

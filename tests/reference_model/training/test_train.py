@@ -16,7 +16,7 @@ from reference_model.network.gpt import build_model
 from reference_model.presets import PRESETS
 from reference_model.training.final_evaluation import Stages, final_stages
 from reference_model.training.run_log import RunLog
-from reference_model.training.train import evaluate_artifact, train
+from reference_model.training.train import RunProgress, evaluate_artifact, train
 from reference_model.training.train_model import train_model
 from reference_model.training.training_clock import WallClockCap
 from tests.reference_model.tiny_data import make_tiny_data, quick_config
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from reference_model.config import Config
+    from reference_model.evaluation.score_tally import EvaluationProgress
     from reference_model.training.training_run import TrainedModel
 
 SILENT = RunLog(quiet=True)
@@ -182,6 +183,21 @@ def test_an_artifact_scored_alone_gives_the_score_of_its_run(data_dir: Path, tmp
     )
     assert [*scores] == ["ngram"]
     assert scores["ngram"].val_bpb == result.score.val_bpb
+
+
+@pytest.mark.parametrize("kind", ["backoff", "tilt"])
+def test_counting_n_grams_shows_its_progress_before_scoring_does(
+    kind: str, data_dir: Path, tmp_path: Path
+) -> None:
+    config = quick_config(ngram__kind=kind, schedule__iterations="1")
+    seen: list[EvaluationProgress] = []
+    progress = RunProgress(evaluation=seen.append)
+    train(
+        config, data_dir=data_dir, out_dir=tmp_path, world=World(), log=SILENT,
+        stages=Stages.HEADLINE, progress=progress,
+    )  # fmt: skip
+    assert (seen[0].activity, seen[-1].activity) == ("counting n-grams", "scoring")
+    assert [state.done for state in seen if state.activity == "counting n-grams"][-1] == 700
 
 
 def test_no_validation_shards_are_a_setup_error_before_training(data_dir: Path, tmp_path: Path) -> None:
