@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from harness.errors import GolfError, SubmissionError
+from harness.errors import GolfError
 from reference_model.exit_status import Exit, exit_status_of
 
 if TYPE_CHECKING:
@@ -167,42 +168,40 @@ def _run(arguments: argparse.Namespace) -> int:
     from reference_model.training.final_evaluation import Stages
     from reference_model.training.run_log import RunLog
     from reference_model.training.terminal_progress import shown_on_terminal
-    from reference_model.training.train import evaluate_artifact, made_folder, train
+    from reference_model.training.train import (
+        claimed_folder,
+        evaluate_artifact,
+        refuse_over_cap,
+        train,
+    )
 
     name = "train.log" if arguments.command == "train" else "evaluate.log"
     path = arguments.out / name if arguments.out is not None else None
-    with joined_world(timeout_seconds=arguments.rank_timeout) as world:
-        if path is not None:
-            made_folder(path.parent)
-        with (
-            RunLog(
-                path,
-                is_main=world.is_main,
-                quiet=arguments.quiet,
-                appends=getattr(arguments, "resume", False),
-            ) as log,
-            shown_on_terminal(is_main=world.is_main, quiet=arguments.quiet) as progress,
-        ):
-            common: dict[str, Any] = {
-                "data_dir": arguments.data,
-                "out_dir": arguments.out,
-                "world": world,
-                "log": log,
-                "tokenizer": arguments.tokenizer,
-                "stages": Stages(arguments.stages),
-                "progress": progress,
-            }
-            if arguments.command == "evaluate":
-                evaluate_artifact(config, arguments.artifact, **common)
-                return Exit.OK
-            result = train(config, resume=arguments.resume, code_bytes=arguments.code_bytes, **common)
-    report = result.report
-    if report is not None and not report.fits:
-        raise SubmissionError(
-            f"{result.artifact} is over the cap: {report.model_bytes:,} bytes of model and "
-            f"{report.code_bytes:,} of code are {report.total_bytes:,}, {report.over_bytes:,} over "
-            f"{report.cap_bytes:,}. Lower the code widths (quantization.*_bits) or the model"
-        )
+    with (
+        joined_world(timeout_seconds=arguments.rank_timeout) as world,
+        contextlib.nullcontext() if path is None else claimed_folder(path.parent, world),
+        RunLog(
+            path,
+            is_main=world.is_main,
+            quiet=arguments.quiet,
+            appends=getattr(arguments, "resume", False),
+        ) as log,
+        shown_on_terminal(is_main=world.is_main, quiet=arguments.quiet) as progress,
+    ):
+        common: dict[str, Any] = {
+            "data_dir": arguments.data,
+            "out_dir": arguments.out,
+            "world": world,
+            "log": log,
+            "tokenizer": arguments.tokenizer,
+            "stages": Stages(arguments.stages),
+            "progress": progress,
+        }
+        if arguments.command == "evaluate":
+            evaluate_artifact(config, arguments.artifact, **common)
+            return Exit.OK
+        result = train(config, resume=arguments.resume, code_bytes=arguments.code_bytes, **common)
+    refuse_over_cap(result)
     return Exit.OK
 
 
@@ -277,7 +276,7 @@ def with_status(action: Callable[[], int]) -> int:
         _say(error)
         return exit_status_of(error)
     except KeyboardInterrupt:
-        _say("interrupted; what was written stays")
+        _say("interrupted; the same command begins again, a training with --resume at its checkpoint")
         return Exit.INTERRUPTED
     except ModuleNotFoundError as error:
         if error.name in {"torch", "numpy", "sentencepiece"}:

@@ -71,7 +71,8 @@ def joined_world(device: torch.device | None = None, *, timeout_seconds: float =
 
     A collective that waits for another rank longer than `timeout_seconds` fails with a RuntimeError.
 
-    Raises SetupError when the variables disagree or there are fewer GPUs than local ranks.
+    Raises SetupError when the variables disagree, there are fewer GPUs than local ranks or the ranks do not
+    meet.
     """
     try:
         rank, size = int(os.environ.get("RANK", "0")), int(os.environ.get("WORLD_SIZE", "1"))
@@ -94,10 +95,16 @@ def joined_world(device: torch.device | None = None, *, timeout_seconds: float =
         yield World(device=device)
         return
     timeout = datetime.timedelta(seconds=timeout_seconds)
-    if device.type == "cuda":
-        dist.init_process_group(backend="nccl", device_id=device, timeout=timeout)
-    else:
-        dist.init_process_group(backend="gloo", timeout=timeout)
+    try:
+        if device.type == "cuda":
+            dist.init_process_group(backend="nccl", device_id=device, timeout=timeout)
+        else:
+            dist.init_process_group(backend="gloo", timeout=timeout)
+    except (RuntimeError, ValueError, OverflowError) as error:  # no such address, or ranks that never came
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
+        raise SetupError(
+            f"rank {rank} of {size} did not meet the others: {reason}. Start them together with torchrun"
+        ) from None
     try:
         yield World(rank=rank, size=size, device=device)
     finally:

@@ -19,7 +19,7 @@ from reference_model.distributed import joined_world
 from reference_model.exit_status import Exit, exit_status_of
 from reference_model.training.final_evaluation import Stages
 from reference_model.training.run_log import RunLog
-from reference_model.training.train import evaluate_artifact, train
+from reference_model.training.train import claimed_folder, evaluate_artifact, refuse_over_cap, train
 
 if TYPE_CHECKING:
     from reference_model.config import Config
@@ -49,9 +49,11 @@ def _run_by_environment(base: Config, code: str) -> None:
     run_id = os.environ.get("RUN_ID") or str(uuid.uuid4())
     artifact = os.environ.get("EVAL_ONLY", "")
     out_dir = Path()
+    resume = os.environ.get("RESUME", "0") == "1"
     with (
         joined_world() as world,
-        RunLog(Path("logs") / f"{run_id}.txt", is_main=world.is_main) as log,
+        claimed_folder(out_dir, world),
+        RunLog(Path("logs") / f"{run_id}.txt", is_main=world.is_main, appends=resume) as log,
     ):
         log(f"logs/{run_id}.txt")
         if artifact:
@@ -60,7 +62,8 @@ def _run_by_environment(base: Config, code: str) -> None:
                 tokenizer=tokenizer, code=code, stages=Stages.HEADLINE,
             )  # fmt: skip
             return
-        train(
+        result = train(
             config, data_dir=data_dir, out_dir=out_dir, world=world, log=log, tokenizer=tokenizer,
-            code=code, stages=Stages.HEADLINE, resume=os.environ.get("RESUME", "0") == "1",
+            code=code, stages=Stages.HEADLINE, resume=resume,
         )  # fmt: skip
+    refuse_over_cap(result)

@@ -8,8 +8,10 @@ training clock, random state, configuration. Nothing of it depends on the number
 from __future__ import annotations
 
 import json
+import math
 import os
 import pickle
+import struct
 import zipfile
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -45,6 +47,11 @@ _FREE_TO_CHANGE = {
     "run.compile",
     "run.compile_cpu",
 }
+# What zipfile, torch and pickle raise for bytes that are no checkpoint.
+_UNREADABLE = (
+    RuntimeError, EOFError, LookupError, TypeError, AttributeError, ValueError, OSError, ArithmeticError,
+    AssertionError, MemoryError, struct.error, pickle.UnpicklingError, zipfile.BadZipFile,
+)  # fmt: skip
 _GROUPS_AFTER_TRAINING = ("evaluation", "ttt", "ngram")
 
 
@@ -61,6 +68,7 @@ class Checkpoint:
     optimizers: dict[str, Any]
     averages: dict[str, Any] = field(default_factory=dict)
     fake_quantization: bool = False
+    stopped_by_clock: bool = False
     random_state: dict[str, Tensor] = field(default_factory=dict)
     config: str = ""
     """The configuration as JSON."""
@@ -91,16 +99,65 @@ def read_checkpoint(path: Path, config: Config) -> Checkpoint:
     if not path.is_file():
         raise SetupError(f"there is no checkpoint {path} to resume from; leave --resume out to start afresh")
     try:
+        _check_sums(path)
         content = torch.load(path, map_location="cpu", weights_only=True)
         if content.pop("format") != CHECKPOINT_FORMAT:
             raise SetupError(f"{path} was written by another version; start afresh without --resume")
         checkpoint = Checkpoint(**content)
-    except (RuntimeError, EOFError, KeyError, TypeError, AttributeError, ValueError, OSError,
-            pickle.UnpicklingError, zipfile.BadZipFile) as error:  # fmt: skip
-        reason = str(error).strip().splitlines()[0][:200] if str(error).strip() else type(error).__name__
-        raise SetupError(f"{path} is no whole checkpoint ({reason}); start afresh without --resume") from None
-    _refuse_other_config(path, checkpoint.config, config)
+        _check_types(checkpoint)
+        kept = _flat(json.loads(checkpoint.config))
+    except _UNREADABLE as error:
+        raise SetupError(
+            f"{path} is no whole checkpoint ({reason_of(error)}); start afresh without --resume"
+        ) from None
+    _refuse_other_config(path, kept, config)
     return checkpoint
+
+
+def set_aside_checkpoint(path: Path) -> Path | None:
+    """Give an earlier run's checkpoint another name; None where there is none.
+
+    A fresh run would replace it, and may have been started without --resume by mistake. Raises SetupError
+    when that fails.
+    """
+    if not path.is_file():
+        return None
+    aside = path.with_name(f"{path.stem}.previous{path.suffix}")
+    try:
+        path.replace(aside)
+    except OSError as error:
+        raise SetupError(f"cannot rename {path}: {error.strerror}; choose another --out") from None
+    return aside
+
+
+def reason_of(error: BaseException) -> str:
+    """The first line of what an error says."""
+    lines = str(error).strip().splitlines()
+    return lines[0][:200] if lines else type(error).__name__
+
+
+def _check_sums(path: Path) -> None:
+    """Hold every record against its CRC-32, which torch writes but does not read."""
+    with zipfile.ZipFile(path) as archive:
+        if any(entry.compress_type != zipfile.ZIP_STORED for entry in archive.infolist()):
+            raise ValueError("its records are compressed; torch.save writes none such")
+        damaged = archive.testzip()
+    if damaged is not None:
+        raise ValueError(f"the record {damaged} is damaged")
+
+
+def _check_types(checkpoint: Checkpoint) -> None:
+    kinds: dict[str, type] = {
+        "step": int, "elapsed_ms": float, "loader_position": int, "stream_tokens": int, "model": dict,
+        "optimizers": dict, "averages": dict, "fake_quantization": bool, "stopped_by_clock": bool,
+        "random_state": dict, "config": str,
+    }  # fmt: skip
+    for name, kind in kinds.items():
+        if type(getattr(checkpoint, name)) is not kind:
+            raise ValueError(f"its {name} is no {kind.__name__}")
+    for name in ("step", "loader_position", "elapsed_ms"):
+        if not 0 <= getattr(checkpoint, name) < math.inf:
+            raise ValueError(f"its {name} is {getattr(checkpoint, name)}")
 
 
 def config_text(config: Config) -> str:
@@ -126,8 +183,8 @@ def restore_random_state(state: dict[str, Tensor], device: torch.device) -> None
 _NAMES = tuple(Checkpoint.__dataclass_fields__)
 
 
-def _refuse_other_config(path: Path, kept: str, config: Config) -> None:
-    then, now = _flat(json.loads(kept)), _flat(json.loads(config_text(config)))
+def _refuse_other_config(path: Path, then: dict[str, Any], config: Config) -> None:
+    now = _flat(json.loads(config_text(config)))
     differences = [
         f"{name}: {then.get(name)} there, {now.get(name)} now"
         for name in sorted(then.keys() | now.keys())

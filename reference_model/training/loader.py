@@ -85,8 +85,8 @@ class TokenStream:
         if len(tokens_N) and int(tokens_N.max()) >= self._vocab_size:
             at = int(np.argmax(tokens_N >= self._vocab_size))
             raise SetupError(  # a GPU would only say "device-side assert"
-                f"{path}: token id {int(tokens_N[at]):,} at position {at:,} is outside the model's vocabulary "
-                f"of {self._vocab_size:,} (model.vocab_size); the data was written with another tokenizer"
+                f"{path}: token id {int(tokens_N[at]):,} at position {at:,} is outside the model's "
+                f"vocabulary of {self._vocab_size:,} (model.vocab_size); the data was written with another tokenizer"
             )
         return tokens_N
 

@@ -8,6 +8,7 @@ Units on the lines: times in ms or s as named, sizes in bytes, losses in nats pe
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import platform
@@ -32,6 +33,9 @@ _RULE = "=" * 100
 class RunLog:
     """Lines to standard output and to a file, each flushed before the next: a killed run keeps its log.
 
+    A line that the file cannot take (a full disk) is told on standard error and ends the file, not the run;
+    standard output that nobody reads any more (a closed pipe) likewise, where there is a file.
+
     `is_main` False makes every method do nothing; `quiet` keeps lines out of standard output; `appends` goes
     on with an earlier file, where a new run would replace it. Raises SetupError when the file cannot be
     written.
@@ -47,7 +51,7 @@ class RunLog:
         if path is not None and is_main:
             try:
                 path.parent.mkdir(parents=True, exist_ok=True)
-                self._file = path.open("a" if appends else "w", encoding="utf-8")
+                self._file = path.open("a" if appends else "w", encoding="utf-8", errors="backslashreplace")
             except OSError as error:
                 raise SetupError(
                     f"cannot write the log {path}: {error.strerror}; choose another folder"
@@ -58,15 +62,33 @@ class RunLog:
         if not self._is_main:
             return
         if console and not self._quiet:
-            print(text, flush=True)
+            self._print(text)
         if self._file is not None:
-            self._file.write(text + "\n")
-            self._file.flush()
+            try:
+                self._file.write(text + "\n")
+                self._file.flush()
+            except OSError as error:
+                print(f"the log {self.path} ends here: {error.strerror}", file=sys.stderr)
+                self.close()
+
+    def _print(self, text: str) -> None:
+        encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
+        try:  # names of files may hold bytes that are no text
+            print(text.encode(encoding, "backslashreplace").decode(encoding), flush=True)
+        except BrokenPipeError:
+            self._quiet = True
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what is buffered goes there
+            if self._file is None:
+                raise SetupError(
+                    "standard output was closed and there is no log file (--out), so nobody would see the "
+                    "result; stopped"
+                ) from None
 
     def close(self) -> None:
         """Close the file."""
         if self._file is not None:
-            self._file.close()
+            with contextlib.suppress(OSError):  # what could not be written stays unwritten
+                self._file.close()
             self._file = None
 
     def __enter__(self) -> RunLog:

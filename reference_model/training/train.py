@@ -10,10 +10,12 @@ checkpoint.pt while a run can be resumed.
 from __future__ import annotations
 
 import contextlib
+import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from harness.errors import SetupError
+from harness.errors import SetupError, SubmissionError
+from reference_model.exit_status import RunInterruptedError
 from reference_model.training.export import code_size, export_artifact, model_of_artifact
 from reference_model.training.final_evaluation import Stages, score_artifact
 from reference_model.training.run_data import log_data, open_validation
@@ -81,14 +83,15 @@ def train(
 
     `code` is the text of a packed script: it is logged, and its bytes count towards the cap; `code_bytes`
     says how many count where it is not at hand (None: all sources of this package). Errors as `train_model`,
-    `export_artifact` and `score_artifact`; SetupError when another rank is lost.
+    `export_artifact` and `score_artifact`; SetupError when another rank is lost, RunInterruptedError after
+    Ctrl-C, whatever the run was doing.
     """
     progress = progress or RunProgress()
     log.header(config, world, code=code)
     validation = open_validation(config, data_dir, tokenizer)
     log_data(log, data_dir, validation)
     made_folder(out_dir)
-    with lost_ranks_told(world):
+    with lost_ranks_told(world), interruption_told(out_dir / CHECKPOINT_NAME):
         trained = train_model(
             config,
             data_dir=data_dir,
@@ -113,7 +116,8 @@ def train(
             progress=progress.evaluation,
         )
     if world.is_main:
-        (out_dir / CHECKPOINT_NAME).unlink(missing_ok=True)  # there is nothing left to resume
+        with contextlib.suppress(OSError):
+            (out_dir / CHECKPOINT_NAME).unlink(missing_ok=True)  # there is nothing left to resume
     return TrainResult(
         steps=trained.steps,
         elapsed_ms=trained.elapsed_ms,
@@ -166,6 +170,50 @@ def evaluate_artifact(
         )
 
 
+def refuse_over_cap(result: TrainResult) -> None:
+    """Raise SubmissionError where artifact and code together are over the cap."""
+    report = result.report
+    if report is not None and not report.fits:
+        raise SubmissionError(
+            f"{result.artifact} is over the cap: {report.model_bytes:,} bytes of model and "
+            f"{report.code_bytes:,} of code are {report.total_bytes:,}, {report.over_bytes:,} over "
+            f"{report.cap_bytes:,}. Lower the code widths (quantization.*_bits) or the model"
+        )
+
+
+@contextlib.contextmanager
+def claimed_folder(path: Path, world: World) -> Iterator[None]:
+    """Make an output folder and keep other runs out of it while this one writes there.
+
+    The claim ends with the process, however it ends. Raises SetupError when the folder cannot be made or
+    another run has it.
+    """
+    made_folder(path)
+    if not world.is_main:
+        yield
+        return
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        with contextlib.suppress(ImportError):  # no such claims on Windows
+            _claim(handle, path)
+        yield
+    finally:
+        os.close(handle)
+
+
+def _claim(handle: int, path: Path) -> None:
+    import fcntl
+
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise SetupError(
+            f"another run writes to {path.resolve()}; wait for its end or choose another folder"
+        ) from None
+    except OSError:
+        return  # a file system without locks
+
+
 def made_folder(path: Path) -> None:
     """Make an output folder; raises SetupError when that fails."""
     try:
@@ -174,6 +222,18 @@ def made_folder(path: Path) -> None:
         raise SetupError(
             f"cannot make the output folder {path}: {error.strerror}; choose another --out"
         ) from None
+
+
+@contextlib.contextmanager
+def interruption_told(checkpoint: Path) -> Iterator[None]:
+    """Turn Ctrl-C outside the training steps, or a second one, into an error that says how to go on."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        how = f"the same command with --resume goes on from {checkpoint}"
+        if not checkpoint.exists():
+            how = "no checkpoint was written yet, so the same command starts afresh"
+        raise RunInterruptedError(f"interrupted; {how}") from None
 
 
 @contextlib.contextmanager

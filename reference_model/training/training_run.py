@@ -128,8 +128,8 @@ class TrainingRun:
         self.clock.pause()
         if self.world.any(request.is_asked):
             raise RunInterruptedError(
-                f"stopped after the last step, {self.step}; the same command with --resume exports and scores "
-                f"what {self.checkpoint_path} holds"
+                f"stopped after the last step, {self.step}; the same command with --resume exports and "
+                f"scores what {self.checkpoint_path} holds"
             )
         if self.stopped_by_clock and self.step < schedule.iterations:
             self.log(
