@@ -18,6 +18,7 @@ B sequences, T tokens of a sequence.
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -32,12 +33,14 @@ from reference_model.optimizers.flat_parameters import FlatParameters
 from reference_model.optimizers.schedules import ttt_cosine
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from torch import Tensor, nn
 
     from reference_model.config import Config, TttConfig
     from reference_model.evaluation.score_tally import ScoreTally
+    from reference_model.evaluation.sliding_windows import WindowPlan
+    from reference_model.evaluation.window_scoring import WindowScorer
     from reference_model.network.gpt import GPT
     from reference_model.ngrams.ngram_mixing import Mixer
 
@@ -49,12 +52,30 @@ def score_and_train_chunks(
 
     The model's weights, gradients and flags are afterwards what they were before.
     """
-    world, tokens = tally.world, tally.tokens
-    plan = planned_windows(
-        len(tokens), seq_len=config.evaluation.eval_seq_len, stride=config.evaluation.stride, tail=tail
-    )
+    world = tally.world
+    plan = windows_of(tally, config, tail)
     chunk_of_window = plan.chunks(config.ttt.chunk_tokens)
     chunks = -(-plan.positions // config.ttt.chunk_tokens)
+    with adaptation(model, tally, config, mixer) as (scorer, trainer):
+        for chunk in range(chunks):
+            first, end = np.searchsorted(chunk_of_window, [chunk, chunk + 1]).tolist()
+            scorer.score(plan.part(first, end).of_rank(world.rank, world.size), tally, chunk=chunk)
+            if chunk < chunks - 1:
+                trainer.train(chunk, lr=ttt_cosine(chunk, chunks, config.ttt.lr))
+
+
+def windows_of(tally: ScoreTally, config: Config, tail: Tail = Tail.SCORED) -> WindowPlan:
+    """The windows that score the stream of `tally`."""
+    window = config.evaluation
+    return planned_windows(len(tally.tokens), seq_len=window.eval_seq_len, stride=window.stride, tail=tail)
+
+
+@contextlib.contextmanager
+def adaptation(
+    model: GPT, tally: ScoreTally, config: Config, mixer: Mixer | None
+) -> Iterator[tuple[WindowScorer, ChunkTrainer]]:
+    """A scorer of the model and a trainer of its adapted parameters; leaving undoes what they change."""
+    device = tally.world.device
     was_training = model.training
     adapted = adapted_parameters(model, config.ttt)
     flags = {parameter: parameter.requires_grad for parameter in model.parameters()}
@@ -64,19 +85,15 @@ def score_and_train_chunks(
             parameter.requires_grad_(False)
         for parameter in adapted.values():
             parameter.requires_grad_(True)
-        scorer = window_scorer(model, tokens, config, world.device, mixer)
+        scorer = window_scorer(model, tally.tokens, config, device, mixer)
         loss = model.forward
-        if wants_compilation(config, world.device):
+        if wants_compilation(config, device):
             loss = torch.compile(loss, dynamic=False)
-        trainer = _ChunkTrainer(
+        trainer = ChunkTrainer(
             loss=loss, flat=flat, optimizer=_chunk_optimizer(flat, config.ttt), tally=tally, config=config
         )
         model.eval()  # nothing is dropped out, and fake quantisation stays out of the adaptation
-        for chunk in range(chunks):
-            first, end = np.searchsorted(chunk_of_window, [chunk, chunk + 1]).tolist()
-            scorer.score(plan.part(first, end).of_rank(world.rank, world.size), tally, chunk=chunk)
-            if chunk < chunks - 1:
-                trainer.train(chunk, lr=ttt_cosine(chunk, chunks, config.ttt.lr))
+        yield scorer, trainer
     finally:
         flat.release()
         for parameter, wanted in flags.items():
@@ -111,7 +128,7 @@ def _chunk_optimizer(flat: FlatParameters, ttt: TttConfig) -> torch.optim.Optimi
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _ChunkTrainer:
+class ChunkTrainer:
     """Takes the steps of one chunk; `loss` maps inputs and targets (B x T) to the mean nats."""
 
     loss: Callable[..., Tensor]
@@ -121,17 +138,19 @@ class _ChunkTrainer:
     config: Config
 
     def train(self, chunk: int, *, lr: float) -> None:
-        """`epochs` passes over the whole sequences of a chunk, in order; tokens that fill no sequence are
-        left.
-        """
+        """`epochs` passes over the whole sequences of a chunk; tokens that fill no sequence are left."""
+        ttt = self.config.ttt
+        sequences = ttt.chunk_tokens // self.config.evaluation.eval_seq_len
+        for _ in range(ttt.epochs):
+            self.train_once(chunk * ttt.chunk_tokens, sequences, lr=lr)
+
+    def train_once(self, first_token: int, sequences: int, *, lr: float) -> None:
+        """One pass, in order, over `sequences` sequences that begin with token `first_token`."""
         for group in self.optimizer.param_groups:
             group["lr"] = lr
-        ttt, length = self.config.ttt, self.config.evaluation.eval_seq_len
-        sequences = ttt.chunk_tokens // length
-        for _ in range(ttt.epochs):
-            for at in range(0, sequences, ttt.batch_seqs):
-                end = min(at + ttt.batch_seqs, sequences)
-                self._step(chunk * ttt.chunk_tokens + at * length, end - at)
+        batch, length = self.config.ttt.batch_seqs, self.config.evaluation.eval_seq_len
+        for at in range(0, sequences, batch):
+            self._step(first_token + at * length, min(batch, sequences - at))
 
     def _step(self, first_token: int, sequences: int) -> None:
         """One update on `sequences` sequences from `first_token` on, which the ranks share."""

@@ -52,15 +52,20 @@ def pack(
     switches: Switches = _NO_SWITCHES,
     baked: Baked | None = None,
     opening: str = "",
+    texts: Mapping[str, str] | None = None,
 ) -> Bundle:
     """The script that runs `entry` ("package.module:function") and exits with what it returns.
 
     `root` is the folder the `first_party` packages lie in; `baked` is the module with the
-    configuration; `opening` is the script's docstring. Raises PackError where the program cannot be one
+    configuration; `opening` is the script's docstring; `texts` stand in for the files of the modules they
+    name. Raises PackError where the program cannot be one
     script.
     """
     module, _, function = entry.partition(":")
-    graph = ModuleGraph(root, first_party, {} if baked is None else {baked.module: baked.text_for(())})
+    given = dict(texts or {})
+    graph = ModuleGraph(
+        root, first_party, given if baked is None else given | {baked.module: baked.text_for(())}
+    )
     every = graph.reachable(module)
     if function not in graph.module(module).scopes.module.bound:
         raise PackError(f"{module} defines no {function!r}; the entry is written package.module:function")

@@ -1,0 +1,1 @@
+"""Evaluations that the challenge ruled out, written to test the checks that look for them; never use one."""
