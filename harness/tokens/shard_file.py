@@ -7,15 +7,16 @@ before anything is allocated by it.
 
 from __future__ import annotations
 
-import contextlib
-import os
 import stat
-import tempfile
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from harness.errors import SetupError
+from harness.whole_file import whole_file
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 SHARD_MAGIC = 20240520  # data/download_hf_docs_and_tokenize.py: DATAFILE_MAGIC
 SHARD_VERSION = 1
@@ -110,19 +111,9 @@ def write_shard(path: Path, tokens: np.ndarray) -> None:
         raise SetupError(f"{path}: token ids {tokens.min()}..{tokens.max()}; a shard holds 0..65535 (uint16)")
     header = np.zeros(SHARD_HEADER_INTS, dtype="<i4")
     header[:3] = SHARD_MAGIC, SHARD_VERSION, tokens.size
-    name = ""
     try:
-        with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as file:
-            name = file.name
+        with whole_file(path) as file:
             file.write(header.tobytes())
             file.write(np.ascontiguousarray(tokens, dtype="<u2").data)
-            file.flush()
-            os.fsync(file.fileno())
-        Path(name).chmod(0o644)
-        Path(name).replace(path)
     except OSError as error:
         raise SetupError(f"{path}: cannot be written: {error.strerror or error}") from error
-    finally:
-        if name:
-            with contextlib.suppress(OSError):
-                Path(name).unlink()

@@ -7,15 +7,14 @@ Size rule of the challenge: bytes of code plus bytes of compressed model, at mos
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
-import os
 import stat
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import torch
 
+from harness.whole_file import whole_file
 from reference_model.artifacts.artifact_layout import (
     HEADER_CAP_BYTES,
     ArtifactContent,
@@ -89,7 +88,8 @@ def write_artifact(
         file_of=lambda content, level: framed(content, config.quantization.container, level),
         log=log,
     )
-    _write_whole(path, fitted.file)
+    with whole_file(path) as file:
+        file.write(fitted.file)
     report = _report_of(fitted, config, code_bytes)
     if not fitted.fits:
         log(
@@ -169,21 +169,6 @@ def _report_of(fitted: FittedFile, config: Config, code_bytes: int) -> ArtifactR
         sha256=hashlib.sha256(fitted.file).hexdigest(),
         tries=fitted.tries,
     )
-
-
-def _write_whole(path: Path, data: bytes) -> None:
-    """Write beside the final name and rename: whoever finds the name finds all of it."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    try:
-        with temporary.open("wb") as stream:
-            stream.write(data)
-            stream.flush()
-            os.fsync(stream.fileno())
-        temporary.replace(path)
-    except BaseException:
-        with contextlib.suppress(OSError):
-            temporary.unlink()
-        raise
 
 
 def _refuse_infinite_weights(state: Mapping[str, Tensor]) -> None:

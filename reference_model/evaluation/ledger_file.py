@@ -9,7 +9,6 @@ version, seconds, first, end), `head_rank` and `head` (32 bytes each, the newest
 from __future__ import annotations
 
 import io
-import os
 import stat
 import struct
 import zipfile
@@ -21,6 +20,7 @@ import torch
 import torch.distributed as dist
 
 from harness.errors import SetupError
+from harness.whole_file import whole_file
 from reference_model.evaluation.score_ledger import LedgerError, ScoredBlock, ScoreLedger, WeightUpdate
 
 if TYPE_CHECKING:
@@ -46,15 +46,10 @@ def write_ledger(ledger: ScoreLedger, path: Path) -> None:
 
     Raises SetupError when that fails.
     """
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}.partial")
     try:
-        with unfinished.open("wb") as file:
+        with whole_file(path) as file:
             np.savez(file, allow_pickle=False, **_columns(ledger))
-            file.flush()
-            os.fsync(file.fileno())
-        unfinished.replace(path)
     except OSError as error:
-        unfinished.unlink(missing_ok=True)
         raise SetupError(
             f"cannot write the score ledger {path}: {error.strerror}; free some space there"
         ) from None

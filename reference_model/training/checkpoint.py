@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
 import pickle
 import struct
 import zipfile
@@ -19,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from harness.errors import SetupError
+from harness.whole_file import whole_file
 from reference_model.config import ConfigError
 
 if TYPE_CHECKING:
@@ -76,17 +76,12 @@ class Checkpoint:
 
 def write_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
     """Write under a temporary name, flush to disk and rename. Raises SetupError if that fails."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.partial")
     content = {"format": CHECKPOINT_FORMAT, **{name: getattr(checkpoint, name) for name in _NAMES}}
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with temporary.open("wb") as file:
+        with whole_file(path) as file:
             torch.save(_on_cpu(content), file)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
     except (OSError, RuntimeError) as error:  # torch turns a full disk into a RuntimeError
-        temporary.unlink(missing_ok=True)
         raise SetupError(f"cannot write the checkpoint {path}: {error}; free some space there") from None
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from harness.errors import SetupError
+from harness.whole_file import whole_file
 from reference_model.artifacts.artifact import read_artifact, write_artifact
 from reference_model.network.gpt import build_model
 
@@ -94,14 +94,9 @@ def in_model_types(state: dict[str, Tensor], model: GPT) -> dict[str, Tensor]:
 def _write_float_weights(path: Path, state: dict[str, Tensor]) -> int:
     buffer = io.BytesIO()
     torch.save(state, buffer)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.partial")
     try:
-        with temporary.open("wb") as file:
+        with whole_file(path) as file:
             file.write(buffer.getbuffer())
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
     except OSError as error:
-        temporary.unlink(missing_ok=True)
         raise SetupError(f"cannot write {path}: {error.strerror}; free some space there") from None
     return buffer.getbuffer().nbytes
