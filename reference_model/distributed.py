@@ -41,10 +41,6 @@ class World:
             dist.all_reduce(tensor, op=dist.ReduceOp.SUM)
         return tensor
 
-    def mean_(self, tensor: torch.Tensor) -> torch.Tensor:
-        """Average `tensor` over the ranks, in place."""
-        return self.sum_(tensor).div_(self.size) if self.size > 1 else tensor
-
     def any(self, flag: bool) -> bool:
         """Whether any rank says so; every rank must ask."""
         if self.size == 1:

@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 
 PUBLISHED_REPOSITORY = "willdepueoai/parameter-golf"  # data/cached_challenge_fineweb.py: REPO_ID
 PUBLISHED_ROOT = "datasets"  # data/cached_challenge_fineweb.py: REMOTE_ROOT_PREFIX
-DEFAULT_TRAIN_SHARDS = 80  # data/README.md: 8 billion tokens
 _VARIANT = re.compile(r"byte260|sp[1-9]\d{0,5}")
 _MOST_SHARDS = 100_000
 _PLAIN_PATH = re.compile(r"\w[\w./-]{0,199}", re.ASCII)

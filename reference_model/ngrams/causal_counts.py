@@ -49,15 +49,6 @@ class ContextGroups:
     """Earlier positions with the same context and the same token."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class CausalCounts:
-    """Counts of one order for every position of the stream (T each)."""
-
-    order: int
-    context_counts: npt.NDArray[np.uint32]
-    target_counts: npt.NDArray[np.uint32]
-
-
 def checked_stream(tokens: npt.NDArray[np.generic], vocab_size: int) -> npt.NDArray[np.generic]:
     """The stream in the narrowest unsigned type that the vocabulary fits.
 
@@ -185,31 +176,6 @@ def not_yet_higher(
     is_new = orders_T[positions] < order
     orders_T[positions[is_new]] = order
     return is_new
-
-
-def causal_counts(
-    tokens_T: npt.NDArray[np.generic],
-    *,
-    min_order: int,
-    max_order: int,
-    batch_positions: int = BATCH_POSITIONS,
-) -> list[CausalCounts]:
-    """The counts of `context_groups` laid out by position, for each order; 8 bytes per token and order."""
-    laid_out = [
-        CausalCounts(
-            order=order,
-            context_counts=np.zeros(len(tokens_T), dtype=np.uint32),
-            target_counts=np.zeros(len(tokens_T), dtype=np.uint32),
-        )
-        for order in range(min_order, max_order + 1)
-    ]
-    for groups in context_groups(
-        tokens_T, min_order=min_order, max_order=max_order, batch_positions=batch_positions
-    ):
-        counts = laid_out[groups.order - min_order]
-        counts.context_counts[groups.positions] = groups.context_counts
-        counts.target_counts[groups.positions] = groups.target_counts
-    return laid_out
 
 
 def followers_in_prefix(

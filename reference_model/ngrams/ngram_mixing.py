@@ -104,11 +104,6 @@ class BackoffMixer:
             shares = groups.target_counts[hit_G][is_new] / groups.context_counts[hit_G][is_new]
             self._shares_T[hits[is_new]] = shares
 
-    @property
-    def hit_rate(self) -> float:
-        """Share of positions where some order was seen often enough."""
-        return float(np.count_nonzero(self._orders_T)) / max(len(self._orders_T), 1)
-
     def mix(self, positions: npt.NDArray[np.integer], logits_NV: Tensor, targets_N: Tensor) -> Tensor:
         """See Mixer."""
         check_targets(positions, logits_NV, targets_N, self._tokens_T, self._vocab_size)

@@ -90,8 +90,6 @@ class Optimizers:
     of micro-batches may simply accumulate in `.grad` before a step.
     """
 
-    sync_gradients_itself = True
-
     def __init__(
         self,
         groups: ParameterGroups,

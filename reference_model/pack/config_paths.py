@@ -34,7 +34,6 @@ class ConfigPaths:
     def __init__(self, module: Module, groups: Mapping[str, str], attributes: Attributes) -> None:
         self._groups = groups
         self._attributes = attributes
-        self._scopes = module.scopes
         self._scope_of_name = {each.node: each.scope for each in module.scopes.references}
         self._names: dict[tuple[int, str], Held] = {}
         self._sources: dict[tuple[int, str], ast.expr] = {}

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -9,7 +11,6 @@ from harness.errors import SetupError
 from reference_model.ngrams.causal_counts import (
     BATCH_POSITIONS,
     StreamingCounts,
-    causal_counts,
     checked_stream,
     context_groups,
     followers_in_prefix,
@@ -17,6 +18,28 @@ from reference_model.ngrams.causal_counts import (
 )
 
 streams = st.lists(st.integers(0, 3), max_size=60).map(lambda ids: np.array(ids, dtype=np.uint8))
+
+
+class CountsByPosition(NamedTuple):
+    context_counts: np.ndarray
+    target_counts: np.ndarray
+
+
+def causal_counts(
+    tokens_T: np.ndarray, *, min_order: int, max_order: int, batch_positions: int = BATCH_POSITIONS
+) -> list[CountsByPosition]:
+    """The counts of `context_groups` laid out by position, for each order."""
+    laid_out = [
+        CountsByPosition(*np.zeros((2, len(tokens_T)), dtype=np.uint32))
+        for _ in range(min_order, max_order + 1)
+    ]
+    for groups in context_groups(
+        tokens_T, min_order=min_order, max_order=max_order, batch_positions=batch_positions
+    ):
+        counts = laid_out[groups.order - min_order]
+        counts.context_counts[groups.positions] = groups.context_counts
+        counts.target_counts[groups.positions] = groups.target_counts
+    return laid_out
 
 
 def streamed_counts(tokens_T: np.ndarray, order: int) -> list[tuple[int, int]]:
