@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 from dataclasses import dataclass, replace
-from functools import cached_property, lru_cache
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from reference_model.pack.scopes import ScopeReader, bound_name
@@ -103,12 +103,6 @@ def is_type_checking(node: ast.stmt) -> bool:
     return isinstance(node, ast.If) and ast.unparse(node.test) in {"TYPE_CHECKING", "typing.TYPE_CHECKING"}
 
 
-@lru_cache(maxsize=1024)
-def _read_module(name: str, text: str, is_package: bool) -> Module:
-    """The module; bundles of one process share what was read of the same text."""
-    return Module(name, text, is_package=is_package)
-
-
 class ModuleGraph:
     """The first-party modules under `root`; `texts` stand in for the files of the same module."""
 
@@ -143,7 +137,7 @@ class ModuleGraph:
             if text is None:
                 raise PackError(f"there is no module {name} under {self._root}; check the import")
             is_package = path is None or path.name == "__init__.py"
-            self._modules[name] = _read_module(name, text, is_package)
+            self._modules[name] = Module(name, text, is_package=is_package)
         return self._modules[name]
 
     def with_texts(self, texts: Mapping[str, str]) -> ModuleGraph:
