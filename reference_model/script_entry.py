@@ -45,7 +45,8 @@ def run_script(base: Config, code: str) -> int:
 
 def _run_by_environment(base: Config, code: str) -> None:
     config = configured(base, environ=os.environ)
-    data_dir, tokenizer = Path(config.data.data_path), Path(config.data.tokenizer_path)
+    data_dir = Path(config.data.data_path)
+    tokenizer = Path(config.data.tokenizer_path) if config.data.tokenizer_path else None
     run_id = os.environ.get("RUN_ID") or str(uuid.uuid4())
     artifact = os.environ.get("EVAL_ONLY", "")
     out_dir = Path()

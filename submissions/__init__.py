@@ -1,1 +1,1 @@
-"""Complete submission folders made with the reference model, legal ones and ruled-out ones, and their builder."""
+"""Complete submission folders made with the reference model, legal and ruled-out, and their builder."""

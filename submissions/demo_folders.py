@@ -1,7 +1,7 @@
-"""The submission folders of this directory: which configuration each trains and which rule, if any, it breaks.
+"""The demonstration folders beside this file: what each trains and which rule, if any, it breaks.
 
-Every folder is the tiny size of a preset, further reduced so that training and scoring of the demo corpus take
-about a minute on two cores of a laptop. A ruled-out folder differs from its legal twin in the functions that
+Every folder is the tiny size of a preset, set so that training and scoring of the demo corpus take about a
+minute on a laptop. A ruled-out folder differs from its legal twin in the functions that
 `redirects` names, and in nothing else.
 """
 
@@ -51,18 +51,25 @@ class DemoFolder:
 
 
 def _demo_sized(config: Config) -> Config:
-    """Some 80 steps in fp32, windows of 64 tokens that score 32 each, chunks of 4,096 tokens."""
-    steps = 80
+    """Steps of 2,048 tokens in fp32, windows of 64 tokens that score 32 each, chunks of 4,096 tokens."""
+    steps = 60
     averaging = config.averaging
     if averaging.ema_decay:
         averaging = replace(averaging, ema_decay=1 - 5 / steps)
     return replace(
         config,
-        data=replace(config.data, train_batch_tokens=2048, micro_batch_seqs=32, spans_per_step=1),
+        data=replace(
+            config.data,
+            data_path="data/demo",
+            tokenizer_path="",  # the one beside the shards
+            train_batch_tokens=2048,
+            micro_batch_seqs=32,
+            spans_per_step=1,
+        ),
         schedule=replace(config.schedule, iterations=steps, warmdown_iters=steps // 2, train_log_every=10),
         averaging=averaging,
         evaluation=replace(config.evaluation, stride=32, batch_seqs=64),
-        ttt=replace(config.ttt, chunk_tokens=4096, epochs=min(config.ttt.epochs, 4)),
+        ttt=replace(config.ttt, chunk_tokens=4096, epochs=min(config.ttt.epochs, 3)),
         run=replace(config.run, compute=ComputeType.FLOAT32),
     )
 
@@ -83,9 +90,10 @@ _TARGET_KEY = Redirect(
 )
 
 _SIDECAR = (
-    "Transformer with U-Net skips, a smear gate, hashed bigram embeddings and, in its last layers, one shared "
-    "sparse sidecar: gate, value, causal depthwise convolution and projection, with an embedding and a scale "
-    "per site (PR #555). Weights are averaged (EMA), rounded to int6 per row and compressed with zstd. "
+    "Transformer with U-Net skips, a smear gate, hashed bigram embeddings and, in its last layers, one "
+    "shared sparse sidecar: gate, value, causal depthwise convolution and projection, with an embedding and "
+    "a scale per site (PR #555). Weights are averaged (EMA), rounded to int6 per row and compressed with "
+    "zstd. "
 )
 _XSA = (
     "Transformer with U-Net skips, exclusive self attention on every layer, value residual, gated attention, "
@@ -99,7 +107,7 @@ FOLDERS = (
         name="reference",
         title="Reference: the legal parts of three systems, defects mended",
         preset="reference",
-        blurb="XSA, value residual, gated attention, score-first SGD TTT, normalised n-gram backoff, int6 zstd.",
+        blurb="XSA, value residual, gated attention, score-first SGD TTT, normalised n-grams, int6 zstd.",
         method=(
             "Transformer with U-Net skips, exclusive self attention on every layer, value residual, gated "
             "attention, a leaky squared ReLU, a gated smear that stops at documents and hashed bigram "

@@ -1,7 +1,7 @@
 """ILLEGAL, kept to test audits: all validation tokens are trained on before the first of them is scored.
 
 The order of PR #555 (`ttt_adapt`, then the final evaluations): epochs of AdamW at a constant rate over the
-whole stream, gradients clipped, then one scoring pass. Every score comes from weights that have seen its token.
+whole stream, gradients clipped, then one scoring pass. Each score comes from weights that saw its token.
 
 Rule broken: "you are only allowed to test-time train on validation set tokens you've already evaluated your
 model on" (README of the challenge; issue #677). valerio-oai refused PR #555 for it on 2026-03-24.
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 def adapt_then_score(
     model: GPT, tally: ScoreTally, config: Config, *, mixer: Mixer | None = None, tail: Tail = Tail.SCORED
 ) -> None:
-    """Train on the stream of `tally`, then score it; no ledger is kept, as an honest one would end the run."""
+    """Train on the stream of `tally`, then score it; no ledger is kept: an honest one would end the run."""
     tally.ledger = None
     train_on_all_then_score(model, tally, config, mixer=mixer, tail=tail)
 

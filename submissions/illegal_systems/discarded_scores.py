@@ -5,10 +5,12 @@ AdamW at a constant rate; the numbers that are reported come from a later pass o
 weights that have seen all of it. It reads like the legal order and is train-then-score.
 
 Rule broken: a token counts as graded only by the score that is reported, and that must be made before any
-update that saw the token (README of the challenge; issue #677). The review on PR #940 found the order correct;
-the code shows otherwise.
+update that saw the token (README of the challenge; issue #677). The review on PR #940 found the order
+correct; the code shows otherwise.
 
-The legal order with the same trainer is `reference_model.evaluation.test_time_training`. T tokens, B sequences.
+The legal order with the same trainer is `reference_model.evaluation.test_time_training`.
+
+B sequences, T tokens.
 """
 
 from __future__ import annotations
@@ -33,7 +35,7 @@ if TYPE_CHECKING:
 def discard_then_score(
     model: GPT, tally: ScoreTally, config: Config, *, mixer: Mixer | None = None, tail: Tail = Tail.SCORED
 ) -> None:
-    """Train chunk by chunk, then score it all; no ledger is kept, as an honest one would end the run."""
+    """Train chunk by chunk, then score it all; no ledger is kept: an honest one would end the run."""
     tally.ledger = None
     train_past_discarded_scores(model, tally, config, mixer=mixer, tail=tail)
 
