@@ -68,11 +68,24 @@ def speak(module: ModuleType, compute: torch.dtype) -> None:
 
 
 class OriginalTraining:
-    """Steps of a script's training loop; close it in the reverse order of opening (it redirects stdout)."""
+    """Steps of a script's training loop; close it in the reverse order of opening (it redirects stdout).
+
+    `clone` may also be the script's file. `on_gpu`: with torch itself, compiled as the script compiles; else
+    with the stand-in that turns the GPU into the CPU.
+    """
 
     def __init__(
-        self, system: str, clone: Path, config: Config, data_dir: Path, work_dir: Path, compute: torch.dtype
+        self,
+        system: str,
+        clone: Path,
+        config: Config,
+        data_dir: Path,
+        work_dir: Path,
+        compute: torch.dtype,
+        *,
+        on_gpu: bool = False,
     ) -> None:
+        self._on_gpu = on_gpu
         self._system, self._clone, self._config, self._compute = system, clone, config, compute
         self._data_dir, self._work_dir = data_dir, work_dir
         self._go, self._paused = threading.Semaphore(0), threading.Semaphore(0)
@@ -117,7 +130,10 @@ class OriginalTraining:
 
     def _prepare(self, module: ModuleType) -> None:
         names: Any = module
-        speak(module, self._compute)
+        if self._on_gpu:
+            names.torch = torch
+        else:
+            speak(module, self._compute)
         the_class, next_batch = names.GPT, names.DistributedTokenLoader.next_batch
         vocab_size = self._config.model.vocab_size
 

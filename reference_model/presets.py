@@ -186,6 +186,10 @@ REFERENCE = Config(
     ngram=NgramConfig(kind=NgramKind.BACKOFF, alpha_high=0.3),
 )
 
+_CPU_BATCH_TOKENS = 2048
+"""Of a forward pass of the smaller sizes, whose spans are 128 or 1,024 tokens: a CPU wants larger batches, and
+the gradient is the same (5 to 10% less time at `small`; no gain beyond)."""
+
 PRESETS = {each.name: each for each in (BASELINE, PR461, PR555, PR940, REFERENCE)}
 
 
@@ -264,6 +268,7 @@ def _shrunk(
             train_batch_tokens=batch_tokens,
             train_seq_len=seq_len,
             spans_per_step=8 if batch_tokens // seq_len % 8 == 0 else 1,
+            micro_batch_seqs=_CPU_BATCH_TOKENS // seq_len,
         ),
         optimizer=replace(config.optimizer, muon_momentum_warmup_steps=max(1, steps // 4)),
         schedule=replace(

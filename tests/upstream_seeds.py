@@ -234,6 +234,9 @@ _SILENT_SUBPROCESS = SimpleNamespace(
 
 
 def _blob(clone: Path, source: OriginalSource) -> bytes:
+    """The script; `clone` may also be the script itself, where there is no clone."""
+    if clone.is_file():
+        return clone.read_bytes()
     command = ["git", "-C", str(clone), "cat-file", "blob", f"{source.commit}:{source.path}"]
     answer = subprocess.run(command, capture_output=True, check=False)
     if answer.returncode:

@@ -14,13 +14,14 @@ heads, K key-value heads, G = H/K query heads in a group, d head width.
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from reference_model.network.linear import CastedLinear
+from reference_model.network.normalization import takes_hand_gradients
 from reference_model.network.rotary import RotaryTables, normed_and_rotated
 
 if TYPE_CHECKING:
@@ -103,9 +104,38 @@ def without_own_value(y_BQHd: Tensor, v_BQKd: Tensor) -> Tensor:
     batch, asked, kv_heads, width = v_BQKd.shape
     y_BQKGd = y_BQHd.reshape(batch, asked, kv_heads, -1, width)
     v_BQK1d = v_BQKd.unsqueeze(3)
-    square_BQK11 = v_BQK1d.square().sum(dim=-1, keepdim=True).clamp_min(_LEAST_SQUARE)
-    along_BQKG1 = (y_BQKGd * v_BQK1d).sum(dim=-1, keepdim=True) / square_BQK11
+    if takes_hand_gradients(y_BQHd):
+        return _HandProjection.apply(y_BQKGd, v_BQK1d).flatten(2, 3)  # type: ignore[no-any-return, no-untyped-call]
+    along_BQKG1 = (y_BQKGd * v_BQK1d).sum(dim=-1, keepdim=True) / _square_of(v_BQK1d)
     return torch.addcmul(y_BQKGd, along_BQKG1, v_BQK1d, value=-1).flatten(2, 3)
+
+
+def _square_of(v_BQK1d: Tensor) -> Tensor:
+    return v_BQK1d.square().sum(dim=-1, keepdim=True).clamp_min(_LEAST_SQUARE)
+
+
+class _HandProjection(torch.autograd.Function):
+    """z = y - a v with a = (y . v) / (v . v).
+
+    With b = (dz . v) / (v . v): dy = dz - b v and dv = sum over the group of (2 a b v - a dz - b y).
+    """
+
+    @staticmethod
+    def forward(ctx: Any, y_BQKGd: Tensor, v_BQK1d: Tensor) -> Tensor:
+        square_BQK11 = _square_of(v_BQK1d)
+        along_BQKG1 = (y_BQKGd * v_BQK1d).sum(dim=-1, keepdim=True).div_(square_BQK11)
+        ctx.save_for_backward(y_BQKGd, v_BQK1d, along_BQKG1, square_BQK11)
+        return torch.addcmul(y_BQKGd, along_BQKG1, v_BQK1d, value=-1)
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, Tensor]:
+        y_BQKGd, v_BQK1d, along_BQKG1, square_BQK11 = ctx.saved_tensors
+        dz_BQKGd = grads[0]
+        b_BQKG1 = (dz_BQKGd * v_BQK1d).sum(dim=-1, keepdim=True).div_(square_BQK11)
+        both_BQK11 = (along_BQKG1 * b_BQKG1).sum(dim=3, keepdim=True)
+        of_group_BQKGd = (dz_BQKGd * along_BQKG1).addcmul_(b_BQKG1, y_BQKGd)
+        dv_BQK1d = (v_BQK1d * both_BQK11).mul_(2).sub_(of_group_BQKGd.sum(dim=3, keepdim=True))
+        return torch.addcmul(dz_BQKGd, b_BQKG1, v_BQK1d, value=-1), dv_BQK1d
 
 
 def _attended(q_BQHd: Tensor, k_BTKd: Tensor, v_BTKd: Tensor) -> Tensor:
