@@ -61,6 +61,9 @@ def _hardware(seeds: Iterable[SeedEvidence]) -> str | None:
         for run in (seed.training_run, seed.run):
             if run is None:
                 continue
+            if run.processor is not None and run.gpu_name is None:
+                described.add(run.processor.value)
+                break
             count = run.gpu_count or run.world_size
             if count is not None:
                 kind = run.gpu_name.value if run.gpu_name else "GPU of unknown kind"

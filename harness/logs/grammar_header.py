@@ -58,6 +58,7 @@ for _word, _name, _rank, _pattern in (
     ("shard", "train_shards", 1, r"\bshards?\s{0,4}[:=]?\s{0,4}(\d{1,6})\s?/\s?\d{1,6}"),
     ("token", "val_tokens", 0, r"\bval(?:idation)?[_ ]tokens\s{0,4}[:=]\s{0,4}(\d[\d,_]{0,15})\b"),
     ("val_loader", "val_tokens", 1, r"\bval_loader:.{0,400}?\btokens:(\d{1,12})\b"),
+    ("device", "processor", 0, r"^device\s?[:=]\s?(cpu\b.{0,120}?)\s*$"),
     ("train_files", "data_path", 0, r"\btrain_files\s{0,4}[:=]\s{0,4}'?([^\s,']{1,400})"),
     ("data", "data_path", 1, r"\bdatasets_dir\s{0,4}[:=]\s{0,4}'?([^\s,']{1,400})"),
     ("val_loader", "data_path", 2, r"\bval_loader:.{0,80}?\bpattern=([^\s,']{1,400})"),

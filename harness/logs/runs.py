@@ -87,6 +87,7 @@ def assemble(file: str, events: Sequence[Event]) -> Run:
         world_size=_integer(fact.get("world_size")),
         gpu_count=_gpu_count(draft),
         gpu_name=fact.get("gpu_name"),
+        processor=fact.get("processor"),
         torch_version=fact.get("torch_version"),
         python_version=fact.get("python_version"),
         started_at=fact.get("started_at"),

@@ -109,6 +109,8 @@ class Run:
     world_size: Sourced[int] | None = None
     gpu_count: Sourced[int] | None = None
     gpu_name: Sourced[str] | None = None
+    processor: Sourced[str] | None = None
+    """What a run without a GPU ran on, as its `device:cpu` line says."""
     torch_version: Sourced[str] | None = None
     python_version: Sourced[str] | None = None
     started_at: Sourced[str] | None = None

@@ -39,6 +39,12 @@ def test_a_file_with_one_process_is_one_run() -> None:
     assert (run.first_line, run.last_line, run.ended) == (1, 9, True)
 
 
+def test_a_run_on_a_processor_says_so() -> None:
+    (run,) = runs_of("device:cpu (x86_64, 2 cores, 1 threads)\n" + part(42))
+    assert run.processor is not None
+    assert run.processor.value == "cpu (x86_64, 2 cores, 1 threads)"
+
+
 def test_several_seeds_in_one_file_are_several_runs() -> None:
     runs = runs_of(part(1, final=1.1) + part(2, loss=6.8, final=1.3))
     assert seeds(runs) == [1, 2]
