@@ -17,11 +17,10 @@ from reference_model.exit_status import exit_status_of
 from reference_model.pack.command import write_script
 from submissions.demo_folders import FOLDERS
 from submissions.packing import packed_script
-from submissions.recording import SUBMISSIONS, record
+from submissions.recording import SUBMISSIONS, record, script_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from pathlib import Path
 
     from submissions.demo_folders import DemoFolder
     from submissions.recording import SeedRun
@@ -51,11 +50,6 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(error, file=sys.stderr)
         return exit_status_of(error)
     return 0
-
-
-def script_of(folder: DemoFolder) -> Path:
-    """Where the folder's script lies."""
-    return SUBMISSIONS / folder.name / "train_gpt.py"
 
 
 def out_of_date(folder: DemoFolder) -> str:
@@ -91,7 +85,7 @@ def _write_table(runs: dict[str, list[SeedRun]]) -> None:
         for folder in FOLDERS
     ]
     table = _HEAD + "\n".join(row for row in rows if row) + "\n"
-    path.write_text(text.replace(found[0], table), encoding="utf-8")
+    path.write_text(text[: found.start()] + table + text[found.end() :], encoding="utf-8")
 
 
 def _row(folder: DemoFolder, runs: Sequence[SeedRun]) -> str:

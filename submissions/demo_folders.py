@@ -52,7 +52,7 @@ class DemoFolder:
 
 def _demo_sized(config: Config) -> Config:
     """Steps of 2,048 tokens in fp32, windows of 64 tokens that score 32 each, chunks of 4,096 tokens."""
-    steps = 60
+    steps = 40
     averaging = config.averaging
     if averaging.ema_decay:
         averaging = replace(averaging, ema_decay=1 - 5 / steps)
@@ -69,7 +69,7 @@ def _demo_sized(config: Config) -> Config:
         schedule=replace(config.schedule, iterations=steps, warmdown_iters=steps // 2, train_log_every=10),
         averaging=averaging,
         evaluation=replace(config.evaluation, stride=32, batch_seqs=64),
-        ttt=replace(config.ttt, chunk_tokens=4096, epochs=min(config.ttt.epochs, 3)),
+        ttt=replace(config.ttt, chunk_tokens=4096, epochs=2),
         run=replace(config.run, compute=ComputeType.FLOAT32),
     )
 

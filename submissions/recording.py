@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING
 
 from harness.errors import SetupError
 from submissions.demo_folders import SEEDS
-from submissions.packing import ROOT, packed_script
+from submissions.packing import ROOT
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -44,10 +44,12 @@ _FACTS = {
 _DEMONSTRATION = (
     "A non-record demonstration made with golf-harness: a model of some hundred thousand parameters trained "
     "for seconds on a processor, on the demo corpus of `golf-data demo` (documentation that every Python "
-    "brings along). Its validation split is not the challenge's, so its scores compare with nothing but the other "
-    "folders here, and the rule val-full (the whole validation set) refuses it, rightly."
+    "brings along). Its validation split is not the challenge's, so its scores compare with nothing but the "
+    "other folders here. golf-check refuses it for that, rightly: bpb-formula and val-full ask for the whole "
+    "validation text of the challenge."
 )
 _SETTINGS = (
+    "It needs torch, numpy, sentencepiece and zstandard (brotli only where that container is chosen). "
     "DATA_PATH names another data folder. `train_gpt.py` was packed from readable modules by "
     "`python -m submissions.build`; the environment variables of the challenge's scripts enlarge it "
     "(NUM_LAYERS, MODEL_DIM, ITERATIONS, TRAIN_BATCH_TOKENS and so on)."
@@ -78,7 +80,7 @@ class SeedRun:
 
 
 def record(folders: Sequence[DemoFolder], *, jobs: int) -> dict[str, list[SeedRun]]:
-    """Run every seed of `folders`, `jobs` at a time, and rewrite their files; raises SetupError.
+    """Run every seed of the shipped scripts, `jobs` at a time, and rewrite the folders; raises SetupError.
 
     Nothing is written unless all runs succeeded.
     """
@@ -87,7 +89,7 @@ def record(folders: Sequence[DemoFolder], *, jobs: int) -> dict[str, list[SeedRu
         data = Path(scratch) / "data" / "demo"
         _finished([sys.executable, "-m", "harness.cli_data", "demo", "--quiet", "--out", str(data)], ROOT)
         waiting = [
-            (folder, pool.submit(_seed_run, packed_script(folder), seed, Path(scratch) / folder.name, data))
+            (folder, pool.submit(_seed_run, script_of(folder), seed, Path(scratch) / folder.name, data))
             for folder in folders
             for seed in SEEDS
         ]
@@ -100,11 +102,16 @@ def record(folders: Sequence[DemoFolder], *, jobs: int) -> dict[str, list[SeedRu
     return runs
 
 
-def _seed_run(script: str, seed: int, folder: Path, data: Path) -> SeedRun:
+def script_of(folder: DemoFolder) -> Path:
+    """Where the folder's script lies."""
+    return SUBMISSIONS / folder.name / "train_gpt.py"
+
+
+def _seed_run(script: Path, seed: int, folder: Path, data: Path) -> SeedRun:
     place = folder / str(seed)
     (place / "data").mkdir(parents=True)
     (place / "data" / "demo").symlink_to(data)
-    (place / "train_gpt.py").write_text(script, encoding="utf-8")
+    shutil.copy(script, place / "train_gpt.py")
     name = f"train_seed{seed}"
     begin = time.monotonic()
     _finished([sys.executable, "train_gpt.py"], place, SEED=str(seed), RUN_ID=name)

@@ -8,9 +8,9 @@ import json
 
 import pytest
 
-from submissions.build import main, out_of_date, script_of
+from submissions.build import main, out_of_date
 from submissions.demo_folders import FOLDERS, DemoFolder
-from submissions.recording import SUBMISSIONS
+from submissions.recording import SUBMISSIONS, script_of
 
 NAMES = [folder.name for folder in FOLDERS]
 LEGAL = [folder.name for folder in FOLDERS if not folder.breaks]
@@ -39,7 +39,8 @@ def test_the_shipped_script_is_what_its_modules_give_now(name: str) -> None:
 def test_an_old_script_is_told_with_the_command_that_mends_it(
     tmp_path, monkeypatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("submissions.build.SUBMISSIONS", tmp_path / "submissions")
+    for module in ("build", "recording"):
+        monkeypatch.setattr(f"submissions.{module}.SUBMISSIONS", tmp_path / "submissions")
     assert main(["--check", "reference"]) == 1
     assert capsys.readouterr().out == (
         "submissions/reference/train_gpt.py is missing; run: python -m submissions.build\n"
