@@ -510,6 +510,10 @@ class RunConfig:
     """torch.compile of the model on a GPU; the CPU runs eager unless compile_cpu."""
     compile_cpu: bool = _env(False, "COMPILE_CPU")
 
+    def compiles_on(self, device_type: str) -> bool:
+        """Whether models are compiled on a device of this type ("cuda" or "cpu")."""
+        return self.compile if device_type == "cuda" else self.compile_cpu
+
     def __post_init__(self) -> None:
         """Refuse seeds that torch does not take; raises ConfigError."""
         _at_least(self, "seed", 0)

@@ -1,5 +1,7 @@
-"""How a run ends: exit statuses, the same as golf-check's, and the errors that only a run has. Imports no
-torch.
+"""How a run ends: exit statuses, and the errors that only a run has. Imports no torch.
+
+The numbers are golf-check's (a test holds them together); its own module is not imported, because packed
+scripts would then carry verdicts and what belongs to them.
 """
 
 from __future__ import annotations

@@ -27,7 +27,7 @@ import torch
 
 from reference_model.config import TttKind
 from reference_model.evaluation.sliding_windows import Tail, planned_windows
-from reference_model.evaluation.window_scoring import wants_compilation, window_scorer, window_tokens
+from reference_model.evaluation.window_scoring import window_scorer, window_tokens
 from reference_model.network.gpt import autocast
 from reference_model.optimizers.flat_parameters import FlatParameters
 from reference_model.optimizers.schedules import ttt_cosine
@@ -87,7 +87,7 @@ def adaptation(
             parameter.requires_grad_(True)
         scorer = window_scorer(model, tally.tokens, config, device, mixer)
         loss = model.forward
-        if wants_compilation(config, device):
+        if config.run.compiles_on(device.type):
             loss = torch.compile(loss, dynamic=False)
         trainer = ChunkTrainer(
             loss=loss, flat=flat, optimizer=_chunk_optimizer(flat, config.ttt), tally=tally, config=config

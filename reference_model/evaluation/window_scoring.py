@@ -81,16 +81,11 @@ def window_scorer(
 ) -> WindowScorer:
     """A scorer for `model` on `device`; compilation happens at its first batch of each shape."""
     compiled = None
-    if wants_compilation(config, device):
+    if config.run.compiles_on(device.type):
         compiled = torch.compile(model.nll, dynamic=False), torch.compile(model.logits, dynamic=False)
     return WindowScorer(
         model=model, tokens=tokens, config=config, device=device, compiled=compiled, mixer=mixer
     )
-
-
-def wants_compilation(config: Config, device: torch.device) -> bool:
-    """Whether the configuration has models compiled on this device."""
-    return config.run.compile if device.type == "cuda" else config.run.compile_cpu
 
 
 def window_tokens(
