@@ -3,11 +3,11 @@
     python -m benchmarks.cost_growth [--preset reference] [--steps 3] [--json FILE]
 
 from the repository's root, best with OMP_NUM_THREADS=1; about three minutes. The shape is the preset's
-`small` one (5 layers, width 128, 256 tokens) with one of the two changed; heads stay 32 wide. A step trains on 2,048
-tokens in one forward pass whatever their length, an evaluation scores 4,096 tokens in windows side by side.
-Every point has a process of its own: seconds are medians of processor time, MiB what the resident peak grows
-by from before the model is built. The exponent of a column is the slope of a straight line through log cost
-over log size; "last" is that of the last doubling.
+`small` one (5 layers, width 128, 256 tokens) with one of the two changed; heads stay 32 wide. A step trains
+on 2,048 tokens in one forward pass whatever their length, an evaluation scores 4,096 tokens in windows side
+by side. Every point has a process of its own: seconds are medians of processor time, MiB what the resident
+peak grows by from before the model is built. The exponent of a column is the slope of a straight line
+through log cost over log size; "last" is that of the last doubling.
 """
 
 from __future__ import annotations

@@ -14,8 +14,8 @@ ours with attention by cuDNN and by flash, with Inductor's mix_order_reduction o
 or two in a forward pass; the original as its main() runs it, paused between blocks of steps
 (`original_stepping`). "of the floor" is the time that the products of the step would take at 800 TFLOP/s
 (`flop_model`), divided by the time taken; MFU takes the 989 TFLOP/s of the data sheet. Then sliding
-evaluation and test-time training on a sixteenth of the challenge's validation split, random tokens again, with what
-eight GPUs would take for the whole split if they shared it evenly.
+evaluation and test-time training on a sixteenth of the challenge's validation split, random tokens again,
+with what eight GPUs would take for the whole split if they shared it evenly.
 """
 
 from __future__ import annotations
