@@ -200,6 +200,7 @@ class Original:
     def arguments(self) -> SimpleNamespace:
         ttt = self.config.ttt
         return SimpleNamespace(
+            use_compile=False,
             train_seq_len=self.config.evaluation.eval_seq_len,
             ttt_chunk_tokens=ttt.chunk_tokens,
             ttt_lr=ttt.lr,
