@@ -4,7 +4,7 @@
     python -m benchmarks.gpu_step --clone CLONE --preset pr940
     python -m benchmarks.gpu_step --cpu-smoke [--clone CLONE]     # the same code at tiny size, no GPU
 
-from the repository's root, on an otherwise idle machine with one GPU; about ten minutes expected, half of them
+from the repository's root, on an otherwise idle machine with one GPU; ten minutes expected, half of them
 compilation. TRAIN_GPT.py is the script of the same system as --preset, CLONE a git clone of
 openai/parameter-golf that holds it; without either only ours runs. No number in this repository comes from
 this command yet: it was written without a GPU at hand and has run with --cpu-smoke only.
