@@ -177,7 +177,7 @@ REFERENCE = Config(
         small_control_fp32=False,
         gptq_lite=GptqLite.PER_ROW,
         container=Container.ZSTD,
-        levels=(22,),
+        levels=(16, 22),  # on grouped codes 16 was 0.3 % smaller than 22
         auto_downgrade=True,
         qat_threshold=0.1,
     ),
