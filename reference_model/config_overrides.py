@@ -62,9 +62,15 @@ def _parsed(text: str, kind: type | types.GenericAlias, where: str) -> object:
             return kind(text.lower())
         if kind is bool:
             return _BOOLEANS[text.strip().lower()]
-        return typing.cast("type", kind)(text)
+        value: object = typing.cast("type", kind)(text)
+        if isinstance(value, int) and abs(value) > _LARGEST_NUMBER:
+            raise ValueError("torch counts to there")
+        return value
     except (ValueError, KeyError):
-        raise ConfigError(f"{where}={text!r} is not {_wanted(kind)}") from None
+        raise ConfigError(f"{where}={text!r:.80} is not {_wanted(kind)}") from None
+
+
+_LARGEST_NUMBER = 2**63 - 1
 
 
 _BOOLEANS = {

@@ -78,7 +78,10 @@ def open_sentencepiece(model_path: Path) -> Any:
     if not model_path.is_file():
         raise SetupError(f"{model_path}: no such tokenizer file; golf-data demo, prepare and fetch bring one")
     try:
-        return sentencepiece.SentencePieceProcessor(model_file=str(model_path))
+        content = model_path.read_bytes()  # its own reader takes no names that are not UTF-8
+        if not content:
+            raise SetupError(f"{model_path}: is empty; fetch or make the tokenizer again")
+        return sentencepiece.SentencePieceProcessor(model_proto=content)
     except (RuntimeError, OSError) as error:
         raise SetupError(f"{model_path}: is not a SentencePiece model: {error}") from error
 

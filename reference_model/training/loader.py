@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import queue
 import threading
+import time
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 import numpy as np
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from reference_model.distributed import World
 
 STEPS_READ_AHEAD = 2
+_LONGEST_WAIT_SECONDS = 10.0  # the thread ends with the process
 
 
 class TokenStream:
@@ -86,7 +88,8 @@ class TokenStream:
             at = int(np.argmax(tokens_N >= self._vocab_size))
             raise SetupError(  # a GPU would only say "device-side assert"
                 f"{path}: token id {int(tokens_N[at]):,} at position {at:,} is outside the model's "
-                f"vocabulary of {self._vocab_size:,} (model.vocab_size); the data was written with another tokenizer"
+                f"vocabulary of {self._vocab_size:,} (model.vocab_size); the data was written with another "
+                "tokenizer"
             )
         return tokens_N
 
@@ -182,11 +185,12 @@ class SpanLoader:
         self._start()
 
     def close(self) -> None:
-        """Stop the thread and wait for its end; harmless when it has ended."""
+        """Stop the thread and wait for its end, but not for a disk that does not answer; may be repeated."""
         if self._thread is None:
             return
         self._stopped.set()
-        while self._thread.is_alive():
+        give_up = time.monotonic() + _LONGEST_WAIT_SECONDS
+        while self._thread.is_alive() and time.monotonic() < give_up:
             _drain(self._ready)  # it may be waiting for room
             self._thread.join(timeout=0.05)
         self._thread = None
