@@ -91,7 +91,7 @@ def train(
     validation = open_validation(config, data_dir, tokenizer)
     log_data(log, data_dir, validation)
     made_folder(out_dir)
-    with lost_ranks_told(world), interruption_told(out_dir / CHECKPOINT_NAME):
+    with machine_faults_told(world), interruption_told(out_dir / CHECKPOINT_NAME):
         trained = train_model(
             config,
             data_dir=data_dir,
@@ -157,7 +157,7 @@ def evaluate_artifact(
     seed_everything(config.run.seed)
     if out_dir is not None:
         made_folder(out_dir)
-    with lost_ranks_told(world):
+    with machine_faults_told(world):
         return score_artifact(
             model_of_artifact(artifact, config, world),
             validation,
@@ -237,12 +237,18 @@ def interruption_told(checkpoint: Path) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def lost_ranks_told(world: World) -> Iterator[None]:
-    """Turn the error of a collective whose partner died or hangs into a SetupError that says so."""
+def machine_faults_told(world: World) -> Iterator[None]:
+    """Turn memory that ran out, and a collective whose partner died or hangs, into a SetupError that says so."""
     try:
         yield
-    except RuntimeError as error:
+    except (RuntimeError, MemoryError) as error:
         text = str(error)
+        if isinstance(error, MemoryError) or "allocate memory" in text or "out of memory" in text:
+            reason = (text.strip().splitlines() or ["no memory left"])[0][:200]
+            raise SetupError(
+                f"rank {world.rank} has not the memory for this run ({reason}); lower data.micro_batch_seqs, "
+                "evaluation.batch_seqs or the model"
+            ) from None
         signs = ("gloo", "NCCL", "Connection closed by peer", "Connection reset", "imed out")
         if world.size == 1 or not any(sign in text for sign in signs):
             raise
