@@ -238,7 +238,7 @@ def interruption_told(checkpoint: Path) -> Iterator[None]:
 
 @contextlib.contextmanager
 def machine_faults_told(world: World) -> Iterator[None]:
-    """Turn memory that ran out, and a collective whose partner died or hangs, into a SetupError that says so."""
+    """Turn lost memory, and a collective whose partner died or hangs, into a SetupError that says so."""
     try:
         yield
     except (RuntimeError, MemoryError) as error:
