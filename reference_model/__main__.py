@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -278,6 +279,9 @@ def with_status(action: Callable[[], int]) -> int:
     except KeyboardInterrupt:
         _say("interrupted; the same command begins again, a training with --resume at its checkpoint")
         return Exit.INTERRUPTED
+    except BrokenPipeError:  # `| head` has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return Exit.OK
     except ModuleNotFoundError as error:
         if error.name in {"torch", "numpy", "sentencepiece"}:
             _say(f"{error.name} is not installed; install it with: pip install 'golf-harness[model]'")

@@ -410,7 +410,8 @@ class QuantizationConfig:
         for level in self.levels:
             if not lowest <= level <= highest:
                 raise ConfigError(
-                    f"quantization.levels {level}: {self.container.value} knows {lowest} to {highest}"
+                    f"quantization.levels {level}: {self.container.value} knows {lowest} to {highest}; "
+                    "set quantization.levels (COMPRESSOR_LEVELS) with the container"
                 )
         if not self.levels:
             raise ConfigError("quantization.levels is empty; name at least one compression level")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from harness.errors import SetupError
@@ -11,8 +12,6 @@ from harness.tokens.shard_file import shard_paths
 from harness.tokens.validation_stream import load_validation_tokens
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     import numpy as np
 
     from harness.tokens.byte_table import ByteTable
@@ -64,7 +63,10 @@ def found_tokenizer(data_dir: Path, vocab_size: int) -> Path:
 
 def log_data(log: RunLog, data_dir: Path, validation: ValidationData, *, trains: bool = True) -> None:
     """The lines that say which data the run reads; `tokens` are predicted ones, one fewer than there are."""
-    log(f"val_bpb:enabled tokenizer_kind=sentencepiece tokenizer_path={validation.tokenizer}")
+    tokenizer, here = validation.tokenizer, Path.cwd()
+    if tokenizer.is_relative_to(here):  # a log that is published need not tell where it was made
+        tokenizer = tokenizer.relative_to(here)
+    log(f"val_bpb:enabled tokenizer_kind=sentencepiece tokenizer_path={tokenizer}")
     if trains:
         shards = shard_paths(data_dir, "train")
         log(f"train_loader:dataset:{data_dir.resolve().name} train_shards:{len(shards)}")

@@ -581,6 +581,10 @@ class RunConfig:
     """torch.compile of the model on a GPU; the CPU runs eager unless compile_cpu."""
     compile_cpu: bool = _env(False, "COMPILE_CPU")
 
+    def compiles_on(self, device_type: str) -> bool:
+        """Whether models are compiled on a device of this type ("cuda" or "cpu")."""
+        return self.compile if device_type == "cuda" else self.compile_cpu
+
     def __post_init__(self) -> None:
         """Refuse seeds that torch does not take; raises ConfigError."""
         _at_least(self, "seed", 0)
@@ -772,9 +776,15 @@ def _parsed(text: str, kind: type | types.GenericAlias, where: str) -> object:
             return kind(text.lower())
         if kind is bool:
             return _BOOLEANS[text.strip().lower()]
-        return typing.cast("type", kind)(text)
+        value: object = typing.cast("type", kind)(text)
+        if isinstance(value, int) and abs(value) > _LARGEST_NUMBER:
+            raise ValueError("torch counts to there")
+        return value
     except (ValueError, KeyError):
-        raise ConfigError(f"{where}={text!r} is not {_wanted(kind)}") from None
+        raise ConfigError(f"{where}={text!r:.80} is not {_wanted(kind)}") from None
+
+
+_LARGEST_NUMBER = 2**63 - 1
 
 
 _BOOLEANS = {
@@ -800,8 +810,10 @@ def _wanted(kind: type | types.GenericAlias) -> str:
 
 
 # ---- reference_model.exit_status ----
-# How a run ends: exit statuses, the same as golf-check's, and the errors that only a run has. Imports no
-# torch.
+# How a run ends: exit statuses, and the errors that only a run has. Imports no torch.
+#
+# The numbers are golf-check's (a test holds them together); its own module is not imported, because packed
+# scripts would then carry verdicts and what belongs to them.
 
 
 class Exit(IntEnum):
@@ -2943,7 +2955,10 @@ def open_sentencepiece(model_path: Path) -> Any:
     if not model_path.is_file():
         raise SetupError(f"{model_path}: no such tokenizer file; golf-data demo, prepare and fetch bring one")
     try:
-        return sentencepiece.SentencePieceProcessor(model_file=str(model_path))
+        content = model_path.read_bytes()  # its own reader takes no names that are not UTF-8
+        if not content:
+            raise SetupError(f"{model_path}: is empty; fetch or make the tokenizer again")
+        return sentencepiece.SentencePieceProcessor(model_proto=content)
     except (RuntimeError, OSError) as error:
         raise SetupError(f"{model_path}: is not a SentencePiece model: {error}") from error
 
@@ -3863,6 +3878,9 @@ def _on_cpu(value: Any) -> Any:
 STEPS_READ_AHEAD = 2
 
 
+_LONGEST_WAIT_SECONDS = 10.0  # the thread ends with the process
+
+
 class TokenStream:
     """All shards one after the other, for ever; `position` counts the tokens from the start of the first.
 
@@ -3919,7 +3937,8 @@ class TokenStream:
             at = int(np.argmax(tokens_N >= self._vocab_size))
             raise SetupError(  # a GPU would only say "device-side assert"
                 f"{path}: token id {int(tokens_N[at]):,} at position {at:,} is outside the model's "
-                f"vocabulary of {self._vocab_size:,} (model.vocab_size); the data was written with another tokenizer"
+                f"vocabulary of {self._vocab_size:,} (model.vocab_size); the data was written with another "
+                "tokenizer"
             )
         return tokens_N
 
@@ -4012,11 +4031,12 @@ class SpanLoader:
         self._start()
 
     def close(self) -> None:
-        """Stop the thread and wait for its end; harmless when it has ended."""
+        """Stop the thread and wait for its end, but not for a disk that does not answer; may be repeated."""
         if self._thread is None:
             return
         self._stopped.set()
-        while self._thread.is_alive():
+        give_up = time.monotonic() + _LONGEST_WAIT_SECONDS
+        while self._thread.is_alive() and time.monotonic() < give_up:
             _drain(self._ready)  # it may be waiting for room
             self._thread.join(timeout=0.05)
         self._thread = None
@@ -4801,7 +4821,7 @@ def train(
     validation = open_validation(config, data_dir, tokenizer)
     log_data(log, data_dir, validation)
     made_folder(out_dir)
-    with lost_ranks_told(world), interruption_told(out_dir / CHECKPOINT_NAME):
+    with machine_faults_told(world), interruption_told(out_dir / CHECKPOINT_NAME):
         trained = train_model(
             config,
             data_dir=data_dir,
@@ -4867,7 +4887,7 @@ def evaluate_artifact(
     seed_everything(config.run.seed)
     if out_dir is not None:
         made_folder(out_dir)
-    with lost_ranks_told(world):
+    with machine_faults_told(world):
         return score_artifact(
             model_of_artifact(artifact, config, world),
             validation,
@@ -4947,12 +4967,18 @@ def interruption_told(checkpoint: Path) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def lost_ranks_told(world: World) -> Iterator[None]:
-    """Turn the error of a collective whose partner died or hangs into a SetupError that says so."""
+def machine_faults_told(world: World) -> Iterator[None]:
+    """Turn lost memory, and a collective whose partner died or hangs, into a SetupError that says so."""
     try:
         yield
-    except RuntimeError as error:
+    except (RuntimeError, MemoryError) as error:
         text = str(error)
+        if isinstance(error, MemoryError) or "allocate memory" in text or "out of memory" in text:
+            reason = (text.strip().splitlines() or ["no memory left"])[0][:200]
+            raise SetupError(
+                f"rank {world.rank} has not the memory for this run ({reason}); lower data.micro_batch_seqs, "
+                "evaluation.batch_seqs or the model"
+            ) from None
         signs = ("gloo", "NCCL", "Connection closed by peer", "Connection reset", "imed out")
         if world.size == 1 or not any(sign in text for sign in signs):
             raise
@@ -5585,16 +5611,11 @@ def window_scorer(
 ) -> WindowScorer:
     """A scorer for `model` on `device`; compilation happens at its first batch of each shape."""
     compiled = None
-    if wants_compilation(config, device):
+    if config.run.compiles_on(device.type):
         compiled = torch.compile(model.nll, dynamic=False), torch.compile(model.logits, dynamic=False)
     return WindowScorer(
         model=model, tokens=tokens, config=config, device=device, compiled=compiled, mixer=mixer
     )
-
-
-def wants_compilation(config: Config, device: torch.device) -> bool:
-    """Whether the configuration has models compiled on this device."""
-    return config.run.compile if device.type == "cuda" else config.run.compile_cpu
 
 
 def window_tokens(
@@ -6226,7 +6247,7 @@ def adaptation(
             parameter.requires_grad_(True)
         scorer = window_scorer(model, tally.tokens, config, device, mixer)
         loss = model.forward
-        if wants_compilation(config, device):
+        if config.run.compiles_on(device.type):
             loss = torch.compile(loss, dynamic=False)
         trainer = ChunkTrainer(
             loss=loss, flat=flat, optimizer=_chunk_optimizer(flat, config.ttt), tally=tally, config=config
