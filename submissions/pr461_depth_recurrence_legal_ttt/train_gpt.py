@@ -481,7 +481,8 @@ class QuantizationConfig:
         for level in self.levels:
             if not lowest <= level <= highest:
                 raise ConfigError(
-                    f"quantization.levels {level}: {self.container.value} knows {lowest} to {highest}"
+                    f"quantization.levels {level}: {self.container.value} knows {lowest} to {highest}; "
+                    "set quantization.levels (COMPRESSOR_LEVELS) with the container"
                 )
         if not self.levels:
             raise ConfigError("quantization.levels is empty; name at least one compression level")
@@ -3182,7 +3183,10 @@ def found_tokenizer(data_dir: Path, vocab_size: int) -> Path:
 
 def log_data(log: RunLog, data_dir: Path, validation: ValidationData, *, trains: bool = True) -> None:
     """The lines that say which data the run reads; `tokens` are predicted ones, one fewer than there are."""
-    log(f"val_bpb:enabled tokenizer_kind=sentencepiece tokenizer_path={validation.tokenizer}")
+    tokenizer, here = validation.tokenizer, Path.cwd()
+    if tokenizer.is_relative_to(here):  # a log that is published need not tell where it was made
+        tokenizer = tokenizer.relative_to(here)
+    log(f"val_bpb:enabled tokenizer_kind=sentencepiece tokenizer_path={tokenizer}")
     if trains:
         shards = shard_paths(data_dir, "train")
         log(f"train_loader:dataset:{data_dir.resolve().name} train_shards:{len(shards)}")
