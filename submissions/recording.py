@@ -117,6 +117,7 @@ def _seed_run(script: Path, seed: int, folder: Path, data: Path) -> SeedRun:
     _finished([sys.executable, "train_gpt.py"], place, SEED=str(seed), RUN_ID=name)
     seconds = time.monotonic() - begin
     log = (place / "logs" / f"{name}.txt").read_text(encoding="utf-8")
+    log = log.replace(str(data.resolve()), "data/demo")  # the run's folder links to data made once
     shutil.rmtree(place)
     return SeedRun(seed=seed, log=log, seconds=seconds)
 
