@@ -17,6 +17,10 @@ from tests.builders import good_files, write_files
 SUBMISSIONS = Path(__file__).parents[2] / "submissions"
 ILLEGAL = SUBMISSIONS / "illegal/records/track_10min_16mb/2026-04-20_BorrowedBytes"
 LEGAL = SUBMISSIONS / "legal/records/track_10min_16mb/2026-04-20_OwnBytes"
+BATCH = [
+    str(SUBMISSIONS / "illegal"),
+    str(SUBMISSIONS / "legal"),
+]
 
 
 @pytest.fixture(autouse=True)
@@ -114,14 +118,18 @@ def test_a_missing_folder_exits_4_and_names_it(capsys: pytest.CaptureFixture[str
     assert "nowhere" in capsys.readouterr().err
 
 
-def test_a_folder_of_submissions_is_a_batch_that_does_not_fail(capsys: pytest.CaptureFixture[str]):
-    assert main([str(SUBMISSIONS), "--quiet"]) == 0
+def test_a_folder_of_submissions_is_a_batch_that_does_not_fail(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+):
+    shutil.copytree(SUBMISSIONS / "illegal", tmp_path / "illegal")
+    shutil.copytree(SUBMISSIONS / "legal", tmp_path / "legal")
+    assert main([str(tmp_path), "--quiet"]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert [line.split()[0] for line in lines] == ["REJECT", "INCOMPLETE"]
 
 
 def test_a_batch_fails_under_fail_on_fail(capsys: pytest.CaptureFixture[str]):
-    assert main([str(SUBMISSIONS), "--quiet", "--fail-on", "fail"]) == 1
+    assert main([*BATCH, "--quiet", "--fail-on", "fail"]) == 1
 
 
 def test_two_named_folders_fail_like_one(capsys: pytest.CaptureFixture[str]):
@@ -129,7 +137,7 @@ def test_two_named_folders_fail_like_one(capsys: pytest.CaptureFixture[str]):
 
 
 def test_jsonl_holds_one_document_a_line(capsys: pytest.CaptureFixture[str]):
-    main([str(SUBMISSIONS), "--quiet", "--format", "jsonl"])
+    main([*BATCH, "--quiet", "--format", "jsonl"])
     documents = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert [document["verdict"] for document in documents] == ["reject", "incomplete"]
 
@@ -137,10 +145,10 @@ def test_jsonl_holds_one_document_a_line(capsys: pytest.CaptureFixture[str]):
 def test_a_second_run_gives_the_same_results_from_the_cache(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ):
-    main([str(SUBMISSIONS), "--quiet", "--format", "jsonl"])
+    main([*BATCH, "--quiet", "--format", "jsonl"])
     first = capsys.readouterr().out
     monkeypatch.setattr("harness.batch.run_tasks", lambda tasks, *_, **__: iter(() if not tasks else 1 / 0))
-    main([str(SUBMISSIONS), "--quiet", "--format", "jsonl"])
+    main([*BATCH, "--quiet", "--format", "jsonl"])
     assert capsys.readouterr().out == first
 
 
