@@ -21,7 +21,7 @@ def whole_file(path: Path) -> Iterator[BinaryIO]:
     """
     unfinished = path.with_name(f".{path.name}.{os.getpid()}.partial")
     try:
-        with unfinished.open("wb") as file:
+        with unfinished.open("w+b") as file:  # checksums read what was written
             yield file
             file.flush()
             os.fsync(file.fileno())

@@ -7,11 +7,12 @@ training clock, random state, configuration. Nothing of it depends on the number
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
+import os
 import pickle
 import struct
-import zipfile
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +24,7 @@ from reference_model.config import ConfigError
 
 if TYPE_CHECKING:
     from pathlib import Path
+    from typing import BinaryIO
 
     from torch import Tensor
 
@@ -47,10 +49,13 @@ _FREE_TO_CHANGE = {
     "run.compile",
     "run.compile_cpu",
 }
-# What zipfile, torch and pickle raise for bytes that are no checkpoint.
+_COMMENT_LENGTH = struct.Struct("<H")
+_SEAL_BYTES = 64  # SHA-256 in hex
+_READ_BYTES = 1 << 20
+# What torch and pickle raise for bytes that are no checkpoint.
 _UNREADABLE = (
     RuntimeError, EOFError, LookupError, TypeError, AttributeError, ValueError, OSError, ArithmeticError,
-    AssertionError, MemoryError, struct.error, pickle.UnpicklingError, zipfile.BadZipFile,
+    AssertionError, MemoryError, struct.error, pickle.UnpicklingError,
 )  # fmt: skip
 _GROUPS_AFTER_TRAINING = ("evaluation", "ttt", "ngram")
 
@@ -81,6 +86,7 @@ def write_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         with whole_file(path) as file:
             torch.save(_on_cpu(content), file)
+            _seal(file)
     except (OSError, RuntimeError) as error:  # torch turns a full disk into a RuntimeError
         raise SetupError(f"cannot write the checkpoint {path}: {error}; free some space there") from None
 
@@ -94,7 +100,7 @@ def read_checkpoint(path: Path, config: Config) -> Checkpoint:
     if not path.is_file():
         raise SetupError(f"there is no checkpoint {path} to resume from; leave --resume out to start afresh")
     try:
-        _check_sums(path)
+        _check_seal(path)
         content = torch.load(path, map_location="cpu", weights_only=True)
         if content.pop("format") != CHECKPOINT_FORMAT:
             raise SetupError(f"{path} was written by another version; start afresh without --resume")
@@ -131,14 +137,29 @@ def reason_of(error: BaseException) -> str:
     return lines[0][:200] if lines else type(error).__name__
 
 
-def _check_sums(path: Path) -> None:
-    """Hold every record against its CRC-32, which torch writes but does not read."""
-    with zipfile.ZipFile(path) as archive:
-        if any(entry.compress_type != zipfile.ZIP_STORED for entry in archive.infolist()):
-            raise ValueError("its records are compressed; torch.save writes none such")
-        damaged = archive.testzip()
-    if damaged is not None:
-        raise ValueError(f"the record {damaged} is damaged")
+def _seal(file: BinaryIO) -> None:
+    """End a file of torch.save with its SHA-256, as the comment that a zip archive may end with.
+
+    torch writes checksums of its records but does not read them.
+    """
+    file.seek(-_COMMENT_LENGTH.size, os.SEEK_END)
+    file.write(_COMMENT_LENGTH.pack(_SEAL_BYTES))
+    file.seek(0)
+    digest = hashlib.sha256()
+    while piece := file.read(_READ_BYTES):
+        digest.update(piece)
+    file.write(digest.hexdigest().encode())
+
+
+def _check_seal(path: Path) -> None:
+    """Raise ValueError where the file is not as it was written."""
+    digest, left = hashlib.sha256(), path.stat().st_size - _SEAL_BYTES
+    with path.open("rb") as file:
+        while left > 0 and (piece := file.read(min(left, _READ_BYTES))):
+            digest.update(piece)
+            left -= len(piece)
+        if file.read() != digest.hexdigest().encode():
+            raise ValueError("it does not end with its SHA-256: the file is damaged or cut off")
 
 
 def _check_types(checkpoint: Checkpoint) -> None:
