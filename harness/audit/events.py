@@ -10,8 +10,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import TYPE_CHECKING
 
-from harness.audit.regions import Region, Split
+if TYPE_CHECKING:
+    from harness.audit.regions import Region, Split
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,7 +63,7 @@ class TokensRead(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Update(Event):
-    """State `state` learned from `region`; `reads` are the TokensRead behind it, `how` the operation in words."""
+    """State `state` learned from `region`; `reads` are the TokensRead behind it, `how` the operation."""
 
     state: int
     kind: StateKind
@@ -179,9 +181,9 @@ class Accumulated(Event):
 class Sink(Event):
     """A number in bits per byte is printed, logged, written or returned at the end.
 
-    `label` is the constant text around it ("final_int8_zlib_roundtrip_exact val_loss: val_bpb:"). `scores` are
-    all scores inside the number, `denominator` where its bytes were counted. `is_claim`: its label is the one
-    of the log line that carries the claimed score, or the last sink when no log says.
+    `label` is the constant text around it ("final_int8_zlib_roundtrip_exact val_loss: val_bpb:"). `scores`
+    are all scores inside the number, `denominator` where its bytes were counted. `is_claim`: its label is
+    that of the log line that carries the claimed score, or it is the last sink when no log says.
     """
 
     label: str
@@ -192,7 +194,10 @@ class Sink(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PhaseMark(Event):
-    """A boundary of time: "train-start", "train-stop", "eval-clock-start", "eval-clock-stop", "artifact-written"."""
+    """A boundary of time.
+
+    `phase` is train-start, train-stop, eval-clock-start, eval-clock-stop or artifact-written.
+    """
 
     phase: str
     name: str = ""

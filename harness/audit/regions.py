@@ -27,7 +27,7 @@ Interval = tuple[int | None, int | None]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Region:
-    """Tokens of one split. `loops` is sorted by loop instance; `is_exact` is False once anything was widened."""
+    """Tokens of one split. `loops` is sorted by loop instance; `is_exact` is False once widened."""
 
     split: Split
     loops: tuple[tuple[int, Interval], ...] = ()
