@@ -11,6 +11,7 @@ from harness.finding import Confidence, Finding, Place, RuleVerdict
 if TYPE_CHECKING:
     import datetime
 
+    from harness.audit.submission_audit import SubmissionAudit
     from harness.evidence.seed_evidence import Evidence
     from harness.evidence.standing_record import Reference
     from harness.ruleset import Limits
@@ -27,7 +28,11 @@ class Profile(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Case:
-    """Everything a rule may look at. `reference` is the record to beat, None when none is known."""
+    """Everything a rule may look at.
+
+    `reference` is the record to beat, None when none is known. `audit` is the static audit of the code, None
+    when no selected rule needs it.
+    """
 
     submission: Submission
     evidence: Evidence
@@ -35,6 +40,7 @@ class Case:
     profile: Profile
     as_of: datetime.date
     reference: Reference | None = None
+    audit: SubmissionAudit | None = None
 
 
 def passed(rule: str, message: str, *places: Place, confidence: Confidence = Confidence.HIGH) -> Finding:
