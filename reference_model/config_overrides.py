@@ -8,6 +8,7 @@ competitors steer theirs.
 from __future__ import annotations
 
 import dataclasses
+import math
 import typing
 from enum import Enum
 from typing import TYPE_CHECKING
@@ -65,6 +66,8 @@ def _parsed(text: str, kind: type | types.GenericAlias, where: str) -> object:
         value: object = typing.cast("type", kind)(text)
         if isinstance(value, int) and abs(value) > _LARGEST_NUMBER:
             raise ValueError("torch counts to there")
+        if isinstance(value, float) and not math.isfinite(value):
+            raise ValueError("no setting means anything when it is infinite")
         return value
     except (ValueError, KeyError):
         raise ConfigError(f"{where}={text!r:.80} is not {_wanted(kind)}") from None
@@ -90,6 +93,8 @@ def _wanted(kind: type | types.GenericAlias) -> str:
         return "one of " + ", ".join(str(member.value) for member in kind)
     if kind is bool:
         return "0 or 1"
+    if kind is float:
+        return "a finite number"
     return (
         "a list of numbers such as 9,10" if typing.get_origin(kind) is tuple else f"of type {kind.__name__}"
     )

@@ -56,9 +56,15 @@ def found_tokenizer(data_dir: Path, vocab_size: int) -> Path:
             return models[0] if len(models) == 1 else named[0]
         if models:
             names = ", ".join(path.name for path in models)
-            raise SetupError(f"{place} holds several tokenizers ({names}); choose one with --tokenizer FILE")
+            raise SetupError(
+                f"{place} holds several tokenizers ({names}); choose one with --tokenizer FILE "
+                "(a packed script: TOKENIZER_PATH=FILE)"
+            )
     looked = ", ".join(str(place) for place in places)
-    raise SetupError(f"no tokenizer (*.model) in {looked}; name it with --tokenizer FILE")
+    raise SetupError(
+        f"no tokenizer (*.model) in {looked}; name it with --tokenizer FILE "
+        "(a packed script: TOKENIZER_PATH=FILE)"
+    )
 
 
 def log_data(log: RunLog, data_dir: Path, validation: ValidationData, *, trains: bool = True) -> None:

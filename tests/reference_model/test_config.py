@@ -115,3 +115,9 @@ def test_a_configuration_prints_as_json() -> None:
 def test_no_text_in_a_setting_escapes_as_another_error(text: str) -> None:
     with contextlib.suppress(ConfigError):
         configured(Config(), overrides={"model.num_layers": text})
+
+
+@pytest.mark.parametrize("text", ["inf", "-inf", "nan"])
+def test_a_learning_rate_that_is_not_finite_is_refused(text: str):
+    with pytest.raises(ConfigError, match="a finite number"):
+        configured(Config(), overrides={"optimizer.matrix_lr": text})

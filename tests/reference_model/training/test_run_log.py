@@ -54,7 +54,7 @@ def test_the_harness_reads_the_training_clock(run: Run, logged: tuple[Path, Trai
 
 def test_the_harness_reads_the_counted_score_last(run: Run, logged: tuple[Path, TrainResult]) -> None:
     last = run.final_passes[-1]
-    assert last.label == "final_int6_zstd_ngram_exact"
+    assert last.label == "final_int6_brotli_ngram_exact"
     assert last.val_bpb.value == pytest.approx(logged[1].score.val_bpb, abs=1e-8)
     assert last.val_loss is not None
     assert last.val_loss.value == pytest.approx(logged[1].score.val_loss_nats, abs=1e-8)
@@ -63,7 +63,7 @@ def test_the_harness_reads_the_counted_score_last(run: Run, logged: tuple[Path, 
 def test_every_stage_is_a_final_pass(run: Run) -> None:
     exact = [each.label for each in run.final_passes if each.label.endswith("_exact")]
     stages = ("roundtrip", "sliding_window", "ttt", "ngram")
-    assert exact == [f"final_int6_zstd_{stage}_exact" for stage in stages]
+    assert exact == [f"final_int6_brotli_{stage}_exact" for stage in stages]
 
 
 def test_the_harness_reads_the_evaluation_time_of_all_stages(run: Run) -> None:

@@ -105,7 +105,7 @@ def test_forward_batches_of_another_size_give_the_same_training(data_dir: Path, 
 def test_a_loss_that_is_no_number_names_the_step_and_keeps_the_checkpoint(
     data_dir: Path, tmp_path: Path
 ) -> None:
-    config = quick_config(schedule__checkpoint_every="1", optimizer__token_lr="inf")
+    config = quick_config(schedule__checkpoint_every="1", optimizer__token_lr="1e38")
     with pytest.raises(
         TrainingError, match=r"loss is nan at step 2 of 6; .*checkpoint\.pt is from before it"
     ):
