@@ -1,0 +1,1 @@
+"""How a submission was run: commands, shell scripts and logs as profiles with provenance."""
