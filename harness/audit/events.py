@@ -85,11 +85,15 @@ class Reset(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Exported(Event):
-    """State is serialised (quantised, compressed, written); `updates` are inside what is written."""
+    """State is serialised (quantised, compressed, written); `updates` are inside what is written.
+
+    `reads` are TokensRead whose tokens themselves are written, not only what was learned from them.
+    """
 
     state: int
     updates: tuple[int, ...] = ()
     path: str = ""
+    reads: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
