@@ -4,7 +4,7 @@ import sys
 
 import pytest
 
-from harness.code.source_text import blank_f_strings, decode_source, parse_source
+from harness.code.source_text import decode_source, parse_source
 
 before_312 = pytest.mark.skipif(sys.version_info >= (3, 12), reason="this Python reads new f-strings itself")
 
@@ -43,17 +43,6 @@ def test_a_broken_line_is_unparseable_in_every_python(line: str) -> None:
     parsed = parse_source(f"import os\n{line}\n".encode())
     assert parsed.problem == "unparseable"
     assert "line 2" in parsed.message
-
-
-def test_blanking_leaves_plain_strings_and_comments_alone() -> None:
-    text = "# it's {a}\nx = r'\\'' + rb\"{\" + '''{'''\ny = return_\"z\"\n"
-    assert blank_f_strings(text) == text
-
-
-def test_blanking_keeps_the_number_of_lines() -> None:
-    blanked = blank_f_strings("x = f'''{\n1\n}\n'''\ny = 2\n")
-    assert blanked is not None
-    assert blanked.count("\n") == 5
 
 
 def test_utf16_is_decoded_by_its_mark() -> None:
