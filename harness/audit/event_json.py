@@ -8,7 +8,6 @@ have written is a ValueError, so that a damaged cache entry is computed afresh i
 from __future__ import annotations
 
 import dataclasses
-import functools
 import types
 import typing
 from enum import StrEnum
@@ -114,8 +113,7 @@ class _Field:
     read: Reader
 
 
-@functools.cache
-def _fields(kind: Any) -> tuple[_Field, ...]:
+def _fields(kind: type[Event]) -> tuple[_Field, ...]:
     hints = typing.get_type_hints(kind, globalns=vars(events), localns=vars(regions))
     return tuple(
         _Field(field.name, field.default, _writer(hints[field.name]), _reader(hints[field.name]))
@@ -123,10 +121,14 @@ def _fields(kind: Any) -> tuple[_Field, ...]:
     )
 
 
+_FIELDS = {name: _fields(kind) for name, kind in EVENT_TYPES.items()}
+
+
 def event_json(event: Event) -> dict[str, Any]:
     """One event as plain data; "event" names its type."""
-    data: dict[str, Any] = {"event": type(event).__name__}
-    for field in _fields(type(event)):
+    name = type(event).__name__
+    data: dict[str, Any] = {"event": name}
+    for field in _FIELDS[name]:
         value = getattr(event, field.name)
         if value != field.default:
             data[field.name] = field.write(value)
@@ -139,7 +141,7 @@ def read_event(data: dict[str, Any]) -> Event:
     if kind is None:
         raise ValueError(f"no such event: {str(data.get('event'))[:40]!r}")
     values: dict[str, Any] = {}
-    for field in _fields(kind):
+    for field in _FIELDS[kind.__name__]:
         if field.name in data:
             values[field.name] = field.read(data[field.name])
         elif field.default is _MISSING:
