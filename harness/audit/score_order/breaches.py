@@ -1,0 +1,246 @@
+"""Finds every breach of the claimed score in the events of one profile and names its shape."""
+
+from __future__ import annotations
+
+import dataclasses
+from itertools import islice
+from typing import TYPE_CHECKING
+
+from harness.audit.events import StateKind
+from harness.audit.regions import Split
+from harness.audit.score_order.breach import Breach, Shape
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from harness.audit.events import Exported, Reloaded, Score, Selected, Spot, Update
+    from harness.audit.score_order.event_index import EventIndex
+
+PAIR_LIMIT = 400_000  # pairs of a score and an update that are compared before the audit gives up
+_LEARNERS = {StateKind.WEIGHTS, StateKind.ADAPTER}
+
+
+def find_breaches(index: EventIndex) -> tuple[tuple[Breach, ...], bool]:
+    """One breach per shape, proven ones first, and whether all pairs were compared."""
+    chosen: dict[Shape, Breach] = {}
+    compared = 0
+    finder = _Finder(index)
+    for score, update in islice(_pairs(index), PAIR_LIMIT + 1):
+        compared += 1
+        breach = finder.breach(score, update)
+        if breach is None:
+            continue
+        kept = chosen.get(breach.shape)
+        if kept is None:
+            chosen[breach.shape] = breach
+        elif breach.is_proven and not kept.is_proven:
+            chosen[breach.shape] = dataclasses.replace(breach, others=kept.others + 1)
+        else:
+            chosen[breach.shape] = dataclasses.replace(kept, others=kept.others + 1)
+    order = sorted(chosen.values(), key=lambda b: (not b.is_proven, b.score.id, b.update.id))
+    return tuple(order), compared <= PAIR_LIMIT
+
+
+def _pairs(index: EventIndex) -> Iterator[tuple[Score, Update]]:
+    for score in index.validation_scores():
+        for name in score.updates:
+            update = index.updates.get(name)
+            if update is not None and update.region.split is Split.VALIDATION:
+                yield score, update
+
+
+class _Finder:
+    """Looks at one pair at a time; what needs all events is computed once."""
+
+    def __init__(self, index: EventIndex) -> None:
+        self._index = index
+        self._lowest = {
+            score.id: (selection, members[0].id)
+            for selection, members in lowest_selections(index)
+            for score in members
+        }
+        self._first: dict[int, Score | None] = {}
+        self._late_forwards: frozenset[Spot] | None = None
+
+    def breach(self, score: Score, update: Update) -> Breach | None:
+        """What is wrong with this score having this update, None when nothing is."""
+        if not update.region.overlaps(score.region):
+            if update.kind is StateKind.DELTA:
+                return self._made(Shape.SLOT_CONTEXT, score, update)
+            return None
+        if update.kind is StateKind.STATISTICS:
+            return self._made(Shape.VAL_CALIBRATION, score, update)
+        if update.kind is StateKind.TABLE:
+            return self._made(Shape.TABLE_FIRST, score, update)
+        if update.kind is StateKind.DELTA:
+            exact = update.region.is_exact and score.region.is_exact
+            return self._made(Shape.SLOT_SCORED if exact else Shape.SLOT_CONTEXT, score, update)
+        selection, since = self._lowest.get(score.id, (None, 0))
+        if selection is not None and update.id > since:
+            return self._made(Shape.LOWEST_OF_PASSES, score, update, selected=selection)
+        return self._learned(score, update)
+
+    def _learned(self, score: Score, update: Update) -> Breach:
+        """Weights or an adapter that learned from the tokens of the score."""
+        shape, loop = _loop_shape(score, update)
+        if shape is Shape.EPOCHS:
+            return self._made(shape, score, update, repeats=self._trips(loop))
+        if shape is not None:
+            return self._made(shape, score, update)
+        if is_main_training(self._index, update):
+            return self._made(Shape.VAL_TRAINING, score, update)
+        first = self._first_score(update)
+        if first is not None:
+            kept = first.id in self._index.reported
+            return self._made(Shape.RESCORE if kept else Shape.DISCARDED_SCORE, score, update, first=first)
+        export, reload = self._through_file(score, update)
+        if export is not None and reload is not None:
+            return self._made(Shape.PREQUANT, score, update, export=export, reload=reload)
+        return self._made(Shape.ADAPT_THEN_SCORE, score, update)
+
+    def _made(
+        self,
+        shape: Shape,
+        score: Score,
+        update: Update,
+        *,
+        first: Score | None = None,
+        export: Exported | None = None,
+        reload: Reloaded | None = None,
+        selected: Selected | None = None,
+        repeats: int | None = None,
+    ) -> Breach:
+        doubts = tuple(self._doubts(shape, score, update, repeats))
+        return Breach(
+            shape=shape,
+            score=score,
+            update=update,
+            sink=self._index.sink_of(score),
+            doubts=doubts,
+            first=first,
+            export=export,
+            reload=reload,
+            selected=selected,
+            repeats=repeats if shape is Shape.EPOCHS else _epochs(self._index, update),
+        )
+
+    def _doubts(self, shape: Shape, score: Score, update: Update, repeats: int | None) -> Iterator[str]:
+        if shape is Shape.SLOT_CONTEXT:
+            yield "which positions the shift is optimised on is decided by masks or batches"
+            return
+        if not (update.region.is_exact and score.region.is_exact):
+            yield "which validation tokens the update takes could not be followed exactly"
+        if shape is Shape.EPOCHS and repeats is None:
+            yield "how often the loop repeats is not known"
+        between = next(
+            (each for each in self._index.unresolved if each.on_path and update.id < each.id < score.id), None
+        )
+        if between is not None:
+            yield f"{between.at.file}:{between.at.line} could not be followed ({between.reason})"
+
+    def _trips(self, loop: int | None) -> int | None:
+        entered = self._index.loops.get(loop) if loop is not None else None
+        return entered.trips if entered is not None else None
+
+    def _first_score(self, update: Update) -> Score | None:
+        """A score of the update's tokens, taken before it beside it, that is not in the claim."""
+        if self._late_forwards is None:
+            scores = self._index.scores.values()
+            self._late_forwards = frozenset(s.forward for s in scores if _is_late(self._index, s))
+        if update.id not in self._first:
+            self._first[update.id] = _first_score(self._index, update, self._late_forwards)
+        return self._first[update.id]
+
+    def _through_file(self, score: Score, update: Update) -> tuple[Exported | None, Reloaded | None]:
+        for export in self._index.exports:
+            if update.id < export.id < score.id and update.id in export.updates:
+                for reload in self._index.reloads:
+                    if export.id < reload.id < score.id and update.id in reload.updates:
+                        return export, reload
+        return None, None
+
+
+def _loop_shape(score: Score, update: Update) -> tuple[Shape | None, int | None]:
+    """What the loops around both say; None when no loop relates them."""
+    mine, theirs = dict(update.region.loops), dict(score.region.loops)
+    learned = dict(update.loops)
+    shared = [(loop, learned[loop], turn) for loop, turn in score.loops if loop in learned]
+    for loop, then, now in shared:
+        if then != now:
+            chosen_by_loop = loop in mine or loop in theirs
+            return (Shape.AHEAD if chosen_by_loop else Shape.EPOCHS), loop
+    if any(loop in theirs for loop, _, _ in shared):
+        return Shape.SWAPPED, None
+    return None, None
+
+
+def _first_score(index: EventIndex, update: Update, late: frozenset[Spot]) -> Score | None:
+    near = set(update.loops)
+    for score in index.scores.values():
+        if score.id >= update.id:
+            return None
+        beside = score.calls == update.calls or near & set(score.loops)
+        unclaimed = score.id not in index.claim_names and not score.has_gradient
+        if beside and unclaimed and score.forward not in late and score.region.overlaps(update.region):
+            return score
+    return None
+
+
+def _is_late(index: EventIndex, score: Score) -> bool:
+    """True when the state had learned from the score's own tokens."""
+    held = (index.updates[name] for name in score.updates if name in index.updates)
+    return any(update.region.overlaps(score.region) for update in held)
+
+
+def _epochs(index: EventIndex, update: Update) -> int | None:
+    """How often a loop around the update repeats the same tokens, as far as known."""
+    chosen = dict(update.region.loops)
+    for loop, _ in update.loops:
+        entered = index.loops.get(loop)
+        repeats = entered is not None and entered.advances is False and loop not in chosen
+        if entered is not None and repeats and entered.trips is not None and entered.trips > 1:
+            return entered.trips
+    return None
+
+
+def is_main_training(index: EventIndex, update: Update) -> bool:
+    """True when the update belongs to training itself rather than to a phase after it."""
+    start = min((mark.id for mark in index.marks if mark.phase == "train-start"), default=None)
+    stop = max((mark.id for mark in index.marks if mark.phase == "train-stop"), default=None)
+    if start is not None and stop is not None and start < update.id < stop:
+        return True
+    earlier = [
+        each
+        for each in index.updates.values()
+        if each.id < update.id
+        and each.kind is StateKind.WEIGHTS
+        and each.region.split is not Split.VALIDATION
+    ]
+    if any(set(each.loops) & set(update.loops) for each in earlier):
+        return True
+    exported = any(update.id in export.updates for export in index.exports)
+    return not earlier and exported and update.kind is StateKind.WEIGHTS
+
+
+def lowest_selections(index: EventIndex) -> Iterator[tuple[Selected, tuple[Score, ...]]]:
+    """Choices of the lower loss among passes over the same tokens, inside the claimed number.
+
+    Passes differ by what their state had learned; without any learning between them nothing was revised.
+    """
+    for name, selection in index.selections.items():
+        if name not in index.claim_names or selection.by != "loss":
+            continue
+        members = tuple(
+            score for score in index.inside(selection.scores) if score.region.split is Split.VALIDATION
+        )
+        if any(_is_revision(index, one, other) for one in members[:50] for other in members[:50]):
+            yield selection, members
+
+
+def _is_revision(index: EventIndex, one: Score, other: Score) -> bool:
+    """True when `other` scores tokens of `one` after something learned from validation since."""
+    if one.id >= other.id or not one.region.overlaps(other.region):
+        return False
+    since = set(other.updates) - set(one.updates)
+    held = (index.updates[name] for name in since if name in index.updates)
+    return any(u.region.split is Split.VALIDATION and u.kind in _LEARNERS for u in held)

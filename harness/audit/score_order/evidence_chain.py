@@ -1,0 +1,109 @@
+"""The places of a breach or of a clean verdict, in the order in which they are executed."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING
+
+from harness.audit.regions import Split
+from harness.finding import Role
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from harness.audit.events import Event, Score, Sink, Spot, TokensRead, Update
+    from harness.audit.score_order.breach import Breach
+    from harness.audit.score_order.clean_witness import Witness
+    from harness.audit.score_order.event_index import EventIndex
+    from harness.audit.submission_audit import SubmissionAudit
+    from harness.finding import Place
+
+CALLS_SHOWN = 3  # call lines of one event: more would bury the lines that decide
+Step = tuple["Spot", str]
+
+
+def at(spot: Spot) -> str:
+    """The spot as a reviewer writes it."""
+    return f"{spot.file}:{spot.line}"
+
+
+def breach_places(audit: SubmissionAudit, index: EventIndex, breach: Breach) -> tuple[Place, ...]:
+    """From where validation tokens enter to the printed line; the update is what to look at first."""
+    steps: list[Step] = []
+    read = read_behind(index, breach.update)
+    if read is not None:
+        steps.append((read.at, "validation tokens are read"))
+    if breach.first is not None:
+        steps += _calls(breach.first, "call of the first pass")
+        steps.append((breach.first.forward, "first score of the same tokens, before the update"))
+    steps += _calls(breach.update, "call that leads to the update")
+    if breach.update.backward is not None:
+        steps.append((breach.update.backward, "gradient of their loss"))
+    decisive = breach.update.at
+    steps.append((decisive, f"{breach.update.how} learns from them"))
+    if breach.export is not None:
+        steps.append((breach.export.at, "the state is written into the artifact"))
+    if breach.reload is not None:
+        steps.append((breach.reload.at, "and read back"))
+    steps += _calls(breach.score, "call of the scored pass")
+    steps.append((breach.score.forward, "the same tokens are scored with what was learned"))
+    if breach.selected is not None:
+        decisive = breach.selected.at
+        steps.append((decisive, "the lowest of several losses is kept"))
+    steps += _printed(breach.sink)
+    return placed(audit, steps, decisive)
+
+
+def witness_places(audit: SubmissionAudit, witness: Witness) -> tuple[Place, ...]:
+    """The score, the update after it, who uses it, and the printed line."""
+    steps = [(witness.score.forward, "scored first")]
+    if witness.update is not None:
+        steps.append((witness.update.at, f"{witness.update.how} learns from these tokens afterwards"))
+    if witness.later is not None and witness.later.forward != witness.score.forward:
+        steps.append((witness.later.forward, "later tokens are scored with it"))
+    steps += _printed(witness.sink)
+    return placed(audit, steps, witness.score.forward)
+
+
+def placed(audit: SubmissionAudit, steps: Iterable[Step], decisive: Spot) -> tuple[Place, ...]:
+    """Places without repetition: a line that does two things says both, the decisive one is primary."""
+    notes: dict[Spot, list[str]] = {}
+    for spot, note in steps:
+        if spot.line >= 1 and note not in notes.setdefault(spot, []):
+            notes[spot].append(note)
+    places = [
+        audit.place(spot, "; ".join(said), Role.PRIMARY if spot == decisive else Role.RELATED)
+        for spot, said in notes.items()
+    ]
+    if places and not any(place.role is Role.PRIMARY for place in places):
+        places[0] = dataclasses.replace(places[0], role=Role.PRIMARY)
+    return tuple(places)
+
+
+def read_behind(index: EventIndex, update: Update) -> TokensRead | None:
+    """Where the tokens an update learned from came in."""
+    known = [index.reads[name] for name in update.reads if name in index.reads]
+    wanted = [read for read in known if read.split is update.region.split]
+    if wanted:
+        return wanted[0]
+    every = index.reads.values()
+    return next((read for read in every if read.split is Split.VALIDATION and read.id < update.id), None)
+
+
+def _calls(event: Event, note: str) -> list[Step]:
+    calls = event.calls
+    if len(calls) > CALLS_SHOWN:
+        calls = (*calls[: CALLS_SHOWN - 1], calls[-1])
+    return [(call, note) for call in calls]
+
+
+def _printed(sink: Sink | None) -> list[Step]:
+    if sink is None:
+        return []
+    said = f" ({sink.label.strip()[:60]})" if sink.label.strip() else ""
+    return [(sink.at, f"the claimed number is printed{said}")]
+
+
+def score_spot(score: Score) -> Spot:
+    """The line a reader knows the scored pass by: its innermost call, else the forward itself."""
+    return score.calls[0] if score.calls else score.forward
