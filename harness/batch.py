@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from harness.check import check_target, could_not_check
+from harness.audit.kept_audits import KeptAudits, open_audit_cache
+from harness.check import check_target, could_not_check, needs_audit
 from harness.reports.report_json import to_json
 from harness.result_cache import ResultCache, result_key, tool_digest
 from harness.targets import Target, content_key
@@ -21,10 +23,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class WorkerSetup:
-    """What each worker needs: the clone's path (opened there, objects are not picklable) and the options."""
+    """What each worker needs: the clone's path (opened there, objects are not picklable) and the options.
+
+    `audits` is the folder of audits of earlier runs, None to compute all afresh.
+    """
 
     repo: Path | None
     options: CheckOptions
+    audits: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,16 +43,51 @@ class Judged:
     from_cache: bool
 
 
-def start_worker(setup: WorkerSetup) -> Callable[[Target], dict[str, Any]]:
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    """A worker's result: the report, and the audits it had to compute, packed for the cache."""
+
+    document: dict[str, Any]
+    audits: dict[str, bytes]
+
+
+def start_worker(setup: WorkerSetup) -> Callable[[Target], _Answer]:
     """Open the clone once, then judge target after target (runs in the worker process)."""
     from harness.git.pull_request import open_clone
 
     clone = open_clone(setup.repo) if setup.repo is not None else None
 
-    def judge_one(target: Target) -> dict[str, Any]:
-        return to_json(check_target(target, clone, setup.options))
+    kept = KeptAudits(setup.audits)
+
+    def judge_one(target: Target) -> _Answer:
+        document = to_json(check_target(target, clone, setup.options, kept))
+        return _Answer(document, kept.take_fresh())
 
     return judge_one
+
+
+def judge_single(
+    target: Target, clone: Clone | None, options: CheckOptions, cache: ResultCache | None
+) -> dict[str, Any]:
+    """The result of one target, judged in this process; its audit is kept, its report is not."""
+    with _audit_cache(cache, options) as audits:
+        kept = KeptAudits(audits.directory if audits is not None else None)
+        document = to_json(check_target(target, clone, options, kept))
+        _keep(kept.take_fresh(), audits)
+    return document
+
+
+def _audit_cache(
+    cache: ResultCache | None, options: CheckOptions
+) -> contextlib.AbstractContextManager[ResultCache | None]:
+    audits = open_audit_cache(cache) if needs_audit(options) else None
+    return contextlib.nullcontext() if audits is None else audits
+
+
+def _keep(fresh: dict[str, bytes], audits: ResultCache | None) -> None:
+    for key, packed in fresh.items():
+        if audits is not None:
+            audits.put_packed(key, packed)
 
 
 def _keys(
@@ -80,17 +121,26 @@ def judge_all(
             missing.append(index)
         else:
             yield Judged(index, target, document, from_cache=True)
-    setup = WorkerSetup(clone.path if clone is not None else None, options)
     todo = [targets[index] for index in missing]
-    for done in run_tasks(todo, start_worker, setup, jobs=max(1, min(jobs, len(todo)))):
-        index = missing[done.index]
-        document = done.result
-        if done.failure is not None:
-            message = f"{done.task.label} could not be checked: {done.failure}; judge it alone to see more"
-            document = to_json(could_not_check(done.task, message, options))
-        elif cache is not None and (key := keys[index]) is not None and not document.get("error"):
-            cache.put(key, document)
-        yield Judged(index, done.task, document, from_cache=False)
+    with _audit_cache(cache if todo else None, options) as audits:
+        setup = WorkerSetup(
+            clone.path if clone is not None else None,
+            options,
+            audits.directory if audits is not None else None,
+        )
+        for done in run_tasks(todo, start_worker, setup, jobs=max(1, min(jobs, len(todo)))):
+            index = missing[done.index]
+            if done.failure is not None:
+                message = (
+                    f"{done.task.label} could not be checked: {done.failure}; judge it alone to see more"
+                )
+                document = to_json(could_not_check(done.task, message, options))
+            else:
+                document = done.result.document
+                _keep(done.result.audits, audits)
+                if cache is not None and (key := keys[index]) is not None and not document.get("error"):
+                    cache.put(key, document)
+            yield Judged(index, done.task, document, from_cache=False)
 
 
 def in_order(results: Iterator[Judged]) -> Iterator[Judged]:

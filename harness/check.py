@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from harness import __version__
+from harness.audit.guarded_audit import audit_submission
 from harness.case import Case, Profile
 from harness.engine import judge
 from harness.errors import GolfError
@@ -25,7 +26,10 @@ if TYPE_CHECKING:
     import datetime
     from pathlib import Path
 
+    from harness.audit.kept_audits import KeptAudits
+    from harness.audit.submission_audit import SubmissionAudit
     from harness.evidence.standing_record import Frontier, Reference
+    from harness.file_tree import FileTree
     from harness.git.pull_request import Clone
     from harness.submission import Submission
 
@@ -109,8 +113,43 @@ def _unread_in_logs(submission: Submission) -> tuple[str, ...]:
     )
 
 
-def check_submission(submission: Submission, options: CheckOptions) -> Report:
-    """Judge a submission that has been read."""
+def needs_audit(options: CheckOptions) -> bool:
+    """Whether a selected rule looks at the static audit."""
+    rules = load_ruleset(options.rules_dir).rules
+    return any(rules[rule].needs_audit for rule in options.rules or rules)
+
+
+def _auditor_errors(audit: SubmissionAudit | None) -> tuple[str, ...]:
+    """Crashes of our own auditor: a bug, reported as the crash of a rule is."""
+    problems = audit.problems if audit is not None else ()
+    return tuple(
+        f"static-audit: {problem.message}"
+        for problem in problems
+        if problem.kind in {"auditor-error", "scan-error"}
+    )
+
+
+def _unaudited(audit: SubmissionAudit | None) -> tuple[str, ...]:
+    """What the audit could not look at, for the reader of the report."""
+    problems = audit.problems if audit is not None else ()
+    return tuple(
+        f"static audit: {problem.message}"
+        for problem in problems
+        if problem.kind not in {"auditor-error", "scan-error"}
+    )
+
+
+def check_submission(
+    submission: Submission,
+    options: CheckOptions,
+    files: FileTree | None = None,
+    kept: KeptAudits | None = None,
+) -> Report:
+    """Judge a submission that has been read.
+
+    `files` is its folder, for the lines of logs that the audit compares the code with; `kept` are audits
+    of earlier runs.
+    """
     ruleset = load_ruleset(options.rules_dir)
     created = submission.origin.created_at
     as_of = options.as_of or (created.date() if created else ruleset.newest)
@@ -126,6 +165,7 @@ def check_submission(submission: Submission, options: CheckOptions) -> Report:
         profile=options.profile,
         as_of=as_of,
         reference=reference,
+        audit=audit_submission(submission, files, evidence, kept) if needs_audit(options) else None,
     )
     judgement = judge(case, ruleset, options.rules or tuple(ruleset.rules), options.as_of)
     seeds = tuple(seed.seed for seed in evidence.seeds if seed.seed is not None)
@@ -141,19 +181,21 @@ def check_submission(submission: Submission, options: CheckOptions) -> Report:
         outcomes=judgement.outcomes,
         measured=measure(case),
         statistics=statistics_of(case),
-        unseen=(*submission.problems, *_unread_in_logs(submission)),
-        rule_errors=judgement.rule_errors,
+        unseen=(*submission.problems, *_unread_in_logs(submission), *_unaudited(case.audit)),
+        rule_errors=(*judgement.rule_errors, *_auditor_errors(case.audit)),
     )
 
 
-def check_target(target: Target, clone: Clone | None, options: CheckOptions) -> Report:
+def check_target(
+    target: Target, clone: Clone | None, options: CheckOptions, kept: KeptAudits | None = None
+) -> Report:
     """Read and judge one target; one that cannot be read gives a could-not-check report, not an error."""
     start = time.perf_counter()
     try:
         package = load_ruleset(options.rules_dir).package
         opened = open_target(target, clone, package["core_files"])
         submission = read_submission(opened.tree, opened.origin, opened.changes, package["track_folders"])
-        report = check_submission(submission, options)
+        report = check_submission(submission, options, opened.tree, kept)
     except GolfError as error:
         return could_not_check(target, str(error), options, time.perf_counter() - start)
     return dataclasses.replace(report, seconds=round(time.perf_counter() - start, 4))

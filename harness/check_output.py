@@ -15,11 +15,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
-from harness.batch import in_order, judge_all
-from harness.check import check_target
+from harness.batch import in_order, judge_all, judge_single
 from harness.errors import SetupError
 from harness.exit_status import exit_status
-from harness.reports.report_json import document_text, from_json, to_json
+from harness.reports.report_json import document_text, from_json
 from harness.ruleset import RULES_DIR, load_ruleset
 from harness.verdict import Verdict
 
@@ -168,7 +167,7 @@ class CheckOutput:
     ) -> Iterator[dict[str, Any]]:
         """Reports as JSON documents, in the order of the targets."""
         if len(self.targets) == 1:
-            yield to_json(check_target(self.targets[0], clone, check))
+            yield judge_single(self.targets[0], clone, check, cache)
             return
         results = judge_all(self.targets, clone, check, jobs=self.options.jobs, cache=cache)
         with self._progress() as advance:

@@ -1,7 +1,8 @@
 """Results already computed, keyed by content, options and the tool's own code.
 
 One SQLite file, written only by the parent process, one committed row per result: an interrupted batch loses
-nothing that was printed. A cache that cannot be used is a warning, never a failure.
+nothing that was printed. Static audits have a file of their own, as they outlive changes of rules and
+reports. A cache that cannot be used is a warning, never a failure.
 """
 
 from __future__ import annotations
@@ -41,15 +42,25 @@ def tool_digest(rules_dir: Path) -> str:
     return digest.hexdigest()
 
 
+def pack(document: dict[str, Any]) -> bytes:
+    """A JSON document as it is stored."""
+    return zlib.compress(json.dumps(document, separators=(",", ":")).encode(), 6)
+
+
 class ResultCache:
     """A mapping from key to a JSON document; unusable storage makes it empty and sets `warning`."""
 
-    def __init__(self, directory: Path) -> None:
-        """Open or create `results.sqlite` in `directory`."""
+    def __init__(self, directory: Path, name: str = "results", *, read_only: bool = False) -> None:
+        """Open or create `<name>.sqlite` in `directory`; for reading only, it must be there."""
+        self.directory = directory
         self.warning: str | None = None
         self._database: sqlite3.Connection | None = None
-        path = directory / "results.sqlite"
+        path = directory / f"{name}.sqlite"
         try:
+            if read_only:
+                uri = f"{path.resolve().as_uri()}?mode=ro"
+                self._database = sqlite3.connect(uri, timeout=10.0, uri=True)
+                return
             directory.mkdir(parents=True, exist_ok=True)
             self._database = sqlite3.connect(path, timeout=10.0)
             self._database.execute(
@@ -81,9 +92,13 @@ class ResultCache:
 
     def put(self, key: str, document: dict[str, Any]) -> None:
         """Store a document; committed before returning."""
+        if self._database is not None:
+            self.put_packed(key, pack(document))
+
+    def put_packed(self, key: str, packed: bytes) -> None:
+        """Store what `pack` made of a document."""
         if self._database is None:
             return
-        packed = zlib.compress(json.dumps(document, separators=(",", ":")).encode(), 6)
         try:
             with self._database:
                 self._database.execute("INSERT OR REPLACE INTO results VALUES (?, ?)", (key, packed))

@@ -90,6 +90,11 @@ class Rule:
         return "statistics" in self.needs
 
     @property
+    def needs_audit(self) -> bool:
+        """True when its check may look at the static audit of the code, which costs seconds."""
+        return "static" in self.needs and self.is_implemented
+
+    @property
     def is_implemented(self) -> bool:
         """True when a module for it is shipped; imports nothing."""
         return (RULES_DIR / f"{self.id.replace('-', '_')}.py").is_file()

@@ -1,0 +1,128 @@
+"""Audits a submission that has been read: in the guarded process, or from audits already kept.
+
+The result is always a `SubmissionAudit`; what could not be audited is in it as a failure or as problems, and
+no limit that a hostile script hits costs more than its own audit.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import sys
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from harness.audit.event_json import read_audit
+from harness.audit.run_profile import run_profiles
+from harness.audit.submission_audit import AuditProblem, SubmissionAudit, audited_sources
+from harness.code.guarded_process import Guard, LimitHit, shared_worker
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from harness.audit.kept_audits import KeptAudits
+    from harness.audit.run_profile import RunProfile
+    from harness.evidence.seed_evidence import Evidence
+    from harness.file_tree import FileTree
+    from harness.submission import SourceFile, Submission
+
+GUARD = Guard(memory_bytes=2 * 2**30, cpu_seconds=120, wall_seconds=240.0, reply_bytes=128 * 2**20)
+# What the child runs, relative to `harness`; a test compares it with the modules that are loaded there.
+AUDITOR_CODE = (
+    "audit/*.py",
+    "audit/interpreter/**/*.py",
+    "audit/libraries/**/*.py",
+    "audit/scans/**/*.py",
+    "code/*.py",
+)
+_AUDITOR = "harness.audit.audit_sources:audit_sources"
+
+
+@cache
+def auditor_digest() -> str:
+    """A digest of the code that makes audits: rules and output formats may change without redoing them."""
+    digest = hashlib.sha256(repr(sys.version_info[:2]).encode())
+    harness = Path(__file__).resolve().parent.parent
+    for pattern in AUDITOR_CODE:
+        for path in sorted(harness.glob(pattern)):
+            digest.update(f"{path.relative_to(harness)}\0".encode())
+            digest.update(path.read_bytes())
+    return digest.hexdigest()
+
+
+def audit_key(request: Mapping[str, Any], texts: Sequence[bytes]) -> str:
+    """One key from the sources, the run profiles and the auditor's code."""
+    digest = hashlib.sha256(auditor_digest().encode())
+    for part in (json.dumps(request, sort_keys=True).encode(), *texts):
+        digest.update(len(part).to_bytes(8, "big"))
+        digest.update(part)
+    return digest.hexdigest()
+
+
+def audit_submission(
+    submission: Submission,
+    files: FileTree | None = None,
+    evidence: Evidence | None = None,
+    kept: KeptAudits | None = None,
+) -> SubmissionAudit:
+    """The static audit of a submission. Raises `SetupError` only when this machine cannot run the child.
+
+    `files` and `evidence` say under which settings the claimed scores were made (see `run_profiles`).
+    """
+    sources = audited_sources(submission)
+    entry = submission.code.entry
+    problem = _unreadable(entry)
+    if problem is not None or entry is None:
+        return _failed(problem or "there is no script to audit", sources)
+    runs = sorted(run_profiles(submission, files, evidence), key=lambda run: not run.is_claim)
+    readable = {path: source.text for path, source in sources.items() if source.text is not None}
+    request = {"entry": entry.path, "paths": list(readable), "runs": [run.as_json() for run in runs]}
+    texts = [text.encode("utf-8", "replace") for text in readable.values()]
+    key = audit_key(request, texts)
+    document = kept.get(key) if kept is not None else None
+    if document is not None:
+        try:
+            return _audit(document, runs, sources)
+        except (ValueError, KeyError, TypeError):
+            pass  # a damaged entry: computed afresh
+    try:
+        document = shared_worker(_AUDITOR, GUARD).call(request, texts)
+    except LimitHit as hit:
+        return _failed(f"the static audit hit a limit ({hit.limit}) on this script", sources)
+    if kept is not None and not document["problems"]:
+        kept.put(key, document)
+    return _audit(document, runs, sources)
+
+
+def _unreadable(entry: SourceFile | None) -> str | None:
+    if entry is None:
+        return "there is no script to audit"
+    if entry.text is None:
+        return f"{entry.path} could not be read ({entry.parse_error or 'undecodable'})"
+    if entry.parses is False:
+        return f"{entry.path} is not Python that could run: {entry.parse_error or 'it does not parse'}"
+    return None
+
+
+def _failed(why: str, sources: Mapping[str, SourceFile]) -> SubmissionAudit:
+    problem = AuditProblem(kind="not-audited", message=why)
+    return SubmissionAudit(failure=why, problems=(problem,), sources=sources)
+
+
+def _audit(
+    document: Mapping[str, Any], runs: Sequence[RunProfile], sources: Mapping[str, SourceFile]
+) -> SubmissionAudit:
+    """The audit that the child's JSON describes. Raises ValueError, KeyError or TypeError for other JSON."""
+    audits = [read_audit(audit) for audit in document["audits"]]
+    if len(audits) != len(runs):
+        raise ValueError(f"{len(audits)} audits of {len(runs)} run profiles")
+    named = [dataclasses.replace(audit, profile=run.name) for audit, run in zip(audits, runs, strict=True)]
+    return SubmissionAudit(
+        profiles=tuple(named),
+        run_profiles=tuple(runs),
+        scans=document["scans"],
+        problems=tuple(AuditProblem(**problem) for problem in document["problems"]),
+        sources=sources,
+    )
