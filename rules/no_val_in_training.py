@@ -1,18 +1,20 @@
 """no-val-in-training: validation tokens do not influence training.
 
 What it checks
-    What files and logs say about the training data: shown commands, file patterns in the settings, and what
-    the submission calls itself.
+    Which tokens training reads and what it selects by, in the code; and what files and logs say about the
+    training data: shown commands, file patterns in the settings, and what the submission calls itself.
 Why it matters
     A model trained on the validation set is scored on what it has read.
 What is allowed instead
     Training on train shards; validation loss may be printed during training, but nothing may follow from it.
 How it is detected
-    It fails when the printed pattern of the training files is that of the validation files, or when a shown
-    command puts a validation shard under a training name and the log trains on a single shard or on the
-    folder the command makes. Either the command or the words alone ask a person.
+    The static audit follows tokens into the updates of training, and metrics over validation into choices
+    that reach the artifact (those ask a person). It also fails when the printed pattern of the training files
+    is that of the validation files, or when a shown command puts a validation shard under a training name and
+    the log trains on a single shard or on the folder the command makes. Either the command or the words alone
+    ask a person.
 What it cannot see
-    What the training loop reads, selection by validation loss, and early stopping: that is in the code.
+    Choices made by hand between runs.
 Rulings
     README 2cff08e1a (2026-03-20); #44 (2026-03-19): training on the validation shard is not allowed, against
     what its README says.
@@ -26,7 +28,12 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from harness.case import failed, needs_human, not_checked
+from harness.audit.events import StateKind
+from harness.audit.regions import Split
+from harness.audit.score_order.evidence_chain import at, placed
+from harness.audit.score_order.family import order_of, own_findings
+from harness.audit.score_order.metric_choice import selections_by_metric
+from harness.case import failed, needs_human, not_checked, passed
 from harness.evidence.stated_methods import commands, named, readme_says
 from harness.finding import Role
 
@@ -56,15 +63,49 @@ _ADAPTS = re.compile(r"\bttt\b|test-?time|adapt|score-?first|already|backward|sc
 
 def check(case: Case) -> Iterator[Finding]:
     """Direct evidence first; without any, what is left open."""
-    findings = [*_equal_patterns(case), *_renamed_shards(case)]
+    findings = [*_in_code(case), *_equal_patterns(case), *_renamed_shards(case)]
     if not findings:
-        findings = list(_stated(case))
+        findings = list(_stated(case)) or list(_trains_on_train(case))
     yield from findings
     if not findings:
         yield not_checked(
             RULE,
-            "no file or log says that training read validation tokens; what it reads is in the code, for "
-            "the static audit",
+            "no file or log says that training read validation tokens, and what the code reads could not be "
+            "followed to the end",
+        )
+
+
+def _in_code(case: Case) -> Iterator[Finding]:
+    """Training on validation, and the first choice by a validation metric that reaches the artifact."""
+    yield from own_findings(case, RULE)
+    reading = order_of(case)
+    if reading is None or case.audit is None:
+        return
+    for choice in selections_by_metric(case.audit, reading):
+        if choice.is_in_artifact:
+            yield needs_human(
+                RULE,
+                choice.message,
+                *choice.places,
+                ask="Does this choice, made by the result on validation, decide what is in the artifact?",
+            )
+            return
+
+
+def _trains_on_train(case: Case) -> Iterator[Finding]:
+    """A pass: updates on training tokens were seen, and no other tokens reach the artifact."""
+    reading = order_of(case)
+    if reading is None or case.audit is None or not reading.is_clean:
+        return
+    updates = reading.index.updates.values()
+    seen = next(
+        (u for u in updates if u.kind is StateKind.WEIGHTS and u.region.split is Split.TRAINING), None
+    )
+    if seen is not None:
+        yield passed(
+            RULE,
+            f"training at {at(seen.at)} learns from training tokens, and nothing in the artifact from others",
+            *placed(case.audit, [(seen.at, "learns from training tokens")], seen.at),
         )
 
 

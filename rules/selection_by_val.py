@@ -1,15 +1,17 @@
 """selection-by-val: evaluation settings are not picked by sweeps over validation results.
 
 What it checks
-    README sentences about sweeps, grids or tuning of evaluation settings on validation output.
+    Choices in the code by a metric over validation that reach the claimed number, and README sentences about
+    sweeps, grids or tuning of evaluation settings on validation output.
 Why it matters
     Settings fitted to the set they are reported on gain on that set only.
 What is allowed instead
     Tune offline on other data, and say so; tuning of training hyperparameters is a remark at most.
 How it is detected
-    Words in the README: a person decides whether the reported set was swept.
+    The static audit sees two results over validation compared, and the better one (a temperature, a set of
+    weights, an evaluator) inside the claimed number. Words in the README count too. A person decides.
 What it cannot see
-    Sweeps nobody mentions, and dumps made by the code.
+    Sweeps nobody mentions that ran outside the script.
 Rulings
     #1991 (2026-05-02): gates chosen by sweeping dumped validation distributions are no record evidence. The
     README allows tuning offline.
@@ -23,6 +25,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from harness.audit.score_order.family import order_of
+from harness.audit.score_order.metric_choice import selections_by_metric
 from harness.case import needs_human, not_checked
 from harness.evidence.stated_methods import readme_says
 
@@ -47,12 +51,23 @@ _WORDS = re.compile(
 
 
 def check(case: Case) -> Iterator[Finding]:
-    """One finding."""
+    """One finding for the code, else one for the README."""
+    reading = order_of(case)
+    choices = selections_by_metric(case.audit, reading) if reading is not None and case.audit else []
+    for choice in choices:
+        if not choice.is_in_artifact:
+            yield needs_human(
+                RULE,
+                choice.message,
+                *choice.places,
+                ask="Is this choice, made by the result on validation, inside the claimed number?",
+            )
+            return
     said = next(readme_says(case.submission, _WORDS), None)
     if said is None:
         yield not_checked(
             RULE,
-            "the README does not speak of tuning on validation output; how settings were chosen is not in "
+            "neither code nor README shows tuning on validation output; how settings were chosen is not in "
             "the files",
         )
         return

@@ -1,17 +1,19 @@
 """ttt-prequant: no training on validation tokens before the artifact is written.
 
 What it checks
-    Phases of test-time training that a counted run prints between the training stop and the line that
-    writes the artifact.
+    Updates on validation tokens that are inside what is written and read back before the counted score, and
+    phases of test-time training that a counted run prints before the artifact is written.
 Why it matters
     Whatever such a phase is called, the artifact then holds what was learned from the tokens it is scored on.
 What is allowed instead
     Adapt during the counted pass, each token after its score is fixed.
 How it is detected
-    A phase or a score line labelled pre-quantisation TTT fails. Another test-time-training phase, or its
-    progress, that is printed before the artifact is written asks a person.
+    The static audit follows an update on validation tokens through the written file into the counted
+    score. In logs a phase or a score line labelled pre-quantisation TTT fails. Another test-time-training
+    phase, or its progress, that is printed before the artifact is written asks a person, unless the code
+    was followed whole.
 What it cannot see
-    Adaptation that prints nothing. The static audit follows the validation tokens through the code.
+    Adaptation that prints nothing in code that cannot be followed.
 Rulings
     #1902 (2026-04-28) left pre-quantisation TTT out as leakage of future validation tokens; #1972 was
     refused for it (2026-05-02).
@@ -25,9 +27,10 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from harness.audit.score_order.family import order_of, own_findings
 from harness.case import failed, needs_human, not_applicable, not_checked, passed
 from harness.evidence.clocks import ActivityKind, measure_clocks, seconds_text
-from harness.finding import Role
+from harness.finding import Role, RuleVerdict
 from harness.wording import listed, seed_label
 
 if TYPE_CHECKING:
@@ -48,10 +51,21 @@ _ADAPTS = re.compile(r"\bttt|test[-_ ]time", re.IGNORECASE)
 
 
 def check(case: Case) -> Iterator[Finding]:
-    """One finding per seed."""
+    """What the code shows, and one finding per seed's log."""
+    mine = own_findings(case, RULE)
+    yield from mine
     judged = [_judge(seed) for seed in case.evidence.seeds if seed.run is not None]
+    if mine:  # the code shows it: logs add only what they prove themselves
+        judged = [finding for finding in judged if finding.verdict is RuleVerdict.FAIL]
+    elif _code_is_clean(case):
+        judged = [f for f in judged if f.verdict is not RuleVerdict.NEEDS_HUMAN] or judged[:0]
     yield from judged
-    if judged:
+    if judged or mine:
+        return
+    if _code_is_clean(case):
+        yield passed(
+            RULE, "no update on validation tokens is inside the artifact that the claim is scored with"
+        )
         return
     unread = [log.path for log in case.submission.logs if log.unreadable]
     if unread:
@@ -62,6 +76,11 @@ def check(case: Case) -> Iterator[Finding]:
         yield not_applicable(RULE, "neither script nor log speaks of test-time training")
     else:
         yield not_checked(RULE, "no log of a counted run: nothing shows when it adapts")
+
+
+def _code_is_clean(case: Case) -> bool:
+    reading = order_of(case)
+    return reading is not None and reading.is_clean
 
 
 def _judge(seed: SeedEvidence) -> Finding:

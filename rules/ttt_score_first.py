@@ -1,29 +1,41 @@
 """ttt-score-first: test-time training uses only tokens already graded.
 
 What it checks
-    Whether a counted run prints a finished test-time-training phase before the pass that is counted.
+    Whether the state that computes a counted loss had learned from its tokens, and whether a counted run
+    prints a finished test-time-training phase before the pass that is counted.
 Why it matters
     A model that has trained on the whole validation set before it is scored has seen every answer.
 What is allowed instead
     Score a chunk, then train on it, inside the counted pass.
 How it is detected
-    The log ends a test-time-training phase, prints another evaluation pass, and only then the counted line:
-    that phase is not inside the counted pass. Its order inside the code is for the static audit, so a person
-    decides.
+    The static audit follows validation tokens into every update and every counted loss, in the claimed
+    configuration; a breach shows the lines in the order they run. Another documented configuration that
+    breaches is a finding of its own. Where the code cannot be followed the log is asked: it ends a phase,
+    prints another evaluation pass, and only then the counted line. Then a person decides.
 What it cannot see
-    The order inside one pass: without the code audit this rule is never a pass.
+    Code it cannot follow: then this rule is never a pass.
 Rulings
     README fc6332a9c (2026-03-20) and #44 (2026-03-19): train only on tokens already graded. #549 is the
     accepted chunked form.
 Example
-    seed 1337: a test-time-training phase of 107 s ends at logs/seed1337.txt:4283, before the counted pass at
-    line 4288 scores anything.
+    the printed score is computed at train_gpt.py:1834 with a state that has already learned from the
+    validation tokens it scores: optimizer.step at train_gpt.py:1179, called from train_gpt.py:1802 (10
+    epochs) runs before it. Score each token before anything learns from it
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from harness.audit.score_order.family import (
+    elsewhere_finding,
+    member_verdict,
+    order_of,
+    own_findings,
+    said_without_log,
+)
+from harness.audit.score_order.other_profiles import differing_profiles
+from harness.audit.submission_audit import why_no_audit
 from harness.case import needs_human, not_checked
 from harness.evidence.clocks import ActivityKind, measure_clocks, seconds_text
 from harness.finding import Role
@@ -32,6 +44,7 @@ from harness.wording import seed_label
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from harness.audit.score_order.reading import OrderReading
     from harness.case import Case
     from harness.finding import Finding
 
@@ -39,13 +52,65 @@ RULE = "ttt-score-first"
 
 
 def check(case: Case) -> Iterator[Finding]:
-    """One finding per seed whose log shows a separate phase, else one that says what is missing."""
-    found = False
+    """The breach, else what the code shows, else what the logs say."""
+    reading = order_of(case)
+    mine = own_findings(case, RULE)
+    others = list(differing_profiles(case, RULE))
+    yield from mine
+    yield from others
+    if mine:
+        return
+    if reading is not None and reading.breaches:
+        yield elsewhere_finding(case, reading, RULE)
+    elif reading is not None and reading.is_clean:
+        yield _clean(case, reading)
+    else:
+        asked = [*_unconfirmed(case, reading), *_separate_phases(case)]
+        yield from asked
+        if not asked and not others:
+            yield not_checked(RULE, _why_open(case, reading))
+
+
+def _clean(case: Case, reading: OrderReading) -> Finding:
+    return member_verdict(
+        case,
+        RULE,
+        is_used=reading.adapts,
+        clean="every token of the claimed score is scored before anything learns from it",
+        absent="nothing in the claimed configuration learns from validation tokens before or while they "
+        "are scored",
+    )
+
+
+def _unconfirmed(case: Case, reading: OrderReading | None) -> Iterator[Finding]:
+    """Words on test-time training without a log that shows it, and a script that does not do it."""
+    said = said_without_log(case)
+    if said is None or reading is None or reading.index.validation_updates():
+        return
+    if reading.index.validation_scores():
+        yield needs_human(
+            RULE,
+            f"the submission speaks of test-time training ({said.value[:120]!r}), but in the configuration "
+            "at hand the script does none, and no log shows how the claimed score was made",
+            said.place("its own words"),
+            ask="Was the claimed score made with test-time training that learned from tokens before they "
+            "were scored?",
+        )
+
+
+def _why_open(case: Case, reading: OrderReading | None) -> str:
+    if reading is None:
+        why = why_no_audit(case) or "the static audit of the code was not run"
+        return f"no log shows a training phase apart from the counted pass, and {why}"
+    return reading.open_reason or "unresolved: no score reached the printed number"
+
+
+def _separate_phases(case: Case) -> Iterator[Finding]:
+    """One question per seed whose log shows a phase apart from the counted pass."""
     for seed in case.evidence.seeds:
         phases = [a for a in measure_clocks(seed).headline_path if a.kind is ActivityKind.ADAPTATION]
         if not phases or seed.counted is None:
             continue
-        found = True
         first, counted = phases[0].seconds, seed.counted.val_bpb
         yield needs_human(
             RULE,
@@ -54,10 +119,4 @@ def check(case: Case) -> Iterator[Finding]:
             phases[0].place(Role.PRIMARY),
             counted.place("counted score", Role.RELATED),
             ask="Does the counted score use weights trained on validation tokens that it scores?",
-        )
-    if not found:
-        yield not_checked(
-            RULE,
-            "no log shows a training phase apart from the counted pass; the order inside it is in the code, "
-            "for the static audit",
         )

@@ -1,20 +1,23 @@
 """two-pass-rescore: no cache or weights from a first pass are used to report a second.
 
 What it checks
-    The label of the counted line, and what the submission calls itself.
+    Whether the counted scores come from a second pass with weights or tables of a first one; the label of
+    the counted line, and what the submission calls itself.
 Why it matters
     On the second pass every token has been seen: its score is no prediction.
 What is allowed instead
     One pass. Each token is scored once, then learned from.
 How it is detected
-    Words: two-pass, second pass, multi-pass, rescoring. They are names, so a person decides.
+    The static audit sees a scored pass that learns, and a later one over the same tokens that uses what was
+    learned and is printed; or a table filled from tokens before they are scored with it. Words (two-pass,
+    second pass, multi-pass, rescoring) are names, so a person decides, unless the code was followed whole.
 What it cannot see
-    What the code does under another name: the static audit and a prefix test look there.
+    Code it cannot follow: a prefix test looks there.
 Rulings
     Closures of 2026-03-27; #573 and #685 (2026-03-24) scored several passes.
 Example
-    seed 42: the counted line is 'ngram_two_pass_exact' (train_seed42.log:311), which names more than one
-    pass
+    validation is scored and learned from once (train_gpt.py:1301, then optimizer.step at train_gpt.py:1420),
+    and then scored again at train_gpt.py:1588 with the adapted state; that second score is the printed one
 """
 
 from __future__ import annotations
@@ -22,6 +25,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from harness.audit.score_order.family import member_verdict, order_of, own_findings
 from harness.case import needs_human, not_checked, passed
 from harness.evidence.stated_methods import named
 from harness.wording import seed_label
@@ -42,7 +46,15 @@ _PASSES = re.compile(
 
 
 def check(case: Case) -> Iterator[Finding]:
-    """One finding for the labels of counted lines, one for the names."""
+    """The breach in the code, else the labels of counted lines, else the names."""
+    mine = own_findings(case, RULE)
+    yield from mine
+    if mine:
+        return
+    reading = order_of(case)
+    if reading is not None and reading.is_clean:
+        yield member_verdict(case, RULE, clean="one pass over validation makes the claimed number", absent="")
+        return
     labels = [seed for seed in case.evidence.seeds if seed.counted is not None]
     hit = next((s for s in labels if s.counted and _PASSES.search(s.counted.label)), None)
     name = named(case.submission, _PASSES)

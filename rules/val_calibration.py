@@ -1,15 +1,16 @@
 """val-calibration: quantisation is not calibrated on validation tokens that are not yet scored.
 
 What it checks
-    What the log and the README say calibration reads.
+    Which tokens the statistics of the quantiser come from, in the code and in what log and README say.
 Why it matters
     Scales and roundings fitted to the validation set carry it into the artifact.
 What is allowed instead
     Calibrate on training data inside the 600 seconds, or on data the model generates.
 How it is detected
-    A log line that calibrates and names validation data fails. README words to that effect ask a person.
+    The static audit follows the tokens into the statistics and the quantised weights into the counted
+    score. A log line that calibrates and names validation data fails too. README words ask a person.
 What it cannot see
-    Which files a silent calibration reads: that is in the code.
+    Calibration in code that cannot be followed.
 Rulings
     #728 (2026-03-25): calibration on validation tokens is not allowed; its variant with self-generated data
     was merged as #1019.
@@ -23,7 +24,10 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from harness.case import failed, needs_human, not_applicable, not_checked
+from harness.audit.events import StateKind
+from harness.audit.score_order.evidence_chain import at, placed
+from harness.audit.score_order.family import order_of, own_findings
+from harness.case import failed, needs_human, not_applicable, not_checked, passed
 from harness.evidence.stated_methods import readme_says
 
 if TYPE_CHECKING:
@@ -48,7 +52,11 @@ _WORDS = re.compile(
 
 
 def check(case: Case) -> Iterator[Finding]:
-    """One finding."""
+    """The code first, then the logs, then the README."""
+    mine = own_findings(case, RULE)
+    yield from mine
+    if mine:
+        return
     for run in (run for seed in case.evidence.seeds if (run := seed.training_run or seed.run)):
         for timed in run.timed:
             line = timed.seconds.excerpt or ""
@@ -70,9 +78,27 @@ def check(case: Case) -> Iterator[Finding]:
             said.place("its own words"),
             ask="Does the submitted run calibrate on validation tokens before they are scored?",
         )
+    elif (seen := _calibrates_elsewhere(case)) is not None:
+        yield seen
     elif entry is not None and entry.text is not None and not _CALIBRATES.search(entry.text):
         yield not_applicable(RULE, "the script has no calibration step")
     else:
         yield not_checked(
             RULE, "no log or README says what calibration reads; the static audit reads the code"
         )
+
+
+def _calibrates_elsewhere(case: Case) -> Finding | None:
+    """A pass: statistics were seen, and none of them comes from validation tokens."""
+    reading = order_of(case)
+    if reading is None or case.audit is None or not reading.is_clean:
+        return None
+    seen = [each for each in reading.index.updates.values() if each.kind is StateKind.STATISTICS]
+    if not seen:
+        return None
+    where, split = seen[0].at, seen[0].region.split.value
+    return passed(
+        RULE,
+        f"the statistics at {at(where)} come from {split} tokens",
+        *placed(case.audit, [(where, f"learns from {split} tokens")], where),
+    )

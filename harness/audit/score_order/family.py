@@ -11,7 +11,13 @@ from typing import TYPE_CHECKING
 
 from harness.audit.score_order.breach import Shape
 from harness.audit.score_order.breach_wording import message_of, question_of
-from harness.audit.score_order.evidence_chain import at, breach_places, witness_places
+from harness.audit.score_order.evidence_chain import (
+    at,
+    breach_places,
+    placed,
+    score_spot,
+    witness_places,
+)
 from harness.audit.score_order.reading import read_order
 from harness.audit.score_order.setting_words import settings_behind
 from harness.audit.submission_audit import why_no_audit
@@ -154,7 +160,20 @@ def elsewhere_finding(case: Case, reading: OrderReading, rule: str) -> Finding:
     other = stated_at(case, reading)
     if reading.is_proven_breach:
         return not_applicable(rule, f"the claimed score is judged at {other}, which it breaches")
-    return not_checked(rule, f"depends on the question asked at {other}")
+    return unproven(case, reading, rule)
+
+
+def unproven(case: Case, reading: OrderReading, rule: str) -> Finding:
+    """A condition whose breach is only suspected stays open: its question is asked once."""
+    return not_checked(rule, f"depends on the question asked at {stated_at(case, reading)}")
+
+
+def decisive_places(case: Case, breach: Breach) -> tuple[Place, ...]:
+    """The two lines of a breach, for the conditions that only point at it."""
+    if case.audit is None:
+        return ()
+    steps = [(breach.update.at, "learns from the tokens"), (score_spot(breach.score), "scores them later")]
+    return placed(case.audit, steps, breach.update.at)
 
 
 def clean_places(case: Case, reading: OrderReading) -> tuple[Place, ...]:

@@ -1,0 +1,71 @@
+"""c3-score-before-update: a token's score is fixed before anything is learned from it.
+
+What it checks
+    Every loss inside the claimed number: whether weights, adapters, shifts, tables or statistics had learned
+    from its tokens when it was computed.
+Why it matters
+    It is the one condition all rules on test-time training come from.
+What is allowed instead
+    Score first, learn afterwards, as often as you like.
+How it is detected
+    The static audit follows validation tokens through the script in the claimed configuration. The chain of
+    lines stands at the rule that fits the breach best; this one names it. It passes only when the printed
+    number was reached, every score inside it is clean, the adaptation was seen, and nothing on the path
+    stayed unresolved.
+What it cannot see
+    Code it cannot follow: then it is not checked, with the reason.
+Rulings
+    README fc6332a9c (2026-03-20), #44 (2026-03-19); the formal condition is from #1017.
+Example
+    broken: optimizer.step at train_gpt.py:1179 learns from the tokens that train_gpt.py:1834 scores later;
+    the chain is at ttt-score-first
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from harness.audit.score_order.evidence_chain import at, score_spot
+from harness.audit.score_order.family import (
+    decisive_places,
+    member_verdict,
+    order_of,
+    primary_rule,
+    unproven,
+)
+from harness.case import failed
+from harness.wording import count_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from harness.case import Case
+    from harness.finding import Finding
+
+RULE = "c3-score-before-update"
+
+
+def check(case: Case) -> Iterator[Finding]:
+    """A short FAIL that names the rule with the chain, a PASS with witnesses, or the reason for neither."""
+    reading = order_of(case)
+    breach = next((b for b in reading.breaches if b.is_proven), None) if reading is not None else None
+    if breach is not None:
+        rule = primary_rule(breach.shape, case.submission.track)
+        yield failed(
+            RULE,
+            f"broken: {breach.update.how} at {at(breach.update.at)} learns from the tokens that "
+            f"{at(score_spot(breach.score))} scores later; the chain is at {rule}",
+            *decisive_places(case, breach),
+        )
+        return
+    if reading is not None and reading.breaches:
+        yield unproven(case, reading, RULE)
+        return
+    scores = reading.index.validation_scores() if reading is not None else ()
+    lines = count_of(len({score.forward for score in scores}), "scoring line")
+    yield member_verdict(
+        case,
+        RULE,
+        clean=f"nothing had learned from a token when its loss was computed ({lines})",
+        absent="",
+    )
