@@ -36,15 +36,16 @@ class Edit:
 class Twin:
     """A script made from another by edits.
 
-    `rules`: any of them may speak (the first is the most fitting). `shows`: text of the one line that must be
-    among the places of the finding; for a clean twin it is empty. `missed` says why the audit cannot see it
-    today: then the expectation is asserted to fail.
+    `breach` is a reason code of rules/reason_codes.toml (any of its rules may speak) or a rule id. `shows`:
+    text that occurs once in the edited script; its first line must be among the places of the finding. It is
+    empty where no line is demanded. `missed` says why the audit cannot see it today: then the expectation is
+    asserted to fail.
     """
 
     name: str  # reads as a claim: "adapts-on-everything-then-scores"
     base: str
     edits: tuple[Edit, ...]
-    rules: tuple[str, ...]
+    breach: str
     expected: Expected = Expected.VIOLATION
     shows: str = ""
     missed: str = ""
@@ -57,8 +58,7 @@ class Twin:
         return text
 
     def shown_line(self, text: str) -> int:
-        """The 1-based line of the edited script that holds `shows`, which must be one line only."""
-        lines = [number for number, line in enumerate(text.split("\n"), 1) if self.shows in line]
-        if len(lines) != 1:
-            raise StaleEditError(f"{len(lines)} lines hold {self.shows!r}")
-        return lines[0]
+        """The 1-based line of the edited script where `shows` begins."""
+        if (count := text.count(self.shows)) != 1:
+            raise StaleEditError(f"{count} places hold {self.shows!r}")
+        return text[: text.index(self.shows)].count("\n") + 1
