@@ -22,9 +22,9 @@ class CollectedProfiles:
 
 
 def profiles_of(
-    submission: Submission,  # noqa: ARG001
-    files: FileTree | None,  # noqa: ARG001
-    evidence: Evidence | None,  # noqa: ARG001
+    submission: Submission,
+    files: FileTree | None,
+    evidence: Evidence | None,
 ) -> CollectedProfiles:
     """The official run, with nothing set."""
     defaults = RunProfile(name="defaults", kind=ProfileKind.DEFAULTS, is_claim=True)
