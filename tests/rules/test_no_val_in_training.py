@@ -4,10 +4,16 @@ from typing import TYPE_CHECKING
 
 from harness.finding import RuleVerdict
 from tests.builders import good_log
+from tests.harness.audit.audit_builder import train
+from tests.rules.audited import judged, primary_line
 from tests.rules.log_builders import LOG, judge, line_of
+from tests.rules.order_events import WHOLE, Trace
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from harness.audit.events import Event
+    from harness.audit.regions import Region
 
 RULE = "no-val-in-training"
 LINK = "ln -s /data/fineweb_{source}_000000.bin /data/fineweb_alias/fineweb_train_000000.bin"
@@ -62,3 +68,26 @@ def test_test_time_training_is_another_matter(tmp_path: Path) -> None:
     readme = "# Example\n\nTTT is trained only on validation tokens already scored.\n"
     finding = judge(RULE, tmp_path, good_log(13), README__md=readme)
     assert finding.verdict is RuleVerdict.NOT_CHECKED
+
+
+def _trained(region: Region) -> tuple[Event, ...]:
+    trace = Trace()
+    trace.mark("train-start")
+    step = trace.update(region, line=16)
+    trace.mark("train-stop")
+    trace.export(step)
+    trace.reload(step)
+    return trace.printed(trace.score(WHOLE, step))
+
+
+def test_a_training_loop_that_reads_validation_fails(tmp_path: Path) -> None:
+    finding = judged(RULE, tmp_path, _trained(WHOLE))
+    assert finding.verdict is RuleVerdict.FAIL
+    assert primary_line(finding) == 16
+    assert "training itself reads validation tokens" in finding.message
+
+
+def test_a_training_loop_that_reads_training_tokens_passes(tmp_path: Path) -> None:
+    finding = judged(RULE, tmp_path, _trained(train()))
+    assert finding.verdict is RuleVerdict.PASS
+    assert primary_line(finding) == 16

@@ -4,7 +4,10 @@ from typing import TYPE_CHECKING
 
 from harness.finding import RuleVerdict
 from tests.builders import SEEDS, findings_of, good_log, make_case, make_submission
+from tests.harness.audit.audit_builder import audited_case
+from tests.rules.audited import judged, lines
 from tests.rules.log_builders import LOG, judge, line_of
+from tests.rules.order_events import chunked, two_phases
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -47,3 +50,22 @@ def test_logs_that_cannot_be_read_are_not_silent_logs(tmp_path: Path) -> None:
     files = {f"train_seed{seed}__log": b"\x00\x01\x02\x03" * 500 for seed in SEEDS}
     findings = findings_of(RULE, make_case(make_submission(tmp_path, **files)))
     assert [finding.verdict for finding in findings] == [RuleVerdict.NOT_CHECKED]
+
+
+def test_what_goes_through_the_artifact_fails_with_both_file_lines(tmp_path: Path) -> None:
+    finding = judged(RULE, tmp_path, two_phases(through_file=True))
+    assert finding.verdict is RuleVerdict.FAIL
+    assert {40, 70, 75, 80} <= set(lines(finding))
+    assert "before the artifact is written (train_gpt.py:70)" in finding.message
+
+
+def test_the_same_phase_after_the_score_does_not_fail(tmp_path: Path) -> None:
+    events = two_phases(through_file=True, before=False)
+    case = audited_case(tmp_path, *events)
+    assert {finding.verdict for finding in findings_of(RULE, case)} == {RuleVerdict.PASS}
+
+
+def test_code_that_was_followed_whole_answers_an_unlabelled_phase(tmp_path: Path) -> None:
+    files = {"train_seed13__log": good_log(13, peak="ttt:done elapsed=162.0s")}
+    case = audited_case(tmp_path, *chunked(), **files)
+    assert {finding.verdict for finding in findings_of(RULE, case)} == {RuleVerdict.PASS}

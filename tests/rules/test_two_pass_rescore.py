@@ -5,9 +5,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from harness.audit.events import StateKind
 from harness.finding import RuleVerdict
 from tests.builders import good_json, good_log
+from tests.rules.audited import judged, primary_line
 from tests.rules.log_builders import LOG, judge, line_of
+from tests.rules.order_events import STEPPED, chunked, plain, two_phases
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -33,3 +36,25 @@ def test_a_counted_label_that_names_two_passes_asks(tmp_path: Path) -> None:
 def test_a_name_asks_unless_it_denies(tmp_path: Path, name: str, verdict: RuleVerdict) -> None:
     document = json.dumps(good_json(name=name))
     assert judge(RULE, tmp_path, good_log(13), submission__json=document).verdict is verdict
+
+
+def test_scoring_again_with_the_adapted_weights_fails(tmp_path: Path) -> None:
+    finding = judged(RULE, tmp_path, two_phases(first_score="reported"))
+    assert finding.verdict is RuleVerdict.FAIL
+    assert primary_line(finding) == STEPPED
+    assert "(train_gpt.py:37, then optimizer.step at train_gpt.py:40" in finding.message
+
+
+def test_a_table_filled_before_its_tokens_are_scored_fails(tmp_path: Path) -> None:
+    finding = judged(RULE, tmp_path, chunked(StateKind.TABLE, swapped=True))
+    assert finding.verdict is RuleVerdict.FAIL
+    assert "a table is filled from validation tokens before they are scored with it" in finding.message
+
+
+def test_a_table_filled_after_the_score_passes(tmp_path: Path) -> None:
+    assert judged(RULE, tmp_path, chunked(StateKind.TABLE)).verdict is RuleVerdict.PASS
+
+
+def test_code_that_was_followed_whole_answers_a_name(tmp_path: Path) -> None:
+    readme = "# A two-pass script\n"
+    assert judged(RULE, tmp_path, plain(), README__md=readme).verdict is RuleVerdict.PASS

@@ -4,12 +4,19 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from harness.audit.events import StateKind
 from harness.finding import RuleVerdict
 from tests.builders import CODE, good_log
+from tests.harness.audit.audit_builder import train
+from tests.rules.audited import judged, primary_line
 from tests.rules.log_builders import LOG, judge, line_of
+from tests.rules.order_events import WHOLE, Trace
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from harness.audit.events import Event
+    from harness.audit.regions import Region
 
 RULE = "val-calibration"
 GPTQ = CODE + "# gptq calibration\n"
@@ -42,3 +49,23 @@ def test_readme_words_only_ask(tmp_path: Path, sentence: str, verdict: RuleVerdi
     readme = f"# Example\n\n{sentence}\n"
     finding = judge(RULE, tmp_path, good_log(13), train_gpt__py=GPTQ, README__md=readme)
     assert finding.verdict is verdict
+
+
+def _calibrated(region: Region) -> tuple[Event, ...]:
+    trace = Trace()
+    statistics = trace.update(region, StateKind.STATISTICS, line=55)
+    trace.export(statistics)
+    trace.reload(statistics)
+    return trace.printed(trace.score(WHOLE, statistics))
+
+
+def test_statistics_of_validation_tokens_fail(tmp_path: Path) -> None:
+    finding = judged(RULE, tmp_path, _calibrated(WHOLE))
+    assert finding.verdict is RuleVerdict.FAIL
+    assert primary_line(finding) == 55
+
+
+def test_statistics_of_training_tokens_pass(tmp_path: Path) -> None:
+    finding = judged(RULE, tmp_path, _calibrated(train()))
+    assert finding.verdict is RuleVerdict.PASS
+    assert primary_line(finding) == 55

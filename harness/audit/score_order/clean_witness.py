@@ -78,9 +78,17 @@ def _missing_adaptation(index: EventIndex, *, log_adapts: bool) -> str | None:
     if any(update.id in held for update in adapting):
         return None
     forgotten = {name for reset in index.resets for name in reset.forgets}
-    turns = {loop for score in index.validation_scores() for loop, _ in score.loops}
+    scores = index.validation_scores()
+    turns = {loop for score in scores for loop, _ in score.loops}
     lost = next(
-        (u for u in adapting if u.id not in forgotten and turns & {loop for loop, _ in u.loops}), None
+        (
+            update
+            for update in adapting
+            if update.id not in forgotten
+            and update.id < scores[-1].id
+            and turns & {loop for loop, _ in update.loops}
+        ),
+        None,
     )
     if lost is not None and lost.kind in _LEARNERS:
         return f"unresolved: no later score was seen to use the update at {lost.at.file}:{lost.at.line}"
