@@ -1,0 +1,58 @@
+"""Digests of functions and expressions that stay the same when only names, types and comments differ."""
+
+from __future__ import annotations
+
+import ast
+import copy
+import hashlib
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+_NODES_AT_MOST = 6_000
+_DIGITS = 16
+
+
+def fingerprint(node: ast.AST, fixed: Mapping[str, str] | None = None) -> str | None:
+    """A short digest of the syntax. None when the node is too large to be what we look for.
+
+    Local names become their order of appearance, so renaming changes nothing; `fixed` keeps some names under
+    the name of their role. Docstrings, annotations, decorators and defaults are left out. Attributes, strings
+    and numbers count.
+    """
+    if sum(1 for _ in ast.walk(node)) > _NODES_AT_MOST:
+        return None
+    renamed = _Normaliser(dict(fixed or {})).visit(copy.deepcopy(node))
+    text = ast.dump(renamed, annotate_fields=False)
+    return hashlib.sha256(text.encode("utf-8", "replace")).hexdigest()[:_DIGITS]
+
+
+class _Normaliser(ast.NodeTransformer):
+    def __init__(self, names: dict[str, str]) -> None:
+        self._names = names
+
+    def _name(self, name: str) -> str:
+        return self._names.setdefault(name, f"n{len(self._names)}")
+
+    def visit_FunctionDef(self, node: ast.FunctionDef) -> ast.AST:  # noqa: N802 - a visitor's spelling
+        node.name = "function"
+        node.returns = None
+        node.decorator_list = []
+        node.args.defaults = []
+        node.args.kw_defaults = [None for _ in node.args.kwonlyargs]
+        first = node.body[0] if node.body else None
+        if isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant):
+            node.body = node.body[1:]
+        return self.generic_visit(node)
+
+    def visit_arg(self, node: ast.arg) -> ast.AST:
+        return ast.arg(arg=self._name(node.arg), annotation=None)
+
+    def visit_Name(self, node: ast.Name) -> ast.AST:  # noqa: N802
+        return ast.Name(id=self._name(node.id), ctx=node.ctx)
+
+    def visit_AnnAssign(self, node: ast.AnnAssign) -> ast.AST | None:  # noqa: N802
+        if node.value is None:
+            return None
+        return self.visit(ast.Assign(targets=[node.target], value=node.value, type_comment=None))

@@ -1,0 +1,187 @@
+"""Conditions and amounts as plain data that a rule can compute under the settings of a run.
+
+A scan knows no run profile. What it finds under `if args.enabled:` or capped by `args.limit` carries the
+expression as JSON: `{"const": 3}`, `{"env": NAME, "default": expression}`, `{"attribute": name, "is":
+expression}`, `{"op": "and", "of": [...]}`, and None for anything that settings do not determine.
+`harness.audit.scans.setting_values` computes it.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+from typing import TYPE_CHECKING, Any
+
+from harness.audit.scans.scanned_program import FunctionNode, ProgramIndex, dotted, own_nodes
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+Expression = dict[str, Any] | None
+
+_ENVIRONMENT_NAME = re.compile(r"[A-Z][A-Z0-9_]{1,60}")
+_CASTS = {"int", "float", "bool", "str"}
+_COMPARE = {
+    ast.Gt: ">",
+    ast.GtE: ">=",
+    ast.Lt: "<",
+    ast.LtE: "<=",
+    ast.Eq: "==",
+    ast.NotEq: "!=",
+    ast.In: "in",
+    ast.NotIn: "not in",
+    ast.Is: "is",
+    ast.IsNot: "is not",
+}
+_ARITHMETIC = {ast.Add: "+", ast.Sub: "-", ast.Mult: "*", ast.Div: "/", ast.FloorDiv: "//"}
+_DEPTH = 12
+_LENGTH = 200
+
+
+class Settings:
+    """The settings of a program by the attribute or variable that holds them."""
+
+    def __init__(self, index: ProgramIndex) -> None:
+        self._values: dict[str, list[ast.expr]] = {}
+        self._locals: dict[int, dict[str, ast.expr | None]] = {}
+        for _, scope in index.scopes():
+            for target, value in _assignments(scope):
+                name = target.attr if isinstance(target, ast.Attribute) else getattr(target, "id", "")
+                if name and (_is_lookup(value) or (isinstance(scope, ast.Module) and _is_constant(value))):
+                    self._values.setdefault(name, []).append(value)
+
+    def expression(self, node: ast.expr, scope: FunctionNode | ast.Module, depth: int = 0) -> Expression:
+        """The node as data; None inside for what no setting determines."""
+        if depth > _DEPTH:
+            return None
+        if isinstance(node, ast.Constant) and isinstance(node.value, int | float | str | bool | None):
+            return {"const": node.value if not isinstance(node.value, str) else node.value[:_LENGTH]}
+        if isinstance(node, ast.Call):
+            return self._call(node, scope, depth)
+        if isinstance(node, ast.Name | ast.Attribute):
+            return self._name(node, scope, depth)
+        if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.Not | ast.USub):
+            op = "not" if isinstance(node.op, ast.Not) else "neg"
+            return {"op": op, "of": [self.expression(node.operand, scope, depth + 1)]}
+        if isinstance(node, ast.BoolOp):
+            op = "and" if isinstance(node.op, ast.And) else "or"
+            return {"op": op, "of": [self.expression(one, scope, depth + 1) for one in node.values[:8]]}
+        if isinstance(node, ast.Compare) and len(node.ops) == 1 and type(node.ops[0]) in _COMPARE:
+            sides = [node.left, node.comparators[0]]
+            op = _COMPARE[type(node.ops[0])]
+            return {"op": op, "of": [self.expression(one, scope, depth + 1) for one in sides]}
+        if isinstance(node, ast.BinOp) and type(node.op) in _ARITHMETIC:
+            sides = [node.left, node.right]
+            op = _ARITHMETIC[type(node.op)]
+            return {"op": op, "of": [self.expression(one, scope, depth + 1) for one in sides]}
+        if isinstance(node, ast.IfExp):
+            parts = [node.test, node.body, node.orelse]
+            return {"op": "if", "of": [self.expression(one, scope, depth + 1) for one in parts]}
+        if isinstance(node, ast.Tuple | ast.List | ast.Set) and len(node.elts) <= 12:
+            return {"op": "list", "of": [self.expression(one, scope, depth + 1) for one in node.elts]}
+        return None
+
+    def names_in(self, node: ast.AST) -> set[str]:
+        """Settings that an expression reads by attribute or name."""
+        return {name for child in ast.walk(node) if (name := _last_name(child)) in self._values}
+
+    def _call(self, node: ast.Call, scope: FunctionNode | ast.Module, depth: int) -> Expression:
+        looked_up = _lookup(node)
+        if looked_up is not None:
+            name, default = looked_up
+            of = None if default is None else self.expression(default, scope, depth + 1)
+            return {"env": name, "default": of}
+        name = dotted(node.func)
+        last = name.rpartition(".")[2]
+        if name in _CASTS and len(node.args) == 1 and not node.keywords:
+            return {"op": name, "of": [self.expression(node.args[0], scope, depth + 1)]}
+        if last in {"max", "min"} and name == last and 1 < len(node.args) <= 6:
+            return {"op": last, "of": [self.expression(one, scope, depth + 1) for one in node.args]}
+        if isinstance(node.func, ast.Attribute) and last in {"lower", "strip", "upper"} and not node.args:
+            return {"op": last, "of": [self.expression(node.func.value, scope, depth + 1)]}
+        return None
+
+    def _name(
+        self, node: ast.Name | ast.Attribute, scope: FunctionNode | ast.Module, depth: int
+    ) -> Expression:
+        if isinstance(node, ast.Name):
+            local = self._local(scope).get(node.id, ...)
+            if local is None:
+                return None  # assigned more than once: no one value
+            if not isinstance(local, type(...)):
+                return self.expression(local, scope, depth + 1)
+        name = _last_name(node)
+        values = self._values.get(name, [])
+        if len({ast.dump(value) for value in values[:8]}) != 1:
+            return {"attribute": name, "is": None} if values else None
+        module = ast.Module(body=[], type_ignores=[])
+        return {"attribute": name, "is": self.expression(values[0], module, depth + 1)}
+
+    def _local(self, scope: FunctionNode | ast.Module) -> dict[str, ast.expr | None]:
+        """Names of a function that are assigned: their value when once, None when more often."""
+        if not isinstance(scope, FunctionNode):
+            return {}
+        found = self._locals.get(id(scope))
+        if found is None:
+            found = {name: None for name in _parameters(scope)}
+            for node in own_nodes(scope):
+                if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+                    found[node.id] = None if node.id in found else ast.Constant(value=...)
+            for target, value in _assignments(scope):
+                if isinstance(target, ast.Name) and found.get(target.id) is not None:
+                    found[target.id] = value
+            self._locals[id(scope)] = found
+        return found
+
+
+def _parameters(scope: FunctionNode) -> Iterator[str]:
+    every = scope.args
+    for one in (*every.posonlyargs, *every.args, *every.kwonlyargs):
+        yield one.arg
+
+
+def _assignments(scope: FunctionNode | ast.Module) -> Iterator[tuple[ast.expr, ast.expr]]:
+    for node in own_nodes(scope):
+        if isinstance(node, ast.Assign) and len(node.targets) == 1:
+            target = node.targets[0]
+            if (
+                isinstance(target, ast.Tuple)
+                and isinstance(node.value, ast.Tuple)
+                and len(target.elts) == len(node.value.elts)
+            ):
+                yield from zip(target.elts, node.value.elts, strict=True)
+            else:
+                yield target, node.value
+        elif isinstance(node, ast.AnnAssign) and node.value is not None:
+            yield node.target, node.value
+
+
+def _last_name(node: ast.AST) -> str:
+    if isinstance(node, ast.Attribute):
+        return node.attr
+    return node.id if isinstance(node, ast.Name) else ""
+
+
+def _is_constant(node: ast.expr) -> bool:
+    return isinstance(node, ast.Constant) and isinstance(node.value, int | float | str | bool)
+
+
+def _is_lookup(node: ast.expr) -> bool:
+    """Whether an expression is small and reads the environment."""
+    nodes = list(ast.walk(node))
+    return len(nodes) <= 60 and any(isinstance(one, ast.Call) and _lookup(one) is not None for one in nodes)
+
+
+def _lookup(node: ast.Call) -> tuple[str, ast.expr | None] | None:
+    """The variable and default of `os.environ.get(NAME, default)`, or of a helper called with such a NAME."""
+    if not node.args or not isinstance(node.args[0], ast.Constant) or not isinstance(node.args[0].value, str):
+        return None
+    name = node.args[0].value
+    called = dotted(node.func)
+    is_get = called.endswith(("environ.get", "getenv"))
+    if not (_ENVIRONMENT_NAME.fullmatch(name) if not is_get else name):
+        return None
+    if not is_get and (len(node.args) != 2 or not _is_constant(node.args[1]) or "." in called):
+        return None
+    default = node.args[1] if len(node.args) > 1 else None
+    return name[:_LENGTH], default
