@@ -72,6 +72,11 @@ _EMA = """\
 _LOGGED = """\
             log0(f"step:{step}/{args.iterations} val_loss:{val_loss:.4f} val_bpb:{val_bpb:.4f}")
 """
+_ONE_BYTE = """\
+        if sp.is_byte(token_id):
+            base_bytes_np[token_id] = 1
+            continue
+"""
 _MAIN = "def main() -> None:\n"
 
 
@@ -225,10 +230,7 @@ BYTES = (
     _twin(
         "counts-a-byte-fallback-token-as-six-bytes",
         "byte-denominator",
-        Edit(
-            "        if sp.is_byte(token_id):\n            base_bytes_np[token_id] = 1\n            continue\n",
-            "",
-        ),
+        Edit(_ONE_BYTE, ""),
         shows="base_bytes_np[token_id] = len(piece.encode",
     ),
     _twin(

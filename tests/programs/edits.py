@@ -49,6 +49,7 @@ class Twin:
     expected: Expected = Expected.VIOLATION
     shows: str = ""
     missed: str = ""
+    command: str = ""  # how the README says it is run
 
     def text(self, bases: dict[str, str]) -> str:
         """The edited script."""

@@ -25,6 +25,9 @@ _TUNE = """\
         tuner.step()
         tuner.zero_grad()
 """
+_SETTING = '    vocab_size = int(os.environ.get("VOCAB_SIZE", 1024))\n'
+_PRETUNE = '    pretune = bool(int(os.environ.get("PRETUNE", "0")))\n'
+_IF_PRETUNE = "    if args.pretune:\n"
 _CALL = (
     "    val_loss, val_bpb = eval_val_sliding_ttt(args, model, rank, world_size, device, val_tokens, luts)\n"
 )
@@ -126,6 +129,7 @@ def _legal(name: str, base: str, *edits: Edit, rule: str = SCORE_FIRST, **facts:
 
 
 MONOLITHIC = (
+    _legal("one-function-scores-each-chunk-then-trains-on-it", "monolithic"),
     _twin(
         "trains-on-each-chunk-before-scoring-it",
         "monolithic",
@@ -295,6 +299,28 @@ CHUNKED = (
         "chunked",
         ADAPT_THEN_SCORE,
         Edit(_CHUNK_LOOP, _TUNE + _CHUNK_LOOP),
+        shows="tuner.step()",
+    ),
+    _legal(
+        "fine-tuning-on-validation-is-there-but-switched-off",
+        "chunked",
+        Edit(_SETTING, _PRETUNE + _SETTING),
+        Edit(_CHUNK_LOOP, _IF_PRETUNE + _indented(_TUNE) + _CHUNK_LOOP),
+    ),
+    _twin(
+        "fine-tuning-on-validation-is-switched-on-by-the-readme",
+        "chunked",
+        ADAPT_THEN_SCORE,
+        Edit(_SETTING, _PRETUNE + _SETTING),
+        Edit(_CHUNK_LOOP, _IF_PRETUNE + _indented(_TUNE) + _CHUNK_LOOP),
+        shows="tuner.step()",
+        command="SEED=1337 PRETUNE=1 torchrun --standalone --nproc_per_node=8 train_gpt.py",
+    ),
+    _twin(
+        "fine-tuning-on-validation-is-on-where-there-are-eight-ranks",
+        "chunked",
+        ADAPT_THEN_SCORE,
+        Edit(_CHUNK_LOOP, "    if world_size > 1:\n" + _indented(_TUNE) + _CHUNK_LOOP),
         shows="tuner.step()",
     ),
     _twin(
