@@ -14,8 +14,8 @@ What it cannot see
 Rulings
     #1336 (2026-04-04) asked and was not answered; no such submission was accepted or refused.
 Example
-    a shift is optimised on validation tokens of the batch (optimizer.step at train_gpt.py:1399, called from
-    train_gpt.py:1702), and the batch is scored with it at train_gpt.py:1702
+    a shift is optimised on validation tokens of the batch by optimizer.step at train_gpt.py:1399 (called
+    from train_gpt.py:1702), and the batch is scored with it at train_gpt.py:1702
 """
 
 from __future__ import annotations

@@ -16,7 +16,7 @@ Rulings
     submission was accepted.
 Example
     a shift is optimised on the loss of the very positions that are then scored with it: optimizer.step at
-    train_gpt.py:1412, called from train_gpt.py:1630, and the score at train_gpt.py:1630. Score the
+    train_gpt.py:1412 (called from train_gpt.py:1630), and the score at train_gpt.py:1630. Score the
     positions before the shift learns from them
 """
 

@@ -15,8 +15,8 @@ Rulings
     #568 (2026-03-24), #512 and #620: the loss of the last epoch was counted. #549 (three epochs) and #1514
     train several epochs after the score.
 Example
-    the loop (2 epochs) repeats the same validation tokens: optimizer.step at train_gpt.py:952 learns from
-    them in one epoch, and the counted loss at train_gpt.py:1201 is of a later one. Count the loss of the
+    a loop (2 epochs) repeats the same validation tokens: optimizer.step at train_gpt.py:952 learns from them
+    in one epoch, and the loss counted at train_gpt.py:1201 belongs to a later one. Count the loss of the
     first epoch, before any update
 """
 

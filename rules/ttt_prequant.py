@@ -27,7 +27,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from harness.audit.score_order.family import order_of, own_findings
+from harness.audit.score_order.family import member_verdict, order_of, own_findings, primary_rule
 from harness.case import failed, needs_human, not_applicable, not_checked, passed
 from harness.evidence.clocks import ActivityKind, measure_clocks, seconds_text
 from harness.finding import Role, RuleVerdict
@@ -36,6 +36,7 @@ from harness.wording import listed, seed_label
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from harness.audit.score_order.reading import OrderReading
     from harness.case import Case
     from harness.evidence.clocks import Activity
     from harness.evidence.seed_evidence import SeedEvidence
@@ -52,20 +53,13 @@ _ADAPTS = re.compile(r"\bttt|test[-_ ]time", re.IGNORECASE)
 
 def check(case: Case) -> Iterator[Finding]:
     """What the code shows, and one finding per seed's log."""
-    mine = own_findings(case, RULE)
+    mine, reading = own_findings(case, RULE), order_of(case)
     yield from mine
     judged = [_judge(seed) for seed in case.evidence.seeds if seed.run is not None]
-    if mine:  # the code shows it: logs add only what they prove themselves
-        judged = [finding for finding in judged if finding.verdict is RuleVerdict.FAIL]
-    elif _code_is_clean(case):
-        judged = [f for f in judged if f.verdict is not RuleVerdict.NEEDS_HUMAN] or judged[:0]
+    if reading is not None:
+        judged = _beside_the_code(case, reading, judged)
     yield from judged
     if judged or mine:
-        return
-    if _code_is_clean(case):
-        yield passed(
-            RULE, "no update on validation tokens is inside the artifact that the claim is scored with"
-        )
         return
     unread = [log.path for log in case.submission.logs if log.unreadable]
     if unread:
@@ -78,9 +72,17 @@ def check(case: Case) -> Iterator[Finding]:
         yield not_checked(RULE, "no log of a counted run: nothing shows when it adapts")
 
 
-def _code_is_clean(case: Case) -> bool:
-    reading = order_of(case)
-    return reading is not None and reading.is_clean
+def _beside_the_code(case: Case, reading: OrderReading, judged: list[Finding]) -> list[Finding]:
+    """What logs say once the code was read: what they prove stays, what they only leave open is answered."""
+    proven = [finding for finding in judged if finding.verdict is RuleVerdict.FAIL]
+    stated = [b for b in reading.breaches if primary_rule(b.shape, case.submission.track) == RULE]
+    if stated or proven:
+        return proven
+    asked = [finding for finding in judged if finding.verdict is RuleVerdict.NEEDS_HUMAN]
+    if asked and not reading.is_clean:
+        return asked
+    clean = "no update on validation tokens is inside the artifact that is scored"
+    return [member_verdict(case, RULE, clean=clean, absent="")]
 
 
 def _judge(seed: SeedEvidence) -> Finding:

@@ -18,9 +18,9 @@ Rulings
     README fc6332a9c (2026-03-20) and #44 (2026-03-19): train only on tokens already graded. #549 is the
     accepted chunked form.
 Example
-    the printed score is computed at train_gpt.py:1834 with a state that has already learned from the
-    validation tokens it scores: optimizer.step at train_gpt.py:1179, called from train_gpt.py:1802 (10
-    epochs) runs before it. Score each token before anything learns from it
+    the score printed at train_gpt.py:1846 is computed at train_gpt.py:1834 with a state that has already
+    learned from the validation tokens it scores: optimizer.step at train_gpt.py:1179 (called from
+    train_gpt.py:1802, 10 epochs) runs before it. Score each token before anything learns from it
 """
 
 from __future__ import annotations

@@ -17,7 +17,8 @@ Rulings
     Closures of 2026-03-27; #573 and #685 (2026-03-24) scored several passes.
 Example
     validation is scored and learned from once (train_gpt.py:1301, then optimizer.step at train_gpt.py:1420),
-    and then scored again at train_gpt.py:1588 with the adapted state; that second score is the printed one
+    and scored again at train_gpt.py:1588 with the adapted state; the score printed at train_gpt.py:1598 is
+    that second one
 """
 
 from __future__ import annotations
@@ -74,6 +75,8 @@ def check(case: Case) -> Iterator[Finding]:
             name.place("name"),
             ask="Is each token's counted score fixed before anything was learned from it?",
         )
+    elif reading is not None:
+        yield member_verdict(case, RULE, clean="", absent="")
     elif labels and labels[0].counted is not None:
         yield passed(
             RULE,

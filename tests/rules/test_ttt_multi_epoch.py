@@ -16,7 +16,7 @@ def test_the_loss_of_a_later_epoch_fails(tmp_path: Path) -> None:
     finding = judged(RULE, tmp_path, epochs(counted=1))
     assert finding.verdict is RuleVerdict.FAIL
     assert primary_line(finding) == STEPPED
-    assert "the loop (3 epochs) repeats the same validation tokens" in finding.message
+    assert "a loop (3 epochs) repeats the same validation tokens" in finding.message
 
 
 def test_the_loss_of_the_first_epoch_does_not(tmp_path: Path) -> None:

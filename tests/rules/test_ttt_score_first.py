@@ -58,7 +58,7 @@ def test_adapting_to_all_of_validation_before_scoring_it_fails(tmp_path: Path) -
     assert finding.verdict is RuleVerdict.FAIL
     assert primary_line(finding) == STEPPED
     assert lines(finding) == [READ, LEARN_CALL, BACKWARD, STEPPED, SCORE_CALL, SCORED, PRINTED]
-    assert "optimizer.step at train_gpt.py:40, called from train_gpt.py:60 (10 epochs)" in finding.message
+    assert "optimizer.step at train_gpt.py:40 (called from train_gpt.py:60, 10 epochs)" in finding.message
 
 
 def test_scoring_before_adapting_passes_or_does_not_apply(tmp_path: Path) -> None:

@@ -15,61 +15,65 @@ SCORE_FIRST = (
     "report the score without this phase"
 )
 
-# {learn}: the update with its lines; {score}: the scored pass; {printed}: where the number is printed;
-# {first}: an earlier score of the same tokens; {times}: ", 10 times over" when known.
+# {learn}: the update with its lines; {score}: the scored pass; {first}: an earlier score of the same tokens;
+# {printed}: " printed at LINE" where the number is known.
 _MESSAGES = {
     Shape.ADAPT_THEN_SCORE: (
-        "the printed score is computed at {score} with a state that has already learned from the validation "
-        "tokens it scores: {learn}{times} runs before it. " + SCORE_FIRST
+        "the score{printed} is computed at {score} with a state that has already learned from the validation "
+        "tokens it scores: {learn} runs before it. " + SCORE_FIRST
     ),
     Shape.DISCARDED_SCORE: (
-        "the score taken before learning ({first}) is discarded: {learn}{times} then adapts on the same "
-        "validation tokens, and what is printed is a later pass at {score} with the adapted state. Report "
-        "the first score, or score the later pass with a state that has not seen its tokens"
+        "the score taken before learning ({first}) is discarded: {learn} then adapts on the same validation "
+        "tokens, and the score{printed} comes from a later pass at {score} with the adapted state. Report "
+        "the first score, or give the later pass a state that has not seen its tokens"
     ),
     Shape.RESCORE: (
-        "validation is scored and learned from once ({first}, then {learn}), and then scored again at "
-        "{score} with the adapted state; that second score is the printed one. Report the first pass"
+        "validation is scored and learned from once ({first}, then {learn}), and scored again at {score} "
+        "with the adapted state; the score{printed} is that second one. Report the first pass"
     ),
     Shape.SWAPPED: (
-        "inside each step over validation the state learns first ({learn}{times}) and the same tokens are "
-        "scored after it at {score}. Move the score before the update"
+        "inside each step over validation the state learns first, by {learn}, and the same tokens are scored "
+        "after it at {score}{printed_too}. Move the score before the update"
     ),
     Shape.AHEAD: (
-        "{learn}, takes validation tokens that a later pass of the same loop scores at {score}. Train only "
-        "on tokens whose loss is already counted"
+        "{learn} takes validation tokens that a later pass of the same loop scores at {score}{printed_too}. "
+        "Train only on tokens whose loss is already counted"
     ),
     Shape.EPOCHS: (
-        "the loop{times} repeats the same validation tokens: {learn}, learns from them in one epoch, and the "
-        "counted loss at {score} is of a later one. Count the loss of the first epoch, before any update"
+        "a loop{times} repeats the same validation tokens: {learn} learns from them in one epoch, and the "
+        "loss counted at {score} belongs to a later one{printed_too}. Count the loss of the first epoch, "
+        "before any update"
     ),
     Shape.LOWEST_OF_PASSES: (
         "the lowest loss of several passes over the same validation tokens is kept ({selected}), and between "
-        "the passes {learn}, adapts on them. Report the first pass: choosing by the loss uses the answer"
+        "the passes {learn} adapts on them{printed_too}. Report the first pass: choosing by the loss uses "
+        "the answer"
     ),
     Shape.PREQUANT: (
-        "{learn}{times} trains on the validation tokens before the artifact is written ({export}); they are "
-        "scored afterwards at {score}. Adapt only after a token's score is fixed"
+        "{learn} trains on the validation tokens before the artifact is written ({export}), and the "
+        "score{printed} is of the same tokens, computed at {score} from that artifact. Adapt only after a "
+        "token's score is fixed"
     ),
     Shape.VAL_TRAINING: (
-        "training itself reads validation tokens: {learn}, and the printed score at {score} is of the same "
-        "tokens. Train on the train split"
+        "training itself reads validation tokens: {learn}; the score{printed} is of the same tokens, "
+        "computed at {score}. Train on the train split"
     ),
     Shape.VAL_CALIBRATION: (
         "the quantiser's statistics come from validation tokens that are scored only afterwards: {learn}, "
-        "then the score at {score}. Calibrate on training data inside the budget or on generated data"
+        "then the score at {score}{printed_too}. Calibrate on training data inside the budget or on "
+        "generated data"
     ),
     Shape.SLOT_SCORED: (
-        "a shift is optimised on the loss of the very positions that are then scored with it: {learn}{times} "
-        "and the score at {score}. Score the positions before the shift learns from them"
+        "a shift is optimised on the loss of the very positions that are then scored with it: {learn}, and "
+        "the score at {score}{printed_too}. Score the positions before the shift learns from them"
     ),
     Shape.SLOT_CONTEXT: (
-        "a shift is optimised on validation tokens of the batch ({learn}{times}), and the batch is scored "
-        "with it at {score}"
+        "a shift is optimised on validation tokens of the batch by {learn}, and the batch is scored with it "
+        "at {score}{printed_too}"
     ),
     Shape.TABLE_FIRST: (
         "a table is filled from validation tokens before they are scored with it: {learn}, then the score at "
-        "{score}. Score a token first, add it to the table afterwards, and report that one pass"
+        "{score}{printed_too}. Score a token first, add it to the table afterwards, and report that one pass"
     ),
 }
 
@@ -88,16 +92,17 @@ _QUESTION = "Has the state that scores a token at {score} learned from that toke
 
 def message_of(breach: Breach) -> str:
     """The sentences of the finding, with the doubts that keep it from being proven."""
+    printed = f" printed at {at(breach.sink.at)}" if breach.sink is not None else ""
     text = _MESSAGES[breach.shape].format(
         learn=_learning(breach),
         score=at(score_spot(breach.score)),
         first=at(breach.first.forward) if breach.first is not None else "",
         export=at(breach.export.at) if breach.export is not None else "",
         selected=at(breach.selected.at) if breach.selected is not None else "",
-        times=_times(breach),
+        times=f" ({breach.repeats} epochs)" if breach.repeats is not None else "",
+        printed=printed,
+        printed_too=f" and{printed}" if printed else "",
     )
-    if breach.sink is not None:
-        text += f". Printed at {at(breach.sink.at)}"
     if breach.doubts and breach.shape is not Shape.SLOT_CONTEXT:
         text += f". Not proven: {'; '.join(breach.doubts)}"
     return text
@@ -110,12 +115,9 @@ def question_of(breach: Breach) -> str:
 
 
 def _learning(breach: Breach) -> str:
+    """The update with its line, the call that leads to it, and its epochs."""
     update = breach.update
-    called = f", called from {at(update.calls[0])}" if update.calls else ""
-    return f"{update.how} at {at(update.at)}{called}"
-
-
-def _times(breach: Breach) -> str:
-    if breach.repeats is None:
-        return ""
-    return f" ({breach.repeats} epochs)"
+    said = [f"called from {at(update.calls[0])}"] if update.calls else []
+    if breach.repeats is not None and breach.shape is not Shape.EPOCHS:
+        said.append(f"{breach.repeats} epochs")
+    return f"{update.how} at {at(update.at)}" + (f" ({', '.join(said)})" if said else "")

@@ -20,7 +20,7 @@ def settings_behind(audit: SubmissionAudit | None) -> str:
     """The sentence that names the settings of the claimed profile, "" when it is the defaults."""
     run = audit.claim_run if audit is not None else None
     said = named_settings(run) if run is not None else ""
-    return f". With {said}" if said else ""
+    return f". So configured: {said}" if said else ""
 
 
 def named_settings(run: RunProfile, other: RunProfile | None = None) -> str:
