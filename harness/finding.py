@@ -45,6 +45,8 @@ class Place:
     `line` is 1-based, None for an absence or a whole-file fact. `unpacked` says that the line counts
     in the script after its self-extracting wrapper was undone. `excerpt` is the source line itself.
     `from_root` says that `file` counts from the repository root, for a path outside the submission folder.
+    `is_step` says that it is a line of code which shows with the finding's other steps, in their order, what
+    the program does.
     """
 
     file: str
@@ -55,6 +57,7 @@ class Place:
     note: str = ""
     excerpt: str | None = None
     from_root: bool = False
+    is_step: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -93,7 +93,10 @@ class SubmissionAudit:
         return lines[spot.line - 1].strip()[:EXCERPT_CHARACTERS]
 
     def place(self, spot: Spot, note: str = "", role: Role = Role.RELATED) -> Place:
-        """The spot as a place a reviewer can open, with its line and what happens there."""
+        """The spot as a place a reviewer can open, with its line and what happens there.
+
+        Findings list such places in order of execution; reports number them.
+        """
         source = self.sources.get(spot.file)
         return Place(
             file=spot.file,
@@ -102,6 +105,7 @@ class SubmissionAudit:
             role=role,
             note=note,
             excerpt=self.excerpt(spot),
+            is_step=True,
         )
 
 

@@ -84,6 +84,8 @@ def _place_to_json(place: Place) -> dict[str, Any]:
         document["excerpt"] = _plain(place.excerpt)
     if place.from_root:
         document["from_root"] = True
+    if place.is_step:
+        document["is_step"] = True
     return document
 
 
@@ -188,6 +190,7 @@ def _place_from_json(document: Mapping[str, Any]) -> Place:
         note=document["note"],
         excerpt=document.get("excerpt"),
         from_root=document.get("from_root", False),
+        is_step=document.get("is_step", False),
     )
 
 

@@ -10,12 +10,16 @@ import math
 import re
 from typing import TYPE_CHECKING
 
+from harness.finding import RuleVerdict
 from harness.reports.escape import markdown, markdown_code, uri_path
 from harness.reports.report_outline import (
+    STEPS_AT_MOST,
     basis,
     by_rule,
+    first_place,
     line_on_disk,
     open_essential,
+    places_beside_steps,
     question,
     reason,
     repository_path,
@@ -23,6 +27,7 @@ from harness.reports.report_outline import (
     seen,
     shown_line,
     stated,
+    steps,
     subject,
     unchecked_by_reason,
     verdict_word,
@@ -56,11 +61,17 @@ def _link(report: Report, place: Place, repo_url: str | None) -> str:
 
 def _evidence(report: Report, finding: Finding, repo_url: str | None, places_at_most: int) -> str:
     parts = []
-    for place in finding.places[:places_at_most]:
+    chain = steps(finding)
+    places = places_beside_steps(finding) if chain and places_at_most > 1 else list(finding.places)
+    if chain and places_at_most > 1:
+        first = first_place(finding)
+        where = [number for number, place in enumerate(chain, start=1) if place is first]
+        parts.append(f"{len(chain):,} steps below" + (f"; look at step {where[0]} first" if where else ""))
+    for place in places[:places_at_most]:
         note = f" {markdown(place.note, 200)}" if place.note else ""
         excerpt = f"<br>{markdown_code(place.excerpt.strip(), 160)}" if place.excerpt else ""
         parts.append(_link(report, place, repo_url) + note + excerpt)
-    left = len(finding.places) - PLACES_AT_MOST
+    left = len(places) - PLACES_AT_MOST
     if left > 0 and places_at_most > 1:
         parts.append(f"and {left:,} more places")
     return "<br>".join(parts)
@@ -84,6 +95,23 @@ def _row(report: Report, rule: str, group: Sequence[Finding], repo_url: str | No
     return f"| {' | '.join(cells)} | {'<br>'.join(filter(None, evidence))} |"
 
 
+def _chain(report: Report, finding: Finding, repo_url: str | None) -> list[str]:
+    """The numbered lines of code of a finding: where, what happens there, and the line itself."""
+    chain = steps(finding)
+    if not chain:
+        return []
+    first = first_place(finding)
+    lines = ["", f"**{finding.verdict.value} {markdown_code(finding.rule)}, step by step**", ""]
+    for number, place in enumerate(chain[:STEPS_AT_MOST], start=1):
+        note = markdown(place.note, 200)
+        said = f" **{note}**" if note and place is first else f" {note}" if note else ""
+        excerpt = f"<br>{markdown_code(place.excerpt.strip(), 160)}" if place.excerpt else ""
+        lines.append(f"{number}. {_link(report, place, repo_url)}{said}{excerpt}")
+    if len(chain) > STEPS_AT_MOST:
+        lines += ["", f"and {len(chain) - STEPS_AT_MOST:,} more steps"]
+    return lines
+
+
 def _findings(report: Report, repo_url: str | None) -> list[str]:
     groups = by_rule(stated(report))
     if not groups:
@@ -94,6 +122,13 @@ def _findings(report: Report, repo_url: str | None) -> list[str]:
     if left > 0:
         lines += ["", f"Findings of {left:,} more rules are in the JSON report."]
     return lines
+
+
+def _chains(report: Report, repo_url: str | None) -> list[list[str]]:
+    """The chain of each rule's first finding, a block each, so that a long one costs no other."""
+    groups = by_rule(stated(report))[:FINDINGS_AT_MOST]
+    shown = [group[0] for _, verdict, group in groups if verdict is not RuleVerdict.INFO]
+    return [_chain(report, finding, repo_url) for finding in shown]
 
 
 def _number(value: float | None, form: str) -> str:
@@ -180,6 +215,7 @@ def render_markdown(report: Report, repo_url: str | None = None) -> str:
     ]
     blocks = [
         _findings(report, repo_url),
+        *_chains(report, repo_url),
         _measured(report),
         _details("What could not be seen", _unchecked(report)),
         _details("What was seen", passes[: 2 * FINDINGS_AT_MOST]),

@@ -23,6 +23,12 @@ _NUMBER = re.compile(r"\d+(?:[.,]\d+)*")
 WORST_FIRST = (RuleVerdict.FAIL, RuleVerdict.NEEDS_HUMAN, RuleVerdict.WARN, RuleVerdict.INFO)
 
 
+# Fewer lines need no numbers to be followed.
+STEPS_AT_LEAST = 3
+# Beyond these a chain is no longer read; the JSON document holds all.
+STEPS_AT_MOST = 12
+
+
 def findings_of(report: Report, *verdicts: RuleVerdict) -> list[Finding]:
     """The findings with these verdicts, in the order of the verdicts, then as the rules gave them."""
     return [finding for verdict in verdicts for finding in report.findings if finding.verdict is verdict]
@@ -175,6 +181,18 @@ def other_places(finding: Finding) -> list[Place]:
     """The places after the first, in order."""
     first = first_place(finding)
     return [place for place in finding.places if place is not first]
+
+
+def steps(finding: Finding) -> list[Place]:
+    """The lines of code that show in their order what happens; empty when there is no order to follow."""
+    found = [place for place in finding.places if place.is_step]
+    return found if len(found) >= STEPS_AT_LEAST else []
+
+
+def places_beside_steps(finding: Finding) -> list[Place]:
+    """The places that are not among its numbered steps."""
+    numbered = steps(finding)
+    return [place for place in finding.places if place not in numbered]
 
 
 def why_unchecked(finding: Finding) -> str:

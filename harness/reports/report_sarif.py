@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from harness.finding import RuleVerdict
 from harness.reports.escape import sarif_text, uri_path
 from harness.reports.report_outline import (
+    STEPS_AT_MOST,
     basis,
     findings_of,
     first_place,
@@ -24,6 +25,7 @@ from harness.reports.report_outline import (
     reason,
     repository_path,
     stated,
+    steps,
     why_unchecked,
 )
 from harness.rule_pages import page_of
@@ -108,6 +110,10 @@ def _result(report: Report, finding: Finding, index: int, taken: dict[str, int])
     related = [_location(report, place, i) for i, place in enumerate(other_places(finding), start=1)]
     if related:
         result["relatedLocations"] = related
+    chain = steps(finding)
+    if chain:
+        flow = [{"location": _location(report, place)} for place in chain[:STEPS_AT_MOST]]
+        result["codeFlows"] = [{"threadFlows": [{"locations": flow}]}]
     return result
 
 

@@ -16,18 +16,21 @@ from typing import TYPE_CHECKING
 from harness.finding import RuleVerdict
 from harness.reports.escape import ascii_only, printable
 from harness.reports.report_outline import (
+    STEPS_AT_MOST,
     basis,
     by_rule,
     first_place,
     likewise,
     open_essential,
     other_places,
+    places_beside_steps,
     questions,
     reason,
     reproduce_command,
     seen,
     shown_line,
     stated,
+    steps,
     told_once,
     unchecked_by_reason,
     verdict_word,
@@ -176,13 +179,17 @@ def _write_place(page: _Page, place: Place, mark: str, *, excerpt: bool = True) 
     page.write(shown_line(place) + note, label=f"{mark} ", indent=4, styles=("blue", ""))
     if excerpt and place.excerpt and place.excerpt.strip():
         number = f"{place.line} | " if place.line is not None else "| "
-        page.line(number + " ".join(place.excerpt.split()), "dim", indent=8)
+        page.line(number + " ".join(place.excerpt.split()), "dim", indent=5 + len(mark))
 
 
 def _write_finding(page: _Page, finding: Finding, *, in_full: bool) -> None:
     """One finding: all its places with their lines, or only where to look first."""
     unsure = "" if finding.confidence.value == "high" else f" ({finding.confidence.value} confidence)"
     page.write(finding.message + unsure, indent=2)
+    chain = steps(finding)
+    if chain and in_full:
+        _write_steps(page, finding, chain)
+        return
     first, others = first_place(finding), other_places(finding)
     if first is not None:
         _write_place(page, first, "-->", excerpt=in_full)
@@ -191,6 +198,17 @@ def _write_finding(page: _Page, finding: Finding, *, in_full: bool) -> None:
         _write_place(page, place, "   ")
     if in_full and len(others) > shown:
         page.write(f"and {len(others) - shown:,} more places", indent=8)
+
+
+def _write_steps(page: _Page, finding: Finding, chain: list[Place]) -> None:
+    """What happens line by line, numbered, the line to look at first marked; then the other places."""
+    first = first_place(finding)
+    for number, place in enumerate(chain[:STEPS_AT_MOST], start=1):
+        _write_place(page, place, f"{'-->' if place is first else '   '} {number}.")
+    if len(chain) > STEPS_AT_MOST:
+        page.write(f"and {len(chain) - STEPS_AT_MOST:,} more steps", indent=8)
+    for place in places_beside_steps(finding)[:PLACES_AT_MOST]:
+        _write_place(page, place, "   ")
 
 
 def _write_findings(page: _Page, report: Report) -> None:
@@ -241,6 +259,10 @@ def _write_seen(page: _Page, report: Report) -> None:
         if page.display.show_passes:
             for finding in group:
                 page.write(finding.message, label=f"{rule:<{width}}", indent=2, styles=("green", ""))
+                chain = steps(finding)
+                if chain:
+                    _write_steps(page, finding, chain)
+                    continue
                 for place in finding.places[:PLACES_AT_MOST]:
                     _write_place(page, place, "   ")
         else:

@@ -220,3 +220,33 @@ def unreadable_report():
         essential=(),
         error="the clone has no refs/pull/77/head; fetch it with: git fetch origin refs/pull/77/head",
     )
+
+
+def chain_report():
+    """A report whose finding follows the code of an unpacked script from data to printed number."""
+
+    def step(line, note, excerpt, role=Role.RELATED):
+        return Place(
+            file="train_gpt.py",
+            line=line,
+            unpacked=True,
+            role=role,
+            note=note,
+            excerpt=excerpt,
+            is_step=True,
+        )
+
+    said = needs_human(
+        "c3-score-before-update",
+        "validation tokens are learned from before they are scored: optimizer.step at train_gpt.py:701 "
+        "precedes the score of the same tokens at train_gpt.py:655",
+        step(612, "validation tokens are read", "tokens = load_data_shard(Path(files[0]))"),
+        step(1220, "call that leads to the update", "adapt(args, base_model, val_tokens, device)"),
+        step(698, "gradient of their loss", "loss.backward()"),
+        step(701, "optimizer.step learns from them", "optimizer.step()", Role.PRIMARY),
+        step(655, "the same tokens are scored with what was learned", "nll = F.cross_entropy(logits, y)"),
+        step(1231, "the claimed number is printed", 'log0(f"final_exact val_bpb:{val_bpb:.8f}")'),
+        Place(file="README.md", line=31, role=Role.RELATED, note="TTT_ENABLED=1", excerpt="TTT_ENABLED=1 \\"),
+        ask="Does the printed number come from this evaluation?",
+    )
+    return make_report(findings=(with_authority(said, ("A1 README fc6332a9c",)),), measured=Measured())

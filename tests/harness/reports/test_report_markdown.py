@@ -3,7 +3,13 @@ from __future__ import annotations
 from harness.case import warned
 from harness.finding import Place
 from harness.reports.report_markdown import COMMENT_CHARACTERS, render_markdown
-from tests.harness.reports.report_samples import ENTRY, clean_report, make_report, unreadable_report
+from tests.harness.reports.report_samples import (
+    ENTRY,
+    chain_report,
+    clean_report,
+    make_report,
+    unreadable_report,
+)
 from tests.harness.reports.snapshot import assert_snapshot
 
 REPO = "https://github.com/openai/parameter-golf"
@@ -19,6 +25,10 @@ def test_an_acceptance_reads_as_in_the_snapshot():
 
 def test_what_could_not_be_checked_reads_as_in_the_snapshot():
     assert_snapshot("could_not_check.md", render_markdown(unreadable_report()))
+
+
+def test_a_chain_of_code_lines_reads_as_numbered_steps():
+    assert_snapshot("chain.md", render_markdown(chain_report(), REPO))
 
 
 def test_a_place_links_to_its_line_at_the_judged_commit():

@@ -10,11 +10,17 @@ import pytest
 from harness.case import failed
 from harness.finding import Place
 from harness.reports.report_sarif import render_sarif, to_sarif
-from tests.harness.reports.report_samples import ENTRY, clean_report, make_report, unreadable_report
+from tests.harness.reports.report_samples import (
+    ENTRY,
+    chain_report,
+    clean_report,
+    make_report,
+    unreadable_report,
+)
 from tests.harness.reports.snapshot import assert_snapshot
 
 REPO = "https://github.com/openai/parameter-golf"
-REPORTS = [make_report(), clean_report(), unreadable_report()]
+REPORTS = [make_report(), chain_report(), clean_report(), unreadable_report()]
 OFFICIAL = Path(os.environ.get("GOLF_SARIF_SCHEMA", "/nonexistent"))
 
 
@@ -79,3 +85,11 @@ def test_what_could_not_be_checked_is_an_unsuccessful_invocation():
 
 def test_the_text_is_ascii():
     assert render_sarif(REPORTS).isascii()
+
+
+def test_a_chain_of_code_lines_is_a_code_flow():
+    (result,) = to_sarif([chain_report()])["runs"][0]["results"]
+    (flow,) = result["codeFlows"]
+    told = [step["location"]["message"]["text"] for step in flow["threadFlows"][0]["locations"]]
+    assert told[0] == "validation tokens are read, line 612 of the unpacked script"
+    assert len(told) == 6

@@ -5,7 +5,7 @@ import io
 from harness.finding import Confidence, Finding, RuleVerdict
 from harness.reports.report_json import from_json, to_json
 from harness.reports.report_text import Display, render_text
-from tests.harness.reports.report_samples import clean_report, make_report, unreadable_report
+from tests.harness.reports.report_samples import chain_report, clean_report, make_report, unreadable_report
 from tests.harness.reports.snapshot import assert_snapshot
 
 
@@ -33,6 +33,10 @@ def test_what_could_not_be_checked_says_why_and_what_to_do():
     assert_snapshot("could_not_check.txt", render_text(unreadable_report()))
 
 
+def test_a_chain_of_code_lines_reads_as_numbered_steps():
+    assert_snapshot("chain_80.txt", render_text(chain_report()))
+
+
 def test_no_line_but_the_command_is_wider_than_the_terminal():
     lines = render_text(make_report(), Display(width=72)).partition("reproduce: ")[0].splitlines()
     assert max(map(len, lines)) <= 72
@@ -46,8 +50,8 @@ def test_an_ascii_terminal_gets_ascii_only():
 
 
 def test_a_cached_report_renders_like_a_fresh_one():
-    report = make_report()
-    assert render_text(from_json(to_json(report))) == render_text(report)
+    for report in (make_report(), chain_report()):
+        assert render_text(from_json(to_json(report))) == render_text(report)
 
 
 def test_a_pipe_gets_80_columns_and_no_colour(monkeypatch):
