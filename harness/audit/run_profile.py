@@ -61,7 +61,9 @@ class RunProfile:
     `environment` holds environment variables, `attributes` printed hyperparameters (numbers and booleans
     only, never rank, world size or paths), `argv` the words after the script's name. `log_lines` are
     distinct lines of the log without its training steps: what they print certainly ran. `is_claim`: the
-    claimed score comes from this profile. `also` are the names of profiles with the same settings.
+    claimed score comes from this profile; `claimed_values` are the scores its log printed for the claim, in
+    bits per byte. `unknown` are environment variables that are set to what only a running shell would know.
+    `also` are the names of profiles with the same settings.
     """
 
     name: str
@@ -73,6 +75,8 @@ class RunProfile:
     is_claim: bool = False
     log_lines: tuple[tuple[int, str], ...] = ()
     log_file: str | None = None
+    claimed_values: tuple[float, ...] = ()
+    unknown: tuple[str, ...] = ()
     also: tuple[str, ...] = ()
 
     def as_json(self) -> dict[str, Any]:
@@ -87,6 +91,8 @@ class RunProfile:
             "is_claim": self.is_claim,
             "log_lines": [[number, text] for number, text in self.log_lines],
             "log_file": self.log_file,
+            "claimed_values": list(self.claimed_values),
+            "unknown": list(self.unknown),
             "also": list(self.also),
         }
 
@@ -103,6 +109,8 @@ class RunProfile:
             is_claim=bool(data["is_claim"]),
             log_lines=tuple((int(number), str(text)) for number, text in data["log_lines"]),
             log_file=None if data["log_file"] is None else str(data["log_file"]),
+            claimed_values=tuple(float(value) for value in data["claimed_values"]),
+            unknown=tuple(str(name) for name in data["unknown"]),
             also=tuple(str(name) for name in data["also"]),
         )
 

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 # Words that may stand before the program that is really started.
 _FRONTS = {
     "env", "time", "nohup", "exec", "command", "sudo", "timeout", "nice", "stdbuf", "uv", "run", "poetry",
-    "pipenv", "conda", "srun", "numactl", "taskset", "unbuffer", "script", "bash", "accelerate", "launch", "$",
-    "watch", "caffeinate", "setsid", "modal", "\\time",
+    "pipenv", "conda", "srun", "numactl", "taskset", "unbuffer", "script", "bash", "accelerate", "launch",
+    "$", "watch", "caffeinate", "setsid", "modal", "\\time",
 }  # fmt: skip
 _PYTHON = re.compile(r"(?:python|pypy)[\d.]*")
 _LAUNCHERS = {"torchrun", "torch.distributed.run", "torch.distributed.launch"}
@@ -31,6 +31,7 @@ _WITH_VALUE = re.compile(
 )
 _PROCESSES = re.compile(r"--?(?:nproc[-_]per[-_]node|num[-_]processes)(?:=(.*))?", re.DOTALL)
 _FRONT_ASSIGNMENT = re.compile(r"([A-Za-z_]\w*)=(.*)", re.DOTALL)
+_PLACEHOLDER = re.compile(r"\.\.\.|…|[{}<>]|^\$")
 _FRONT_WORDS_AT_MOST = 400
 MOST_PROCESSES = 1024
 
@@ -115,14 +116,19 @@ def launch_of(command: ShellCommand, entry: str) -> Launch | None:
     if at >= len(words) or not _is_entry(words[at], entry, launcher):
         return None
     return Launch(
-        environment={name: one for name, one in sorted(environment.items()) if UNKNOWN not in one.value},
-        unknown=tuple(sorted(name for name, one in environment.items() if UNKNOWN in one.value)),
+        environment={name: one for name, one in sorted(environment.items()) if is_known(one.value)},
+        unknown=tuple(sorted(name for name, one in environment.items() if not is_known(one.value))),
         argv=tuple(words[at + 1 :]),
         world_size=processes or 8,
         file=command.file,
         line=command.line,
         written_to=tuple(PurePosixPath(name).name for name in command.written_to if UNKNOWN not in name),
     )
+
+
+def is_known(value: str) -> bool:
+    """False for what only a running shell would know, and for a placeholder such as `...` or `{seed}`."""
+    return UNKNOWN not in value and _PLACEHOLDER.search(value) is None
 
 
 def _starts(word: str) -> bool:
@@ -153,6 +159,6 @@ def _is_entry(word: str, entry: str, launcher: str) -> bool:
     return UNKNOWN in word and launcher == "torchrun" and name in {"?", "?.py"}
 
 
-def with_defaults(launch: Launch, settings: Mapping[str, Setting]) -> Launch:
-    """The launch with settings documented apart from the command, where it does not set them itself."""
+def with_listed(launch: Launch, settings: Mapping[str, Setting]) -> Launch:
+    """The launch with settings listed apart from the command, where it does not set them itself."""
     return replace(launch, environment={**settings, **launch.environment})

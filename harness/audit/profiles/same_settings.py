@@ -1,0 +1,64 @@
+"""When two profiles are one: equal settings but for what only identifies a run (seed, run id, log name)."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from harness.audit.run_profile import RunProfile, Setting
+
+# Who ran, where it wrote to, how the machine was set up: no part of what the script computes.
+IDENTITY = re.compile(
+    r"(?i)(?:.*_)?seed|run_?id|run_?name|.*uuid|.*log_?(?:dir|file|path)|wandb\w*|nccl\w*|omp_\w+|master_\w+"
+    r"|pythonpath|ld_library_path|pytorch_cuda_alloc_conf|pythonunbuffered|pythonhashseed|hf_\w+|torch_logs"
+    r"|tokenizers_parallelism|cuda_\w+|torchinductor\w*|triton_\w+|path|home|out(?:put)?_?dir|exp_?name"
+)
+
+
+def without_identity(
+    environment: Mapping[str, Setting], argv: Sequence[str], world_size: int
+) -> tuple[object, ...]:
+    """What two runs of one configuration share: comparable, hashable."""
+    settings = tuple(
+        sorted((name, one.value) for name, one in environment.items() if not IDENTITY.fullmatch(name))
+    )
+    words, skip = [], False
+    for word in argv:
+        if skip:
+            skip = False
+            continue
+        name = word.lstrip("-").partition("=")[0].replace("-", "_")
+        if word.startswith("-") and IDENTITY.fullmatch(name):
+            skip = "=" not in word
+            continue
+        words.append(word)
+    return settings, tuple(words), world_size
+
+
+def merge_equal(profiles: Sequence[RunProfile]) -> list[RunProfile]:
+    """Profiles of equal settings become the first of them, which keeps the names of the others.
+
+    What stands first stays: a log holds more than a command with the same settings.
+    """
+    merged: dict[tuple[object, ...], RunProfile] = {}
+    for one in profiles:
+        key = (
+            *without_identity(one.environment, one.argv, one.world_size),
+            tuple(sorted((n, s.value) for n, s in one.attributes.items() if not IDENTITY.fullmatch(n))),
+        )
+        known = merged.get(key)
+        if known is None:
+            merged[key] = one
+            continue
+        names = (*known.also, one.name) if one.name not in {known.name, *known.also} else known.also
+        merged[key] = replace(
+            known,
+            also=(*names, *one.also),
+            is_claim=known.is_claim or one.is_claim,
+            claimed_values=tuple(dict.fromkeys((*known.claimed_values, *one.claimed_values))),
+        )
+    return list(merged.values())
