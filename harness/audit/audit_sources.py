@@ -18,6 +18,7 @@ from harness.audit.event_json import audit_json
 from harness.audit.events import ProfileAudit, Spot, Unresolved
 from harness.audit.program import Program
 from harness.audit.run_profile import RunProfile
+from harness.audit.scans import scan_sources
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -28,14 +29,6 @@ except ImportError:
 
     def audit_program(program, run, **budget):  # type: ignore
         return _unresolved(run.name, program.entry, "not-audited", "the interpreter is not there yet")
-
-
-try:
-    from harness.audit.scans import scan_sources
-except ImportError:
-
-    def scan_sources(program):  # type: ignore
-        return {}
 
 
 # Submissions have 1 to 8 run profiles that differ; the claim comes first, so that it is never left out.
@@ -121,7 +114,12 @@ def _scanned(
     program: Program, scan: Callable[..., dict[str, Any]], problems: list[dict[str, Any]]
 ) -> dict[str, Any]:
     try:
-        return scan(program)
+        facts = scan(program)
+        for name, why in facts.get("not_scanned", {}).items():
+            is_limit = why.startswith(("MemoryError", "RecursionError"))
+            kind = "limit" if is_limit else "scan-error"
+            problems.append({"kind": kind, "message": f"the scan {name} of the code failed ({why})"})
+        return facts
     except (MemoryError, RecursionError) as error:
         problems.append({"kind": "limit", "message": f"the scans ran out of {_resource(error)}"})
     except Exception as error:  # noqa: BLE001,RUF100 - our own bug must not cost the audit
