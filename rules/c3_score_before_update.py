@@ -33,7 +33,7 @@ from harness.audit.score_order.family import (
     primary_rule,
     unproven,
 )
-from harness.case import failed
+from harness.case import failed, not_checked
 from harness.wording import count_of
 
 if TYPE_CHECKING:
@@ -48,7 +48,8 @@ RULE = "c3-score-before-update"
 def check(case: Case) -> Iterator[Finding]:
     """A short FAIL that names the rule with the chain, a PASS with witnesses, or the reason for neither."""
     reading = order_of(case)
-    breach = next((b for b in reading.breaches if b.is_proven), None) if reading is not None else None
+    proven = [b for b in reading.breaches if b.is_proven] if reading is not None else []
+    breach = next((b for b in proven if b.update.region.overlaps(b.score.region)), None)
     if breach is not None:
         rule = primary_rule(breach.shape, case.submission.track)
         yield failed(
@@ -57,6 +58,10 @@ def check(case: Case) -> Iterator[Finding]:
             f"{at(score_spot(breach.score))} scores later; the chain is at {rule}",
             *decisive_places(case, breach),
         )
+        return
+    if proven:
+        rule = primary_rule(proven[0].shape, case.submission.track)
+        yield not_checked(RULE, f"the claimed score already breaks {rule}; the order was not judged")
         return
     if reading is not None and reading.breaches:
         yield unproven(case, reading, RULE)

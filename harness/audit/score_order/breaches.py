@@ -9,15 +9,17 @@ from typing import TYPE_CHECKING
 from harness.audit.events import StateKind
 from harness.audit.regions import Split
 from harness.audit.score_order.breach import Breach, Shape
+from harness.audit.score_order.repetition import find_revisions, repetitions
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from harness.audit.events import Exported, Reloaded, Score, Selected, Spot, Update
     from harness.audit.score_order.event_index import EventIndex
+    from harness.audit.score_order.repetition import Revision
 
 PAIR_LIMIT = 400_000  # pairs of a score and an update that are compared before the audit gives up
-_LEARNERS = {StateKind.WEIGHTS, StateKind.ADAPTER}
+UPDATES_LOOKED_AT = 200  # of one score that is only a candidate for a first pass
 
 
 def find_breaches(index: EventIndex) -> tuple[tuple[Breach, ...], bool]:
@@ -28,25 +30,29 @@ def find_breaches(index: EventIndex) -> tuple[tuple[Breach, ...], bool]:
     for score, update in islice(_pairs(index), PAIR_LIMIT + 1):
         compared += 1
         breach = finder.breach(score, update)
-        if breach is None:
-            continue
-        kept = chosen.get(breach.shape)
-        if kept is None:
-            chosen[breach.shape] = breach
-        elif breach.is_proven and not kept.is_proven:
-            chosen[breach.shape] = dataclasses.replace(breach, others=kept.others + 1)
-        else:
-            chosen[breach.shape] = dataclasses.replace(kept, others=kept.others + 1)
+        if breach is not None:
+            _keep(chosen, breach)
+    for revision in finder.revisions:
+        _keep(chosen, finder.lowest(revision))
     order = sorted(chosen.values(), key=lambda b: (not b.is_proven, b.score.id, b.update.id))
     return tuple(order), compared <= PAIR_LIMIT
 
 
+def _keep(chosen: dict[Shape, Breach], breach: Breach) -> None:
+    """One breach per shape: the first proven one, with the number of others."""
+    kept = chosen.get(breach.shape)
+    if kept is None:
+        chosen[breach.shape] = breach
+    elif breach.is_proven and not kept.is_proven:
+        chosen[breach.shape] = dataclasses.replace(breach, others=kept.others + 1)
+    else:
+        chosen[breach.shape] = dataclasses.replace(kept, others=kept.others + 1)
+
+
 def _pairs(index: EventIndex) -> Iterator[tuple[Score, Update]]:
     for score in index.validation_scores():
-        for name in score.updates:
-            update = index.updates.get(name)
-            if update is not None and update.region.split is Split.VALIDATION:
-                yield score, update
+        for update in index.learned_from_validation(score):
+            yield score, update
 
 
 class _Finder:
@@ -54,11 +60,8 @@ class _Finder:
 
     def __init__(self, index: EventIndex) -> None:
         self._index = index
-        self._lowest = {
-            score.id: (selection, members[0].id)
-            for selection, members in lowest_selections(index)
-            for score in members
-        }
+        self.revisions = tuple(find_revisions(index))
+        self._lowest = {name: revision for revision in self.revisions for name in revision.members}
         self._first: dict[int, Score | None] = {}
         self._late_forwards: frozenset[Spot] | None = None
 
@@ -75,10 +78,16 @@ class _Finder:
         if update.kind is StateKind.DELTA:
             exact = update.region.is_exact and score.region.is_exact
             return self._made(Shape.SLOT_SCORED if exact else Shape.SLOT_CONTEXT, score, update)
-        selection, since = self._lowest.get(score.id, (None, 0))
-        if selection is not None and update.id > since:
-            return self._made(Shape.LOWEST_OF_PASSES, score, update, selected=selection)
+        revision = self._lowest.get(score.id)
+        if revision is not None and update.id > revision.members[0]:
+            return None  # stated once, for the choice itself
         return self._learned(score, update)
+
+    def lowest(self, revision: Revision) -> Breach:
+        """The choice of the lower of two losses with an update between them."""
+        return self._made(
+            Shape.LOWEST_OF_PASSES, revision.later, revision.update, selected=revision.selection
+        )
 
     def _learned(self, score: Score, update: Update) -> Breach:
         """Weights or an adapter that learned from the tokens of the score."""
@@ -121,7 +130,7 @@ class _Finder:
             export=export,
             reload=reload,
             selected=selected,
-            repeats=repeats if shape is Shape.EPOCHS else _epochs(self._index, update),
+            repeats=repeats if shape is Shape.EPOCHS else repetitions(self._index, update),
         )
 
     def _doubts(self, shape: Shape, score: Score, update: Update, repeats: int | None) -> Iterator[str]:
@@ -188,19 +197,8 @@ def _first_score(index: EventIndex, update: Update, late: frozenset[Spot]) -> Sc
 
 def _is_late(index: EventIndex, score: Score) -> bool:
     """True when the state had learned from the score's own tokens."""
-    held = (index.updates[name] for name in score.updates if name in index.updates)
+    held = islice(index.learned_from_validation(score), UPDATES_LOOKED_AT)
     return any(update.region.overlaps(score.region) for update in held)
-
-
-def _epochs(index: EventIndex, update: Update) -> int | None:
-    """How often a loop around the update repeats the same tokens, as far as known."""
-    chosen = dict(update.region.loops)
-    for loop, _ in update.loops:
-        entered = index.loops.get(loop)
-        repeats = entered is not None and entered.advances is False and loop not in chosen
-        if entered is not None and repeats and entered.trips is not None and entered.trips > 1:
-            return entered.trips
-    return None
 
 
 def is_main_training(index: EventIndex, update: Update) -> bool:
@@ -220,27 +218,3 @@ def is_main_training(index: EventIndex, update: Update) -> bool:
         return True
     exported = any(update.id in export.updates for export in index.exports)
     return not earlier and exported and update.kind is StateKind.WEIGHTS
-
-
-def lowest_selections(index: EventIndex) -> Iterator[tuple[Selected, tuple[Score, ...]]]:
-    """Choices of the lower loss among passes over the same tokens, inside the claimed number.
-
-    Passes differ by what their state had learned; without any learning between them nothing was revised.
-    """
-    for name, selection in index.selections.items():
-        if name not in index.claim_names or selection.by != "loss":
-            continue
-        members = tuple(
-            score for score in index.inside(selection.scores) if score.region.split is Split.VALIDATION
-        )
-        if any(_is_revision(index, one, other) for one in members[:50] for other in members[:50]):
-            yield selection, members
-
-
-def _is_revision(index: EventIndex, one: Score, other: Score) -> bool:
-    """True when `other` scores tokens of `one` after something learned from validation since."""
-    if one.id >= other.id or not one.region.overlaps(other.region):
-        return False
-    since = set(other.updates) - set(one.updates)
-    held = (index.updates[name] for name in since if name in index.updates)
-    return any(u.region.split is Split.VALIDATION and u.kind in _LEARNERS for u in held)

@@ -22,7 +22,7 @@ from harness.audit.events import (
 from harness.audit.regions import Split
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
     from harness.audit.events import ProfileAudit
 
@@ -49,6 +49,7 @@ class EventIndex:
         self.unresolved = self.all_of(Unresolved)
         self.sinks = self.all_of(Sink)
         self.selections = {event.score: event for event in self.all_of(Selected)}
+        self._on_validation = frozenset(update.id for update in self.validation_updates())
         self._parts: dict[int, tuple[int, ...]] = {
             event.score: event.scores for event in audit.events if isinstance(event, (Mixed, Selected))
         }
@@ -87,6 +88,11 @@ class EventIndex:
     def validation_updates(self) -> tuple[Update, ...]:
         """Everything that learned from validation tokens, whether or not it reaches the claim."""
         return tuple(u for u in self.updates.values() if u.region.split is Split.VALIDATION)
+
+    def learned_from_validation(self, score: Score) -> Iterator[Update]:
+        """The updates on validation tokens inside the state that made a score, in order of time."""
+        for name in sorted(self._on_validation.intersection(score.updates)):
+            yield self.updates[name]
 
     def sink_of(self, score: Score) -> Sink | None:
         """The claimed number that this score is inside of."""
