@@ -567,6 +567,128 @@ PER_DOCUMENT = (
     ),
 )
 
+_WINDOW_CALL = (
+    "    val_loss, val_bpb = eval_val_windows_ttt(args, model, rank, world_size, device, val_tokens, luts)\n"
+)
+_BATCH_SCORE = """\
+            with torch.no_grad():
+                loss_sum += (per_token * mask).to(torch.float64).sum()
+                token_count += mask.sum()
+                byte_count += (count_bytes(x, y, luts) * mask).sum()
+"""
+_BATCH_LEARN = """\
+            if ci < max_chunks - 1:
+                optimizer.zero_grad(set_to_none=True)
+                ((per_token * mask).sum() / mask.sum().clamp_min(1)).backward()
+                optimizer.step()
+"""
+_AFTER_WINDOWS = "                    optimizer.step()\n    if world_size > 1:"
+
+WINDOWS = (
+    _legal("windows-sorted-into-chunks-as-they-stand", "windows"),
+    _twin(
+        "sorted-windows-are-scored-after-their-chunk-was-trained-on",
+        "windows",
+        ADAPT_THEN_SCORE,
+        Edit(
+            "        windows = windows_of_chunk[ci]\n", "        windows = windows_of_chunk[max(ci - 1, 0)]\n"
+        ),
+        shows=_AFTER_WINDOWS,
+    ),
+    _twin(
+        "training-runs-ahead-of-the-sorted-windows-by-one-chunk",
+        "windows",
+        ADAPT_THEN_SCORE,
+        Edit(
+            "            chunk_start = ci * chunk_tokens\n",
+            "            chunk_start = (ci + 1) * chunk_tokens\n",
+        ),
+        Edit("min((ci + 1) * chunk_tokens, total_tokens)", "min((ci + 2) * chunk_tokens, total_tokens)"),
+        shows=_AFTER_WINDOWS,
+    ),
+    _twin(
+        "the-whole-windowed-pass-is-run-twice",
+        "windows",
+        TWO_PASSES,
+        Edit(_WINDOW_CALL, _WINDOW_CALL + _WINDOW_CALL),
+        shows=_AFTER_WINDOWS,
+    ),
+    _twin(
+        "an-epoch-loop-encloses-windows-and-training",
+        "windows",
+        LAST_EPOCH,
+        Edit(
+            "    for ci in range(num_chunks):\n        windows",
+            "    for ci in [*range(num_chunks)] * 2:\n        windows",
+        ),
+        shows=_AFTER_WINDOWS,
+    ),
+    _legal(
+        "a-copy-learns-from-validation-and-is-thrown-away",
+        "windows",
+        Edit(
+            _WINDOW_CALL,
+            """\
+    probe = copy.deepcopy(model)
+    probe_step = torch.optim.SGD(probe.parameters(), lr=args.ttt_lr)
+    head = val_tokens[: args.train_seq_len + 1].to(device, torch.int64)
+    probe(head[:-1][None], head[1:][None]).backward()
+    probe_step.step()
+"""
+            + _WINDOW_CALL,
+        ),
+    ),
+    _twin(
+        "a-copy-learns-from-validation-and-is-scored",
+        "windows",
+        ADAPT_THEN_SCORE,
+        Edit(
+            _WINDOW_CALL,
+            """\
+    probe = copy.deepcopy(model)
+    probe_step = torch.optim.SGD(probe.parameters(), lr=args.ttt_lr)
+    head = val_tokens[: args.train_seq_len + 1].to(device, torch.int64)
+    probe(head[:-1][None], head[1:][None]).backward()
+    probe_step.step()
+"""
+            + _WINDOW_CALL.replace("model", "probe"),
+        ),
+        shows="probe_step.step()",
+    ),
+)
+
+DOCUMENT_BATCHES = (
+    _legal("batches-of-documents-by-index-tensors-as-they-stand", "document-batches"),
+    _twin(
+        "an-index-tensor-batch-is-scored-after-its-step",
+        "document-batches",
+        ADAPT_THEN_SCORE,
+        Edit(
+            _BATCH_SCORE + _BATCH_LEARN,
+            _BATCH_LEARN
+            + "            per_token = lora_losses(model, lora, x, y).reshape(x.shape)\n"
+            + _BATCH_SCORE,
+        ),
+        shows="                optimizer.step()\n            per_token",
+    ),
+    _twin(
+        "an-index-tensor-batch-learns-the-chunk-ahead",
+        "document-batches",
+        ADAPT_THEN_SCORE,
+        Edit(
+            _BATCH_SCORE + _BATCH_LEARN,
+            _BATCH_SCORE
+            + """\
+            ahead = all_tokens[(index + chunk_size).clamp_max(all_tokens.numel() - 1)]
+            optimizer.zero_grad(set_to_none=True)
+            lora_losses(model, lora, ahead[:, :-1], ahead[:, 1:]).mean().backward()
+            optimizer.step()
+""",
+        ),
+        shows="            optimizer.step()\n    val_loss",
+    ),
+)
+
 PHASED = (
     _legal("later-phases-train-on-scored-documents-as-they-stand", "phased"),
     _twin(
@@ -648,4 +770,4 @@ SLOT = (
     ),
 )
 
-ORDER_TWINS = (*MONOLITHIC, *CHUNKED, *COMPILED, *PER_DOCUMENT, *PHASED, *SLOT)
+ORDER_TWINS = (*MONOLITHIC, *CHUNKED, *COMPILED, *WINDOWS, *PER_DOCUMENT, *DOCUMENT_BATCHES, *PHASED, *SLOT)

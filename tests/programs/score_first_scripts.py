@@ -228,6 +228,121 @@ def eval_val_ttt_phased(args, model, rank, world_size, device, val_tokens, luts)
 """
 )
 
+_WINDOWS = """\
+def eval_val_windows_ttt(args, model, rank, world_size, device, val_tokens, luts, batch_seqs=32):
+    seq_len, stride, chunk_tokens = args.train_seq_len, args.eval_stride, args.ttt_chunk_tokens
+    total_tokens = val_tokens.numel() - 1
+    starts = [ws for ws in range(0, total_tokens, stride) if min(ws + seq_len, total_tokens) - ws >= stride]
+    num_chunks = (total_tokens + chunk_tokens - 1) // chunk_tokens
+    windows_of_chunk = [[] for _ in range(num_chunks)]
+    for ws in starts:
+        end = min(ws + seq_len, total_tokens)
+        first_scored = ws if ws == 0 else end - stride
+        windows_of_chunk[min(first_scored // chunk_tokens, num_chunks - 1)].append(ws)
+    sums = torch.zeros(3, device=device, dtype=torch.float64)
+    adapted = [p for name, p in model.named_parameters() if not name.startswith("blocks.0.")]
+    optimizer = torch.optim.SGD(adapted, lr=args.ttt_lr, momentum=0.9)
+    for ci in range(num_chunks):
+        windows = windows_of_chunk[ci]
+        share = (len(windows) + world_size - 1) // world_size
+        mine = windows[rank * share : (rank + 1) * share]
+        model.eval()
+        with torch.inference_mode():
+            for bi in range(0, len(mine), batch_seqs):
+                batch = mine[bi : bi + batch_seqs]
+                x_batch = torch.zeros(len(batch), seq_len, dtype=torch.int64, device=device)
+                y_batch = torch.zeros(len(batch), seq_len, dtype=torch.int64, device=device)
+                lengths = []
+                for i, ws in enumerate(batch):
+                    end = min(ws + seq_len, total_tokens)
+                    wlen = end - ws
+                    lengths.append(wlen)
+                    piece = val_tokens[ws : end + 1].to(device=device, dtype=torch.int64)
+                    x_batch[i, :wlen] = piece[:-1]
+                    y_batch[i, :wlen] = piece[1:]
+                logits = model.forward_logits(x_batch)
+                nll = F.cross_entropy(
+                    logits.reshape(-1, logits.size(-1)).float(), y_batch.reshape(-1), reduction="none"
+                ).reshape(len(batch), seq_len)
+                for i, ws in enumerate(batch):
+                    wlen = lengths[i]
+                    skip = 0 if ws == 0 else wlen - stride
+                    sums[0] += nll[i, skip:wlen].to(torch.float64).sum()
+                    sums[1] += wlen - skip
+                    sums[2] += count_bytes(x_batch[i, skip:wlen], y_batch[i, skip:wlen], luts).sum()
+        is_last = ci == num_chunks - 1
+        if not is_last and args.ttt_epochs > 0:
+            model.train()
+            chunk_start = ci * chunk_tokens
+            chunk_end = min((ci + 1) * chunk_tokens, total_tokens)
+            chunk_seqs = (chunk_end - chunk_start) // seq_len
+            my_start = chunk_seqs * rank // world_size
+            my_end = chunk_seqs * (rank + 1) // world_size
+            for _epoch in range(args.ttt_epochs):
+                for bs in range(my_start, my_end, batch_seqs):
+                    be = min(bs + batch_seqs, my_end)
+                    local = val_tokens[chunk_start + bs * seq_len : chunk_start + be * seq_len + 1]
+                    local = local.to(device=device, dtype=torch.int64)
+                    x = local[:-1].reshape(-1, seq_len)
+                    y = local[1:].reshape(-1, seq_len)
+                    optimizer.zero_grad(set_to_none=True)
+                    loss = model(x, y)
+                    loss.backward()
+                    torch.nn.utils.clip_grad_norm_(adapted, 1.0)
+                    optimizer.step()
+    if world_size > 1:
+        dist.all_reduce(sums, op=dist.ReduceOp.SUM)
+    val_loss = (sums[0] / sums[1]).item()
+    return val_loss, val_loss / math.log(2.0) * sums[1].item() / sums[2].item()
+
+
+"""
+
+_INDEX_BATCHES = (
+    _LORA
+    + """\
+def eval_val_document_batches(args, model, device, val_tokens, luts, batch_docs=4, chunk_size=64):
+    docs = sorted(find_documents(val_tokens), key=lambda doc: doc[1])
+    all_tokens = val_tokens.to(device=device, dtype=torch.int64)
+    loss_sum = torch.zeros((), device=device, dtype=torch.float64)
+    token_count = torch.zeros((), device=device, dtype=torch.float64)
+    byte_count = torch.zeros((), device=device, dtype=torch.float64)
+    lora = BatchedLoRA(args.dim, args.vocab_size).to(device)
+    for bi in range(0, len(docs), batch_docs):
+        batch = docs[bi : bi + batch_docs]
+        lora.reset()
+        optimizer = torch.optim.AdamW(lora.parameters(), lr=0.001)
+        pred_lens = [doc_len for _, doc_len in batch]
+        max_chunks = max((length + chunk_size - 1) // chunk_size for length in pred_lens)
+        for ci in range(max_chunks):
+            active = [ci * chunk_size < length for length in pred_lens]
+            tok_starts = torch.zeros(len(batch), dtype=torch.int64)
+            tok_lens = torch.zeros(len(batch), dtype=torch.int64)
+            for b, (doc_start, doc_len) in enumerate(batch):
+                if active[b]:
+                    tok_starts[b] = doc_start + ci * chunk_size
+                    tok_lens[b] = min(chunk_size, doc_len - ci * chunk_size)
+            steps = torch.arange(chunk_size + 1)
+            index = (tok_starts[:, None] + steps[None, :]).clamp_max(all_tokens.numel() - 1)
+            gathered = all_tokens[index]
+            x, y = gathered[:, :-1], gathered[:, 1:]
+            mask = (steps[None, :-1] < tok_lens[:, None]).to(device)
+            per_token = lora_losses(model, lora, x, y).reshape(x.shape)
+            with torch.no_grad():
+                loss_sum += (per_token * mask).to(torch.float64).sum()
+                token_count += mask.sum()
+                byte_count += (count_bytes(x, y, luts) * mask).sum()
+            if ci < max_chunks - 1:
+                optimizer.zero_grad(set_to_none=True)
+                ((per_token * mask).sum() / mask.sum().clamp_min(1)).backward()
+                optimizer.step()
+    val_loss = (loss_sum / token_count).item()
+    return val_loss, val_loss / math.log(2.0) * token_count.item() / byte_count.item()
+
+
+"""
+)
+
 _SLOT = """\
 def eval_val_slot(args, model, device, val_tokens, luts):
     seq_len = args.train_seq_len
@@ -312,6 +427,8 @@ SCORE_FIRST_SCRIPTS: dict[str, str] = {
     "compiled": script(f'timed_eval("final", eval_val_adaptive, {_SINGLE})', _COMPILED),
     "per-document": script(f"eval_val_ttt_lora({_SINGLE})", _PER_DOCUMENT),
     "phased": script(f"eval_val_ttt_phased({_RANKED})", _PHASED),
+    "windows": script(f"eval_val_windows_ttt({_RANKED})", _WINDOWS),
+    "document-batches": script(f"eval_val_document_batches({_SINGLE})", _INDEX_BATCHES),
     "slot": script(f"eval_val_slot({_SINGLE})", _SLOT),
     "plain": script(f"eval_val({_SINGLE})"),
 }
