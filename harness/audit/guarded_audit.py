@@ -10,6 +10,7 @@ import dataclasses
 import hashlib
 import json
 import sys
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -37,7 +38,7 @@ AUDITOR_CODE = (
     "audit/scans/**/*.py",
     "code/*.py",
 )
-_AUDITOR = "harness.audit.audit_sources:audit_sources"
+AUDITOR = "harness.audit.audit_sources:audit_sources"
 
 
 @cache
@@ -52,13 +53,39 @@ def auditor_digest() -> str:
     return digest.hexdigest()
 
 
-def audit_key(request: Mapping[str, Any], texts: Sequence[bytes]) -> str:
-    """One key from the sources, the run profiles and the auditor's code."""
-    digest = hashlib.sha256(auditor_digest().encode())
-    for part in (json.dumps(request, sort_keys=True).encode(), *texts):
-        digest.update(len(part).to_bytes(8, "big"))
-        digest.update(part)
-    return digest.hexdigest()
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AuditRequest:
+    """What the child is asked: `runs` are the run profiles in the order of its answer, the claim first."""
+
+    runs: tuple[RunProfile, ...]
+    argument: dict[str, Any]
+    texts: tuple[bytes, ...]
+
+    def key(self) -> str:
+        """One key from the sources, the run profiles and the auditor's code."""
+        digest = hashlib.sha256(auditor_digest().encode())
+        for part in (json.dumps(self.argument, sort_keys=True).encode(), *self.texts):
+            digest.update(len(part).to_bytes(8, "big"))
+            digest.update(part)
+        return digest.hexdigest()
+
+
+def audit_request(
+    submission: Submission, files: FileTree | None, evidence: Evidence | None
+) -> AuditRequest | str:
+    """The request for a submission, or in words why its code cannot be audited."""
+    entry = submission.code.entry
+    problem = _unreadable(entry)
+    if problem is not None or entry is None:
+        return problem or "there is no script to audit"
+    runs = tuple(sorted(run_profiles(submission, files, evidence), key=lambda run: not run.is_claim))
+    sources = audited_sources(submission)
+    readable = {path: source.text for path, source in sources.items() if source.text is not None}
+    return AuditRequest(
+        runs=runs,
+        argument={"entry": entry.path, "paths": list(readable), "runs": [run.as_json() for run in runs]},
+        texts=tuple(text.encode("utf-8", "replace") for text in readable.values()),
+    )
 
 
 def audit_submission(
@@ -72,28 +99,23 @@ def audit_submission(
     `files` and `evidence` say under which settings the claimed scores were made (see `run_profiles`).
     """
     sources = audited_sources(submission)
-    entry = submission.code.entry
-    problem = _unreadable(entry)
-    if problem is not None or entry is None:
-        return _failed(problem or "there is no script to audit", sources)
-    runs = sorted(run_profiles(submission, files, evidence), key=lambda run: not run.is_claim)
-    readable = {path: source.text for path, source in sources.items() if source.text is not None}
-    request = {"entry": entry.path, "paths": list(readable), "runs": [run.as_json() for run in runs]}
-    texts = [text.encode("utf-8", "replace") for text in readable.values()]
-    key = audit_key(request, texts)
+    request = audit_request(submission, files, evidence)
+    if isinstance(request, str):
+        return _failed(request, sources)
+    key = request.key() if kept is not None else ""
     document = kept.get(key) if kept is not None else None
     if document is not None:
         try:
-            return _audit(document, runs, sources)
+            return audit_of_document(document, request.runs, sources)
         except (ValueError, KeyError, TypeError):
             pass  # a damaged entry: computed afresh
     try:
-        document = shared_worker(_AUDITOR, GUARD).call(request, texts)
+        document = shared_worker(AUDITOR, GUARD).call(request.argument, request.texts)
     except LimitHit as hit:
         return _failed(f"the static audit hit a limit ({hit.limit}) on this script", sources)
     if kept is not None and not document["problems"]:
         kept.put(key, document)
-    return _audit(document, runs, sources)
+    return audit_of_document(document, request.runs, sources)
 
 
 def _unreadable(entry: SourceFile | None) -> str | None:
@@ -111,7 +133,7 @@ def _failed(why: str, sources: Mapping[str, SourceFile]) -> SubmissionAudit:
     return SubmissionAudit(failure=why, problems=(problem,), sources=sources)
 
 
-def _audit(
+def audit_of_document(
     document: Mapping[str, Any], runs: Sequence[RunProfile], sources: Mapping[str, SourceFile]
 ) -> SubmissionAudit:
     """The audit that the child's JSON describes. Raises ValueError, KeyError or TypeError for other JSON."""

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 # Third-party modules a child may need; their folders are named to it, nothing else of site-packages is run.
-_OPTIONAL_MODULES = ("brotli", "zstandard")
+_OPTIONAL_MODULES = ("brotli", "zstandard", "tree_sitter", "tree_sitter_c")
 # Not secrets, and without them an interpreter with shared libraries does not start.
 _KEPT_VARIABLES = ("LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "SYSTEMROOT")
 _START_SECONDS = 60.0  # a busy machine's slowest start seen is 2 s
@@ -122,6 +122,11 @@ class GuardedWorker:
         """Start the child before the first call needs it. Raises `SetupError` as `call` does."""
         with self._lock, contextlib.suppress(_Killed):
             self._running()
+
+    @property
+    def process_id(self) -> int | None:
+        """The child's process id while there is one, for measurements."""
+        return self._process.pid if self._process is not None else None
 
     def close(self) -> None:
         """End the child, if any; a later call starts a new one."""

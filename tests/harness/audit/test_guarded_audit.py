@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import harness
 from harness.audit import guarded_audit
-from harness.audit.guarded_audit import AUDITOR_CODE, audit_key, audit_submission
+from harness.audit.guarded_audit import AUDITOR_CODE, AuditRequest, audit_submission
 from harness.audit.kept_audits import PACKED_BYTES_AT_MOST, KeptAudits, open_audit_cache
 from harness.check import CheckOptions, check_submission, needs_audit
 from harness.result_cache import ResultCache
@@ -31,11 +31,13 @@ def test_the_digest_covers_every_module_that_the_child_loads() -> None:
 
 
 def test_the_key_depends_on_sources_and_profiles() -> None:
-    request = {"entry": "a.py", "paths": ["a.py"], "runs": []}
-    key = audit_key(request, [b"x = 1"])
-    assert audit_key(dict(reversed(request.items())), [b"x = 1"]) == key
-    assert audit_key(request, [b"x = 2"]) != key
-    assert audit_key({**request, "runs": [{"name": "b"}]}, [b"x = 1"]) != key
+    def key(text: bytes, **change: object) -> str:
+        argument = {"entry": "a.py", "paths": ["a.py"], "runs": [], **change}
+        return AuditRequest(runs=(), argument=argument, texts=(text,)).key()
+
+    assert key(b"x = 1") == key(b"x = 1")
+    assert key(b"x = 2") != key(b"x = 1")
+    assert key(b"x = 1", runs=[{"name": "b"}]) != key(b"x = 1")
 
 
 def kept_once(folder: Path, submission: object) -> KeptAudits:
