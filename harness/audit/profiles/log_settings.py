@@ -18,7 +18,7 @@ from harness.logs.grammar_training import plain_step
 from harness.logs.text import read_text
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Sequence
 
     from harness.audit.profiles.launches import Launch
     from harness.logs.text import LogLine
@@ -30,8 +30,13 @@ LONGEST_LOG_LINE = 300
 _SAME_SHAPE = 3  # lines kept that differ in their numbers only: the first two and the last one
 _LONGEST_SCANNED = 8_000
 
-# A name of the script's own input: what it looks up in the environment or takes as an option.
-_INPUT_NAME = re.compile(r"""['"](?:--)?([A-Za-z][\w-]{1,60})['"]""")
+# A name of the script's own input: what it looks up in the environment or takes as an option, and what it
+# keeps such a value as.
+_INPUT_NAME = re.compile(
+    r"""(?:environ(?:\.get)?|getenv|env\w{0,20}|add_argument)\s{0,4}[(\[]\s{0,8}['"](?:--)?([A-Za-z][\w-]{1,60})['"]"""
+    r"""|['"]([A-Z][A-Z0-9]{0,30}_[A-Z0-9_]{1,60})['"]"""
+    r"""|(?:^|[\s;])([A-Za-z_]\w{1,60})\s?(?::\s?\w{1,20}\s?)?=[^=\n;]{0,60}(?:environ|getenv)"""
+)
 _PAIR = re.compile(
     r"""(?<![\w./-])['"]?([A-Za-z_]\w{2,60})['"]?\s{0,30}(?:[:=|]|\s\|)\s{0,30}['"]?"""
     r"""(-?\d{1,18}(?:\.\d{0,18})?(?:[eE][-+]?\d{1,3})?|True|False|true|false)(?=['"]?(?:[\s,;|)}\]]|$))"""
@@ -62,8 +67,9 @@ class LogFacts:
 
 
 def input_names(texts: Iterable[str]) -> frozenset[str]:
-    """Every string in the scripts that may name an input, in lower case and with underscores."""
-    return frozenset(name.lower().replace("-", "_") for text in texts for name in _INPUT_NAME.findall(text))
+    """The names the scripts take as input, in lower case and with underscores."""
+    found = (name for text in texts for names in _INPUT_NAME.findall(text) for name in names if name)
+    return frozenset(name.lower().replace("-", "_") for name in found)
 
 
 def read_log_lines(path: str, data: bytes) -> tuple[LogLine, ...]:
@@ -75,7 +81,8 @@ def facts_of(run: Run, lines: Sequence[LogLine], entry: str, inputs: frozenset[s
     """What the run's part of the log says; `lines` may be empty when the file is not at hand."""
     facts = LogFacts()
     for key, value in run.hyperparameters.items():
-        _take(facts, key, value.value, run.file, value.line or run.first_line)
+        if key.lower() in inputs:
+            _take(facts, key, value.value, run.file, value.line or run.first_line)
     witness: list[tuple[int, str]] = []
     found: dict[str, dict[str, int]] = {}
     for line in lines:
@@ -156,28 +163,3 @@ def _launch_shown(file: str, line: LogLine, entry: str) -> Launch | None:
     shell.read(match[1])
     launches = launches_in(shell.commands, entry)
     return launches[0] if len(launches) == 1 else None
-
-
-def differing(one: Mapping[str, Setting], other: Mapping[str, Setting]) -> list[str]:
-    """Names that both set, in any case, to different values."""
-    mine = {name.lower(): setting for name, setting in one.items()}
-    theirs = {name.lower(): setting for name, setting in other.items()}
-    return sorted(
-        name for name in mine.keys() & theirs.keys() if not same_value(mine[name].value, theirs[name].value)
-    )
-
-
-def same_value(one: str, other: str) -> bool:
-    """Equal as text, as truth values or as numbers ("3" and "3.0", "True" and "1")."""
-    if one.strip() == other.strip():
-        return True
-    numbers = []
-    for text in (one, other):
-        word = text.strip().lower()
-        if word in {"true", "false"}:
-            numbers.append(float(word == "true"))
-        elif _PLAIN_VALUE.fullmatch(word):
-            numbers.append(float(word))
-        else:
-            return False
-    return numbers[0] == numbers[1]

@@ -9,15 +9,14 @@ from harness.audit.profiles.launches import Launch, launches_of_script
 from harness.audit.profiles.log_settings import (
     LOG_BYTES,
     LogFacts,
-    differing,
     facts_of,
     input_names,
     lines_of_run,
     read_log_lines,
 )
 from harness.audit.profiles.readme_commands import readme_launches
-from harness.audit.profiles.same_settings import merge_equal, without_identity
-from harness.audit.run_profile import ProfileKind, RunProfile
+from harness.audit.profiles.same_settings import differing, merge_equal, same_value, without_identity
+from harness.audit.run_profile import ProfileKind, RunProfile, Setting
 from harness.errors import SetupError, SubmissionError
 from harness.evidence.seed_evidence import collect_evidence
 
@@ -149,13 +148,14 @@ def _log_profiles(collection: _Collection, evidence: Evidence, launches: list[La
         lines = lines_of_run(collection.log_lines(run.file), run, others)
         facts = facts_of(run, lines, entry.path, inputs)
         launch = facts.launch or fitting_launch(launches, facts, run)
+        environment = _environment(launch, facts, run)
         several = len(others) > 1
         world_size = run.world_size.value if run.world_size is not None else None
         profiles.append(
             RunProfile(
                 name=f"{run.file}:{run.first_line}" if several else run.file,
                 kind=ProfileKind.LOG,
-                environment={**(launch.environment if launch else {}), **facts.environment},
+                environment=environment,
                 attributes=facts.attributes,
                 argv=launch.argv if launch else (),
                 world_size=world_size or (launch.world_size if launch else 8),
@@ -163,10 +163,21 @@ def _log_profiles(collection: _Collection, evidence: Evidence, launches: list[La
                 log_lines=facts.lines,
                 log_file=run.file,
                 claimed_values=_claimed_values(seed, run),
-                unknown=launch.unknown if launch else (),
+                unknown=tuple(name for name in launch.unknown if name not in environment) if launch else (),
             )
         )
     return profiles
+
+
+def _environment(launch: Launch | None, facts: LogFacts, run: Run) -> dict[str, Setting]:
+    """The command's environment under what the log prints, with the log's own seed."""
+    environment = dict(launch.environment) if launch is not None else {}
+    if run.seed is not None and ("SEED" in environment or (launch is not None and "SEED" in launch.unknown)):
+        line = run.seed.line or run.first_line
+        environment["SEED"] = Setting(
+            value=str(run.seed.value), source=f"{run.file}:{line}", file=run.file, line=line
+        )
+    return {**environment, **facts.environment}
 
 
 def _counted_runs(evidence: Evidence) -> list[tuple[SeedEvidence, Run]]:
@@ -182,7 +193,7 @@ def _claimed_values(seed: SeedEvidence, run: Run) -> tuple[float, ...]:
 
 
 def fitting_launch(launches: list[Launch], facts: LogFacts, run: Run) -> Launch | None:
-    """The one documented command that may have made this log; None when none or several may have.
+    """The documented command that may have made this log; of several, what they agree on.
 
     A command that names the log file as its output is the one. Else commands that contradict what the log
     prints are out, unless there is only one (the log's values go over its own anyway).
@@ -193,11 +204,30 @@ def fitting_launch(launches: list[Launch], facts: LogFacts, run: Run) -> Launch 
     groups: dict[object, Launch] = {}
     for launch in candidates:
         groups.setdefault(without_identity(launch.environment, launch.argv, 0), launch)
-    if len(groups) == 1:
-        return next(iter(groups.values()))
-    printed = {**facts.attributes, **facts.environment}
-    fitting = [one for one in groups.values() if not differing(one.environment, printed)]
-    return fitting[0] if len(fitting) == 1 else None
+    distinct = list(groups.values())
+    if len(distinct) > 1:
+        printed = {**facts.attributes, **facts.environment}
+        distinct = [one for one in distinct if not differing(one.environment, printed)]
+    return _common(distinct) if distinct else None
+
+
+def _common(launches: list[Launch]) -> Launch:
+    """What several commands agree on: those settings hold whichever of them was run."""
+    first, *others = launches
+    for other in others:
+        shared = {
+            name: setting
+            for name, setting in first.environment.items()
+            if name in other.environment and same_value(setting.value, other.environment[name].value)
+        }
+        touched = set(first.environment) | set(other.environment) | set(first.unknown) | set(other.unknown)
+        first = replace(
+            first,
+            environment=shared,
+            argv=first.argv if first.argv == other.argv else (),
+            unknown=tuple(sorted(touched - set(shared))),
+        )
+    return first
 
 
 def _mark_claim(profiles: list[RunProfile]) -> list[RunProfile]:

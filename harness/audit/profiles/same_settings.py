@@ -15,8 +15,10 @@ if TYPE_CHECKING:
 IDENTITY = re.compile(
     r"(?i)(?:.*_)?seed|run_?id|run_?name|.*uuid|.*log_?(?:dir|file|path)|wandb\w*|nccl\w*|omp_\w+|master_\w+"
     r"|pythonpath|ld_library_path|pytorch_cuda_alloc_conf|pythonunbuffered|pythonhashseed|hf_\w+|torch_logs"
-    r"|tokenizers_parallelism|cuda_\w+|torchinductor\w*|triton_\w+|path|home|out(?:put)?_?dir|exp_?name"
+    r"|tokenizers_parallelism|cuda_\w+|torchinductor\w*|triton_\w+|path|home|nproc_per_node|nnodes|tokenizer_path|out(?:put)?_?dir|exp_?name"
 )
+
+_NUMBER = re.compile(r"-?(?:\d{1,18}(?:\.\d{0,18})?|\.\d{1,18})(?:e[-+]?\d{1,3})?")
 
 
 def without_identity(
@@ -37,6 +39,33 @@ def without_identity(
             continue
         words.append(word)
     return settings, tuple(words), world_size
+
+
+def differing(one: Mapping[str, Setting], other: Mapping[str, Setting]) -> list[str]:
+    """Names that both set, in any case, to different values; what only identifies a run left out."""
+    mine = {name.lower(): setting for name, setting in one.items()}
+    theirs = {name.lower(): setting for name, setting in other.items()}
+    return sorted(
+        name
+        for name in mine.keys() & theirs.keys()
+        if not IDENTITY.fullmatch(name) and not same_value(mine[name].value, theirs[name].value)
+    )
+
+
+def same_value(one: str, other: str) -> bool:
+    """Equal as text, as truth values or as numbers ("3" and "3.0", "True" and "1")."""
+    if one.strip() == other.strip():
+        return True
+    numbers = []
+    for text in (one, other):
+        word = text.strip().lower()
+        if word in {"true", "false"}:
+            numbers.append(float(word == "true"))
+        elif _NUMBER.fullmatch(word):
+            numbers.append(float(word))
+        else:
+            return False
+    return numbers[0] == numbers[1]
 
 
 def merge_equal(profiles: Sequence[RunProfile]) -> list[RunProfile]:
