@@ -160,9 +160,8 @@ PR940 = Config(
 
 REFERENCE = Config(
     name="reference",
-    model=replace(
-        PR940.model, leaky_slope=0.5, smear=Smear.GATED, document_fix=True, rope_train_seq_len=2048
-    ),
+    # SmearGate keeps the form of the seeds: at `small` the later gated form was 0.012 bits per byte worse.
+    model=replace(PR940.model, leaky_slope=0.5, document_fix=True, rope_train_seq_len=2048),
     data=_SEED_DATA,
     optimizer=replace(
         _SEED_OPTIMIZER,
