@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from harness.audit.scans.byte_tables import scan_byte_tables
+from harness.audit.scans.previous_token import scan_previous_token
 from harness.audit.scans.scanned_program import ProgramIndex, ScannedProgram
 
 if TYPE_CHECKING:
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
 SCANS: dict[str, Callable[[ProgramIndex], Any]] = {
     "byte_tables": scan_byte_tables,
+    "previous_token": scan_previous_token,
 }
 
 
