@@ -151,6 +151,9 @@ def read_event(data: dict[str, Any]) -> Event:
     return kind(**values)
 
 
+_OF_AUDIT = frozenset(field.name for field in dataclasses.fields(ProfileAudit))
+
+
 def audit_json(audit: ProfileAudit) -> dict[str, Any]:
     """The events of a profile as plain data."""
     return {
@@ -159,12 +162,14 @@ def audit_json(audit: ProfileAudit) -> dict[str, Any]:
         "finished": audit.finished,
         "nodes": audit.nodes,
         "configured": list(audit.configured),
+        "token_events": [event_json(event) for event in audit.token_events],
+        "tokens_followed": audit.tokens_followed,
     }
 
 
 def read_audit(data: dict[str, Any]) -> ProfileAudit:
     """The profile audit that `audit_json` wrote. Raises ValueError for anything else."""
-    if not isinstance(data, dict) or set(data) != {"profile", "events", "finished", "nodes", "configured"}:
+    if not isinstance(data, dict) or set(data) != _OF_AUDIT:
         raise ValueError("not a profile audit")
     return ProfileAudit(
         profile=_typed(data["profile"], str),
@@ -172,4 +177,6 @@ def read_audit(data: dict[str, Any]) -> ProfileAudit:
         finished=_typed(data["finished"], bool),
         nodes=_typed(data["nodes"], int),
         configured=tuple(_typed(name, str) for name in _typed(data["configured"], list)),
+        token_events=tuple([read_event(event) for event in _typed(data["token_events"], list)]),
+        tokens_followed=_typed(data["tokens_followed"], bool),
     )

@@ -136,6 +136,8 @@ class Lookup(Event):
     row_target: bool = False
     updates: tuple[int, ...] = ()
     is_frozen: bool = False  # the table came from a file or training, and never learns here
+    is_hashed: bool = False  # keys share cells: an array of buckets, not a dictionary
+    region: Region | None = None  # where its key was read, as far as loops chose it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -225,3 +227,5 @@ class ProfileAudit:
     finished: bool = True
     nodes: int = 0  # syntax nodes evaluated: the cost, and a deterministic budget
     configured: tuple[str, ...] = ()  # names of adaptation functions reached, for witnesses
+    token_events: tuple[Event, ...] = ()  # of the pass that follows single tokens; ids of their own
+    tokens_followed: bool = False  # that pass ran and got to the end
