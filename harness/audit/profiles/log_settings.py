@@ -87,9 +87,11 @@ def facts_of(run: Run, lines: Sequence[LogLine], entry: str, inputs: frozenset[s
     found: dict[str, dict[str, int]] = {}
     for line in lines:
         text = line.text.rstrip()
-        if not text.strip() or plain_step(Sourced(text, run.file, line.number, "")) is not None:
+        if not text.strip():
             continue
         witness.append((line.number, text[:LONGEST_LOG_LINE]))
+        if plain_step(Sourced(text, run.file, line.number, "")) is not None:
+            continue  # a step prints no settings; as a witness a few of thousands stay
         _scan(found, text[:_LONGEST_SCANNED], line.number, inputs)
         if facts.launch is None and ".py" in text:
             facts.launch = _launch_shown(run.file, line, entry)

@@ -1,0 +1,171 @@
+"""Print statements of a script as patterns, matched with the lines of a log.
+
+A template is the constant text of an f-string, a format string or a `%` template between holes. Matching
+looks for the constant parts in order, so a line costs linear time whatever the template.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from harness.audit.events import Spot
+from harness.audit.profiles.log_settings import LONGEST_LOG_LINE
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+MOST_TEMPLATES = 4_000
+FEWEST_WORDS = 2
+FEWEST_LETTERS = 8
+_LONGEST_PART = 400
+_TELLING_START = 4
+_DEEPEST = 40
+
+_WORD = re.compile(r"[A-Za-z][A-Za-z0-9]+")
+_FORMAT_HOLE = re.compile(r"\{[^{}]{0,80}\}")
+_PERCENT_HOLE = re.compile(r"%[-+ #0]{0,5}\d{0,5}(?:\.\d{1,3})?[sdifgeExXr]")
+
+
+@dataclass(frozen=True, slots=True)
+class Template:
+    """The constant parts of one printed text; between two parts stands a hole.
+
+    `call` is the printing call, None for a text that is only built here and may be printed elsewhere.
+    """
+
+    parts: tuple[str, ...]
+    spot: Spot
+    node: ast.AST
+    call: ast.Call | None
+
+    @property
+    def weight(self) -> int:
+        """How much constant text there is: of two templates that fit a line, the heavier says more."""
+        return sum(len(part.strip()) for part in self.parts)
+
+    @property
+    def label(self) -> str:
+        """The constant text, as a reader would name the line."""
+        return " ".join(" ".join(self.parts).split())
+
+    def matches(self, line: str) -> bool:
+        """True when the whole line may have been printed by this template."""
+        first, *rest = self.parts
+        line = line.strip()
+        if not line.startswith(first.lstrip()):
+            return False
+        at = len(first.lstrip())
+        if len(line) >= LONGEST_LOG_LINE and len(first.strip()) >= _TELLING_START:
+            return True  # cut, so that the rest cannot be looked for
+        if not rest:
+            return at == len(line)
+        last = rest.pop().rstrip()
+        for part in rest:
+            found = line.find(part, at)
+            if found < 0:
+                return False
+            at = found + len(part)
+        return len(line) - len(last) >= at and line.endswith(last)
+
+
+def templates_of(trees: Mapping[str, ast.Module]) -> list[Template]:
+    """Every distinctive template of the program, in order of files and lines."""
+    found: list[Template] = []
+    for file, tree in sorted(trees.items()):
+        taken: set[int] = set()
+        for node in ast.walk(tree):
+            if len(found) >= MOST_TEMPLATES:
+                return found
+            if isinstance(node, ast.Expr) and isinstance(node.value, ast.Call):
+                template = _of_call(file, node.value)
+                if template is not None:
+                    taken.update(id(inner) for inner in ast.walk(node.value))
+                    found.append(template)
+        for node in ast.walk(tree):
+            if len(found) >= MOST_TEMPLATES:
+                return found
+            if id(node) not in taken and isinstance(node, ast.JoinedStr):
+                template = _template(file, node, _parts(node), None)
+                if template is not None:
+                    found.append(template)
+    return sorted(found, key=lambda one: (one.spot.file, one.spot.line))
+
+
+def _of_call(file: str, call: ast.Call) -> Template | None:
+    """The template of a call statement with a text among its first arguments."""
+    if not call.args:
+        return None
+    parts = [""]
+    for index, argument in enumerate(call.args[:20]):
+        if index:
+            parts[-1] += " "  # print separates its arguments
+        parts = _joined(parts, _parts(argument))
+    return _template(file, call, parts, call)
+
+
+def _template(file: str, node: ast.expr, parts: list[str], call: ast.Call | None) -> Template | None:
+    parts = [_spaced(part)[:_LONGEST_PART] for part in parts]
+    text = " ".join(parts)
+    if len(_WORD.findall(text)) < FEWEST_WORDS or sum(map(str.isalpha, text)) < FEWEST_LETTERS:
+        return None
+    return Template(tuple(parts), Spot(file=file, line=node.lineno), node, call)
+
+
+def _spaced(part: str) -> str:
+    """A text with line breaks is several lines in the log: only its last, or first, line can be found."""
+    if "\n" not in part:
+        return part
+    lines = [line for line in part.split("\n") if line.strip()]
+    return max(lines, key=len) if lines else ""
+
+
+def _parts(node: ast.expr, depth: int = 0) -> list[str]:
+    """Constant parts of a text expression with holes between them; ["", ""] is all hole."""
+    if depth > _DEEPEST:
+        return ["", ""]
+    match node:
+        case ast.Constant(value=str() as text):
+            return [text]
+        case ast.Constant():
+            return [str(node.value)]
+        case ast.JoinedStr(values=values):
+            parts = [""]
+            for value in values:
+                parts = _joined(parts, _parts(value, depth + 1))
+            return parts
+        case ast.BinOp(left=left, op=ast.Add(), right=right):
+            return _joined(_parts(left, depth + 1), _parts(right, depth + 1))
+        case ast.BinOp(left=ast.Constant(value=str() as text), op=ast.Mod()):
+            return _PERCENT_HOLE.split(text)
+        case ast.Call(func=ast.Attribute(value=ast.Constant(value=str() as text), attr="format")):
+            return _FORMAT_HOLE.split(text)
+        case _:
+            return ["", ""]
+
+
+def _joined(one: list[str], other: list[str]) -> list[str]:
+    return [*one[:-1], one[-1] + other[0], *other[1:]]
+
+
+def matching(
+    templates: list[Template], lines: tuple[tuple[int, str], ...]
+) -> Iterator[tuple[int, list[Template]]]:
+    """(line number, the templates that may have printed it) of every line that any of them fits.
+
+    Templates with much less constant text than the best one are left out: `f"{a} val_bpb:{b}"` fits whatever
+    a longer one prints.
+    """
+    by_start: dict[str, list[Template]] = {}
+    for template in templates:
+        start = template.parts[0].lstrip()[:3]
+        by_start.setdefault(start if len(start) == 3 else "", []).append(template)
+    for number, text in lines:
+        start = text.strip()[:3]
+        candidates = by_start.get(start, []) if len(start) == 3 else []
+        fitting = [one for one in (*candidates, *by_start.get("", ())) if one.matches(text)]
+        if fitting:
+            best = max(one.weight for one in fitting)
+            yield number, [one for one in fitting if one.weight * 10 >= best * 6]
