@@ -1,0 +1,132 @@
+"""Makes functions and classes; enters and leaves context managers."""
+
+from __future__ import annotations
+
+import ast
+from typing import TYPE_CHECKING
+
+from harness.audit.interpreter.heap import Bound, Class, Extern, Function, Instance, Scope
+from harness.audit.interpreter.machine_frame import Frame
+from harness.audit.interpreter.values import ANYTHING, Value
+
+if TYPE_CHECKING:
+    from harness.audit.interpreter.flows import Flow
+    from harness.audit.interpreter.machine import Machine
+
+_YIELDS = ast.Yield | ast.YieldFrom
+
+
+def function_value(
+    machine: Machine, node: ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda, name: str
+) -> Value:
+    """A function as defined here, with its defaults evaluated."""
+    made = Function(machine.heap.new_id(), node, name, machine.frame.scope)
+    args = node.args
+    positional = [*args.posonlyargs, *args.args]
+    for arg, default in zip(positional[len(positional) - len(args.defaults) :], args.defaults, strict=True):
+        made.defaults[arg.arg] = machine.evaluate(default)
+    for arg, keyword in zip(args.kwonlyargs, args.kw_defaults, strict=True):
+        if keyword is not None:
+            made.defaults[arg.arg] = machine.evaluate(keyword)
+    if not isinstance(node, ast.Lambda):
+        made.is_generator = _has_yield(node)
+    return Value(ref=made)
+
+
+def _has_yield(node: ast.FunctionDef | ast.AsyncFunctionDef) -> bool:
+    todo: list[ast.AST] = list(node.body)
+    while todo:
+        one = todo.pop()
+        if isinstance(one, _YIELDS):
+            return True
+        if not isinstance(one, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda | ast.ClassDef):
+            todo.extend(ast.iter_child_nodes(one))
+    return False
+
+
+def define_function(machine: Machine, node: ast.FunctionDef | ast.AsyncFunctionDef) -> None:
+    """`def`: the function after its decorators, under its name."""
+    value = function_value(machine, node, node.name)
+    for decorator in reversed(node.decorator_list):
+        value = _decorated(machine, value, decorator)
+    machine.heap.put(_own_scope(machine, node.name), node.name, value)
+
+
+def _own_scope(machine: Machine, name: str) -> Scope:
+    scope = machine.frame.scope
+    while name in scope.globals_ and scope.outer is not None:
+        scope = scope.outer
+    return scope
+
+
+def _decorated(machine: Machine, value: Value, decorator: ast.expr) -> Value:
+    function = value.ref
+    maker = machine.evaluate(decorator)
+    name = ast.unparse(decorator.func if isinstance(decorator, ast.Call) else decorator)
+    if isinstance(function, Function):
+        if name == "property" or name.endswith((".setter", "cached_property")):
+            function.is_property = True
+            return value
+        if name in {"staticmethod", "classmethod"}:
+            function.is_static = name.removesuffix("method")
+            return value
+        if "no-grad" in maker.source.labels or name.endswith(("no_grad", "inference_mode")):
+            function.no_grad = True
+            return value
+    if isinstance(maker.ref, Function | Bound):
+        made = machine.call(maker, [value], {}, decorator)
+        return made if made.ref is not None else value
+    if isinstance(maker.ref, Class):
+        return machine.call(maker, [value], {}, decorator)
+    return value
+
+
+def define_class(machine: Machine, node: ast.ClassDef) -> Flow | None:
+    """`class`: its body is walked in a scope of its own."""
+    bases = tuple(machine.evaluate(base) for base in node.bases if not isinstance(base, ast.Starred))
+    scope = Scope(machine.heap.new_id(), machine.frame.file, machine.frame.scope, is_class=True)
+    made = Class(machine.heap.new_id(), node.name, bases, scope)
+    _inherit(made, bases)
+    frame = Frame(scope=scope, file=machine.frame.file, name=node.name, owner=made)
+    frame.first_loop = len(machine.loops)
+    machine.frames.append(frame)
+    try:
+        flow = machine.run(node.body)
+    finally:
+        machine.frames.pop()
+    made.slots = scope.slots
+    made.fields.extend(machine.facts.get("fields", {}).get(scope.id, []))
+    for value in scope.slots.values():
+        if isinstance(value.ref, Function) and value.ref.owner is None:
+            value.ref.owner = made
+    machine.heap.put(_own_scope(machine, node.name), node.name, Value(ref=made))
+    return flow
+
+
+def _inherit(made: Class, bases: tuple[Value, ...]) -> None:
+    for base in bases:
+        if isinstance(base.ref, Class):
+            made.is_module = made.is_module or base.ref.is_module
+            made.is_optimizer = made.is_optimizer or base.ref.is_optimizer
+            made.fields.extend(base.ref.fields)
+        elif isinstance(base.ref, Extern):
+            path = base.ref.path
+            made.is_module = made.is_module or ".nn." in path or path.endswith(".Module")
+            made.is_optimizer = made.is_optimizer or ".optim." in path
+
+
+def enter(machine: Machine, manager: Value, node: ast.AST) -> Value:
+    """What `with manager as x` binds."""
+    if isinstance(manager.ref, Instance) and manager.ref.cls is not None:
+        method = machine.attribute(manager, "__enter__", node)
+        if isinstance(method.ref, Bound):
+            return machine.call(method, [], {}, node)
+    return manager
+
+
+def leave(machine: Machine, manager: Value, node: ast.AST) -> None:
+    """The end of a with block."""
+    if isinstance(manager.ref, Instance) and manager.ref.cls is not None:
+        method = machine.attribute(manager, "__exit__", node)
+        if isinstance(method.ref, Bound):
+            machine.call(method, [ANYTHING, ANYTHING, ANYTHING], {}, node)

@@ -1,0 +1,126 @@
+"""The state of a walk, and the doors between the parts of the interpreter and the libraries."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from harness.audit.events import Spot, Unresolved
+from harness.audit.interpreter import branches, calls, expressions, merging, objects, statements
+from harness.audit.interpreter.budget import Budget
+from harness.audit.interpreter.heap import Extern, Heap, Obj, Scope
+from harness.audit.interpreter.machine_frame import Frame, LoopFrame
+from harness.audit.interpreter.recorder import Recorder
+from harness.audit.interpreter.values import ANYTHING, NOTHING, Source, Value
+
+if TYPE_CHECKING:
+    import ast
+    from collections.abc import Callable, Sequence
+
+    from harness.audit.interpreter.flows import Flow, Waiting
+    from harness.audit.libraries.registry import Registry
+    from harness.audit.program import Program
+    from harness.audit.run_profile import RunProfile
+
+
+@dataclass(slots=True)
+class Machine:
+    """One walk of one program under one profile."""
+
+    program: Program
+    profile: RunProfile
+    registry: Registry
+    budget: Budget
+    heap: Heap = field(default_factory=Heap)
+    recorder: Recorder = field(default_factory=Recorder)
+    frames: list[Frame] = field(default_factory=list)
+    loops: list[LoopFrame] = field(default_factory=list)
+    finished_loops: set[int] = field(default_factory=set)
+    last_loop: int = 0
+    modules: dict[str, Scope] = field(default_factory=dict)
+    externs: dict[str, Value] = field(default_factory=dict)
+    states: dict[int, Obj] = field(default_factory=dict)
+    disk: Obj = field(default_factory=lambda: Obj(0))  # slot = path text, value = what was written
+    facts: dict[str, Any] = field(default_factory=dict)  # scratch space of libraries, by their name
+    waiting: list[Waiting] = field(default_factory=list)
+    tries: list[object] = field(default_factory=list)
+    conditions: list[Value] = field(default_factory=list)  # unknown conditions being assumed
+    no_grad: int = 0
+    here: Spot = field(default_factory=lambda: Spot(file="", line=0))  # the statement being walked
+    forwards: int = 0  # nesting of network calls
+    unresolved: set[tuple[str, str]] = field(default_factory=set)
+
+    @property
+    def frame(self) -> Frame:
+        """The function being walked."""
+        return self.frames[-1]
+
+    def spot(self, node: ast.AST) -> Spot:
+        """The line of a node of the function being walked."""
+        return self.recorder.spot(self.frames[-1].file, node)
+
+    def evaluate(self, node: ast.expr) -> Value:
+        """The value of an expression."""
+        return expressions.evaluate(self, node)
+
+    def run(self, body: Sequence[ast.stmt]) -> Flow | None:
+        """Walk statements; what ended them early, or None."""
+        return statements.run(self, body)
+
+    def call(
+        self, callee: Value, args: list[Value], kwargs: dict[str, Value], node: ast.AST
+    ) -> Value:
+        """Call a value."""
+        return calls.call(self, callee, args, kwargs, node)
+
+    def call_method(
+        self, receiver: Value, name: str, args: list[Value], kwargs: dict[str, Value], node: ast.AST
+    ) -> Value:
+        """Call `receiver.name(...)`."""
+        return calls.call(self, self.attribute(receiver, name, node), args, kwargs, node)
+
+    def attribute(self, value: Value, name: str, node: ast.AST) -> Value:
+        """Read `value.name`."""
+        return objects.attribute(self, value, name, node)
+
+    def set_attribute(self, value: Value, name: str, to: Value, node: ast.AST) -> None:
+        """Write `value.name = to`."""
+        objects.set_attribute(self, value, name, to, node)
+
+    def decide(
+        self, condition: Value, yes: Callable[[], Flow | None], no: Callable[[], Flow | None]
+    ) -> Flow | None:
+        """Walk one arm where the condition is known, both and their merge where it is not."""
+        return branches.decide(self, condition, yes, no)
+
+    def join(self, one: Value, other: Value) -> Value:
+        """A value that is one or the other."""
+        return merging.join(self.heap, one, other)
+
+    def source_of(self, value: Value) -> Source:
+        """Where a value came from, the present content of a tensor included."""
+        return objects.source_of(self, value)
+
+    def deep_source(self, value: Value) -> Source:
+        """Where a value and all it contains came from."""
+        return objects.deep_source(self, value)
+
+    def extern(self, path: str) -> Value:
+        """The library object of this dotted name."""
+        found = self.externs.get(path)
+        if found is None:
+            found = self.externs[path] = Value(ref=Extern(self.heap.new_id(), path))
+        return found
+
+    def new(self, source: Source = NOTHING) -> Value:
+        """An unknown value from there."""
+        return Value(source=source) if source is not NOTHING else ANYTHING
+
+    def cannot_see(self, reason: str, detail: str, node: ast.AST, on_path: bool = False) -> None:
+        """Record once that something could not be followed."""
+        key = (reason, f"{detail}:{self.frames[-1].file}:{getattr(node, 'lineno', 0)}" if self.frames else detail)
+        if key not in self.unresolved and len(self.unresolved) < 500:
+            self.unresolved.add(key)
+            self.recorder.record(
+                Unresolved, self.spot(node), reason=reason, detail=detail[:200], on_path=on_path
+            )

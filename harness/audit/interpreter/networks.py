@@ -1,0 +1,131 @@
+"""Calls of networks: what they return depends on all that was learned in them until now."""
+
+from __future__ import annotations
+
+import ast
+from typing import TYPE_CHECKING
+
+from harness.audit.interpreter import calls
+from harness.audit.interpreter.heap import Class, Function, Instance, Mapping, Sequence, Tensor, View
+from harness.audit.interpreter.objects import find_in_class, learned_in, root_of
+from harness.audit.interpreter.values import LOGITS, UNKNOWN, Source, Value, computed_from
+
+if TYPE_CHECKING:
+    from harness.audit.interpreter.machine import Machine
+
+# Where one of these is called a loss or a probability of tokens is made.
+LOSS_NAMES = frozenset(
+    {"cross_entropy", "nll_loss", "log_softmax", "logsumexp", "CrossEntropyLoss", "NLLLoss", "softmax_cross_entropy"}
+)
+_SMALL = 14
+
+
+def forward(
+    machine: Machine, callee: Value, ref: Instance, args: list[Value], kwargs: dict[str, Value], node: ast.AST
+) -> Value:
+    """`network(x)`."""
+    function = find_in_class(ref.cls, "forward") if ref.cls is not None else None
+    if function is None and ref.cls is not None:
+        function = find_in_class(ref.cls, "__call__")
+    if function is None or not isinstance(function.ref, Function):
+        handled = machine.registry.library_forward(machine, callee, ref, args, kwargs, node)
+        return handled if handled is not None else opaque(machine, ref, args, kwargs, node)
+    return call_method(machine, callee, ref, function.ref, [callee, *args], kwargs, node)
+
+
+def call_method(
+    machine: Machine,
+    receiver: Value,
+    ref: Instance,
+    function: Function,
+    args: list[Value],
+    kwargs: dict[str, Value],
+    node: ast.AST,
+) -> Value:
+    """A method of a network: a forward pass when data goes in."""
+    sources = [machine.deep_source(one) for one in (*args[1:], *kwargs.values())]
+    has_data = any(source.reads or source.scores for source in sources)
+    active: list[tuple[Instance, Source]] = machine.facts.setdefault("networks", [])
+    if active:
+        if active[-1][0] is ref or not has_data or _scores(machine, ref.cls) or _is_small(function):
+            return calls.inline(machine, function, args, kwargs, node)
+        return opaque(machine, ref, args[1:], kwargs, node)
+    if not has_data:
+        return calls.inline(machine, function, args, kwargs, node)
+    own = _own_source(machine, ref, node)
+    active.append((ref, own))
+    try:
+        result = calls.inline(machine, function, args, kwargs, node)
+    finally:
+        active.pop()
+    machine.registry.forwarded(machine, receiver, ref, args[1:], result, node)
+    return _with(machine, result, own)
+
+
+def _own_source(machine: Machine, ref: Instance, node: ast.AST) -> Source:
+    learned = learned_in(machine, ref)
+    own = Source(
+        learned=learned.learned,
+        states=frozenset({root_of(ref).id}) if not machine.no_grad else frozenset(),
+        labels=frozenset({LOGITS}),
+        forward=machine.spot(node),
+    )
+    machine.states.setdefault(root_of(ref).id, root_of(ref))
+    return own
+
+
+def opaque(
+    machine: Machine, ref: Instance, args: list[Value], kwargs: dict[str, Value], node: ast.AST
+) -> Value:
+    """A forward pass that is not walked."""
+    own = _own_source(machine, ref, node)
+    sources = [machine.deep_source(one) for one in (*args, *kwargs.values())]
+    result = Value(source=computed_from([own, *sources]).changed(forward=own.forward))
+    if not machine.facts.get("networks"):
+        machine.registry.forwarded(machine, Value(ref=ref), ref, args, result, node)
+    return result
+
+
+def _with(machine: Machine, value: Value, own: Source, depth: int = 0) -> Value:
+    ref = value.ref
+    if isinstance(ref, Sequence | Mapping) and depth < 3:
+        for slot in list(ref.slots):
+            machine.heap.put(ref, slot, _with(machine, ref.slots[slot], own, depth + 1))
+        return value
+    if ref is not None and not isinstance(ref, Tensor | View):
+        return value
+    if ref is None and value.const is not UNKNOWN:
+        return value
+    source = computed_from((machine.source_of(value), own))
+    return Value(UNKNOWN, None, source.changed(forward=own.forward))
+
+
+def _scores(machine: Machine, cls: Class | None) -> bool:
+    """Whether methods of the class make losses."""
+    if cls is None:
+        return False
+    known: dict[int, bool] = machine.facts.setdefault("scoring", {})
+    if cls.id not in known:
+        known[cls.id] = any(
+            _mentions_loss(value.ref.node)
+            for value in cls.slots.values()
+            if isinstance(value.ref, Function)
+        )
+    return known[cls.id]
+
+
+def _mentions_loss(node: ast.AST) -> bool:
+    return any(
+        (isinstance(one, ast.Attribute) and one.attr in LOSS_NAMES)
+        or (isinstance(one, ast.Name) and one.id in LOSS_NAMES)
+        for one in ast.walk(node)
+    )
+
+
+def _is_small(function: Function) -> bool:
+    body = function.node.body
+    if not isinstance(body, list):
+        return True
+    if len(body) > _SMALL:
+        return False
+    return not any(isinstance(one, ast.For | ast.While) for one in body) and len(body) <= 2

@@ -1,0 +1,297 @@
+"""Arithmetic and comparison of values: constants, positions, provenance."""
+
+from __future__ import annotations
+
+import ast
+import math
+import operator
+from typing import TYPE_CHECKING, Any
+
+from harness.audit.interpreter.heap import Sequence, Text
+from harness.audit.interpreter.positions import ONE, Line, constant_line
+from harness.audit.interpreter.values import (
+    ANYTHING,
+    BITS,
+    COMPARED,
+    FALSE,
+    TRUE,
+    UNKNOWN,
+    Source,
+    Value,
+    computed_from,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from harness.audit.interpreter.machine import Machine
+
+TEXT_AT_MOST = 20_000
+NUMBER_AT_MOST = 10**30
+_LOG2 = (math.log(2.0), 1 / math.log(2.0), math.log2(math.e))
+
+_BINARY: dict[type[ast.operator], Callable[[Any, Any], Any]] = {
+    ast.Add: operator.add,
+    ast.Sub: operator.sub,
+    ast.Mult: operator.mul,
+    ast.Div: operator.truediv,
+    ast.FloorDiv: operator.floordiv,
+    ast.Mod: operator.mod,
+    ast.Pow: operator.pow,
+    ast.BitAnd: operator.and_,
+    ast.BitOr: operator.or_,
+    ast.BitXor: operator.xor,
+    ast.LShift: operator.lshift,
+    ast.RShift: operator.rshift,
+}
+
+_COMPARE: dict[type[ast.cmpop], Callable[[Any, Any], bool]] = {
+    ast.Eq: operator.eq,
+    ast.NotEq: operator.ne,
+    ast.Lt: operator.lt,
+    ast.LtE: operator.le,
+    ast.Gt: operator.gt,
+    ast.GtE: operator.ge,
+    ast.Is: operator.is_,
+    ast.IsNot: operator.is_not,
+}
+
+
+def name_of(op: ast.operator) -> str:
+    """add, sub, mult ..."""
+    return type(op).__name__.lower()
+
+
+def binary(machine: Machine, op: ast.operator, left: Value, right: Value, node: ast.AST) -> Value:
+    """`left op right`."""
+    if left.const is not UNKNOWN and right.const is not UNKNOWN:
+        const = _constant(op, left.const, right.const)
+        if const is not UNKNOWN and left.ref is None and right.ref is None:
+            if not left.source.index and not right.source.index and left.line is None and right.line is None:
+                return Value(const, None, computed_from((left.source, right.source)))
+            source = computed_from((left.source, right.source))
+            return Value(const, None, source, _line(op, left, right))
+    if isinstance(left.ref, Sequence) or isinstance(right.ref, Sequence):
+        joined = _sequences(machine, op, left, right)
+        if joined is not None:
+            return joined
+    if isinstance(op, ast.Add) and (_is_text(left) or _is_text(right)):
+        return concatenated(machine, left, right, node)
+    if isinstance(op, ast.Mod) and isinstance(left.const, str):
+        return machine.registry.formatted(machine, left, right, node)
+    sources = [machine.source_of(left), machine.source_of(right)]
+    source = computed_from(sources)
+    for at, value in enumerate((left, right)):
+        if _is_log2(value) and sources[1 - at].scores and isinstance(op, ast.Div | ast.Mult):
+            source = source.labelled(BITS)
+    result = Value(UNKNOWN, None, source, _line(op, left, right))
+    return machine.registry.computed(machine, op, left, right, result, node)
+
+
+def _is_log2(value: Value) -> bool:
+    return isinstance(value.const, float) and any(abs(value.const - known) < 1e-4 for known in _LOG2)
+
+
+def _is_text(value: Value) -> bool:
+    return isinstance(value.const, str) or isinstance(value.ref, Text)
+
+
+def _constant(op: ast.operator, left: Any, right: Any) -> Any:
+    if isinstance(op, ast.Pow) and not (
+        isinstance(left, int | float) and isinstance(right, int | float) and abs(right) <= 64 and abs(left) < 1e6
+    ):
+        return UNKNOWN
+    if isinstance(op, ast.LShift) and not (isinstance(right, int) and 0 <= right <= 128):
+        return UNKNOWN
+    if isinstance(op, ast.Mult):
+        sizes = [len(one) for one in (left, right) if isinstance(one, str | bytes | tuple)]
+        counts = [one for one in (left, right) if isinstance(one, int)]
+        if sizes and (not counts or sizes[0] * max(0, counts[0]) > TEXT_AT_MOST):
+            return UNKNOWN
+    if isinstance(op, ast.Mod) and isinstance(left, str | bytes):
+        return UNKNOWN
+    try:
+        result = _BINARY[type(op)](left, right)
+    except (TypeError, ValueError, ArithmeticError, KeyError):
+        return UNKNOWN
+    if isinstance(result, complex):
+        return UNKNOWN
+    if isinstance(result, str | bytes | tuple) and len(result) > TEXT_AT_MOST:
+        return UNKNOWN
+    if isinstance(result, int) and abs(result) > NUMBER_AT_MOST:
+        return UNKNOWN
+    return result
+
+
+def line_of(value: Value) -> Line | None:
+    """The value as a position: a loop-dependent one, or a known number."""
+    if value.line is not None:
+        return value.line
+    if value.is_number and not isinstance(value.const, bool) and not value.source.index:
+        return constant_line(value.const)
+    return None
+
+
+def _line(op: ast.operator, left: Value, right: Value) -> Line | None:
+    one, other = line_of(left), line_of(right)
+    loops = (one is not None and bool(one.slopes)) or (other is not None and bool(other.slopes))
+    if isinstance(op, ast.Add | ast.Sub):
+        sign = 1 if isinstance(op, ast.Add) else -1
+        if one is not None and other is not None:
+            return one.plus(other, sign) if loops or one.offsets or other.offsets else None
+        if one is not None and one.slopes and not right.source.index:
+            unit = Line({}, {right.symbol: 1}) if right.ref is None else None
+            return one.plus(unit, sign) if unit is not None else one.vague()
+        if one is not None and one.slopes:
+            return one.vague()
+        if other is not None and other.slopes and sign > 0:
+            return other.plus(Line({}, {left.symbol: 1})) if not left.source.index and left.ref is None else other.vague()
+        return None
+    if isinstance(op, ast.Mult):
+        if one is not None and one.slopes and isinstance(right.const, int | float):
+            return one.times(right.const)
+        if other is not None and other.slopes and isinstance(left.const, int | float):
+            return other.times(left.const)
+        if one is not None and one.slopes and not right.source.index and not right.is_known:
+            return one.in_units(right.symbol)
+        if other is not None and other.slopes and not left.source.index and not left.is_known:
+            return other.in_units(left.symbol)
+    return None
+
+
+def _sequences(machine: Machine, op: ast.operator, left: Value, right: Value) -> Value | None:
+    one, other = left.ref, right.ref
+    if isinstance(op, ast.Add | ast.BitOr) and isinstance(one, Sequence) and isinstance(other, Sequence):
+        source = computed_from((left.source.changed(index={}), right.source.changed(index={})))
+        if one.size is not None and other.size is not None and one.size + other.size <= 200:
+            return machine.heap.sequence(one.kind, [*one.elements, *other.elements]).with_source(source)
+        elements = [*one.elements, *other.elements]
+        joined = elements[0]
+        for more in elements[1:40]:
+            joined = machine.join(joined, more)
+        return machine.heap.summary(one.kind, joined).with_source(source)
+    if isinstance(op, ast.Mult):
+        sequence, count = (one, right) if isinstance(one, Sequence) else (other, left)
+        if not isinstance(sequence, Sequence) or not sequence.slots:
+            return None
+        if isinstance(count.const, int) and sequence.size is not None and 0 <= count.const * sequence.size <= 16:
+            return machine.heap.sequence(sequence.kind, sequence.elements * count.const)
+        joined = sequence.elements[0]
+        for more in sequence.elements[1:40]:
+            joined = machine.join(joined, more)
+        return machine.heap.summary(sequence.kind, joined)
+    return None
+
+
+def concatenated(machine: Machine, left: Value, right: Value, node: ast.AST) -> Value:
+    """Two texts after each other, of which parts may be unknown."""
+    template = ""
+    fields: list[Value] = []
+    for part in (left, right):
+        if isinstance(part.const, str):
+            template += part.const.replace("{", "(").replace("}", ")")
+        elif isinstance(part.ref, Text):
+            template += part.ref.template
+            fields.extend(part.ref.fields)
+        else:
+            template += "{}"
+            fields.append(part)
+    source = computed_from((machine.source_of(left), machine.source_of(right)))
+    return text(machine, template, fields, source, node)
+
+
+def text(machine: Machine, template: str, fields: list[Value], source: Source, node: ast.AST) -> Value:
+    """A text with unknown parts."""
+    made = Text(machine.heap.new_id(), template[:TEXT_AT_MOST], tuple(fields[:200]), machine.spot(node))
+    return Value(UNKNOWN, made, source)
+
+
+def unary(machine: Machine, op: ast.unaryop, value: Value, truth: Value) -> Value:
+    """`op value`."""
+    if isinstance(op, ast.Not):
+        if truth.const is UNKNOWN:
+            return Value(source=truth.source)
+        return FALSE if truth.const else TRUE
+    if value.const is not UNKNOWN and isinstance(value.const, int | float):
+        try:
+            if isinstance(op, ast.USub):
+                line = value.line.times(-1) if value.line is not None else None
+                return Value(-value.const, None, value.source, line)
+            if isinstance(op, ast.UAdd):
+                return value
+            return Value(~value.const, None, value.source)  # type: ignore[operator]
+        except TypeError:
+            return ANYTHING
+    line = value.line.times(-1) if value.line is not None and isinstance(op, ast.USub) else None
+    return Value(UNKNOWN, None, machine.source_of(value), line)
+
+
+def compare(machine: Machine, op: ast.cmpop, left: Value, right: Value, node: ast.AST) -> Value:
+    """`left op right`."""
+    if isinstance(op, ast.In | ast.NotIn):
+        inside = machine.registry.contains(machine, right, left, node)
+        if inside.const is UNKNOWN or isinstance(op, ast.In):
+            return inside
+        return FALSE if inside.const else TRUE
+    if isinstance(op, ast.Is | ast.IsNot | ast.Eq | ast.NotEq):
+        same = _identity(left, right)
+        if same is not None:
+            return TRUE if same == isinstance(op, ast.Is | ast.Eq) else FALSE
+    if left.const is not UNKNOWN and right.const is not UNKNOWN and left.ref is None and right.ref is None:
+        try:
+            return TRUE if _COMPARE[type(op)](left.const, right.const) else FALSE
+        except (TypeError, KeyError):
+            return ANYTHING
+    decided = _by_line(machine, op, left, right)
+    if decided is not None:
+        return decided
+    one, other = machine.source_of(left), machine.source_of(right)
+    source = computed_from((one, other))
+    if one.scores and other.scores and not isinstance(op, ast.Is | ast.IsNot):
+        source = source.labelled(COMPARED)
+    result = Value(source=source)
+    return machine.registry.compared(machine, op, left, right, result, node)
+
+
+def _identity(left: Value, right: Value) -> bool | None:
+    """Whether something is None, where that is known."""
+    for value, against in ((left, right), (right, left)):
+        if against.const is None and against.ref is None:
+            if value.const is None and value.ref is None:
+                return True
+            if value.ref is not None:
+                return False if type(value.ref).__name__ != "Alternatives" else _none_among(value)
+            if value.const is not UNKNOWN:
+                return False
+    return None
+
+
+def _none_among(value: Value) -> bool | None:
+    options = getattr(value.ref, "options", ())
+    return None if any(option.const is None for option in options) else False
+
+
+def _by_line(machine: Machine, op: ast.cmpop, left: Value, right: Value) -> Value | None:
+    """A loop counter in a later pass is at least that pass."""
+    passes = {loop.id: loop.number for loop in machine.loops}
+    for value, against, turned in ((left, right, False), (right, left, True)):
+        if value.line is None or not value.line.slopes or not isinstance(against.const, int | float):
+            continue
+        if any(loop not in passes or unit != ONE for loop, unit in value.line.slopes):
+            continue
+        least = value.line.least(passes)
+        if least is None:
+            continue
+        if isinstance(op, ast.Eq | ast.NotEq) and least > against.const:
+            return FALSE if isinstance(op, ast.Eq) else TRUE
+        grows = isinstance(op, ast.Gt | ast.GtE) != turned
+        strict = isinstance(op, ast.Gt | ast.Lt)
+        if not isinstance(op, ast.Gt | ast.GtE | ast.Lt | ast.LtE):
+            continue
+        if grows and (least > against.const or (not strict and least >= against.const)):
+            return TRUE
+        if not grows and (least > against.const or (strict and least >= against.const)):
+            return FALSE
+    return None
+
+

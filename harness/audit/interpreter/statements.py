@@ -1,0 +1,169 @@
+"""Walks statements: assignments, definitions, imports, and what ends a block early."""
+
+from __future__ import annotations
+
+import ast
+from typing import TYPE_CHECKING
+
+from harness.audit.interpreter import assignments, definitions, importing, loops, trying
+from harness.audit.interpreter.flows import BREAK, CONTINUE, Flow, Raised
+from harness.audit.interpreter.heap import Mapping
+from harness.audit.interpreter.values import NONE, TRUE, UNKNOWN
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from harness.audit.interpreter.machine import Machine
+
+
+def run(machine: Machine, body: Sequence[ast.stmt]) -> Flow | None:
+    """Walk a block; what ended it early, or None."""
+    budget = machine.budget
+    recorder = machine.recorder
+    for statement in body:
+        budget.spend()
+        machine.here = recorder.spot_at(machine.frames[-1].file, statement.lineno)
+        walk = _STATEMENTS.get(type(statement))
+        if walk is None:
+            continue
+        try:
+            flow = walk(machine, statement)
+        except Raised as raised:
+            flow = raised.flow
+        if flow is not None:
+            return flow
+    return None
+
+
+def _expression(machine: Machine, node: ast.Expr) -> Flow | None:
+    if not isinstance(node.value, ast.Constant):
+        value = machine.evaluate(node.value)
+        if value.const is _EXIT:
+            return Flow("raise", name="SystemExit")
+    return None
+
+
+class _Exit:
+    """What `exit()` evaluates to."""
+
+
+_EXIT = _Exit()
+
+
+def exit_value() -> object:
+    """The constant that stands for the end of the process."""
+    return _EXIT
+
+
+def _if(machine: Machine, node: ast.If) -> Flow | None:
+    condition = assignments.truth(machine, machine.evaluate(node.test))
+    machine.here = machine.spot(node)
+    return machine.decide(condition, lambda: run(machine, node.body), lambda: run(machine, node.orelse))
+
+
+def _return(machine: Machine, node: ast.Return) -> Flow:
+    return Flow("return", NONE if node.value is None else machine.evaluate(node.value))
+
+
+def _raise(machine: Machine, node: ast.Raise) -> Flow:
+    name = node.exc
+    if isinstance(name, ast.Call):
+        name = name.func
+    return Flow("raise", name=ast.unparse(name)[:80] if name is not None else "")
+
+
+def _global(machine: Machine, node: ast.Global) -> None:
+    machine.frame.scope.globals_.update(node.names)
+
+
+def _nonlocal(machine: Machine, node: ast.Nonlocal) -> None:
+    machine.frame.scope.names.update(node.names)
+
+
+def _delete(machine: Machine, node: ast.Delete) -> None:
+    for target in node.targets:
+        if isinstance(target, ast.Name):
+            machine.heap.drop(machine.frame.scope, target.id)
+        elif isinstance(target, ast.Subscript):
+            owner = machine.evaluate(target.value)
+            key = machine.evaluate(target.slice)
+            if isinstance(owner.ref, Mapping) and isinstance(key.const, str | int | float):
+                machine.heap.drop(owner.ref, ("key", key.const))
+
+
+def _with(machine: Machine, node: ast.With | ast.AsyncWith) -> Flow | None:
+    without_grad = 0
+    entered = []
+    for item in node.items:
+        manager = machine.evaluate(item.context_expr)
+        if "no-grad" in manager.source.labels:
+            without_grad += 1
+        value = definitions.enter(machine, manager, item.context_expr)
+        entered.append(manager)
+        if item.optional_vars is not None:
+            assignments.assign(machine, item.optional_vars, value)
+    machine.no_grad += without_grad
+    try:
+        flow = run(machine, node.body)
+    finally:
+        machine.no_grad -= without_grad
+    for manager in reversed(entered):
+        definitions.leave(machine, manager, node)
+    return flow
+
+
+def _match(machine: Machine, node: ast.Match) -> Flow | None:
+    subject = machine.evaluate(node.subject)
+
+    def cases(at: int) -> Flow | None:
+        if at >= len(node.cases):
+            return None
+        case = node.cases[at]
+        for capture in ast.walk(case.pattern):
+            if isinstance(capture, ast.MatchAs | ast.MatchStar) and capture.name:
+                assignments.bind(machine, capture.name, subject)
+        condition = _matches(machine, subject.const, case)
+        return machine.decide(condition, lambda: run(machine, case.body), lambda: cases(at + 1))
+
+    return cases(0)
+
+
+def _matches(machine: Machine, const: object, case: ast.match_case) -> assignments.Value:
+    pattern = case.pattern
+    if isinstance(pattern, ast.MatchAs) and pattern.pattern is None:
+        return TRUE if case.guard is None else assignments.truth(machine, machine.evaluate(case.guard))
+    if const is not UNKNOWN and isinstance(pattern, ast.MatchValue) and case.guard is None:
+        value = machine.evaluate(pattern.value)
+        if value.const is not UNKNOWN:
+            return assignments.Value(value.const == const)
+    return assignments.ANYTHING
+
+
+_STATEMENTS: dict[type[ast.stmt], Callable[..., Flow | None]] = {
+    ast.Expr: _expression,
+    ast.Assign: assignments.assign_statement,
+    ast.AugAssign: assignments.augmented,
+    ast.AnnAssign: assignments.annotated,
+    ast.If: _if,
+    ast.For: loops.run_for,
+    ast.AsyncFor: loops.run_for,
+    ast.While: loops.run_while,
+    ast.With: _with,
+    ast.AsyncWith: _with,
+    ast.Try: trying.run_try,
+    ast.TryStar: trying.run_try,
+    ast.FunctionDef: definitions.define_function,
+    ast.AsyncFunctionDef: definitions.define_function,
+    ast.ClassDef: definitions.define_class,
+    ast.Return: _return,
+    ast.Raise: _raise,
+    ast.Import: importing.run_import,
+    ast.ImportFrom: importing.run_import_from,
+    ast.Global: _global,
+    ast.Nonlocal: _nonlocal,
+    ast.Delete: _delete,
+    ast.Match: _match,
+    ast.Break: lambda _machine, _node: BREAK,
+    ast.Continue: lambda _machine, _node: CONTINUE,
+}
+

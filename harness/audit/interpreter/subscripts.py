@@ -1,0 +1,331 @@
+"""Reads and writes elements: a choice by loop-dependent positions narrows what is read."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from harness.audit.interpreter.heap import (
+    CONTENT,
+    KEYS,
+    SUMMARY,
+    Alternatives,
+    Instance,
+    Mapping,
+    Parameters,
+    Range,
+    Sequence,
+    Slice,
+    Tensor,
+    View,
+    Zipped,
+)
+from harness.audit.interpreter.positions import Index, Line, constant_line, narrowed, slice_index
+from harness.audit.interpreter.values import (
+    ANYTHING,
+    NONE,
+    NOTHING,
+    UNKNOWN,
+    Source,
+    Value,
+    computed_from,
+    narrow_region,
+    one_of,
+)
+from harness.audit.regions import Region
+
+if TYPE_CHECKING:
+    import ast
+
+    from harness.audit.interpreter.machine import Machine
+
+JOINED_AT_MOST = 40
+_CONTAINERS = Sequence | Mapping | Instance | Alternatives | Zipped | Range
+
+
+def refined(machine: Machine, source: Source, index: Index, is_array: bool) -> Source:
+    """What is left of a source when one element is chosen by `index`.
+
+    Loops that are over made the container's elements different from each other; they are forgotten for the
+    loops that choose now. Elements that did not depend on any loop are all alike: choosing changes nothing.
+    """
+    if not index or source is NOTHING:
+        return source
+    over = machine.finished_loops
+    live = {loop: span for loop, span in source.index.items() if loop not in over}
+    if is_array or len(live) < len(source.index):
+        live = narrowed(live, index)
+    reads = frozenset(_refined_region(machine, region, index, is_array) for region in source.reads)
+    if reads == source.reads and live == source.index:
+        return source
+    return source.changed(index=live, reads=reads)
+
+
+def _refined_region(machine: Machine, region: Region, index: Index, is_array: bool) -> Region:
+    over = machine.finished_loops
+    live = tuple((loop, span) for loop, span in region.loops if loop not in over)
+    if not is_array and len(live) == len(region.loops):
+        return region
+    return narrow_region(Region(split=region.split, loops=live, is_exact=region.is_exact), index)
+
+
+def overlaid(machine: Machine, element: Value, container: Source) -> Value:
+    """A listed element as read through a container that was itself chosen by loops."""
+    if not container.index:
+        return element
+    return picked(machine, element, container, {})
+
+
+def picked(machine: Machine, element: Value, container: Source, index: Index) -> Value:
+    """Any element, chosen by `index` from a container that was itself chosen by loops."""
+    chosen = narrowed(container.index, index) if container.index else index
+    if not chosen:
+        return element
+    if isinstance(element.ref, _CONTAINERS):
+        own = element.source
+        return element.with_source(own.changed(index=narrowed(own.index, chosen)))
+    if isinstance(element.ref, Tensor) and not element.ref.is_state:
+        source = refined(machine, machine.source_of(element), chosen, False)
+        return Value(UNKNOWN, View(machine.heap.new_id(), element.ref), source)
+    source = refined(machine, element.source, chosen, False)
+    if source is element.source:
+        return element
+    return Value(element.const, element.ref, source, None)
+
+
+def key_value(key: tuple[str, object]) -> Value:
+    """A known key of a mapping as a value."""
+    return Value(key[1])
+
+
+def joined_elements(machine: Machine, elements: list[Value]) -> Value:
+    """One value that stands for any of these."""
+    if not elements:
+        return ANYTHING
+    joined = elements[0]
+    for more in elements[1:JOINED_AT_MOST]:
+        joined = machine.join(joined, more)
+    return joined
+
+
+def element_at(machine: Machine, value: Value, at: int | None, index: Index | None = None) -> Value:
+    """The element at a known place, or any."""
+    ref = value.ref
+    if isinstance(ref, Sequence):
+        if at is not None and ref.size is not None and -ref.size <= at < ref.size:
+            return overlaid(machine, ref.elements[at], value.source)
+        return picked(machine, joined_elements(machine, ref.elements), value.source, index or {})
+    if isinstance(ref, Zipped):
+        parts = [element_at(machine, part, at, index) for part in ref.parts]
+        return machine.heap.sequence("tuple", parts)
+    if isinstance(value.const, tuple | str) and at is not None and -len(value.const) <= at < len(value.const):
+        return Value(value.const[at], None, value.source)
+    if isinstance(ref, Parameters):
+        return value
+    source = machine.source_of(value)
+    if isinstance(ref, Tensor | View) or ref is None:
+        source = refined(machine, source, index or {}, True)
+        base = ref.base if isinstance(ref, View) else ref
+        if base is not None:
+            return Value(UNKNOWN, View(machine.heap.new_id(), base), source)
+        if index:
+            source = source.changed(index=narrowed(source.index, index))
+        return Value(source=source)
+    return Value(source=machine.deep_source(value))
+
+
+def position(value: Value | None) -> tuple[Index, Line | None] | None:
+    """A bound of a slice as iterations it depends on; None for a constant."""
+    if value is None:
+        return None
+    line = value.line
+    if line is None and value.is_number and not isinstance(value.const, bool):
+        line = constant_line(value.const)
+    if not value.source.index and (line is None or not line.slopes):
+        return None
+    return value.source.index, line
+
+
+def key_index(machine: Machine, key: Value) -> tuple[Index, bool]:
+    """The iterations a subscript chooses, and whether that is exact."""
+    ref = key.ref
+    if isinstance(ref, Slice):
+        return slice_index(position(ref.start), position(ref.stop))
+    if isinstance(ref, Sequence) and ref.kind == "tuple":
+        total: Index = {}
+        is_exact = True
+        for part in ref.elements[:8]:
+            index, exact = key_index(machine, part)
+            total = narrowed(total, index) if total else index
+            is_exact = is_exact and exact
+        return total, is_exact
+    if key.line is not None and key.line.slopes:
+        index = {}
+        for loop, span in key.source.index.items():
+            ahead = key.line.cells(loop, False)
+            by = ahead[0] if ahead is not None else 0
+            low, high = span
+            index[loop] = (None if low is None else low + by, None if high is None else high + by)
+        return index, True
+    return machine.deep_source(key).index if ref is not None else key.source.index, True
+
+
+def load(machine: Machine, owner: Value, key: Value, node: ast.AST) -> Value:
+    """`owner[key]`."""
+    found = machine.registry.subscript(machine, owner, key, node)
+    if found is not None:
+        return found
+    ref = owner.ref
+    if isinstance(ref, Sequence):
+        return _from_sequence(machine, owner, ref, key)
+    if isinstance(ref, Mapping):
+        return _from_mapping(machine, owner, ref, key, node)
+    if isinstance(ref, Alternatives):
+        options = [option for option in ref.options if option.const is not None]
+        return joined_elements(machine, [load(machine, one, key, node) for one in options])
+    if isinstance(ref, Instance) and ref.cls is not None:
+        method = machine.attribute(owner, "__getitem__", node)
+        if method.ref is not None and type(method.ref).__name__ == "Bound":
+            return machine.call(method, [key], {}, node)
+    if owner.is_known and owner.const is not None:
+        found = _from_constant(owner, key)
+        if found is not None:
+            return found
+    result = _from_array(machine, owner, key)
+    return machine.registry.subscripted(machine, owner, key, result, node)
+
+
+def _from_constant(owner: Value, key: Value) -> Value | None:
+    const = owner.const
+    if not isinstance(const, str | bytes | tuple):
+        return None
+    at: object = key.const
+    if isinstance(key.ref, Slice):
+        parts = [NONE if part is None else part for part in (key.ref.start, key.ref.stop, key.ref.step)]
+        if any(not isinstance(part.const, int | None) for part in parts):
+            return Value(source=owner.source)
+        at = slice(*(part.const for part in parts))
+    if not isinstance(at, int | slice):
+        return None
+    try:
+        return Value(const[at], None, owner.source)
+    except (IndexError, ValueError):
+        return None
+
+
+def _from_sequence(machine: Machine, owner: Value, ref: Sequence, key: Value) -> Value:
+    if isinstance(key.ref, Slice):
+        return _slice_of_sequence(machine, owner, ref, key.ref, key)
+    if isinstance(key.const, int) and ref.size is not None and -ref.size <= key.const < ref.size:
+        at = key.const if key.const >= 0 else key.const + ref.size
+        return overlaid(machine, ref.slots[at], owner.source)
+    return picked(machine, joined_elements(machine, ref.elements), owner.source, key_index(machine, key)[0])
+
+
+def _slice_of_sequence(machine: Machine, owner: Value, ref: Sequence, part: Slice, key: Value) -> Value:
+    bounds = [bound if bound is not None else NONE for bound in (part.start, part.stop, part.step)]
+    index, _ = key_index(machine, key)
+    if ref.size is not None and all(isinstance(bound.const, int | None) for bound in bounds) and not index:
+        try:
+            cut = ref.elements[slice(*(bound.const for bound in bounds))]
+        except ValueError:
+            cut = ref.elements
+        return machine.heap.sequence(ref.kind, cut).with_source(owner.source)
+    if not ref.slots:
+        return owner
+    made = machine.heap.summary(ref.kind, joined_elements(machine, ref.elements))
+    return made.with_source(owner.source.changed(index=narrowed(owner.source.index, index)))
+
+
+def _from_mapping(machine: Machine, owner: Value, ref: Mapping, key: Value, node: ast.AST) -> Value:
+    slot = ("key", key.const) if _is_key(key) else None
+    if slot is not None and slot in ref.slots:
+        return overlaid(machine, ref.slots[slot], owner.source)
+    elements = [value for own, value in ref.slots.items() if own != KEYS]
+    if slot is not None and SUMMARY in ref.slots:
+        elements = [ref.slots[SUMMARY]]
+    if ref.default is not None and (slot is not None or not elements):
+        fresh = machine.call(ref.default, [], {}, node)
+        store(machine, owner, key, fresh, node)
+        return fresh
+    return picked(machine, joined_elements(machine, elements), owner.source, key_index(machine, key)[0])
+
+
+def _is_key(key: Value) -> bool:
+    return key.is_known and isinstance(key.const, str | int | float | bytes | None)
+
+
+def _from_array(machine: Machine, owner: Value, key: Value) -> Value:
+    base = machine.source_of(owner)
+    if isinstance(owner.ref, Parameters):
+        return owner
+    index, is_exact = key_index(machine, key)
+    source = refined(machine, base, index, True)
+    if index and not source.reads:
+        source = source.changed(index=narrowed(source.index, index))
+    if not is_exact and source.reads:
+        reads = frozenset(Region(split=one.split, loops=one.loops, is_exact=False) for one in source.reads)
+        source = source.changed(reads=reads)
+    chooser = machine.deep_source(key)
+    if not base.reads and chooser.reads:
+        source = computed_from([source, chooser.changed(index={})])
+    elif chooser.labels or chooser.learned or chooser.scores:
+        added = chooser.changed(index={}, reads=frozenset())
+        source = computed_from([source, added])
+    tensor = owner.ref.base if isinstance(owner.ref, View) else owner.ref
+    ref = View(machine.heap.new_id(), tensor) if isinstance(tensor, Tensor) else None
+    return Value(UNKNOWN, ref, source)
+
+
+def store(
+    machine: Machine, owner: Value, key: Value, value: Value, node: ast.AST, is_update: bool = False
+) -> None:
+    """`owner[key] = value`."""
+    if machine.registry.store_element(machine, owner, key, value, node, is_update):
+        return
+    ref = owner.ref
+    heap = machine.heap
+    if isinstance(ref, Sequence):
+        if isinstance(key.const, int) and ref.size is not None and -ref.size <= key.const < ref.size:
+            heap.put(ref, key.const if key.const >= 0 else key.const + ref.size, value)
+            return
+        if isinstance(key.ref, Slice) and isinstance(value.ref, Sequence):
+            value = joined_elements(machine, value.ref.elements)
+        for slot in list(ref.slots):
+            heap.put(ref, slot, machine.join(ref.slots[slot], value))
+        if not ref.slots:
+            heap.put(ref, SUMMARY, value)
+    elif isinstance(ref, Mapping):
+        _store_in_mapping(machine, ref, key, value)
+    elif isinstance(ref, Alternatives):
+        for option in ref.options:
+            if option.ref is not None:
+                store(machine, option, key, value, node, is_update)
+    elif isinstance(ref, Tensor | View):
+        _store_in_tensor(machine, ref, key, value)
+    elif isinstance(ref, Instance) and ref.cls is not None:
+        method = machine.attribute(owner, "__setitem__", node)
+        if method.ref is not None and type(method.ref).__name__ == "Bound":
+            machine.call(method, [key, value], {}, node)
+
+
+def _store_in_mapping(machine: Machine, ref: Mapping, key: Value, value: Value) -> None:
+    heap = machine.heap
+    if _is_key(key) and not (key.source.index and not isinstance(key.const, str)):
+        heap.put(ref, ("key", key.const), value)
+        return
+    now = ref.slots.get(SUMMARY)
+    heap.put(ref, SUMMARY, value if now is None else machine.join(now, value))
+    keys = ref.slots.get(KEYS)
+    heap.put(ref, KEYS, key if keys is None else machine.join(keys, key))
+
+
+def _store_in_tensor(machine: Machine, ref: Tensor | View, key: Value, value: Value) -> None:
+    base = ref.base if isinstance(ref, View) else ref
+    if not isinstance(base, Tensor):
+        return
+    now = base.slots.get(CONTENT, ANYTHING)
+    new = machine.deep_source(value)
+    if isinstance(key.ref, Slice) and key.ref.start is None and key.ref.stop is None and isinstance(ref, Tensor):
+        machine.heap.put(base, CONTENT, Value(source=new))
+        return
+    machine.heap.put(base, CONTENT, Value(source=one_of(now.source, new)))

@@ -1,0 +1,221 @@
+"""The registry as the interpreter sees it: asks the handlers, then falls back to provenance alone."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+from harness.audit.interpreter.heap import (
+    Extern,
+    Instance,
+    Mapping,
+    Sequence,
+)
+from harness.audit.interpreter.subscripts import picked
+from harness.audit.interpreter.values import (
+    ANYTHING,
+    FALSE,
+    TRUE,
+    UNKNOWN,
+    Source,
+    Value,
+    computed_from,
+)
+from harness.audit.libraries import (
+    builtin_functions,
+    containers,
+    environment,
+    files,
+    learning,
+    losses,
+    optimizers,
+    printing,
+    text_methods,
+    token_files,
+    torch_modules,
+    torch_tensors,
+)
+from harness.audit.libraries.registry import HANDLERS, handlers_of
+
+if TYPE_CHECKING:
+    import ast
+
+    from harness.audit.interpreter.machine import Machine
+
+# Libraries whose calls only compute: nothing hidden happens in them.
+_KNOWN_ROOTS = frozenset(
+    """builtins torch numpy math os sys io re json time random copy glob pathlib collections functools itertools
+    dataclasses typing zlib lzma bz2 gzip pickle struct base64 hashlib uuid subprocess contextlib argparse
+    logging warnings gc platform datetime string enum operator threading queue tempfile shutil inspect
+    sentencepiece flash_attn flash_attn_interface flash_attn_3 triton brotli zstandard tqdm wandb socket
+    traceback types abc heapq bisect statistics fcntl signal concurrent multiprocessing mlx tokenizers
+    huggingface_hub einops numba scipy psutil resource textwrap secrets array fnmatch importlib ctypes
+    cffi select csv decimal fractions urllib requests unicodedata""".split()
+)
+_CONSTANTS: dict[str, Any] = {
+    "math.pi": math.pi,
+    "math.e": math.e,
+    "math.inf": math.inf,
+    "torch.inf": math.inf,
+    "numpy.inf": math.inf,
+    "numpy.pi": math.pi,
+    "os.sep": "/",
+}
+
+
+class Registry:
+    """What the interpreter asks of the libraries."""
+
+    is_parameter = staticmethod(learning.is_parameter)
+    write_in_place = staticmethod(learning.write_in_place)
+    write_tensor_attribute = staticmethod(learning.write_tensor_attribute)
+    accumulated = staticmethod(losses.accumulated)
+    formatted = staticmethod(text_methods.percent)
+    new_optimizer = staticmethod(optimizers.new_optimizer)
+    library_forward = staticmethod(torch_modules.library_forward)
+    field_default = staticmethod(containers.field_default)
+    subclass_made = staticmethod(torch_modules.subclass_made)
+    as_logged = staticmethod(environment.as_logged)
+    logged_attributes = staticmethod(environment.is_logged)
+
+    def call(
+        self, machine: Machine, path: str, args: list[Value], kwargs: dict[str, Value], node: ast.AST
+    ) -> Value:
+        """A call of a library function."""
+        for handler in handlers_of(path):
+            result = handler(machine, path, args, kwargs, node)
+            if result is not None:
+                return result
+        source = computed_from(machine.deep_source(one) for one in (*args, *kwargs.values()))
+        if path.split(".", 1)[0] not in _KNOWN_ROOTS and (source.states or source.scores):
+            machine.cannot_see("unknown-call", path, node, on_path=True)
+        return machine.new(source)
+
+    def method(
+        self,
+        machine: Machine,
+        receiver: Value,
+        name: str,
+        args: list[Value],
+        kwargs: dict[str, Value],
+        node: ast.AST,
+    ) -> Value:
+        """A method of a value that is not of a class of the script."""
+        if isinstance(receiver.ref, Extern):
+            return self.call(machine, f"{receiver.ref.path}.{name}", args, kwargs, node)
+        for handler in (*HANDLERS.methods.get(name, ()), *HANDLERS.methods.get("*", ())):
+            result = handler(machine, receiver, name, args, kwargs, node)
+            if result is not None:
+                return result
+        if isinstance(receiver.ref, Instance) and receiver.ref.is_module:
+            return machine.new(computed_from(machine.deep_source(one) for one in (*args, *kwargs.values())))
+        sources = [machine.deep_source(one) for one in (*args, *kwargs.values())]
+        return machine.new(computed_from([machine.deep_source(receiver), *sources]))
+
+    def attribute(self, machine: Machine, value: Value, name: str, node: ast.AST) -> Value | None:
+        """An attribute; None makes it a method to be called."""
+        for handler in HANDLERS.attributes.get(name, ()):
+            found = handler(machine, value, name, node)
+            if found is not None:
+                return found
+        return None
+
+    def extern_attribute(self, machine: Machine, ref: Extern, name: str) -> Value:
+        """A member of a library."""
+        path = f"{ref.path}.{name}"
+        if path in _CONSTANTS:
+            return Value(_CONSTANTS[path])
+        return machine.extern(path)
+
+    def subscript(self, machine: Machine, owner: Value, key: Value, node: ast.AST) -> Value | None:
+        """An element of a library object."""
+        for handler in HANDLERS.subscripts:
+            found = handler(machine, owner, key, node)
+            if found is not None:
+                return found
+        return None
+
+    def subscripted(
+        self, machine: Machine, owner: Value, key: Value, result: Value, node: ast.AST
+    ) -> Value:
+        """An indexed array after all observers."""
+        for handler in HANDLERS.subscripted:
+            result = handler(machine, owner, key, result, node)
+        return result
+
+    def store_element(
+        self, machine: Machine, owner: Value, key: Value, value: Value, node: ast.AST, is_update: bool
+    ) -> bool:
+        """Whether a library wrote the element."""
+        return any(handler(machine, owner, key, value, node, is_update) for handler in HANDLERS.stores)
+
+    def augmented_element(
+        self, machine: Machine, owner: Value, key: Value, now: Value, operand: Value, node: ast.AugAssign
+    ) -> bool:
+        """Whether a library did `owner[key] += operand`."""
+        return any(handler(machine, owner, key, now, operand, node) for handler in HANDLERS.augmented)
+
+    def computed(
+        self, machine: Machine, op: object, left: Value, right: Value, result: Value, node: ast.AST
+    ) -> Value:
+        """The result of arithmetic after all observers."""
+        result = learning.functional_update(machine, left, right, result, node)
+        for handler in HANDLERS.computed:
+            result = handler(machine, op, left, right, result, node)
+        return result
+
+    def compared(
+        self, machine: Machine, op: object, left: Value, right: Value, result: Value, node: ast.AST
+    ) -> Value:
+        """The result of a comparison after all observers."""
+        for handler in HANDLERS.compared:
+            result = handler(machine, op, left, right, result, node)
+        return result
+
+    def forwarded(
+        self, machine: Machine, receiver: Value, ref: Instance, args: list[Value], result: Value, node: ast.AST
+    ) -> None:
+        """A network ran."""
+        for handler in HANDLERS.forwarded:
+            handler(machine, receiver, ref, args, result, node)
+
+    def iterated(
+        self, machine: Machine, value: Value, index: dict[int, tuple[int | None, int | None]]
+    ) -> Value | None:
+        """An element of a library object."""
+        for handler in HANDLERS.iterated:
+            found = handler(machine, value, index)
+            if found is not None:
+                return found
+        return None
+
+    def through(self, machine: Machine, value: Value, source: Source) -> Value:
+        """An attribute of an object that was chosen by loops."""
+        return picked(machine, value, source, {})
+
+    def new_mapping(self, machine: Machine, default: Value | None = None) -> Value:
+        """A new dictionary."""
+        return Value(ref=Mapping(machine.heap.new_id(), default))
+
+    def contains(self, machine: Machine, container: Value, item: Value, node: ast.AST) -> Value:
+        """`item in container`."""
+        ref = container.ref
+        known = environment.contains(machine, container, item)
+        if known is not None:
+            return known
+        if isinstance(container.const, str | tuple | bytes) and item.const is not UNKNOWN:
+            try:
+                return TRUE if item.const in container.const else FALSE
+            except TypeError:
+                return ANYTHING
+        if isinstance(ref, Sequence) and ref.size is not None and item.const is not UNKNOWN:
+            if all(one.const is not UNKNOWN for one in ref.elements):
+                return TRUE if any(one.const == item.const for one in ref.elements) else FALSE
+        if isinstance(ref, Mapping) and item.const is not UNKNOWN:
+            if ("key", item.const) in ref.slots:
+                return TRUE
+            if "<all>" not in ref.slots and not machine.loops:
+                return FALSE
+        return Value(source=computed_from((machine.deep_source(container), machine.deep_source(item))))
+
+

@@ -1,0 +1,313 @@
+"""Tensors and arrays: how provenance and positions pass through their functions and methods."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from harness.audit.interpreter.heap import CONTENT, Instance, Parameters, Sequence, Tensor, View
+from harness.audit.interpreter.values import (
+    ANYTHING,
+    NONE,
+    NOTHING,
+    UNKNOWN,
+    Source,
+    Value,
+    computed_from,
+)
+from harness.audit.libraries import learning
+from harness.audit.libraries.registry import on_attribute, on_call, on_method
+from harness.audit.regions import Region, Split
+
+if TYPE_CHECKING:
+    import ast
+
+    from harness.audit.interpreter.machine import Machine
+
+Args = list[Value]
+Kwargs = dict[str, Value]
+_NAMES = "zeros empty ones full zeros_like empty_like ones_like full_like new_zeros new_empty new_full eye"
+
+
+def _both(names: str) -> list[str]:
+    return [f"{root}.{name}" for root in ("torch", "numpy") for name in names.split()]
+
+
+@on_call(*_both(_NAMES), *_both("array asarray tensor as_tensor from_numpy arange linspace ascontiguousarray"))
+def _new(machine: Machine, path: str, args: Args, kwargs: Kwargs, node: ast.AST) -> Value:
+    """A fresh tensor; of given data it has their provenance."""
+    name = path.rsplit(".", 1)[-1]
+    source = NOTHING
+    const: object = UNKNOWN
+    if name in {"array", "asarray", "tensor", "as_tensor", "from_numpy", "ascontiguousarray"} and args:
+        if name in {"asarray", "as_tensor", "from_numpy", "ascontiguousarray"} and isinstance(args[0].ref, Tensor):
+            return args[0]
+        source = machine.deep_source(args[0])
+        const = args[0].const if isinstance(args[0].const, int | float) else UNKNOWN
+    elif name in {"arange", "linspace"}:
+        source = computed_from(one.source.changed(reads=frozenset()) for one in args)
+    elif name in {"full", "full_like"} and len(args) > 1:
+        source = machine.deep_source(args[1])
+    if kwargs.get("requires_grad", NONE).const is True:
+        from harness.audit.libraries.torch_modules import new_state  # noqa: PLC0415 - builds on this
+
+        return new_state(machine, Value(source=source), node)
+    if name in {"array", "tensor", "asarray", "as_tensor"} and isinstance(const, int | float):
+        return Value(const, None, source)
+    return machine.heap.tensor(Value(source=source), machine.spot(node))
+
+
+@on_method("new_zeros", "new_empty", "new_full", "new_ones")
+def _new_like(machine: Machine, _receiver: Value, _name: str, _args: Args, _kwargs: Kwargs, node: ast.AST) -> Value:
+    return machine.heap.tensor(ANYTHING, machine.spot(node))
+
+
+@on_call("torch.rand", "torch.randn", "torch.randint", "torch.multinomial", "torch.randint_like", "torch.randn_like")
+def _random(machine: Machine, path: str, args: Args, kwargs: Kwargs, node: ast.AST) -> Value:
+    generated = Region(split=Split.GENERATED)
+    source = Source(reads=frozenset({generated}))
+    if path.endswith("multinomial"):
+        source = computed_from((source, machine.deep_source(args[0]).changed(reads=frozenset()) if args else source))
+        source = source.changed(scores=frozenset())
+    if kwargs.get("requires_grad", NONE).const is True:
+        from harness.audit.libraries.torch_modules import new_state  # noqa: PLC0415 - builds on this
+
+        return new_state(machine, ANYTHING, node)
+    return machine.heap.tensor(Value(source=source), machine.spot(node))
+
+
+@on_call("torch.randperm", "numpy.random.*", "random.*")
+def _shuffled(machine: Machine, path: str, args: Args, kwargs: Kwargs, node: ast.AST) -> Value | None:
+    name = path.rsplit(".", 1)[-1]
+    if name in {"RandomState", "default_rng", "Generator", "Random", "seed", "manual_seed"}:
+        return Value(ref=Instance(machine.heap.new_id(), None, "random"))
+    if name == "shuffle":
+        return NONE
+    if name in {"sample", "choice", "choices", "permutation"} and args:
+        return args[0]
+    if name == "randperm":
+        return machine.heap.tensor(ANYTHING, machine.spot(node))
+    return ANYTHING
+
+
+@on_attribute("shape", "device", "dtype", "ndim", "size_in_bytes", "is_cuda", "nbytes", "itemsize", "requires_grad")
+def _shape(machine: Machine, value: Value, _name: str, _node: ast.AST) -> Value | None:
+    del machine
+    if isinstance(value.ref, Instance):
+        return None
+    return ANYTHING
+
+
+@on_attribute("size")
+def _size(machine: Machine, value: Value, _name: str, _node: ast.AST) -> Value | None:
+    del machine, value
+    return None
+
+
+@on_attribute("T", "mT", "real", "H", "flat")
+def _same_data(machine: Machine, value: Value, _name: str, _node: ast.AST) -> Value | None:
+    if isinstance(value.ref, Instance):
+        return None
+    return view(machine, value)
+
+
+@on_method("size", "numel", "dim", "element_size", "data_ptr", "get_device", "is_contiguous", "storage", "nelement")
+def _measured(machine: Machine, receiver: Value, _name: str, _args: Args, _kwargs: Kwargs, _node: ast.AST) -> Value:
+    """A size says nothing about content."""
+    del machine
+    index = receiver.source.index
+    return Value(source=Source(index=index)) if index else ANYTHING
+
+
+_VIEWS = """view reshape squeeze unsqueeze expand transpose permute flatten contiguous narrow unfold detach
+ to cuda cpu long int float double half bfloat16 type bool short byte numpy clone astype ravel tolist item
+ pin_memory view_as expand_as type_as repeat swapaxes chunk split t unbind copy clamp clip nan_to_num abs"""
+
+
+@on_method(*_VIEWS.split())
+def _viewed(
+    machine: Machine, receiver: Value, name: str, args: Args, kwargs: Kwargs, node: ast.AST
+) -> Value | None:
+    """The same elements in another form."""
+    ref = receiver.ref
+    if isinstance(ref, Sequence) or (isinstance(ref, Instance) and ref.library != "random"):
+        return None
+    if ref is not None and not isinstance(ref, Tensor | View | Parameters):
+        return None
+    del args, kwargs, node
+    if isinstance(ref, Parameters) and name in {"view", "reshape", "detach", "flatten", "to", "contiguous"}:
+        return receiver
+    if name == "copy" and ref is None and receiver.is_known:
+        return receiver
+    if name in {"clone", "copy", "numpy", "cpu", "astype", "repeat", "clamp", "clip", "abs", "nan_to_num"}:
+        source = machine.source_of(receiver)
+        if name in {"clone", "copy"}:
+            made = machine.heap.tensor(Value(source=source.changed(states=source.states)))
+            return made
+        return Value(receiver.const if ref is None else UNKNOWN, None, source, receiver.line)
+    if name in {"item", "tolist", "int", "long", "float", "double"}:
+        return Value(receiver.const if ref is None else UNKNOWN, None, machine.source_of(receiver), receiver.line)
+    return view(machine, receiver)
+
+
+def view(machine: Machine, value: Value) -> Value:
+    """Another form of the same tensor: in-place writes reach it."""
+    ref = value.ref
+    if isinstance(ref, Tensor):
+        source = machine.source_of(value)
+        const = ref.slots.get(CONTENT, ANYTHING).const
+        return Value(const, View(machine.heap.new_id(), ref), source, value.line)
+    return value
+
+
+@on_call(*_both("nonzero argwhere flatnonzero searchsorted argmax argsort bucketize cumsum unique"))
+def _positions_call(
+    machine: Machine, path: str, args: Args, kwargs: Kwargs, node: ast.AST
+) -> Value | None:
+    del kwargs, node
+    if path.endswith(("cumsum", "argmax")) and args and machine.deep_source(args[0]).scores:
+        return None
+    return positions(machine, args[0]) if args else ANYTHING
+
+
+@on_method("nonzero", "argwhere", "argmax", "argsort", "searchsorted")
+def _positions_method(
+    machine: Machine, receiver: Value, _name: str, _args: Args, _kwargs: Kwargs, _node: ast.AST
+) -> Value:
+    return positions(machine, receiver)
+
+
+def positions(machine: Machine, value: Value) -> Value:
+    """Where something is, rather than what: positions found in tokens do not carry the tokens."""
+    source = machine.deep_source(value)
+    return Value(source=source.changed(reads=frozenset(), labels=source.labels - {"gradient"}))
+
+
+@on_call("torch.where", "numpy.where")
+def _where(machine: Machine, _path: str, args: Args, kwargs: Kwargs, node: ast.AST) -> Value | None:
+    del kwargs
+    if len(args) == 1:
+        return machine.heap.sequence("tuple", [positions(machine, args[0])])
+    if len(args) < 3:
+        return None
+    from harness.audit.libraries import losses  # noqa: PLC0415 - builds on this
+
+    return losses.chosen(machine, args[0], args[1:], node)
+
+
+@on_method("where", "masked_fill", "masked_fill_")
+def _where_method(
+    machine: Machine, receiver: Value, name: str, args: Args, _kwargs: Kwargs, node: ast.AST
+) -> Value | None:
+    if len(args) < 2:
+        return None
+    from harness.audit.libraries import losses  # noqa: PLC0415 - builds on this
+
+    result = losses.chosen(machine, args[0], [receiver, args[1]], node)
+    return receiver if name.endswith("_") else result
+
+
+@on_call("torch.cat", "torch.stack", "torch.concat", "torch.hstack", "torch.vstack", "numpy.concatenate", "numpy.stack")
+def _joined(machine: Machine, _path: str, args: Args, _kwargs: Kwargs, node: ast.AST) -> Value:
+    source = computed_from(machine.deep_source(one) for one in args[:1])
+    return machine.heap.tensor(Value(source=source), machine.spot(node))
+
+
+@on_call(
+    "torch.distributed.all_reduce",
+    "torch.distributed.broadcast",
+    "torch.distributed.reduce",
+    "torch.distributed.barrier",
+    "torch.distributed.broadcast_object_list",
+)
+def _reduce(machine: Machine, _path: str, _args: Args, _kwargs: Kwargs, _node: ast.AST) -> Value:
+    """The tensor keeps its provenance: what other ranks add is of the same passes."""
+    del machine
+    return NONE
+
+
+@on_call(
+    "torch.distributed.all_gather_object",
+    "torch.distributed.all_gather",
+    "torch.distributed.gather_object",
+    "torch.distributed.all_gather_into_tensor",
+    "torch.distributed.reduce_scatter_tensor",
+)
+def _gather(machine: Machine, _path: str, args: Args, kwargs: Kwargs, node: ast.AST) -> Value:
+    """Every element of the list becomes what each rank gives, which is like what this one gives."""
+    given = [*args, *kwargs.values()]
+    if len(given) < 2:
+        return NONE
+    target, what = given[0], given[1]
+    if isinstance(target.ref, Sequence):
+        for slot in list(target.ref.slots):
+            machine.heap.put(target.ref, slot, what)
+    else:
+        learning.write_in_place(machine, target, what, "copy_", node)
+    return NONE
+
+
+@on_method("gather", "index_select", "take_along_dim", "take")
+def _gathered(
+    machine: Machine, receiver: Value, _name: str, args: Args, kwargs: Kwargs, node: ast.AST
+) -> Value | None:
+    if not args and not kwargs:
+        return None
+    from harness.audit.libraries import losses  # noqa: PLC0415 - builds on this
+
+    return losses.gathered(machine, receiver, [*args, *kwargs.values()][-1], node)
+
+
+@on_call("torch.gather", "torch.index_select", "torch.take_along_dim", "numpy.take_along_axis")
+def _gather_call(machine: Machine, _path: str, args: Args, kwargs: Kwargs, node: ast.AST) -> Value | None:
+    given = [*args, *kwargs.values()]
+    if len(given) < 2:
+        return None
+    from harness.audit.libraries import losses  # noqa: PLC0415 - builds on this
+
+    return losses.gathered(machine, given[0], given[-1], node)
+
+
+@on_method("*")
+def _in_place(
+    machine: Machine, receiver: Value, name: str, args: Args, kwargs: Kwargs, node: ast.AST
+) -> Value | None:
+    """Methods whose name ends in an underscore write what they are called on."""
+    if not name.endswith("_") or name.startswith("_") or name == "requires_grad_":
+        return None
+    operand = Value(source=computed_from(machine.deep_source(one) for one in (*args, *kwargs.values())))
+    if name in {"fill_"} and args:
+        operand = args[0]
+    if isinstance(receiver.ref, Tensor | View) or learning.is_parameter(receiver):
+        learning.write_in_place(machine, receiver, operand, name, node)
+        return receiver
+    if isinstance(receiver.ref, Instance) or isinstance(receiver.ref, Sequence):
+        return None
+    return Value(source=computed_from((machine.deep_source(receiver), operand.source)))
+
+
+@on_call("torch.nn.init.*")
+def _initialised(machine: Machine, path: str, args: Args, _kwargs: Kwargs, node: ast.AST) -> Value:
+    if args:
+        learning.write_in_place(machine, args[0], NONE, path.rsplit(".", 1)[-1], node)
+    return args[0] if args else NONE
+
+
+@on_call(
+    "torch.no_grad",
+    "torch.inference_mode",
+    "torch.set_grad_enabled",
+    "torch.autograd.no_grad",
+)
+def _without_gradient(
+    machine: Machine, path: str, args: Args, _kwargs: Kwargs, _node: ast.AST
+) -> Value:
+    del machine
+    if path.endswith("set_grad_enabled") and not (args and args[0].const is False):
+        return ANYTHING
+    if path.endswith(("no_grad", "inference_mode")) and args and args[0].ref is not None:
+        return args[0]
+    if args and args[0].const is False and path.endswith("inference_mode"):
+        return ANYTHING
+    return Value(source=Source(labels=frozenset({"no-grad"})))
+
+
