@@ -1,26 +1,30 @@
 """no-paid-prefix: validation tokens are not stored in the artifact, in any coding.
 
 What it checks
-    Validation tokens themselves inside what the script writes.
+    Validation tokens themselves inside what the script writes, and losses set to nothing where a stored token
+    equals the target.
 Why it matters
     Stored tokens are predicted with certainty: the artifact pays for a prefix instead of a model.
 What is allowed instead
     Anything learned from training data.
 How it is detected
-    The static audit follows tokens from the validation files into what is serialised. That asks a person:
-    whether the written bytes are the artifact is for them to say.
+    The static audit follows tokens from the validation files into what is serialised, and sees a loss per
+    token that is scaled or replaced after its target was compared with another stored tensor. Both ask a
+    person: what is stored, and whether it is in the artifact, is for them to say.
 What it cannot see
-    Tokens that were put into the artifact by another program; without that it is never a pass.
+    Tokens stored in another coding by another program: it is never a pass.
 Rulings
     README 2cff08e1a (2026-03-20); #168 stored part of the validation set.
 Example
-    validation tokens read at train_gpt.py:812 are inside what train_gpt.py:1290 writes
+    the loss of tokens is changed at train_gpt.py:318 where a stored tensor equals the target
+    (train_gpt.py:317)
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from harness.audit.events import Spot
 from harness.audit.regions import Split
 from harness.audit.score_order.evidence_chain import at, placed
 from harness.audit.score_order.family import order_of
@@ -38,6 +42,10 @@ RULE = "no-paid-prefix"
 
 def check(case: Case) -> Iterator[Finding]:
     """One finding."""
+    stored = _stored(case)
+    if stored is not None:
+        yield stored
+        return
     reading = order_of(case)
     if reading is None:
         yield not_checked(RULE, why_no_audit(case) or "the static audit of the code was not run")
@@ -58,4 +66,22 @@ def check(case: Case) -> Iterator[Finding]:
     yield not_checked(
         RULE,
         "no validation token was seen going into a written file; the bytes of the artifact were not opened",
+    )
+
+
+def _stored(case: Case) -> Finding | None:
+    """A loss that vanishes where a stored token equals the target."""
+    facts = case.audit.scans.get("stored_targets") if case.audit is not None else None
+    if case.audit is None or not isinstance(facts, list) or not facts:
+        return None
+    file = str(facts[0]["file"])
+    changed = Spot(file=file, line=int(facts[0]["line"]))
+    compared = Spot(file=file, line=int(facts[0]["compared"]))
+    steps = [(compared, "a stored tensor is compared with the targets"), (changed, "and changes their loss")]
+    return needs_human(
+        RULE,
+        f"the loss of tokens is changed at {at(changed)} where a stored tensor equals the target "
+        f"({at(compared)})",
+        *placed(case.audit, steps, changed),
+        ask="Does the stored tensor hold validation tokens?",
     )

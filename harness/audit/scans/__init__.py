@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from harness.audit.scans.byte_tables import scan_byte_tables
 from harness.audit.scans.previous_token import scan_previous_token
 from harness.audit.scans.scanned_program import ProgramIndex, ScannedProgram
+from harness.audit.scans.stored_targets import scan_stored_targets
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 SCANS: dict[str, Callable[[ProgramIndex], Any]] = {
     "byte_tables": scan_byte_tables,
     "previous_token": scan_previous_token,
+    "stored_targets": scan_stored_targets,
 }
 
 
