@@ -24,26 +24,43 @@ if TYPE_CHECKING:
 
 MOST_BRANCHES = 2_000
 _PROVEN_PRINTER = 3  # different calls of a printer seen in the log before its silence counts
-_SHORTEST_DIGITS = 4  # decimals of a claimed score that a line must repeat
+_FEWEST_DIGITS = 4  # decimals of a claimed score that a line must repeat
+_SURE_DIGITS = 6
+_MOST_DIGITS = 10
+_NEAR_LINES = 4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Witnesses:
-    """Proofs from a log. `ran` and `did_not_run` are calls that print; `forced` maps tests to their arm."""
+    """Proofs from a log. `ran` and `did_not_run` are calls that print; `forced` maps tests to their arm.
+
+    `is_from_this_code` is False when no call of the program can have printed the claimed score: then the log
+    is of other code, and forces nothing.
+    """
 
     ran: tuple[Spot, ...] = ()
     did_not_run: tuple[Spot, ...] = ()
     forced: Mapping[tuple[str, int], bool] = field(default_factory=dict)
+    is_from_this_code: bool = True
 
     def arm(self, file: str, line: int) -> bool | None:
         """The arm the `if` on this line certainly took: True its body, False the other; None: unknown."""
         return self.forced.get((file, line))
 
 
-def witnesses(trees: Mapping[str, ast.Module], log_lines: Sequence[tuple[int, str]]) -> Witnesses:
-    """What these lines of one run's log prove about the program that printed them."""
+def witnesses(
+    trees: Mapping[str, ast.Module],
+    log_lines: Sequence[tuple[int, str]],
+    claimed_values: Sequence[float] = (),
+) -> Witnesses:
+    """What these lines of one run's log prove about the program that printed them.
+
+    With `claimed_values`, lines that carry them must be such as the program prints.
+    """
     if not log_lines:
         return Witnesses()
+    if _carrying(log_lines, claimed_values) and not claim_templates(trees, log_lines, claimed_values):
+        return Witnesses(is_from_this_code=False)
     lines = tuple(log_lines)
     templates = templates_of(trees)
     enclosure = outline(trees)
@@ -93,17 +110,35 @@ def claim_templates(
     claimed_values: Sequence[float],
 ) -> list[Template]:
     """The templates (place and label) of the lines that carry a claimed score, the last line first."""
-    carrying = tuple(
-        (number, text) for number, text in log_lines if any(_carries(text, value) for value in claimed_values)
-    )
     templates = templates_of(trees)
+    carrying = _carrying(log_lines, claimed_values)
     found = [template for _, fitting in reversed(list(matching(templates, carrying))) for template in fitting]
     return list({id(one.node): one for one in found}.values())
 
 
-def _carries(text: str, value: float) -> bool:
-    """True when the line prints the value, with at least four decimals."""
-    return any(f"{value:.{digits}f}" in text for digits in range(_SHORTEST_DIGITS, 11))
+def _carrying(
+    log_lines: Sequence[tuple[int, str]], claimed_values: Sequence[float]
+) -> tuple[tuple[int, str], ...]:
+    """Lines that print a claimed score with many decimals, and shorter ones beside them.
+
+    Four decimals alone are met by chance on a line of training.
+    """
+    digits = [max((_digits(text, value) for value in claimed_values), default=0) for _, text in log_lines]
+    best = max(digits, default=0)
+    wanted = min(best, _SURE_DIGITS)
+    sure = [index for index, count in enumerate(digits) if count and count >= wanted]
+    return tuple(
+        line
+        for index, line in enumerate(log_lines)
+        if digits[index] and any(abs(index - other) <= _NEAR_LINES for other in sure)
+    )
+
+
+def _digits(text: str, value: float) -> int:
+    """With how many decimals the line prints the value; 0 when it does not."""
+    return next(
+        (count for count in range(_MOST_DIGITS, _FEWEST_DIGITS - 1, -1) if f"{value:.{count}f}" in text), 0
+    )
 
 
 def _spots(templates: Sequence[Template]) -> tuple[Spot, ...]:
