@@ -227,5 +227,6 @@ class ProfileAudit:
     finished: bool = True
     nodes: int = 0  # syntax nodes evaluated: the cost, and a deterministic budget
     configured: tuple[str, ...] = ()  # names of adaptation functions reached, for witnesses
+    reached: tuple[tuple[str, tuple[int, ...]], ...] = ()  # lines walked by file; for the pass below only
     token_events: tuple[Event, ...] = ()  # of the pass that follows single tokens; ids of their own
     tokens_followed: bool = False  # that pass ran and got to the end
