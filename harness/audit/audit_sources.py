@@ -7,6 +7,7 @@ the reason.
 
 from __future__ import annotations
 
+import dataclasses
 import gc
 import sys
 import threading
@@ -19,9 +20,12 @@ from harness.audit.events import ProfileAudit, Spot, Unresolved
 from harness.audit.program import Program
 from harness.audit.run_profile import RunProfile
 from harness.audit.scans import scan_sources
+from harness.audit.token_flow.follow import follow_tokens
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
+
+    from harness.audit.events import Event
 
 try:
     from harness.audit.interpreter.walk import audit_program
@@ -64,8 +68,9 @@ def audit_all(
     runs: Sequence[RunProfile],
     walk: Callable[..., ProfileAudit] = audit_program,
     scan: Callable[..., dict[str, Any]] = scan_sources,
+    follow: Callable[..., tuple[tuple[Event, ...], bool]] = follow_tokens,
 ) -> dict[str, Any]:
-    """What `audit_sources` returns; `walk` and `scan` are the interpreter and the scans."""
+    """What `audit_sources` returns; the last three are the interpreter, the scans and the token pass."""
     program = Program(entry=entry, sources=sources)
     problems: list[dict[str, Any]] = []
     deadline = time.monotonic() + SECONDS_AT_MOST
@@ -79,6 +84,7 @@ def audit_all(
             audit = _unresolved(run.name, entry, "budget", why)
         else:
             audit = _walked(program, run, problems, walk, node_budget=nodes, seconds=seconds)
+        audit = _followed(program, audit, problems, follow)
         left_nodes -= audit.nodes
         audits.append(audit_json(_capped(audit, entry)))
         gc.collect()
@@ -108,6 +114,30 @@ def _walked(
             }
         )
         return _unresolved(run.name, program.entry, "auditor-error", said)
+
+
+def _followed(
+    program: Program,
+    audit: ProfileAudit,
+    problems: list[dict[str, Any]],
+    follow: Callable[..., tuple[tuple[Event, ...], bool]],
+) -> ProfileAudit:
+    """The audit with the events of the token pass over the lines that the interpreter walked."""
+    if not audit.reached:
+        return audit  # nothing was walked: what the pass would see may be dead code
+    reached = {file: frozenset(lines) for file, lines in audit.reached}
+    try:
+        events, finished = follow(program, reached)
+    except (MemoryError, RecursionError) as error:
+        problems.append({"kind": "limit", "message": f"following tokens ran out of {_resource(error)}"})
+        return audit
+    except Exception as error:  # noqa: BLE001,RUF100 - our own bug must not cost the other events
+        said = f"following tokens failed ({type(error).__name__}: {error})"[:300]
+        problem = {"kind": "auditor-error", "message": f"{said}\n{_traceback()}", "profile": audit.profile}
+        problems.append(problem)
+        return audit
+    is_whole = finished and len(events) <= EVENTS_AT_MOST
+    return dataclasses.replace(audit, token_events=events[:EVENTS_AT_MOST], tokens_followed=is_whole)
 
 
 def _scanned(
@@ -153,13 +183,7 @@ def _capped(audit: ProfileAudit, entry: str) -> ProfileAudit:
         detail=f"{len(audit.events):,} events; {EVENTS_AT_MOST:,} are kept",
         on_path=True,
     )
-    return ProfileAudit(
-        profile=audit.profile,
-        events=(*kept, cut),
-        finished=False,
-        nodes=audit.nodes,
-        configured=audit.configured,
-    )
+    return dataclasses.replace(audit, events=(*kept, cut), finished=False)
 
 
 def on_deep_stack(work: Callable[[], dict[str, Any]]) -> dict[str, Any]:

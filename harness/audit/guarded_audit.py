@@ -36,6 +36,7 @@ AUDITOR_CODE = (
     "audit/interpreter/**/*.py",
     "audit/libraries/**/*.py",
     "audit/scans/**/*.py",
+    "audit/token_flow/**/*.py",
     "code/*.py",
 )
 AUDITOR = "harness.audit.audit_sources:audit_sources"

@@ -79,6 +79,34 @@ def test_profiles_beyond_the_budget_are_unresolved_not_left_out() -> None:
     assert unresolved(result, 4).reason == "budget"
 
 
+def test_tokens_are_followed_through_the_lines_that_were_walked() -> None:
+    seen: list[object] = []
+
+    def walk(program: Any, run: RunProfile, **budget: Any) -> ProfileAudit:
+        return ProfileAudit(profile=run.name, reached=(("train_gpt.py", (1, 3)),))
+
+    def follow(program: Any, reached: Any) -> Any:
+        seen.append(reached)
+        return (LoopEntered(id=1, at=at(1), loop=1),), True
+
+    result = audit_all("train_gpt.py", SOURCES, [run_profile()], walk, lambda program: {}, follow)
+    profile = read_audit(result["audits"][0])
+    assert seen == [{"train_gpt.py": frozenset({1, 3})}]
+    assert (len(profile.token_events), profile.tokens_followed) == (1, True)
+
+
+def test_a_crash_while_tokens_are_followed_leaves_the_events() -> None:
+    def walk(program: Any, run: RunProfile, **budget: Any) -> ProfileAudit:
+        return ProfileAudit(profile=run.name, reached=(("train_gpt.py", (1,)),))
+
+    result = audit_all(
+        "train_gpt.py", SOURCES, [run_profile()], walk, lambda program: {}, raising(ValueError("odd"))
+    )
+    profile = read_audit(result["audits"][0])
+    assert (profile.finished, profile.tokens_followed) == (True, False)
+    assert result["problems"][0]["kind"] == "auditor-error"
+
+
 def test_too_many_events_are_cut_and_say_so(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(child, "EVENTS_AT_MOST", 3)
 
