@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from harness.submission import Submission
 
 OFFICIAL_WORLD_SIZE = 8
+MOST_LOG_LINES = 3_000  # of one profile; a log with more proves nothing by its silence
+LONGEST_LOG_LINE = 300
 
 
 class ProfileKind(StrEnum):

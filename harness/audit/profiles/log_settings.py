@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from harness.audit.profiles.launches import is_known, launches_in
 from harness.audit.profiles.shell_commands import Shell
-from harness.audit.run_profile import Setting
+from harness.audit.run_profile import LONGEST_LOG_LINE, MOST_LOG_LINES, Setting
 from harness.finding import Sourced
 from harness.logs.grammar_training import plain_step
 from harness.logs.text import read_text
@@ -25,8 +25,6 @@ if TYPE_CHECKING:
     from harness.logs.training_log import Run
 
 LOG_BYTES = 24 * 2**20  # as the reader of logs takes in
-MOST_LOG_LINES = 3_000
-LONGEST_LOG_LINE = 300
 _SAME_SHAPE = 3  # lines kept that differ in their numbers only: the first two and the last one
 _LONGEST_SCANNED = 8_000
 

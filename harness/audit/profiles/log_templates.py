@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from harness.audit.events import Spot
-from harness.audit.profiles.log_settings import LONGEST_LOG_LINE
+from harness.audit.run_profile import LONGEST_LOG_LINE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

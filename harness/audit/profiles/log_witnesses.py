@@ -14,8 +14,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from harness.audit.profiles.enclosing_tests import Enclosure, branches_to, jumps, outline
-from harness.audit.profiles.log_settings import MOST_LOG_LINES
 from harness.audit.profiles.log_templates import Template, matching, templates_of
+from harness.audit.run_profile import MOST_LOG_LINES
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
