@@ -1,8 +1,8 @@
 """Where a token's loss is set to nothing because a stored token equals the target.
 
 The shape: losses per token (`reduction="none"`), changed by a factor or a choice that comes from comparing
-the target argument of that loss with another tensor. Comparing with a constant is padding and stays silent; so
-does a tensor made from logits, which is a guess and no store.
+the target argument of that loss with another tensor. Comparing with a constant is padding and stays silent,
+and so does a tensor made from logits, which is a guess and no store.
 """
 
 from __future__ import annotations
