@@ -1,0 +1,1 @@
+"""Follows single tokens through a script: which of them a table key, a mixture or a gate was computed from."""

@@ -1,0 +1,321 @@
+"""What expressions make of tokens, scores and lookups."""
+
+from __future__ import annotations
+
+import ast
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from harness.audit.token_flow import calling, indexing, mixing
+from harness.audit.token_flow.flow import (
+    BITS,
+    COMPARED,
+    COUNTS,
+    DISTRIBUTION,
+    ENTROPY,
+    HIT,
+    LOG_TWO,
+    NOTHING,
+    PLOGP,
+    SELECTION,
+    SPREAD,
+    SUM,
+    Bound,
+    Cell,
+    ClassOf,
+    Flow,
+    Function,
+    Instance,
+    Scope,
+    joined,
+    mixed_of,
+)
+from harness.audit.token_flow.linear import ZERO, Linear
+
+if TYPE_CHECKING:
+    from harness.audit.token_flow.walker import Walker
+
+_LOG_OF_TWO = 0.6931
+_KEPT = frozenset({BITS, SUM, SPREAD, DISTRIBUTION})  # kinds arithmetic does not take away
+
+
+def evaluate(walker: Walker, node: ast.expr) -> Flow:
+    """The value of an expression."""
+    walker.spend()
+    before, walker.line = walker.line, getattr(node, "lineno", walker.line)
+    try:
+        found = _EXPRESSIONS.get(type(node))
+        return found(walker, node) if found is not None else _children(walker, node)
+    finally:
+        walker.line = before
+
+
+def _children(walker: Walker, node: ast.expr) -> Flow:
+    return mixed_of([evaluate(walker, each) for each in ast.iter_child_nodes(node) if isinstance(each, ast.expr)])
+
+
+def _constant(_walker: Walker, node: ast.Constant) -> Flow:
+    value = node.value
+    if isinstance(value, str):
+        return Flow(text=value)
+    if isinstance(value, bool) or value is None:
+        return Flow(text=str(value))
+    if isinstance(value, int | float) and value == value and abs(value) < 2**40:
+        if abs(value - _LOG_OF_TWO) < 1e-4:
+            return Flow(kinds=frozenset({LOG_TWO}))
+        if value == int(value):
+            return Flow(number=Linear((), int(value)))
+    return Flow()
+
+
+def _name(walker: Walker, node: ast.Name) -> Flow:
+    found = walker.lookup_name(node.id)
+    return found if found is not None else Flow(text=f"module:{node.id}")
+
+
+def _attribute(walker: Walker, node: ast.Attribute) -> Flow:
+    return attribute(walker, evaluate(walker, node.value), node.attr)
+
+
+def attribute(walker: Walker, owner: Flow, name: str) -> Flow:
+    """Read `owner.name`."""
+    for each in owner.objects:
+        found = None
+        if isinstance(each, Instance):
+            found = each.names.get(name)
+            if found is None:
+                member = each.of.find(name)
+                if member is not None:
+                    functions = [one for one in member.objects if isinstance(one, Function)]
+                    if not functions:
+                        return member
+                    return Flow(objects=tuple(Function(f.node, f.scope, f.file, ((owner,), {})) for f in functions))
+        elif isinstance(each, ClassOf):
+            found = each.find(name)
+        if found is not None:
+            return found
+    if owner.text is not None and owner.text.startswith("module:"):
+        return Flow(text=f"{owner.text}.{name}")
+    number = walker.symbols.of("attribute", owner.number, name) if owner.number is not None else None
+    if number is None and any(isinstance(each, Instance | ClassOf) for each in owner.objects):
+        number = walker.symbols.of("attribute", id(owner.objects[0]), name)
+    labels = owner if not any(isinstance(each, Instance | ClassOf) for each in owner.objects) else NOTHING
+    return replace(labels, number=number, text=None, items=None, objects=(Bound(owner, name),))
+
+
+def _binary(walker: Walker, node: ast.BinOp) -> Flow:
+    left = indexing.whole(walker, evaluate(walker, node.left))
+    right = indexing.whole(walker, evaluate(walker, node.right))
+    if isinstance(node.op, ast.Mod) and left.text is not None and not left.text.startswith("module:"):
+        return printed(walker, left.text, [right])
+    if isinstance(node.op, ast.Add | ast.Sub):
+        mixed = mixing.added(walker, node, left, right)
+        if mixed is not None:
+            return mixed
+    return combined(walker, node.op, left, right)
+
+
+def combined(walker: Walker, op: ast.operator, left: Flow, right: Flow) -> Flow:
+    """The value of an operator, mixtures aside."""
+    result = mixed_of((left, right))
+    kinds = (left.kinds | right.kinds) & _KEPT
+    if isinstance(op, ast.Div):
+        if LOG_TWO in right.kinds:
+            kinds |= {BITS}
+        if left.scores and not {SUM} & (left.kinds | right.kinds) and right.tokens and not right.scores:
+            kinds |= {SPREAD}
+            walker.recorder.spread(left.scores, walker.here)
+        mixing.divided(walker, left, right)
+    if isinstance(op, ast.Mult) and DISTRIBUTION in left.kinds and DISTRIBUTION in right.kinds:
+        kinds |= {PLOGP}
+    if SELECTION in left.kinds and SELECTION in right.kinds:
+        kinds |= {SELECTION}
+    tables = tuple(
+        each
+        for each in (*left.objects, *right.objects)
+        if isinstance(each, Cell) and each.site in walker.counted
+    )
+    number = ZERO if SELECTION in kinds else _number(walker, op, left, right)
+    return replace(result, number=number, kinds=frozenset(kinds), objects=tables)
+
+
+def _number(walker: Walker, op: ast.operator, left: Flow, right: Flow) -> Linear | None:
+    one, other = left.number, right.number
+    if one is None or other is None:
+        return None
+    if isinstance(op, ast.Add | ast.Sub):
+        return one.plus(other, 1 if isinstance(op, ast.Add) else -1)
+    if isinstance(op, ast.Mult):
+        if one.is_constant:
+            return other.times(one.constant)
+        if other.is_constant:
+            return one.times(other.constant)
+    return walker.symbols.of(type(op).__name__, one, other)
+
+
+def accumulated(walker: Walker, node: ast.AugAssign, old: Flow, added: Flow) -> Flow:
+    """`old += added`: a sum over tokens, unless something else is added to a score."""
+    if COUNTS in added.kinds and any(isinstance(each, Cell) for each in old.objects):
+        indexing.update(walker, old, added, "+=")
+        return old
+    if isinstance(node.op, ast.Add | ast.Sub):
+        mixing.chosen_under_guard(walker, added)
+        if not added.scores or not old.scores:
+            mixed = mixing.joined_terms(walker, node, old, added) if old.scores or not added.scores else None
+            if mixed is not None:
+                return mixed
+        result = combined(walker, node.op, old, added)
+        if added.scores:
+            result = replace(result, tokens=frozenset(), about=frozenset(), keys=frozenset()).with_kinds(SUM)
+        return result
+    return combined(walker, node.op, old, added)
+
+
+def _unary(walker: Walker, node: ast.UnaryOp) -> Flow:
+    value = evaluate(walker, node.operand)
+    number = value.number.times(-1) if value.number is not None and isinstance(node.op, ast.USub) else None
+    if isinstance(node.op, ast.USub):
+        return replace(value, number=number, text=None)
+    return replace(value, text=None)
+
+
+def _compare(walker: Walker, node: ast.Compare) -> Flow:
+    left = indexing.whole(walker, evaluate(walker, node.left))
+    rights = [evaluate(walker, each) for each in node.comparators]
+    if len(rights) == 1 and isinstance(node.ops[0], ast.In | ast.NotIn) and left.tokens:
+        found = indexing.lookup(walker, rights[0], left, (left,))
+        return replace(found, number=ZERO, objects=(), items=None, text=None, kinds=frozenset({SELECTION}))
+    rights = [indexing.whole(walker, each) for each in rights]
+    result = mixed_of((left, *rights))
+    kinds = {SELECTION} | ({SUM} & (left.kinds.union(*(each.kinds for each in rights))))
+    if len(rights) == 1:
+        right = rights[0]
+        if mixing.are_two_losses(walker, left, right):
+            kinds.add(COMPARED)
+        if isinstance(node.ops[0], ast.Eq) and bool(left.tokens) != bool(right.tokens):
+            kinds.add(HIT)
+        if isinstance(node.ops[0], ast.GtE | ast.Lt) and right.number == ZERO:
+            # A negative number marks what was not found: the test says whether, not how much.
+            kinds.add(SELECTION)
+            result = replace(result, lookups=frozenset(), keys=frozenset())
+    return replace(result, number=ZERO, kinds=frozenset(kinds))
+
+
+def _boolean(walker: Walker, node: ast.BoolOp) -> Flow:
+    flows = [evaluate(walker, each) for each in node.values]
+    if isinstance(node.op, ast.Or):
+        return joined(flows)
+    return replace(mixed_of(flows), number=ZERO, kinds=frozenset({SELECTION}))
+
+
+def _conditional(walker: Walker, node: ast.IfExp) -> Flow:
+    test, body, other = (evaluate(walker, each) for each in (node.test, node.body, node.orelse))
+    return mixing.either(walker, test, body, other)
+
+
+def _sequence(walker: Walker, node: ast.Tuple | ast.List | ast.Set) -> Flow:
+    items = [
+        evaluate(walker, each.value if isinstance(each, ast.Starred) else each) for each in node.elts
+    ]
+    if isinstance(node, ast.Tuple):
+        return replace(mixed_of(items), items=tuple(items), kinds=frozenset())
+    cell = walker.new_cell()
+    for at, item in enumerate(items):
+        cell.parts["item", at] = item
+    return Flow(objects=(cell,), items=None)
+
+
+def _dictionary(walker: Walker, node: ast.Dict) -> Flow:
+    cell = walker.new_cell(is_mapping=True)
+    for key, value in zip(node.keys, node.values, strict=True):
+        name = evaluate(walker, key) if key is not None else NOTHING
+        held = evaluate(walker, value)
+        if name.tokens:
+            indexing.update(walker, Flow(objects=(cell,)), name, "{...}")
+            cell.parts[walker.here] = held
+        elif name.text is not None:
+            cell.parts["key", name.text] = held
+        else:
+            cell.parts["item", name.number] = held
+    return Flow(objects=(cell,))
+
+
+def _comprehension(
+    walker: Walker, node: ast.ListComp | ast.SetComp | ast.GeneratorExp | ast.DictComp
+) -> Flow:
+    outer = walker.scope
+    walker.scope = Scope(outer=outer, module=walker.file)
+    try:
+        for generator in node.generators:
+            iterable = evaluate(walker, generator.iter)
+            walker.bind(generator.target, indexing.element(walker, iterable, 0))
+            for test in generator.ifs:
+                evaluate(walker, test)
+        if isinstance(node, ast.DictComp):
+            key, value = evaluate(walker, node.key), evaluate(walker, node.value)
+        else:
+            key, value = NOTHING, evaluate(walker, node.elt)
+    finally:
+        walker.scope = outer
+    cell = walker.new_cell(is_mapping=isinstance(node, ast.DictComp))
+    if key.tokens:
+        indexing.update(walker, Flow(objects=(cell,)), key, "{...}")
+    cell.parts[walker.here] = value
+    return Flow(objects=(cell,), tokens=value.tokens if not value.objects else frozenset())
+
+
+def _lambda(walker: Walker, node: ast.Lambda) -> Flow:
+    return Flow(objects=(Function(node, walker.scope, walker.file),))
+
+
+def _named(walker: Walker, node: ast.NamedExpr) -> Flow:
+    value = evaluate(walker, node.value)
+    walker.bind(node.target, value)
+    return value
+
+
+def _formatted(walker: Walker, node: ast.JoinedStr) -> Flow:
+    text, fields = "", []
+    for part in node.values:
+        if isinstance(part, ast.Constant):
+            text += str(part.value)
+        elif isinstance(part, ast.FormattedValue):
+            fields.append(indexing.whole(walker, evaluate(walker, part.value)))
+            text += "{}"
+    return printed(walker, text, fields)
+
+
+def printed(walker: Walker, text: str, fields: list[Flow]) -> Flow:
+    """A text with values in it: where a score in bits is put in, it is reported."""
+    for field in fields:
+        for value in field.items or (field,):
+            if BITS in value.kinds and value.scores:
+                walker.recorder.sink(walker.here, text, value.scores)
+    return Flow(text=text)
+
+
+_EXPRESSIONS = {
+    ast.Constant: _constant,
+    ast.Name: _name,
+    ast.Attribute: _attribute,
+    ast.BinOp: _binary,
+    ast.UnaryOp: _unary,
+    ast.Compare: _compare,
+    ast.BoolOp: _boolean,
+    ast.IfExp: _conditional,
+    ast.Tuple: _sequence,
+    ast.List: _sequence,
+    ast.Set: _sequence,
+    ast.Dict: _dictionary,
+    ast.ListComp: _comprehension,
+    ast.SetComp: _comprehension,
+    ast.GeneratorExp: _comprehension,
+    ast.DictComp: _comprehension,
+    ast.Lambda: _lambda,
+    ast.NamedExpr: _named,
+    ast.JoinedStr: _formatted,
+    ast.Call: lambda walker, node: calling.call(walker, node),
+    ast.Subscript: lambda walker, node: indexing.load(walker, node),
+}
+
+__all__ = ["ENTROPY", "accumulated", "attribute", "combined", "evaluate", "printed"]

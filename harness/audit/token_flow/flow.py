@@ -1,0 +1,218 @@
+"""What is known about a value while tokens are followed: the tokens, scores and lookups it was made from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Final, TypeVar
+
+from harness.audit.token_flow.linear import ZERO, Linear
+
+if TYPE_CHECKING:
+    import ast
+    from collections.abc import Iterable, Mapping
+
+    from harness.audit.events import Spot
+
+SET_AT_MOST = 64
+
+_T = TypeVar("_T")
+
+# Kinds of values, as far as a rule needs to tell them apart.
+SELECTION = "selection"  # a mask or a list of indices: picks lanes, does not move them
+DISTRIBUTION = "distribution"  # one number for every token of the alphabet
+PLOGP = "p-log-p"  # probabilities times log-probabilities: summed it is an entropy
+ENTROPY = "entropy"
+SUM = "sum"  # added up over tokens: says nothing of a single one
+BITS = "bits"  # nats divided by log(2), or a log2
+LOG_TWO = "log-two"
+SPREAD = "spread"  # a token's log-probability divided over its bytes
+HIT = "hit"  # the scored token compared with a proposed one
+COMPARED = "compared"  # whether one loss of a token is lower than another of it
+COUNTS = "counts"  # how often each token occurs: added to a table, it counts into it
+RANGE = "range"  # `range(...)`; its items are start, stop and step
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """Tokens of the array `root` from position `first` (of lane 0) to `last`, None for just that lane."""
+
+    root: int
+    first: Linear
+    last: Linear | None = None
+
+    @property
+    def place(self) -> tuple[int, Linear]:
+        """Which token lane 0 is."""
+        return self.root, self.first
+
+    def moved(self, by: Linear | None) -> Token | None:
+        """The same read `by` positions further on; None when that cannot be said."""
+        first = self.first.plus(by) if by is not None else None
+        if first is None:
+            return None
+        return Token(self.root, first, None if self.last is None or by is None else self.last)
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """A lookup inside a value and one of the tokens in its key."""
+
+    lookup: int
+    token: Token
+
+
+@dataclass(frozen=True, slots=True)
+class Flow:
+    """A value. Immutable; what changes lives in the cells it refers to."""
+
+    number: Linear | None = None
+    text: str | None = None
+    tokens: frozenset[Token] = frozenset()  # it is a function of these tokens
+    about: frozenset[Token] = frozenset()  # it is a probability or loss of these tokens
+    scores: frozenset[int] = frozenset()
+    lookups: frozenset[int] = frozenset()
+    keys: frozenset[Key] = frozenset()
+    kinds: frozenset[str] = frozenset()
+    loops: frozenset[tuple[int, int]] = frozenset()  # loop passes that chose it
+    objects: tuple[Cell | Instance | Function | ClassOf | Bound, ...] = ()
+    items: tuple[Flow, ...] | None = None
+
+    def with_kinds(self, *kinds: str) -> Flow:
+        """A copy of more kinds."""
+        return replace(self, kinds=self.kinds.union(kinds))
+
+    def without(self, *kinds: str) -> Flow:
+        """A copy that is none of these kinds."""
+        return replace(self, kinds=self.kinds.difference(kinds)) if self.kinds & set(kinds) else self
+
+    def moved(self, by: Linear | None) -> Flow:
+        """The lanes from position `by` on."""
+        if by is None:
+            return replace(self, tokens=frozenset(), about=frozenset(), keys=frozenset())
+        if by == ZERO:
+            return self
+        return replace(
+            self,
+            tokens=frozenset(m for t in self.tokens if (m := t.moved(by)) is not None),
+            about=frozenset(m for t in self.about if (m := t.moved(by)) is not None),
+            keys=frozenset(Key(k.lookup, m) for k in self.keys if (m := k.token.moved(by)) is not None),
+        )
+
+
+@dataclass(eq=False, slots=True)
+class Cell:
+    """An array, list or dictionary. `parts` holds what was stored, by the line that stored it."""
+
+    id: int
+    site: Spot
+    dims: int = 1
+    is_mapping: bool = False
+    parts: dict[object, Flow] = field(default_factory=dict)
+    updates: set[int] = field(default_factory=set)
+    factory: Flow | None = None  # makes what a defaultdict holds
+
+
+@dataclass(eq=False, slots=True)
+class Scope:
+    """Names of a module or of one call of a function."""
+
+    names: dict[str, Flow] = field(default_factory=dict)
+    outer: Scope | None = None
+    module: str = ""
+
+
+@dataclass(eq=False, slots=True)
+class Function:
+    """A function of the script with the names around it."""
+
+    node: ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda
+    scope: Scope
+    file: str
+    bound: tuple[tuple[Flow, ...], Mapping[str, Flow]] = ((), {})
+
+
+@dataclass(eq=False, slots=True)
+class ClassOf:
+    """A class of the script."""
+
+    name: str
+    members: Scope
+    bases: tuple[ClassOf, ...] = ()
+    is_module: bool = False
+
+    def find(self, name: str) -> Flow | None:
+        """A member, of the class itself or of what it inherits from."""
+        if name in self.members.names:
+            return self.members.names[name]
+        for base in self.bases:
+            found = base.find(name)
+            if found is not None:
+                return found
+        return None
+
+
+@dataclass(eq=False, slots=True)
+class Instance:
+    """An object of a class of the script."""
+
+    of: ClassOf
+    names: dict[str, Flow] = field(default_factory=dict)
+
+
+@dataclass(eq=False, slots=True)
+class Bound:
+    """A method with the value it was taken from."""
+
+    receiver: Flow
+    name: str
+
+
+NOTHING: Final = Flow()
+
+
+def joined(flows: Iterable[Flow]) -> Flow:
+    """One value that may be any of these: same number or none, everything else united."""
+    result: Flow | None = None
+    for flow in flows:
+        if result is None or result is NOTHING or result.text == "None":
+            result = flow
+        elif flow is not NOTHING and flow.text != "None":
+            result = _join(result, flow)
+    return result if result is not None else NOTHING
+
+
+def _join(one: Flow, other: Flow) -> Flow:
+    if one is other:
+        return one
+    objects = (*one.objects, *(each for each in other.objects if each not in one.objects))[:SET_AT_MOST]
+    items = None
+    if one.items is not None and other.items is not None and len(one.items) == len(other.items):
+        items = tuple(_join(a, b) for a, b in zip(one.items, other.items, strict=True))
+    united = mixed_of((one, other))
+    return replace(
+        united,
+        number=one.number if one.number == other.number else (other.number or one.number),
+        text=one.text if one.text == other.text else None,
+        kinds=one.kinds | other.kinds,
+        objects=objects,
+        items=items,
+    )
+
+
+def mixed_of(flows: Iterable[Flow]) -> Flow:
+    """A value computed from all of these; only what it was made from, not what it is."""
+    parts = [flow for flow in flows if flow is not NOTHING]
+    if len(parts) == 1:
+        return replace(parts[0], number=None, text=None, objects=(), items=None, kinds=frozenset())
+    return Flow(
+        tokens=_few(frozenset().union(*(flow.tokens for flow in parts))),
+        about=_few(frozenset().union(*(flow.about for flow in parts))),
+        scores=_few(frozenset().union(*(flow.scores for flow in parts))),
+        lookups=_few(frozenset().union(*(flow.lookups for flow in parts))),
+        keys=_few(frozenset().union(*(flow.keys for flow in parts))),
+        loops=_few(frozenset().union(*(flow.loops for flow in parts))),
+    )
+
+
+def _few(values: frozenset[_T]) -> frozenset[_T]:
+    return values if len(values) <= SET_AT_MOST else frozenset(sorted(values, key=repr)[:SET_AT_MOST])

@@ -1,0 +1,238 @@
+"""Turns what the walk saw into events: lookups, updates of tables, scores, mixtures, choices, sinks."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from harness.audit.events import Event, KeyPart, Lookup, Mixed, Score, Selected, Sink, Spot, StateKind, Update
+from harness.audit.regions import Region, Split
+from harness.audit.token_flow.flow import ENTROPY, SUM, Cell, Flow, Token
+
+if TYPE_CHECKING:
+    from harness.audit.token_flow.linear import Linear
+    from harness.audit.token_flow.walker import Walker
+
+DRAFTS_AT_MOST = 4_000
+
+Loops = frozenset[tuple[int, int]]
+
+
+@dataclass(slots=True)
+class Draft:
+    """An event in the making. `tokens` are those of its key, or those a score is about."""
+
+    id: int
+    kind: str
+    at: Spot
+    calls: tuple[Spot, ...] = ()
+    loops: tuple[tuple[int, int], ...] = ()
+    name: str = ""
+    state: int = 0
+    tokens: set[Token] = field(default_factory=set)
+    row: frozenset[int] = frozenset()
+    by_row: bool = False
+    is_target: bool = False
+    is_hashed: bool = False
+    chosen: Loops = frozenset()
+    scores: set[int] = field(default_factory=set)
+    lookups: set[int] = field(default_factory=set)
+    updates: set[int] = field(default_factory=set)
+    weight: set[KeyPart] = field(default_factory=set)
+    pseudo: bool = False
+    how: str = ""
+    label: str = ""
+
+    def has_target_of(self, recorder: FlowRecorder) -> bool:
+        """Whether the key of this lookup has the token that is scored."""
+        return self.is_target or any(token.place in recorder.targets for token in self.tokens)
+
+
+class FlowRecorder:
+    """The drafts of one walk, in order of first sight; a line of a script has one of a kind."""
+
+    def __init__(self) -> None:
+        self.drafts: dict[int, Draft] = {}
+        self.calls: list[Spot] = []
+        self.targets: set[tuple[int, Linear]] = set()  # places of tokens that are scored
+        self.ratios: set[tuple[int, int]] = set()
+        self.spreads: dict[int, Spot] = {}
+        self._by_key: dict[object, Draft] = {}
+        self._last = 0
+
+    def _draft(self, kind: str, key: object, at: Spot, walker: Walker | None = None) -> Draft:
+        draft = self._by_key.get((kind, key))
+        if draft is None:
+            self._last += 1
+            draft = Draft(self._last, kind, at, tuple(self.calls[-24:]))
+            if len(self.drafts) < DRAFTS_AT_MOST:
+                self.drafts[draft.id] = draft
+                self._by_key[kind, key] = draft
+        if walker is not None:
+            draft.loops = tuple(walker.loops)
+        return draft
+
+    def score(self, walker: Walker, tokens: frozenset[Token], chosen: Loops) -> int:
+        """A loss or probability of tokens."""
+        draft = self._draft("score", walker.here, walker.here, walker)
+        draft.tokens |= tokens
+        draft.chosen = chosen
+        self.targets |= {token.place for token in tokens}
+        return draft.id
+
+    def lookup(self, walker: Walker, cell: Cell, key: Flow, row: frozenset[int], by_row: bool) -> int:
+        """A table read under a key of tokens."""
+        draft = self._draft("lookup", (walker.here, cell.site, tuple(walker.loops)[:1]), walker.here, walker)
+        draft.state, draft.row, draft.by_row = cell.id, draft.row | row, draft.by_row or by_row
+        draft.is_hashed = not cell.is_mapping
+        draft.tokens |= key.tokens
+        draft.chosen = key.loops
+        draft.updates |= cell.updates
+        return draft.id
+
+    def update(self, walker: Walker, cell: Cell, key: Flow, how: str) -> None:
+        """A table counts or stores under a key of tokens."""
+        draft = self._draft("update", (walker.here, cell.site, tuple(walker.loops)), walker.here, walker)
+        draft.state, draft.how, draft.chosen = cell.id, how, key.loops
+        draft.tokens |= key.tokens
+        cell.updates.add(draft.id)
+
+    def mixed(self, walker: Walker, result: Flow, gates: list[Flow], entropy: bool = False) -> int:
+        """A score and lookups combined into a new score."""
+        draft = self._draft("mixed", walker.here, walker.here, walker)
+        draft.scores |= result.scores - {draft.id}
+        draft.lookups |= result.lookups
+        draft.pseudo |= entropy
+        self._mark_targets(result)
+        self._weigh(draft, gates, result)
+        return draft.id
+
+    def gate(self, walker: Walker, scores: frozenset[int], result: Flow, gates: list[Flow]) -> None:
+        """A mixture is kept only where gates say so."""
+        for one in scores:
+            draft = self.drafts.get(one)
+            if draft is not None and draft.kind == "mixed":
+                self._weigh(draft, gates, result)
+
+    def _mark_targets(self, result: Flow) -> None:
+        scored = {token.place for token in result.about}
+        for key in result.keys:
+            if key.token.place in scored and key.lookup in self.drafts:
+                self.drafts[key.lookup].is_target = True
+
+    def _weigh(self, draft: Draft, gates: list[Flow], result: Flow) -> None:
+        for gate in gates:
+            if gate.scores and SUM not in gate.kinds and ENTROPY not in gate.kinds:
+                draft.weight.add(KeyPart.TARGET)
+            for one in gate.lookups:
+                self._by_lookup(draft, one)
+            if {t.place for t in gate.tokens} & {t.place for t in result.about}:
+                draft.weight.add(KeyPart.TARGET)
+
+    def _by_lookup(self, draft: Draft, one: int) -> None:
+        found = self.drafts.get(one)
+        if found is not None:
+            draft.weight.add(KeyPart.TARGET if found.has_target_of(self) else KeyPart.CONTEXT)
+
+    def ratio(self, left: frozenset[int], right: frozenset[int]) -> None:
+        """A count divided by another of fewer tokens: what the first has more is the scored token."""
+        for one in sorted(left - right):
+            for other in sorted(right):
+                self.ratios.add((one, other))
+
+    def spread(self, scores: frozenset[int], at: Spot) -> None:
+        """A token's log-probability is divided by something of that token."""
+        for one in scores:
+            self.spreads.setdefault(one, at)
+
+    def selected(self, at: Spot, scores: frozenset[int]) -> int:
+        """The lower of two losses of a token is kept."""
+        draft = self._draft("selected", at, at)
+        draft.scores |= scores - {draft.id}
+        return draft.id
+
+    def sink(self, at: Spot, label: str, scores: frozenset[int]) -> None:
+        """A number in bits is printed."""
+        draft = self._draft("sink", at, at)
+        draft.label = label
+        draft.scores |= scores
+
+    def events(self) -> tuple[Event, ...]:
+        """What was seen, as events."""
+        used = {one for draft in self.drafts.values() if draft.kind != "lookup" for one in draft.lookups}
+        tables = {draft.state for draft in self.drafts.values() if draft.id in used}
+        dropped = {"lookup": lambda draft: draft.id not in used, "update": lambda d: d.state not in tables}
+        kept = [d for d in self.drafts.values() if not dropped.get(d.kind, lambda _: False)(d)]
+        return tuple(self._event(draft) for draft in kept)
+
+    def _event(self, draft: Draft) -> Event:
+        common = {"id": draft.id, "at": draft.at, "calls": draft.calls, "loops": draft.loops}
+        if draft.kind == "score":
+            return Score(**common, region=_region(draft), forward=draft.at)
+        if draft.kind == "lookup":
+            return Lookup(
+                **common,
+                state=draft.state,
+                name=draft.name,
+                key=self._parts(draft),
+                row_target=self._is_row(draft),
+                updates=tuple(sorted(draft.updates)),
+                is_hashed=draft.is_hashed,
+                region=_region(draft),
+            )
+        if draft.kind == "update":
+            return Update(
+                **common,
+                state=draft.state,
+                kind=StateKind.TABLE,
+                name=draft.name,
+                region=_region(draft),
+                how=draft.how,
+                is_target_key=True,
+            )
+        if draft.kind == "mixed":
+            scores = draft.scores
+            return Mixed(
+                **common,
+                score=draft.id,
+                scores=tuple(sorted(scores)),
+                lookups=tuple(sorted(draft.lookups)),
+                weight_parts=tuple(sorted(draft.weight)),
+                ratio=any(one in draft.lookups and other in draft.lookups for one, other in self.ratios),
+                spread=any(one in self.spreads for one in scores),
+                pseudo=draft.pseudo,
+            )
+        if draft.kind == "selected":
+            return Selected(
+                **common, score=draft.id, scores=tuple(sorted(draft.scores)), by="loss", per_token=True
+            )
+        return Sink(**common, label=draft.label[:200], scores=tuple(sorted(draft.scores)))
+
+    def _parts(self, draft: Draft) -> tuple[KeyPart, ...]:
+        has_target = draft.has_target_of(self) or self._extra_in_ratio(draft)
+        rest = {token for token in draft.tokens if token.place not in self.targets}
+        is_only_target = has_target and not rest
+        return tuple(
+            part
+            for part, there in ((KeyPart.TARGET, has_target), (KeyPart.CONTEXT, not is_only_target))
+            if there
+        )
+
+    def _extra_in_ratio(self, draft: Draft) -> bool:
+        for one, other in self.ratios:
+            if one == draft.id and other in self.drafts:
+                fewer = self.drafts[other].tokens
+                if fewer and fewer < draft.tokens:
+                    return True
+        return False
+
+    def _is_row(self, draft: Draft) -> bool:
+        return draft.by_row or any(one in self.drafts and self.drafts[one].tokens for one in draft.row)
+
+
+def _region(draft: Draft) -> Region:
+    loops = {}
+    for loop, number in draft.chosen:
+        first, last = loops.get(loop, (number, number))
+        loops[loop] = (min(first, number), max(last, number))
+    return Region(split=Split.UNKNOWN, loops=tuple(sorted(loops.items())))

@@ -1,0 +1,169 @@
+"""Where lookups meet the score of a token: mixtures, gates, weights, and choices of the lower loss."""
+
+from __future__ import annotations
+
+import ast
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from harness.audit.token_flow.flow import (
+    COMPARED,
+    DISTRIBUTION,
+    ENTROPY,
+    SELECTION,
+    SUM,
+    Flow,
+    mixed_of,
+)
+
+if TYPE_CHECKING:
+    from harness.audit.token_flow.walker import Walker
+
+
+def added(walker: Walker, node: ast.BinOp, left: Flow, right: Flow) -> Flow | None:
+    """`left + right` as a mixture of a score and lookups; None when it is none."""
+    return joined_terms(walker, node, left, right)
+
+
+def joined_terms(walker: Walker, node: ast.AST, left: Flow, right: Flow) -> Flow | None:
+    """A score and a lookup in one sum."""
+    if SUM in left.kinds or SUM in right.kinds or not (left.scores or right.scores):
+        return None
+    for weight, one, other in _weighted(walker, node):
+        if _meet(one, other):
+            return mixed(walker, [left, right], [weight])
+    if not _meet(left, right):
+        return None
+    return mixed(walker, [left, right], [])
+
+
+def _meet(left: Flow, right: Flow) -> bool:
+    return bool(
+        (left.scores and right.lookups - left.lookups) or (right.scores and left.lookups - right.lookups)
+    )
+
+
+def mixed(walker: Walker, parts: list[Flow], weights: list[Flow], entropy: bool = False) -> Flow:
+    """The mixture as a new score, recorded."""
+    result = mixed_of(parts)
+    kinds = frozenset().union(*(part.kinds for part in parts)) - {SELECTION, DISTRIBUTION, ENTROPY, COMPARED}
+    gates = [*weights, *walker.guards]
+    ident = walker.recorder.mixed(walker, result, gates, entropy=entropy)
+    return replace(result, scores=result.scores | {ident}, kinds=kinds)
+
+
+def _weighted(walker: Walker, node: ast.AST) -> list[tuple[Flow, Flow, Flow]]:
+    """Of `(1 - a) * p + a * q`: a, p and q."""
+    if not isinstance(node, ast.BinOp) or not isinstance(node.op, ast.Add):
+        return []
+    factors = [_factors(side) for side in (node.left, node.right)]
+    found = []
+    for ones, others in (factors, factors[::-1]):
+        for one in ones:
+            weight = _complement_of(one)
+            same = [each for each in others if weight is not None and ast.dump(each) == ast.dump(weight)]
+            if weight is not None and same:
+                found.append((walker.evaluate(weight), _rest(walker, ones, one), _rest(walker, others, same[0])))
+    return found
+
+
+def _rest(walker: Walker, factors: list[ast.expr], but: ast.expr) -> Flow:
+    from harness.audit.token_flow import indexing
+
+    return mixed_of([indexing.whole(walker, walker.evaluate(each)) for each in factors if each is not but])
+
+
+def _factors(node: ast.expr) -> list[ast.expr]:
+    if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Mult):
+        return [*_factors(node.left), *_factors(node.right)]
+    return [node]
+
+
+def _complement_of(node: ast.expr) -> ast.expr | None:
+    if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Sub):
+        if isinstance(node.left, ast.Constant) and node.left.value == 1:
+            return node.right
+    return None
+
+
+def divided(walker: Walker, left: Flow, right: Flow) -> None:
+    """A count divided by another: remembered, so that what the first key has more is known."""
+    if left.lookups and right.lookups and not left.scores and not right.scores:
+        walker.recorder.ratio(left.lookups, right.lookups)
+
+
+def are_two_losses(walker: Walker, left: Flow, right: Flow) -> bool:
+    """Whether both are losses or probabilities of the same single token, from different experts."""
+    if SUM in left.kinds or SUM in right.kinds or not (left.scores or right.scores):
+        return False
+    return _says_target(walker, left) and _says_target(walker, right) and (
+        left.scores != right.scores or left.lookups != right.lookups
+    )
+
+
+def _says_target(walker: Walker, flow: Flow) -> bool:
+    return bool(flow.scores) or any(
+        walker.recorder.drafts[one].has_target_of(walker.recorder) for one in flow.lookups
+    )
+
+
+def either(walker: Walker, test: Flow, yes: Flow, no: Flow) -> Flow:
+    """`yes` where `test` holds, else `no`."""
+    if COMPARED in test.kinds and (yes.scores or no.scores):
+        walker.recorder.selected(walker.here, yes.scores | no.scores)
+    both = mixed_of((yes, no))
+    kinds = (yes.kinds | no.kinds) - {SELECTION}
+    number = None
+    if yes.number is not None and no.number is not None:
+        number = yes.number if yes.number == no.number else walker.symbols.of("either", yes.number, no.number)
+    result = replace(both, number=number, kinds=kinds, objects=(*yes.objects, *no.objects))
+    if yes.scores and no.scores and yes.lookups != no.lookups:
+        walker.recorder.gate(walker, yes.scores ^ no.scores or yes.scores, result, [test, *walker.guards])
+    elif _meet(yes, no):
+        result = mixed(walker, [yes, no], [test])
+    return gated(result, [test])
+
+
+def gated(value: Flow, gates: list[Flow]) -> Flow:
+    """A value that is taken only where the gates let it: what they looked up is inside it."""
+    seen = mixed_of(gates)
+    if not seen.lookups and not seen.scores:
+        return value
+    return replace(value, lookups=value.lookups | seen.lookups, keys=value.keys | seen.keys)
+
+
+def chosen_under_guard(walker: Walker, value: Flow) -> None:
+    """A loss is stored or counted where a comparison of two losses said so."""
+    if value.scores and SUM not in value.kinds:
+        for guard in walker.guards:
+            if COMPARED in guard.kinds:
+                walker.recorder.selected(walker.here, value.scores)
+
+
+def lower(walker: Walker, flows: list[Flow]) -> Flow:
+    """The lower or higher of values."""
+    result = mixed_of(flows)
+    if len(flows) == 2 and are_two_losses(walker, *flows) and not walker.in_log_sum:
+        ident = walker.recorder.selected(walker.here, result.scores)
+        result = replace(result, scores=result.scores | {ident})
+    numbers = [flow.number for flow in flows]
+    number = (
+        walker.symbols.of("extreme", *sorted(numbers, key=repr)) if None not in numbers and numbers else None
+    )
+    kinds = frozenset().union(*(flow.kinds for flow in flows)) - {SELECTION, ENTROPY} if flows else frozenset()
+    return replace(result, number=number, kinds=kinds)
+
+
+def scored(walker: Walker, target: Flow, logits: Flow, is_sum: bool = False) -> Flow:
+    """The loss or probability of the target tokens under a distribution."""
+    tokens = target.tokens or walker.tokens_of(target)
+    ident = walker.recorder.score(walker, tokens, target.loops | logits.loops)
+    kinds = frozenset({SUM}) if is_sum else frozenset()
+    return Flow(
+        about=tokens,
+        scores=frozenset({ident}) | logits.scores,
+        lookups=logits.lookups,
+        keys=logits.keys,
+        loops=target.loops | logits.loops,
+        kinds=kinds,
+    )

@@ -1,0 +1,406 @@
+"""Walks the statements a script reaches, twice through each loop, following tokens through names and cells.
+
+It does not know configurations: which arms of a branch run is what the interpreter found (`reached`), and
+where that says nothing both are walked. A walk is done twice: the first finds out which arrays are counted
+into by token, so that the second can tell a table of counts from a table of facts about tokens.
+"""
+
+from __future__ import annotations
+
+import ast
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+from harness.audit.events import Spot
+from harness.audit.token_flow import calling, expressions, indexing
+from harness.audit.token_flow.flow import (
+    NOTHING,
+    Cell,
+    ClassOf,
+    Flow,
+    Function,
+    Instance,
+    Scope,
+    Token,
+    joined,
+)
+from harness.audit.token_flow.linear import ZERO, Symbols
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from harness.audit.program import Program
+    from harness.audit.token_flow.flow_recorder import FlowRecorder
+
+NODES_AT_MOST = 400_000
+CALLS_DEEP = 14
+DEEP_LOOPS = 6
+
+ENDS = frozenset({"return", "break", "continue", "raise"})
+
+
+class OutOfNodes(Exception):
+    """The walk costs more than it may."""
+
+
+@dataclass(slots=True)
+class Walker:
+    """One walk. `reached` are the lines the interpreter walked by file; a file it lacks is walked whole."""
+
+    program: Program
+    recorder: FlowRecorder
+    reached: dict[str, frozenset[int]]
+    counted: frozenset[Spot]  # where arrays are made that are counted into by token
+    nodes_left: int = NODES_AT_MOST
+    symbols: Symbols = field(default_factory=Symbols)
+    modules: dict[str, Scope] = field(default_factory=dict)
+    scope: Scope = field(default_factory=Scope)
+    file: str = ""
+    line: int = 0
+    stack: list[Function] = field(default_factory=list)
+    loops: list[tuple[int, int]] = field(default_factory=list)
+    guards: list[Flow] = field(default_factory=list)
+    returns: list[list[Flow]] = field(default_factory=list)
+    left: list[list[dict[str, Flow]]] = field(default_factory=list)  # names where a pass was left early
+    last_loop: int = 0
+    in_log_sum: bool = False  # inside `max(a, b) + log1p(...)`
+    last_cell: int = 0
+    found_counted: set[Spot] = field(default_factory=set)
+    walked: set[int] = field(default_factory=set)  # functions, by the id of their node
+
+    @property
+    def here(self) -> Spot:
+        """The line being walked."""
+        return Spot(file=self.file, line=self.line)
+
+    def run_module(self, path: str) -> Scope:
+        """The names a module defines; walked on first use."""
+        if path in self.modules:
+            return self.modules[path]
+        scope = self.modules[path] = Scope(module=path)
+        tree = self.program.tree(path)
+        if tree is None:
+            return scope
+        before = self.scope, self.file, self.line
+        self.scope, self.file = scope, path
+        self.run(tree.body)
+        self.scope, self.file, self.line = before
+        return scope
+
+    def is_reached(self, node: ast.stmt) -> bool:
+        """Whether the interpreter walked the statement, or knows nothing of its file."""
+        lines = self.reached.get(self.file)
+        return lines is None or node.lineno in lines
+
+    def run(self, body: Sequence[ast.stmt]) -> str:
+        """Walk a block; "return", "break", "continue" or "raise" when it ends early, else ""."""
+        for node in body:
+            self.spend()
+            if not self.is_reached(node):
+                continue
+            self.line = node.lineno
+            walk = _STATEMENTS.get(type(node))
+            end = walk(self, node) if walk is not None else ""
+            if end:
+                return end
+        return ""
+
+    def spend(self) -> None:
+        """One more node walked."""
+        self.nodes_left -= 1
+        if self.nodes_left <= 0:
+            raise OutOfNodes
+
+    def tokens_of(self, value: Flow) -> frozenset[Token]:
+        """The tokens of a value nobody sliced yet: those of the array it is."""
+        held = indexing.content(self, value)
+        if held.tokens:
+            return held.tokens
+        symbol = value.number.symbol if value.number is not None else None
+        return frozenset({Token(symbol, ZERO)}) if symbol is not None else frozenset()
+
+    def new_cell(self, is_mapping: bool = False, dims: int = 1) -> Cell:
+        """An empty array, list or dictionary made here."""
+        self.last_cell += 1
+        return Cell(self.last_cell, self.here, is_mapping=is_mapping, dims=dims)
+
+    def call_value(self, callee: Flow) -> Flow:
+        """Call a value without arguments: the factory of a defaultdict."""
+        return calling.apply(self, callee, [], {})
+
+    def evaluate(self, node: ast.expr) -> Flow:
+        """The value of an expression."""
+        return expressions.evaluate(self, node)
+
+    def lookup_name(self, name: str) -> Flow | None:
+        """The value of a name, from the inside out."""
+        scope: Scope | None = self.scope
+        while scope is not None:
+            if name in scope.names:
+                return scope.names[name]
+            scope = scope.outer
+        return None
+
+    def bind(self, target: ast.expr, value: Flow) -> None:
+        """Assign to a name, attribute, element or several of them."""
+        if isinstance(target, ast.Name):
+            self.scope.names[target.id] = value
+        elif isinstance(target, ast.Tuple | ast.List):
+            for at, each in enumerate(target.elts):
+                inner = each.value if isinstance(each, ast.Starred) else each
+                self.bind(inner, indexing.unpacked(self, value, at, len(target.elts)))
+        elif isinstance(target, ast.Attribute):
+            set_attribute(self.evaluate(target.value), target.attr, value)
+        elif isinstance(target, ast.Subscript):
+            indexing.store(self, target, value)
+
+    def call_function(self, function: Function, args: list[Flow], kwargs: dict[str, Flow]) -> Flow:
+        """Walk the body of a function of the script with these arguments."""
+        node = function.node
+        given, named = function.bound
+        args, kwargs = [*given, *args], {**named, **kwargs}
+        if len(self.stack) >= CALLS_DEEP or sum(each.node is node for each in self.stack) > 1:
+            return NOTHING
+        scope = Scope(outer=function.scope, module=function.file)
+        self._bind_arguments(function, scope, args, kwargs)
+        self.walked.add(id(node))
+        before = self.scope, self.file, self.line
+        self.scope, self.file = scope, function.file
+        self.stack.append(function)
+        self.returns.append([])
+        self.recorder.calls.append(Spot(file=before[1], line=before[2]))
+        try:
+            if isinstance(node, ast.Lambda):
+                return self.evaluate(node.body)
+            self.run(node.body)
+            return joined(self.returns[-1])
+        finally:
+            self.recorder.calls.pop()
+            self.returns.pop()
+            self.stack.pop()
+            self.scope, self.file, self.line = before
+
+    def _bind_arguments(
+        self, function: Function, scope: Scope, args: list[Flow], kwargs: dict[str, Flow]
+    ) -> None:
+        spec = function.node.args
+        names = [one.arg for one in (*spec.posonlyargs, *spec.args)]
+        scope.names.update(zip(names, args, strict=False))
+        if spec.vararg is not None:
+            rest = tuple(args[len(names) :])
+            scope.names[spec.vararg.arg] = replace(joined(rest), items=rest)
+        scope.names.update((name, value) for name, value in kwargs.items() if name not in scope.names)
+        defaults = [*zip(names[len(names) - len(spec.defaults) :], spec.defaults, strict=True)]
+        defaults += [
+            (one.arg, default)
+            for one, default in zip(spec.kwonlyargs, spec.kw_defaults, strict=True)
+            if default is not None
+        ]
+        for name, default in defaults:
+            if name not in scope.names:
+                scope.names[name] = self.evaluate(default)
+        for one in (*names, *(each.arg for each in spec.kwonlyargs)):
+            if one not in scope.names:
+                scope.names[one] = Flow(number=self.symbols.fresh())
+
+    def walk_loop(self, body: Sequence[ast.stmt], starts: list[tuple[ast.expr, list[Flow]]]) -> str:
+        """Walk a loop body for two passes; `starts` are targets with their value in each pass."""
+        self.last_loop += 1
+        loop = self.last_loop
+        passes = 2 if len(self.loops) < DEEP_LOOPS else 1
+        end = ""
+        for number in range(passes):
+            self.loops.append((loop, number))
+            for target, values in starts:
+                self.bind(target, replace(values[number], loops=values[number].loops | {(loop, number)}))
+            self.left.append([])
+            end = self.run(body)
+            self.loops.pop()
+            self.scope.names = _merged([self.scope.names, *self.left.pop()])
+            if end in ("break", "return", "raise"):
+                break
+        return ""
+
+
+def set_attribute(owner: Flow, name: str, value: Flow) -> None:
+    """`owner.name = value`."""
+    for each in owner.objects:
+        if isinstance(each, Instance):
+            each.names[name] = value
+        elif isinstance(each, ClassOf):
+            each.members.names[name] = value
+
+
+def _assign(walker: Walker, node: ast.Assign) -> str:
+    value = walker.evaluate(node.value)
+    for target in node.targets:
+        walker.bind(target, value)
+    return ""
+
+
+def _annotated(walker: Walker, node: ast.AnnAssign) -> str:
+    if node.value is not None:
+        walker.bind(node.target, walker.evaluate(node.value))
+    return ""
+
+
+def _augmented(walker: Walker, node: ast.AugAssign) -> str:
+    added = walker.evaluate(node.value)
+    if isinstance(node.target, ast.Subscript):
+        indexing.add_in_place(walker, node.target, node.op, added)
+        return ""
+    old = walker.evaluate(node.target)
+    walker.bind(node.target, expressions.accumulated(walker, node, old, added))
+    return ""
+
+
+def _expression(walker: Walker, node: ast.Expr) -> str:
+    walker.evaluate(node.value)
+    return ""
+
+
+def _return(walker: Walker, node: ast.Return) -> str:
+    if walker.returns:
+        walker.returns[-1].append(walker.evaluate(node.value) if node.value is not None else Flow(text="None"))
+    return "return"
+
+
+def _if(walker: Walker, node: ast.If) -> str:
+    test = walker.evaluate(node.test)
+    arms = [body for body in (node.body, node.orelse) if not body or walker.is_reached(body[0])]
+    before = dict(walker.scope.names)
+    ends, after = [], []
+    for body in arms:
+        walker.scope.names = dict(before)
+        walker.guards.append(test)
+        end = walker.run(body)
+        walker.guards.pop()
+        ends.append(end)
+        if end in ("break", "continue") and walker.left:
+            walker.left[-1].append(walker.scope.names)
+        if not end:
+            after.append(walker.scope.names)
+    walker.scope.names = _merged(after) if after else before
+    # An arm that leaves early leaves the other one's names behind.
+    return ends[0] if arms and all(ends) else ""
+
+
+def _merged(scopes: list[dict[str, Flow]]) -> dict[str, Flow]:
+    if len(scopes) == 1:
+        return scopes[0]
+    names = {name: None for scope in scopes for name in scope}
+    return {name: joined([scope[name] for scope in scopes if name in scope]) for name in names}
+
+
+def _for(walker: Walker, node: ast.For | ast.AsyncFor) -> str:
+    iterable = walker.evaluate(node.iter)
+    values = [indexing.element(walker, iterable, number) for number in (0, 1)]
+    before = dict(walker.scope.names)
+    walker.walk_loop(node.body, [(node.target, values)])
+    _keep_unassigned(walker, before)
+    return walker.run(node.orelse)
+
+
+def _while(walker: Walker, node: ast.While) -> str:
+    walker.evaluate(node.test)
+    walker.walk_loop(node.body, [])
+    return ""
+
+
+def _keep_unassigned(walker: Walker, before: dict[str, Flow]) -> None:
+    for name, value in before.items():
+        walker.scope.names.setdefault(name, value)
+
+
+def _with(walker: Walker, node: ast.With | ast.AsyncWith) -> str:
+    for item in node.items:
+        value = walker.evaluate(item.context_expr)
+        if item.optional_vars is not None:
+            walker.bind(item.optional_vars, value)
+    return walker.run(node.body)
+
+
+def _try(walker: Walker, node: ast.Try | ast.TryStar) -> str:
+    end = walker.run(node.body)
+    for handler in node.handlers:
+        walker.run(handler.body)
+    if not end:
+        end = walker.run(node.orelse)
+    return walker.run(node.finalbody) or (end if end != "raise" else "")
+
+
+def _define(walker: Walker, node: ast.FunctionDef | ast.AsyncFunctionDef) -> str:
+    function = Function(node, walker.scope, walker.file)
+    walker.scope.names[node.name] = Flow(objects=(function,))
+    return ""
+
+
+def _class(walker: Walker, node: ast.ClassDef) -> str:
+    bases = [walker.evaluate(base) for base in node.bases]
+    own = tuple(each for base in bases for each in base.objects if isinstance(each, ClassOf))
+    is_module = any(each.is_module for each in own) or any(
+        isinstance(base, ast.Attribute | ast.Name) and _last(base) == "Module" for base in node.bases
+    )
+    outer = walker.scope
+    members = Scope(outer=outer, module=walker.file)
+    walker.scope = members
+    walker.run(node.body)
+    walker.scope = outer
+    outer.names[node.name] = Flow(objects=(ClassOf(node.name, members, own, is_module),))
+    return ""
+
+
+def _last(node: ast.expr) -> str:
+    return node.attr if isinstance(node, ast.Attribute) else getattr(node, "id", "")
+
+
+def _import(walker: Walker, node: ast.Import) -> str:
+    for alias in node.names:
+        path = walker.program.find_module(alias.name, walker.file)
+        name = alias.asname or alias.name.partition(".")[0]
+        if path is not None:
+            members = walker.run_module(path)
+            walker.scope.names[name] = Flow(objects=(ClassOf(alias.name, members),))
+        else:
+            walker.scope.names[name] = Flow(text=f"module:{alias.name if alias.asname else name}")
+    return ""
+
+
+def _import_from(walker: Walker, node: ast.ImportFrom) -> str:
+    path = walker.program.find_module(node.module or "", walker.file, node.level)
+    for alias in node.names:
+        name = alias.asname or alias.name
+        if path is not None:
+            members = walker.run_module(path)
+            if name == "*":
+                walker.scope.names.update(members.names)
+            else:
+                walker.scope.names[name] = members.names.get(alias.name, NOTHING)
+        else:
+            walker.scope.names[name] = Flow(text=f"module:{node.module}.{alias.name}")
+    return ""
+
+
+_STATEMENTS = {
+    ast.Assign: _assign,
+    ast.AnnAssign: _annotated,
+    ast.AugAssign: _augmented,
+    ast.Expr: _expression,
+    ast.Return: _return,
+    ast.If: _if,
+    ast.For: _for,
+    ast.AsyncFor: _for,
+    ast.While: _while,
+    ast.With: _with,
+    ast.AsyncWith: _with,
+    ast.Try: _try,
+    ast.TryStar: _try,
+    ast.FunctionDef: _define,
+    ast.AsyncFunctionDef: _define,
+    ast.ClassDef: _class,
+    ast.Import: _import,
+    ast.ImportFrom: _import_from,
+    ast.Break: lambda _walker, _node: "break",
+    ast.Continue: lambda _walker, _node: "continue",
+    ast.Raise: lambda _walker, _node: "raise",
+}
