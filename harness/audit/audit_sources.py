@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from harness.audit.event_json import audit_json
 from harness.audit.events import ProfileAudit, Spot, Unresolved
+from harness.audit.interpreter.walk import audit_program
 from harness.audit.program import Program
 from harness.audit.run_profile import RunProfile
 from harness.audit.scans import scan_sources
@@ -26,14 +27,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from harness.audit.events import Event
-
-try:
-    from harness.audit.interpreter.walk import audit_program
-except ImportError:
-
-    def audit_program(program, run, **budget):  # type: ignore
-        return _unresolved(run.name, program.entry, "not-audited", "the interpreter is not there yet")
-
 
 # Submissions have 1 to 8 run profiles that differ; the claim comes first, so that it is never left out.
 PROFILES_AT_MOST = 12

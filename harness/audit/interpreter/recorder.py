@@ -37,6 +37,13 @@ class Recorder:
             found = self._spots[file, line] = Spot(file=file, line=line)
         return found
 
+    def reached(self) -> tuple[tuple[str, tuple[int, ...]], ...]:
+        """The lines walked, by file."""
+        lines: dict[str, list[int]] = {}
+        for file, line in self._spots:
+            lines.setdefault(file, []).append(line)
+        return tuple((file, tuple(sorted(found))) for file, found in sorted(lines.items()))
+
     def record(self, event_type: type[_E], at: Spot, /, **parts: Any) -> _E:
         """Append an event of this kind that happens here."""
         self.last_id += 1

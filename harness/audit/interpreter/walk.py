@@ -33,6 +33,7 @@ def audit_program(
         finished=is_finished and not machine.recorder.is_full,
         nodes=machine.budget.used,
         configured=_configured(events, program),
+        reached=machine.recorder.reached(),
     )
 
 
