@@ -7,10 +7,9 @@ import tomllib
 from functools import cache
 from typing import TYPE_CHECKING
 
-from harness.audit.audit_sources import audit_all, on_deep_stack
-from harness.audit.event_json import read_audit
-from harness.audit.run_profile import run_profiles
-from harness.audit.submission_audit import AuditProblem, SubmissionAudit, audited_sources
+from harness.audit.audit_sources import audit_sources
+from harness.audit.guarded_audit import audit_of_document, audit_request
+from harness.audit.submission_audit import audited_sources
 from harness.engine import check_rule
 from harness.finding import RuleVerdict
 from harness.folder_tree import FolderTree
@@ -42,24 +41,16 @@ def judged(script: str, root: Path, files: Mapping[str, str | bytes] | None = No
 
     `files` are the other files of the folder; without them those of a good submission.
     """
-    folder = write_files(root, {**(good_files() if files is None else files), "train_gpt.py": script})
-    submission = read_submission(FolderTree(folder))
-    sources = audited_sources(submission)
-    assert submission.code.entry is not None
-    runs = run_profiles(submission, FolderTree(folder))
-    texts = {path: source.text for path, source in sources.items() if source.text is not None}
-    document = on_deep_stack(lambda: audit_all(submission.code.entry.path, texts, runs))
-    audit = SubmissionAudit(
-        profiles=tuple(read_audit(each) for each in document["audits"]),
-        run_profiles=tuple(runs),
-        scans=document["scans"],
-        problems=tuple(AuditProblem(**problem) for problem in document["problems"]),
-        sources=sources,
-    )
-    assert not [each for each in audit.problems if each.kind in {"auditor-error", "scan-error"}], (
-        audit.problems
-    )
-    case = dataclasses.replace(make_case(submission), audit=audit)
+    folder = FolderTree(write_files(root, {**(files or good_files()), "train_gpt.py": script}))
+    submission = read_submission(folder)
+    case = make_case(submission)
+    request = audit_request(submission, folder, case.evidence)
+    assert not isinstance(request, str), request
+    document = audit_sources(request.argument, list(request.texts))
+    audit = audit_of_document(document, request.runs, audited_sources(submission))
+    faults = [each for each in audit.problems if each.kind in {"auditor-error", "scan-error"}]
+    assert not faults, faults
+    case = dataclasses.replace(case, audit=audit)
     said = []
     for rule in load_ruleset().rules.values():
         if rule.needs_audit:
