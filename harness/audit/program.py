@@ -6,6 +6,7 @@ import posixpath
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from harness.audit.interpreter.syntax_facts import SyntaxFacts, facts_of
 from harness.code.source_text import Parsed, parse_source
 
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ class Program:
     entry: str
     sources: Mapping[str, str]
     _parsed: dict[str, Parsed] = field(default_factory=dict)
+    _facts: dict[str, SyntaxFacts] = field(default_factory=dict)
 
     def tree(self, path: str) -> ast.Module | None:
         """The syntax tree of the file, None when it does not parse or is not there."""
@@ -38,6 +40,13 @@ class Program:
                 parsed = parse_source(text.encode("utf-8", "replace"))
             self._parsed[path] = parsed
         return self._parsed[path]
+
+    def facts(self, path: str) -> SyntaxFacts:
+        """What the syntax of the file alone says about its functions and loops."""
+        if path not in self._facts:
+            tree = self.tree(path)
+            self._facts[path] = SyntaxFacts() if tree is None else facts_of(tree)
+        return self._facts[path]
 
     def find_module(self, name: str, importer: str, level: int = 0) -> str | None:
         """The path of the module `name` as the file `importer` would import it; None when not in the folder.

@@ -13,7 +13,6 @@ if TYPE_CHECKING:
     from harness.audit.interpreter.flows import Flow
     from harness.audit.interpreter.machine import Machine
 
-_YIELDS = ast.Yield | ast.YieldFrom
 
 
 def function_value(
@@ -29,19 +28,8 @@ def function_value(
         if keyword is not None:
             made.defaults[arg.arg] = machine.evaluate(keyword)
     if not isinstance(node, ast.Lambda):
-        made.is_generator = _has_yield(node)
+        made.is_generator = id(node) in machine.program.facts(machine.frame.file).generators
     return Value(ref=made)
-
-
-def _has_yield(node: ast.FunctionDef | ast.AsyncFunctionDef) -> bool:
-    todo: list[ast.AST] = list(node.body)
-    while todo:
-        one = todo.pop()
-        if isinstance(one, _YIELDS):
-            return True
-        if not isinstance(one, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda | ast.ClassDef):
-            todo.extend(ast.iter_child_nodes(one))
-    return False
 
 
 def define_function(machine: Machine, node: ast.FunctionDef | ast.AsyncFunctionDef) -> None:

@@ -99,7 +99,9 @@ def element(machine: Machine, value: Value, loop: LoopFrame, walked: int) -> Val
     if isinstance(ref, Sequence) and ref.size is not None:
         if number < walked - 1 or ref.size == walked:
             return overlaid(machine, ref.elements[min(number, ref.size - 1)], value.source)
-        rest = ref.elements[number:]
+        rest = ref.elements[number:] or ref.elements[-1:]
+        if not rest:
+            return ANYTHING
         joined = rest[0]
         for more in rest[1:40]:
             joined = machine.join(joined, more)

@@ -77,7 +77,7 @@ def walk(
     heap.trials += 1
     mark = len(heap.trail)
     newest = heap.last_id
-    counters = _counters(machine, node)
+    counters = machine.program.facts(machine.frame.file).counters.get(id(node), ())
     machine.loops.append(loop)
     machine.recorder.loops.append((loop.id, 0))
     flow: Flow | None = None
@@ -137,21 +137,6 @@ def _one_pass(machine: Machine, node: ast.For | ast.AsyncFor | ast.While, loop: 
     branches.become(machine, first)
     branches.merge_arrived(machine, resumed)
     return None
-
-
-def _counters(machine: Machine, node: ast.For | ast.AsyncFor | ast.While) -> tuple[str, ...]:
-    """Names of the body that are added to and not otherwise set: they count passes."""
-    known: dict[int, tuple[str, ...]] = machine.facts.setdefault("counters", {})
-    found = known.get(id(node))
-    if found is None:
-        added: set[str] = set()
-        for one in ast.walk(node):
-            if isinstance(one, ast.AugAssign) and isinstance(one.target, ast.Name):
-                added.add(one.target.id)
-            elif isinstance(one, ast.Assign) and isinstance(node, ast.While):
-                added.update(target.id for target in one.targets if isinstance(target, ast.Name))
-        found = known[id(node)] = tuple(sorted(added))
-    return found
 
 
 def _mark_counters(machine: Machine, names: tuple[str, ...], loop: LoopFrame) -> None:

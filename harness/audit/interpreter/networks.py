@@ -13,10 +13,6 @@ from harness.audit.interpreter.values import LOGITS, UNKNOWN, Source, Value, com
 if TYPE_CHECKING:
     from harness.audit.interpreter.machine import Machine
 
-# Where one of these is called a loss or a probability of tokens is made.
-LOSS_NAMES = frozenset(
-    {"cross_entropy", "nll_loss", "log_softmax", "logsumexp", "CrossEntropyLoss", "NLLLoss", "softmax_cross_entropy"}
-)
 _SMALL = 14
 
 
@@ -52,7 +48,7 @@ def call_method(
         return opaque(machine, ref, args[1:], kwargs, node)
     if not has_data:
         return calls.inline(machine, function, args, kwargs, node)
-    own = _own_source(machine, ref, node)
+    own = _with_adapters(machine, _own_source(machine, ref, node), [*args[1:], *kwargs.values()], sources)
     active.append((ref, own))
     try:
         result = calls.inline(machine, function, args, kwargs, node)
@@ -72,6 +68,20 @@ def _own_source(machine: Machine, ref: Instance, node: ast.AST) -> Source:
     )
     machine.states.setdefault(root_of(ref).id, root_of(ref))
     return own
+
+
+def _with_adapters(machine: Machine, own: Source, given: list[Value], sources: list[Source]) -> Source:
+    """Adapters and deltas handed to a forward pass are a part of what it was computed with."""
+    learned, states = own.learned, own.states
+    adapters: set[int] = machine.facts.setdefault("adapters", set())
+    for value, source in zip(given, sources, strict=True):
+        learned = learned | source.learned
+        if not machine.no_grad:
+            states = states | source.states
+        if isinstance(value.ref, Instance) and value.ref.is_module:
+            adapters.add(root_of(value.ref).id)
+            machine.states.setdefault(root_of(value.ref).id, root_of(value.ref))
+    return own.changed(learned=learned, states=states)
 
 
 def opaque(
@@ -107,19 +117,11 @@ def _scores(machine: Machine, cls: Class | None) -> bool:
     known: dict[int, bool] = machine.facts.setdefault("scoring", {})
     if cls.id not in known:
         known[cls.id] = any(
-            _mentions_loss(value.ref.node)
+            id(value.ref.node) in machine.program.facts(value.ref.scope.file).scoring
             for value in cls.slots.values()
             if isinstance(value.ref, Function)
         )
     return known[cls.id]
-
-
-def _mentions_loss(node: ast.AST) -> bool:
-    return any(
-        (isinstance(one, ast.Attribute) and one.attr in LOSS_NAMES)
-        or (isinstance(one, ast.Name) and one.id in LOSS_NAMES)
-        for one in ast.walk(node)
-    )
 
 
 def _is_small(function: Function) -> bool:

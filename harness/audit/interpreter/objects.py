@@ -139,6 +139,7 @@ def deep_source(machine: Machine, value: Value) -> Source:
         seen.add(ref.id)
         if isinstance(ref, Instance) and (ref.is_module or ref.library):
             if ref.is_module:
+                machine.states.setdefault(root_of(ref).id, root_of(ref))
                 states = Source(states=frozenset({root_of(ref).id}))
                 sources.append(computed_from((learned_in(machine, ref), states)))
             continue

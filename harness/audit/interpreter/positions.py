@@ -88,8 +88,11 @@ class Line:
         if unit != ONE:
             ahead = offset / slope
             return (math.ceil(ahead - 1e-9) - 1 if is_end and not rest else math.floor(ahead + 1e-9)), slope
-        if is_end and not rest:
-            return math.floor((offset - 2) / slope), slope
+        if is_end and len(self.slopes) > 1:
+            return 0, slope  # ends with a part of an inner loop, which lies inside this iteration
+        if is_end:
+            ahead = math.floor((offset - 2) / slope)
+            return (max(ahead, 0) if rest else ahead), slope
         return math.floor(offset / slope), slope
 
 

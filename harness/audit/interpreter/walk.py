@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -98,15 +97,5 @@ def _configured(events: list[Event], program: Program) -> tuple[str, ...]:
     names: set[str] = set()
     for event in events:
         if isinstance(event, Update) and event.region.split is Split.VALIDATION:
-            tree = program.tree(event.at.file)
-            if tree is not None:
-                names.add(_function_at(tree, event.at.line))
+            names.add(program.facts(event.at.file).function_at(event.at.line))
     return tuple(sorted(names))
-
-
-def _function_at(tree: ast.Module, line: int) -> str:
-    found = "<module>"
-    for node in ast.walk(tree):
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.lineno <= line <= (node.end_lineno or 0):
-            found = node.name
-    return found

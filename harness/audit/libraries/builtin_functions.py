@@ -32,7 +32,6 @@ from harness.audit.interpreter.values import (
     Source,
     Value,
     computed_from,
-    one_of,
 )
 from harness.audit.libraries.registry import on_call
 
@@ -109,9 +108,7 @@ def _extreme(machine: Machine, path: str, args: Args, kwargs: Kwargs, _node: ast
         chosen = (min if path.endswith("min") else max)(one.const for one in given)
         return Value(chosen, None, computed_from(one.source for one in given))
     lines = [one.line for one in given if one.line is not None and one.line.slopes]
-    source = given[0].source if given[0].ref is None else machine.source_of(given[0])
-    for one in given[1:]:
-        source = one_of(source, machine.source_of(one))
+    source = computed_from(machine.source_of(one) for one in given)
     line = lines[0] if len(lines) == 1 else None
     if len(lines) > 1 and all(one == lines[0] for one in lines):
         line = lines[0]

@@ -145,7 +145,7 @@ def update(
             machine.spot(node),
             state=root.id,
             kind=kind or kind_of(obj),
-            name=name or name_of(obj),
+            name=name or name_of(root),
             region=region,
             how=how,
             backward=source.forward,

@@ -67,13 +67,17 @@ def _step(
     ref = receiver.ref
     if not isinstance(ref, Instance):
         return NONE
-    for obj in learning.learners_in(machine, ref.slots[PARAMETERS]):
-        source = learning.pending(obj)
-        if not source.reads:
-            continue
-        name = learning.name_of(obj)
-        ids = learning.update(machine, obj, source, "optimizer.step", node, _kind(machine, obj), name)
-        learning.learn(machine, obj, ids)
+    made: dict[int, frozenset[int]] = {}
+    learners = learning.learners_in(machine, ref.slots[PARAMETERS])
+    for obj in learners:
+        root = root_of(obj)
+        if root.id not in made:
+            source = learning.pending(obj)
+            if not source.reads:
+                continue
+            made[root.id] = learning.update(machine, obj, source, "optimizer.step", node, _kind(machine, root))
+        learning.learn(machine, obj, made[root.id])
+    for obj in learners:
         learning.gradients_used(machine, obj)
     return result
 

@@ -34,7 +34,10 @@ def printed(machine: Machine, values: list[Value], node: ast.AST) -> None:
                 continue
             told = bits or fields
             scores = frozenset().union(*(field.scores for field in told))
-            _sink(machine, ref.template, scores, ref.at)
+            told_before: set[int] = machine.facts.setdefault("told", set())
+            if ref.id not in told_before:  # a logger prints and writes the same text
+                told_before.add(ref.id)
+                _sink(machine, ref.template, scores, ref.at)
         elif isinstance(ref, Mapping):
             for key, slot in list(ref.slots.items()):
                 inner = machine.deep_source(slot)

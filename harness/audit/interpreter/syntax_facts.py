@@ -1,0 +1,77 @@
+"""Facts about functions and loops that their syntax alone gives, found in one pass over a tree."""
+
+from __future__ import annotations
+
+import ast
+from dataclasses import dataclass, field
+
+# Where one of these is called a loss or a probability of tokens is made.
+LOSS_NAMES = frozenset(
+    """cross_entropy nll_loss log_softmax logsumexp CrossEntropyLoss NLLLoss
+    softmax_cross_entropy""".split()
+)
+_LOOPS = ast.For | ast.AsyncFor | ast.While
+_FUNCTIONS = ast.FunctionDef | ast.AsyncFunctionDef
+
+
+@dataclass(slots=True)
+class SyntaxFacts:
+    """By the identity of a node, which lives as long as its tree."""
+
+    generators: set[int] = field(default_factory=set)  # functions with a yield of their own
+    scoring: set[int] = field(default_factory=set)  # functions that mention a loss
+    counters: dict[int, tuple[str, ...]] = field(default_factory=dict)  # loops: names that count passes
+    functions: list[tuple[int, int, str]] = field(default_factory=list)  # first line, last line, name
+
+    def function_at(self, line: int) -> str:
+        """The innermost function around a line."""
+        around = [one for one in self.functions if one[0] <= line <= one[1]]
+        return max(around, default=(0, 0, "<module>"))[2]
+
+
+def facts_of(tree: ast.Module) -> SyntaxFacts:
+    """The facts of a tree."""
+    facts = SyntaxFacts()
+    counted: dict[int, set[str]] = {}
+    # Each entry: a node, the functions around it, the loops around it.
+    todo: list[tuple[ast.AST, tuple[int, ...], tuple[ast.AST, ...]]] = [(tree, (), ())]
+    while todo:
+        node, functions, loops = todo.pop()
+        if isinstance(node, _FUNCTIONS | ast.Lambda):
+            functions = (*functions, id(node))
+            loops = ()
+            if not isinstance(node, ast.Lambda):
+                facts.functions.append((node.lineno, node.end_lineno or node.lineno, node.name))
+        elif isinstance(node, _LOOPS):
+            loops = (*loops, node)
+            counted.setdefault(id(node), set())
+        elif isinstance(node, ast.Yield | ast.YieldFrom):
+            facts.generators.update(functions[-1:])
+        elif isinstance(node, ast.AugAssign | ast.Assign):
+            _count(node, loops, counted)
+        elif (isinstance(node, ast.Attribute) and node.attr in LOSS_NAMES) or (
+            isinstance(node, ast.Name) and node.id in LOSS_NAMES
+        ):
+            facts.scoring.update(functions)
+        for name in node._fields:
+            child = getattr(node, name, None)
+            if isinstance(child, ast.AST):
+                todo.append((child, functions, loops))
+            elif isinstance(child, list):
+                todo.extend((one, functions, loops) for one in child if isinstance(one, ast.AST))
+    facts.counters = {loop: tuple(sorted(names)) for loop, names in counted.items()}
+    return facts
+
+
+def _count(
+    node: ast.AugAssign | ast.Assign, loops: tuple[ast.AST, ...], counted: dict[int, set[str]]
+) -> None:
+    if isinstance(node, ast.AugAssign):
+        if isinstance(node.target, ast.Name):
+            for loop in loops:
+                counted[id(loop)].add(node.target.id)
+        return
+    names = [target.id for target in node.targets if isinstance(target, ast.Name)]
+    for loop in loops:
+        if isinstance(loop, ast.While):
+            counted[id(loop)].update(names)
