@@ -55,7 +55,7 @@ def check(case: Case) -> Iterator[Finding]:
         yield failed(
             RULE,
             f"broken: {breach.update.how} at {at(breach.update.at)} learns from the tokens that "
-            f"{at(score_spot(breach.score))} scores later; the chain is at {rule}",
+            f"{at(score_spot(breach))} scores later; the chain is at {rule}",
             *decisive_places(case, breach),
         )
         return

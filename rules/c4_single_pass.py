@@ -60,7 +60,7 @@ def check(case: Case) -> Iterator[Finding]:
         rule = primary_rule(again.shape, case.submission.track)
         yield failed(
             RULE,
-            f"broken: {at(score_spot(again.score))} scores tokens that {again.update.how} at "
+            f"broken: {at(score_spot(again))} scores tokens that {again.update.how} at "
             f"{at(again.update.at)} has learned from since their first score; the chain is at {rule}",
             *decisive_places(case, again),
         )

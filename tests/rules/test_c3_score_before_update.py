@@ -120,3 +120,10 @@ def test_something_unresolved_between_update_and_score_makes_it_a_question(tmp_p
     events = trace.printed(trace.score(WHOLE, step))
     assert judged(RULE, tmp_path, events).verdict is RuleVerdict.NOT_CHECKED
     assert judged("ttt-score-first", tmp_path, events).verdict is RuleVerdict.NEEDS_HUMAN
+
+
+def test_a_gradient_of_validation_that_nothing_follows_is_no_pass(tmp_path: Path) -> None:
+    trace = Trace()
+    finding = judged(RULE, tmp_path, trace.printed(trace.score(has_gradient=True)))
+    assert finding.verdict is RuleVerdict.NOT_CHECKED
+    assert "no update was seen to follow the gradient" in finding.message

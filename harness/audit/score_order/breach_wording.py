@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from harness.audit.score_order.breach import Shape
-from harness.audit.score_order.evidence_chain import at, score_spot
+from harness.audit.score_order.evidence_chain import at, score_spot, update_call
 
 if TYPE_CHECKING:
     from harness.audit.score_order.breach import Breach
@@ -95,7 +95,7 @@ def message_of(breach: Breach) -> str:
     printed = f" printed at {at(breach.sink.at)}" if breach.sink is not None else ""
     text = _MESSAGES[breach.shape].format(
         learn=_learning(breach),
-        score=at(score_spot(breach.score)),
+        score=at(score_spot(breach)),
         first=at(breach.first.forward) if breach.first is not None else "",
         export=at(breach.export.at) if breach.export is not None else "",
         selected=at(breach.selected.at) if breach.selected is not None else "",
@@ -111,13 +111,14 @@ def message_of(breach: Breach) -> str:
 def question_of(breach: Breach) -> str:
     """The one yes/no question that decides an unproven breach."""
     question = _QUESTIONS.get(breach.shape, _QUESTION)
-    return question.format(score=at(score_spot(breach.score)), update=at(breach.update.at))
+    return question.format(score=at(score_spot(breach)), update=at(breach.update.at))
 
 
 def _learning(breach: Breach) -> str:
     """The update with its line, the call that leads to it, and its epochs."""
     update = breach.update
-    said = [f"called from {at(update.calls[0])}"] if update.calls else []
+    call = update_call(breach)
+    said = [f"called from {at(call)}"] if call is not None else []
     if breach.repeats is not None and breach.shape is not Shape.EPOCHS:
         said.append(f"{breach.repeats} epochs")
     return f"{update.how} at {at(update.at)}" + (f" ({', '.join(said)})" if said else "")

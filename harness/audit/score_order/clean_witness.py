@@ -74,6 +74,9 @@ def _missing_adaptation(index: EventIndex, *, log_adapts: bool) -> str | None:
     if index.audit.configured and not adapting:
         names = listed(list(index.audit.configured), 3)
         return f"unresolved: {names} was reached, but no update on validation tokens was seen in it"
+    unused = _unused_gradient(index)
+    if unused is not None:
+        return f"unresolved: no update was seen to follow the gradient of validation tokens at {unused}"
     held = {name for score in index.claim_scores for name in score.updates}
     if any(update.id in held for update in adapting):
         return None
@@ -92,6 +95,22 @@ def _missing_adaptation(index: EventIndex, *, log_adapts: bool) -> str | None:
     )
     if lost is not None and lost.kind in _LEARNERS:
         return f"unresolved: no later score was seen to use the update at {lost.at.file}:{lost.at.line}"
+    return None
+
+
+def _unused_gradient(index: EventIndex) -> str | None:
+    """Where a loss of validation tokens keeps its gradient and nothing beside it was seen to learn.
+
+    Plain evaluation takes no gradient, so this is adaptation that the walk lost.
+    """
+    learning = {loop for update in index.validation_updates() for loop, _ in update.loops}
+    some = bool(index.validation_updates())
+    for score in index.scores.values():
+        if not score.has_gradient or score.region.split is not Split.VALIDATION:
+            continue
+        around = {loop for loop, _ in score.loops}
+        if not (around & learning if around else some):
+            return f"{score.forward.file}:{score.forward.line}"
     return None
 
 

@@ -11,7 +11,7 @@ from harness.finding import Role
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from harness.audit.events import Event, Score, Sink, Spot, TokensRead, Update
+    from harness.audit.events import Event, Sink, Spot, TokensRead, Update
     from harness.audit.score_order.breach import Breach
     from harness.audit.score_order.clean_witness import Witness
     from harness.audit.score_order.event_index import EventIndex
@@ -33,10 +33,11 @@ def breach_places(audit: SubmissionAudit, index: EventIndex, breach: Breach) -> 
     read = read_behind(index, breach.update)
     if read is not None:
         steps.append((read.at, "validation tokens are read"))
+    steps += _around(breach)
     if breach.first is not None:
-        steps += _calls(breach.first, "call of the first pass")
+        steps += _calls(own_calls(breach.first, breach.score), "call of the first pass")
         steps.append((breach.first.forward, "first score of the same tokens, before the update"))
-    steps += _calls(breach.update, "call that leads to the update")
+    steps += _calls(own_calls(breach.update, breach.score), "call that leads to the update")
     if breach.update.backward is not None:
         steps.append((breach.update.backward, "gradient of their loss"))
     decisive = breach.update.at
@@ -45,7 +46,7 @@ def breach_places(audit: SubmissionAudit, index: EventIndex, breach: Breach) -> 
         steps.append((breach.export.at, "the state is written into the artifact"))
     if breach.reload is not None:
         steps.append((breach.reload.at, "and read back"))
-    steps += _calls(breach.score, "call of the scored pass")
+    steps += _calls(own_calls(breach.score, breach.update), "call of the scored pass")
     steps.append((breach.score.forward, "the same tokens are scored with what was learned"))
     if breach.selected is not None:
         decisive = breach.selected.at
@@ -90,8 +91,7 @@ def read_behind(index: EventIndex, update: Update) -> TokensRead | None:
     return next((read for read in every if read.split is Split.VALIDATION and read.id < update.id), None)
 
 
-def _calls(event: Event, note: str) -> list[Step]:
-    calls = event.calls
+def _calls(calls: tuple[Spot, ...], note: str) -> list[Step]:
     if len(calls) > CALLS_SHOWN:
         calls = (*calls[: CALLS_SHOWN - 1], calls[-1])
     return [(call, note) for call in calls]
@@ -104,6 +104,30 @@ def _printed(sink: Sink | None) -> list[Step]:
     return [(sink.at, f"the claimed number is printed{said}")]
 
 
-def score_spot(score: Score) -> Spot:
-    """The line a reader knows the scored pass by: its innermost call, else the forward itself."""
-    return score.calls[0] if score.calls else score.forward
+def own_calls(event: Event, other: Event) -> tuple[Spot, ...]:
+    """The call lines that lead to one event and not to the other: where their paths part."""
+    shared = 0
+    for one, two in zip(event.calls, other.calls, strict=False):
+        if one != two:
+            break
+        shared += 1
+    return event.calls[shared:]
+
+
+def score_spot(breach: Breach) -> Spot:
+    """The line a reader knows the scored pass by: the call that leads to it alone, else the forward."""
+    calls = own_calls(breach.score, breach.update)
+    return calls[0] if calls else breach.score.forward
+
+
+def update_call(breach: Breach) -> Spot | None:
+    """The call that leads to the update and not to the score, None when both lie in one function."""
+    calls = own_calls(breach.update, breach.score)
+    return calls[0] if calls else None
+
+
+def _around(breach: Breach) -> list[Step]:
+    """The innermost call that leads to both, when they lie in one function."""
+    both = breach.update.calls[: len(breach.update.calls) - len(own_calls(breach.update, breach.score))]
+    inside = both and not own_calls(breach.update, breach.score)
+    return [(both[-1], "call of the pass that scores and learns")] if inside else []

@@ -172,7 +172,7 @@ def decisive_places(case: Case, breach: Breach) -> tuple[Place, ...]:
     """The two lines of a breach, for the conditions that only point at it."""
     if case.audit is None:
         return ()
-    steps = [(breach.update.at, "learns from the tokens"), (score_spot(breach.score), "scores them later")]
+    steps = [(breach.update.at, "learns from the tokens"), (score_spot(breach), "scores them later")]
     return placed(case.audit, steps, breach.update.at)
 
 
