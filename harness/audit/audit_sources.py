@@ -40,6 +40,8 @@ _STACK_BYTES = 256 * 2**20
 _RECURSION_LIMIT = 12_000
 _TRACEBACK_CHARACTERS = 4_000
 
+Reached = tuple[tuple[str, tuple[int, ...]], ...]
+
 
 def audit_sources(argument: dict[str, Any], blobs: list[bytes]) -> dict[str, Any]:
     """The audit of one program under its run profiles.
@@ -69,6 +71,7 @@ def audit_all(
     deadline = time.monotonic() + SECONDS_AT_MOST
     left_nodes = NODES_AT_MOST
     audits: list[dict[str, Any]] = []
+    followed: dict[Reached, tuple[tuple[Event, ...], bool]] = {}  # most profiles reach the same lines
     for index, run in enumerate(runs):
         seconds = min(SECONDS_PER_PROFILE, deadline - time.monotonic())
         nodes = min(NODES_PER_PROFILE, left_nodes)
@@ -77,7 +80,10 @@ def audit_all(
             audit = _unresolved(run.name, entry, "budget", why)
         else:
             audit = _walked(program, run, problems, walk, node_budget=nodes, seconds=seconds)
-        audit = _followed(program, audit, problems, follow)
+        if audit.reached not in followed and time.monotonic() < deadline:
+            followed[audit.reached] = _followed(program, audit, problems, follow)
+        events, is_whole = followed.get(audit.reached, ((), False))
+        audit = dataclasses.replace(audit, token_events=events, tokens_followed=is_whole)
         left_nodes -= audit.nodes
         audits.append(audit_json(_capped(audit, entry)))
         gc.collect()
@@ -114,23 +120,22 @@ def _followed(
     audit: ProfileAudit,
     problems: list[dict[str, Any]],
     follow: Callable[..., tuple[tuple[Event, ...], bool]],
-) -> ProfileAudit:
-    """The audit with the events of the token pass over the lines that the interpreter walked."""
+) -> tuple[tuple[Event, ...], bool]:
+    """The events of the token pass over the lines that the interpreter walked, and whether they are all."""
     if not audit.reached:
-        return audit  # nothing was walked: what the pass would see may be dead code
+        return (), False  # nothing was walked: what the pass would see may be dead code
     reached = {file: frozenset(lines) for file, lines in audit.reached}
     try:
         events, finished = follow(program, reached)
     except (MemoryError, RecursionError) as error:
         problems.append({"kind": "limit", "message": f"following tokens ran out of {_resource(error)}"})
-        return audit
+        return (), False
     except Exception as error:  # noqa: BLE001,RUF100 - our own bug must not cost the other events
         said = f"following tokens failed ({type(error).__name__}: {error})"[:300]
         problem = {"kind": "auditor-error", "message": f"{said}\n{_traceback()}", "profile": audit.profile}
         problems.append(problem)
-        return audit
-    is_whole = finished and len(events) <= EVENTS_AT_MOST
-    return dataclasses.replace(audit, token_events=events[:EVENTS_AT_MOST], tokens_followed=is_whole)
+        return (), False
+    return events[:EVENTS_AT_MOST], finished and len(events) <= EVENTS_AT_MOST
 
 
 def _scanned(
