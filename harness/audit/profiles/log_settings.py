@@ -35,9 +35,11 @@ _INPUT_NAME = re.compile(
     r"""|['"]([A-Z][A-Z0-9]{0,30}_[A-Z0-9_]{1,60})['"]"""
     r"""|(?:^|[\s;])([A-Za-z_]\w{1,60})\s?(?::\s?\w{1,20}\s?)?=[^=\n;]{0,60}(?:environ|getenv)"""
 )
+# A value ends its line or stands before another pair: "full_gptq: 66 layers" is a sentence, no setting.
 _PAIR = re.compile(
     r"""(?<![\w./-])['"]?([A-Za-z_]\w{2,60})['"]?\s{0,30}(?:[:=|]|\s\|)\s{0,30}['"]?"""
-    r"""(-?\d{1,18}(?:\.\d{0,18})?(?:[eE][-+]?\d{1,3})?|True|False|true|false)(?=['"]?(?:[\s,;|)}\]]|$))"""
+    r"""(-?\d{1,18}(?:\.\d{0,18})?(?:[eE][-+]?\d{1,3})?|True|False|true|false)"""
+    r"""(?=['"]?\s{0,30}(?:[,;|)}\]]|$|[A-Za-z_]\w{1,60}\s?[:=]))"""
 )
 _PLAIN_VALUE = re.compile(r"-?(?:\d{1,18}(?:\.\d{0,18})?|\.\d{1,18})(?:[eE][-+]?\d{1,3})?|[Tt]rue|[Ff]alse")
 # Facts of the machine, not of the configuration: another number of GPUs has its own.

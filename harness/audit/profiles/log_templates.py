@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
 MOST_TEMPLATES = 4_000
+MOST_CHECKS = 60_000  # of a line against a template; real logs need 20,000
 FEWEST_WORDS = 2
 FEWEST_LETTERS = 8
 _LONGEST_PART = 400
@@ -156,16 +157,20 @@ def matching(
     """(line number, the templates that may have printed it) of every line that any of them fits.
 
     Templates with much less constant text than the best one are left out: `f"{a} val_bpb:{b}"` fits whatever
-    a longer one prints.
+    a longer one prints. A hostile log or script ends the matching early.
     """
     by_start: dict[str, list[Template]] = {}
     for template in templates:
         start = template.parts[0].lstrip()[:3]
         by_start.setdefault(start if len(start) == 3 else "", []).append(template)
+    checks = 0
     for number, text in lines:
         start = text.strip()[:3]
-        candidates = by_start.get(start, []) if len(start) == 3 else []
-        fitting = [one for one in (*candidates, *by_start.get("", ())) if one.matches(text)]
+        candidates = [*(by_start.get(start, []) if len(start) == 3 else []), *by_start.get("", ())]
+        checks += len(candidates)
+        if checks > MOST_CHECKS:
+            return
+        fitting = [one for one in candidates if one.matches(text)]
         if fitting:
             best = max(one.weight for one in fitting)
             yield number, [one for one in fitting if one.weight * 10 >= best * 6]

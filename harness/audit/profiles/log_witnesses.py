@@ -13,8 +13,8 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from harness.audit.profiles.enclosing_tests import Enclosure, branches_to, jumps, outline
-from harness.audit.profiles.log_templates import Template, matching, templates_of
+from harness.audit.profiles.enclosing_tests import Branch, Enclosure, branches_to, jumps, outline
+from harness.audit.profiles.log_templates import MOST_CHECKS, Template, matching, templates_of
 from harness.audit.run_profile import MOST_LOG_LINES
 
 if TYPE_CHECKING:
@@ -67,9 +67,13 @@ def witnesses(
     proofs: dict[tuple[str, int], set[bool]] = {}
     ran: dict[int, Template] = {}
     seen: set[int] = set()
+    known_paths: dict[int, frozenset[Branch]] = {}
     for _, fitting in matching(templates, lines):
         seen.update(id(one.node) for one in fitting)
-        paths = [branches_to(one.node, enclosure) for one in fitting]
+        for one in fitting:
+            if id(one.node) not in known_paths:
+                known_paths[id(one.node)] = branches_to(one.node, enclosure)
+        paths = [known_paths[id(one.node)] for one in fitting]
         # Of several calls that may have printed a line, only what lies on the way to each is proven.
         certain = set(paths[0]).intersection(*paths[1:]) if paths else set()
         for file, line, arm in sorted(certain):
@@ -77,7 +81,7 @@ def witnesses(
                 proofs.setdefault((file, line), set()).add(arm)
         if len(fitting) == 1:
             ran[id(fitting[0].node)] = fitting[0]
-    is_whole = len(lines) < MOST_LOG_LINES
+    is_whole = len(lines) < MOST_LOG_LINES and len(lines) * len(templates) <= MOST_CHECKS
     silent = _silent(templates, ran, seen, enclosure) if is_whole else []
     reached = dict(proofs)
     for test, arm in _skipped_branches(silent, enclosure):

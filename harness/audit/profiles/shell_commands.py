@@ -21,13 +21,17 @@ MOST_COMMANDS = 400
 MOST_STEPS = 20_000
 MOST_PASSES = 6  # of one loop: seeds, a small sweep
 _DEEPEST = 4  # functions and scripts inside each other
+_MOST_BLOCKS = 8  # loops and branches inside each other
+_TOKENS_PER_STEP = 20
 _MOST_WORDS = 2_000
 
 _ASSIGNMENT = re.compile(r"([A-Za-z_]\w*)(\+?)=(.*)", re.DOTALL)
 _ENDS = {";", "\n", "&", "&&", "||", "|", "|&", ";;", "(", ")"}
 _OPENING = {"if", "for", "while", "until", "case", "select"}
 _CLOSING = {"fi", "done", "esac"}
+_BLOCKS = {"for", "select", "if", "case"}
 _SILENT = {"then", "do", "{", "}", "!", "time"}
+_PASSED_OVER = _BLOCKS | _SILENT | _CLOSING | {"while", "until"}
 _EXPORTERS = {"export", "declare", "typeset", "local", "readonly"}
 
 
@@ -64,6 +68,7 @@ class Shell:
     steps_left: int = MOST_STEPS
     exports_all: bool = False
     depth: int = 0
+    blocks: int = 0  # loops and branches around the current command
 
     def read(self, text: str) -> None:
         """Read a text from top to bottom, adding to `commands`."""
@@ -85,11 +90,12 @@ class Shell:
             token = tokens[at]
             if token.is_operator:
                 at += 1
-            elif token.text in {"for", "select"}:
-                at = self._loop(tokens, at)
-            elif token.text in {"if", "case"}:
-                at = self._branches(tokens, at)
-            elif token.text in _SILENT or token.text in _CLOSING or token.text in {"while", "until"}:
+            elif token.text in _BLOCKS and self.blocks < _MOST_BLOCKS:
+                self.blocks += 1
+                read = self._loop if token.text in {"for", "select"} else self._branches
+                at = read(tokens, at)
+                self.blocks -= 1
+            elif token.text in _PASSED_OVER:
                 at += 1
             elif _is_function(tokens, at):
                 at = self._define(tokens, at)
@@ -100,6 +106,7 @@ class Shell:
     def _loop(self, tokens: list[Token], at: int) -> int:
         """`for NAME in WORDS; do ...; done`: one pass for each known word, at most `MOST_PASSES`."""
         end = _matching(tokens, at)
+        self.steps_left -= (end - at) // _TOKENS_PER_STEP  # looking ahead is work, too
         head = at + 1
         body = next((i for i in range(head, end) if _is_word(tokens[i], "do")), end)
         words = [t for t in tokens[head:body] if not t.is_operator]
@@ -117,6 +124,7 @@ class Shell:
     def _branches(self, tokens: list[Token], at: int) -> int:
         """`if` and `case`: every arm from the same state; what any arm changed is unknown behind them."""
         end = _matching(tokens, at)
+        self.steps_left -= (end - at) // _TOKENS_PER_STEP
         before, settings, exported = dict(self.variables), dict(self.settings), set(self.exported)
         changed: dict[str, set[str]] = {}
         joined_exports = set(exported)

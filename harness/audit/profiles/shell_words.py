@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 UNKNOWN = "\0"  # stands in a value for what only a running shell would know
 MOST_TOKENS = 20_000
-LONGEST_TEXT = 60_000
+LONGEST_TEXT = 40_000
 _MOST_HEREDOCS = 30
 _LONGEST_SPAN = 8_000  # characters of one quoted or substituted piece
 _MOST_BRACKETS = 12  # open at once; bounds the work on text that only opens them
