@@ -1,18 +1,26 @@
 """Facts that a syntax tree gives without interpretation, found inside the guarded child process.
 
-`scan_sources` runs every scan over the sources of one submission. Facts are plain data with `file` and `line`,
-bounded in number; rules read them as `case.audit.scans`. A scan that fails costs its own facts only: its name
-is then in `not_scanned` with the reason, and the rules that need it are not checked.
+`scan_sources` runs every scan over the sources of one submission. Facts are plain data with `file` and
+`line`, bounded in number; rules read them as `case.audit.scans`. A scan that fails costs its own facts only:
+its name is then in `not_scanned` with the reason, and the rules that need it are not checked.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from harness.audit.scans.bits_per_byte import scan_bits_per_byte
+from harness.audit.scans.byte_counting import scan_byte_counting
 from harness.audit.scans.byte_tables import scan_byte_tables
-from harness.audit.scans.previous_token import scan_previous_token
+from harness.audit.scans.c_target_gate import scan_c_target_gates
+from harness.audit.scans.hidden_code import scan_hidden_code
+from harness.audit.scans.network_calls import scan_network_calls
 from harness.audit.scans.scanned_program import ProgramIndex, ScannedProgram
-from harness.audit.scans.stored_targets import scan_stored_targets
+from harness.audit.scans.seeds import scan_seeds
+from harness.audit.scans.shifted_mixing import scan_shifted_mixing
+from harness.audit.scans.stored_tokens import scan_stored_tokens
+from harness.audit.scans.training_reads import scan_training_reads
+from harness.audit.scans.validation_caps import scan_validation_caps
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -21,13 +29,21 @@ if TYPE_CHECKING:
 
 SCANS: dict[str, Callable[[ProgramIndex], Any]] = {
     "byte_tables": scan_byte_tables,
-    "previous_token": scan_previous_token,
-    "stored_targets": scan_stored_targets,
+    "byte_counting": scan_byte_counting,
+    "bits_per_byte": scan_bits_per_byte,
+    "c_target_gates": scan_c_target_gates,
+    "hidden_code": scan_hidden_code,
+    "network_calls": scan_network_calls,
+    "seeds": scan_seeds,
+    "shifted_mixing": scan_shifted_mixing,
+    "stored_tokens": scan_stored_tokens,
+    "training_reads": scan_training_reads,
+    "validation_caps": scan_validation_caps,
 }
 
 
 def scan_sources(program: Program) -> dict[str, Any]:
-    """The facts of every scan by its name, and `not_scanned`."""
+    """The facts of every scan by its name, `not_scanned` (name and reason), and `scanned` files."""
     index = ProgramIndex(ScannedProgram(program))
     facts: dict[str, Any] = {}
     failed: dict[str, str] = {}
@@ -36,4 +52,4 @@ def scan_sources(program: Program) -> dict[str, Any]:
             facts[name] = scan(index)
         except Exception as error:  # noqa: BLE001,RUF100 - our own bug must not cost the other scans
             failed[name] = f"{type(error).__name__}: {error}"[:300]
-    return {**facts, "not_scanned": failed}
+    return {**facts, "not_scanned": failed, "scanned": sorted(index.trees)}

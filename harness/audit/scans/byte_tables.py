@@ -8,9 +8,11 @@ it counts and not by how it is written.
 from __future__ import annotations
 
 import ast
+import contextlib
 from typing import TYPE_CHECKING, Any
 
 from harness.audit.scans.fingerprint import fingerprint
+from harness.audit.scans.local_values import module_constants
 from harness.audit.scans.sample_evaluation import NotEvaluable, SampleRun
 from harness.audit.scans.sample_tokenizer import SIZE, TOKENS, SampleTokenizer, table_role
 from harness.audit.scans.scanned_program import FACTS_AT_MOST, FunctionNode, ProgramIndex, own_nodes
@@ -34,13 +36,14 @@ def scan_byte_tables(index: ProgramIndex) -> list[dict[str, Any]]:
     for path, function in builders(index):
         if len(facts) >= FACTS_AT_MOST:
             break
-        tables, result = evaluated(function)
+        constants = module_constants(index.trees[path])
+        tables, result = evaluated(function, {name: one.value for name, one in constants.items()})
         facts.append(
             {
                 "file": path,
                 "line": function.lineno,
                 "name": function.name,
-                "digest": fingerprint(function),
+                "digest": fingerprint(function, constants),
                 "evaluated": bool(tables),
                 "tables": tables,
                 "returns": result,
@@ -50,19 +53,18 @@ def scan_byte_tables(index: ProgramIndex) -> list[dict[str, Any]]:
     return facts
 
 
-def evaluated(function: FunctionNode) -> tuple[list[dict[str, Any]], list[str | None]]:
+def evaluated(
+    function: FunctionNode, constants: dict[str, Any] | None = None
+) -> tuple[list[dict[str, Any]], list[str | None]]:
     """Tables of the function after it ran on the sample tokenizer, and the roles of what it returns."""
-    run = SampleRun(_arguments(function))
-    try:
+    run = SampleRun({**(constants or {}), **_arguments(function)})
+    with contextlib.suppress(NotEvaluable):
         run.run(function.body)
-    except NotEvaluable:
-        pass
     tables: list[dict[str, Any]] = []
-    for name, value in sorted(run.names.items()):
-        if not isinstance(value, list):
+    for name, held in sorted(run.names.items()):
+        if not isinstance(held, list):
             continue
-        if any(isinstance(one, bytes) for one in value):
-            value = [len(one) if isinstance(one, bytes) else 0 for one in value]
+        value = [len(one) if isinstance(one, bytes) else one for one in held]
         role = table_role(value)
         if role is not None:
             tables.append({"role": role, "line": _line_of(function, name), "faults": _faults(role, value)})

@@ -14,23 +14,24 @@ _NODES_AT_MOST = 6_000
 _DIGITS = 16
 
 
-def fingerprint(node: ast.AST, fixed: Mapping[str, str] | None = None) -> str | None:
+def fingerprint(node: ast.AST, constants: Mapping[str, ast.Constant] | None = None) -> str | None:
     """A short digest of the syntax. None when the node is too large to be what we look for.
 
-    Local names become their order of appearance, so renaming changes nothing; `fixed` keeps some names under
-    the name of their role. Docstrings, annotations, decorators and defaults are left out. Attributes, strings
+    Local names become their order of appearance, so renaming changes nothing; names in `constants` count as
+    what they stand for. Docstrings, annotations, decorators and defaults are left out. Attributes, strings
     and numbers count.
     """
     if sum(1 for _ in ast.walk(node)) > _NODES_AT_MOST:
         return None
-    renamed = _Normaliser(dict(fixed or {})).visit(copy.deepcopy(node))
+    renamed = _Normaliser(constants or {}).visit(copy.deepcopy(node))
     text = ast.dump(renamed, annotate_fields=False)
     return hashlib.sha256(text.encode("utf-8", "replace")).hexdigest()[:_DIGITS]
 
 
 class _Normaliser(ast.NodeTransformer):
-    def __init__(self, names: dict[str, str]) -> None:
-        self._names = names
+    def __init__(self, constants: Mapping[str, ast.Constant]) -> None:
+        self._names: dict[str, str] = {}
+        self._constants = constants
 
     def _name(self, name: str) -> str:
         return self._names.setdefault(name, f"n{len(self._names)}")
@@ -50,6 +51,8 @@ class _Normaliser(ast.NodeTransformer):
         return ast.arg(arg=self._name(node.arg), annotation=None)
 
     def visit_Name(self, node: ast.Name) -> ast.AST:  # noqa: N802
+        if node.id in self._constants and isinstance(node.ctx, ast.Load):
+            return ast.Constant(value=self._constants[node.id].value)
         return ast.Name(id=self._name(node.id), ctx=node.ctx)
 
     def visit_AnnAssign(self, node: ast.AnnAssign) -> ast.AST | None:  # noqa: N802

@@ -39,10 +39,12 @@ class Roles:
         seed: Callable[[ast.expr, Scope], Role],
         *,
         slices_keep: bool = False,
+        through: Callable[[ast.Call, Scope, Roles], Role] | None = None,
     ) -> None:
         self._index = index
         self._seed = seed
         self._slices_keep = slices_keep
+        self._through = through
         self._names: dict[tuple[int, str], Role] = {}
         self._attributes: dict[str, Role] = {}
         self._results: dict[int, Role] = {}
@@ -73,6 +75,8 @@ class Roles:
             return self.of(node.body, scope, depth + 1) or self.of(node.orelse, scope, depth + 1)
         if isinstance(node, ast.Subscript):
             return self._item(node, scope, depth)
+        if isinstance(node, ast.ListComp | ast.GeneratorExp):
+            return self.of(node.generators[0].iter, scope, depth + 1)
         return self._call(node, scope, depth) if isinstance(node, ast.Call) else None
 
     def _name(self, name: str, scope: Scope) -> Role:
@@ -96,6 +100,8 @@ class Roles:
         return None
 
     def _call(self, node: ast.Call, scope: Scope, depth: int) -> Role:
+        if self._through is not None and (role := self._through(node, scope, self)) is not None:
+            return role
         for function in self._called(node):
             role = self._results.get(id(function))
             if role is not None:
@@ -133,6 +139,8 @@ class Roles:
             return
         if isinstance(target, ast.Name):
             self._names.setdefault((id(scope), target.id), role)
+            if isinstance(scope, ast.Module):  # an attribute of a class, read as `settings.name`
+                self._attributes.setdefault(target.id, role)
         elif isinstance(target, ast.Attribute):
             self._attributes.setdefault(target.attr, role)
         elif isinstance(target, ast.Tuple | ast.List) and isinstance(role, tuple):

@@ -69,6 +69,7 @@ class ProgramIndex:
     def __init__(self, scanned: ScannedProgram) -> None:
         self.entry = scanned.entry
         self.trees = scanned.trees
+        self.sources = scanned.program.sources
         self.find_module = scanned.program.find_module
         self.functions: list[Function] = []
         self.by_node: dict[int, Function] = {}

@@ -10,12 +10,10 @@ from __future__ import annotations
 
 import ast
 import re
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from harness.audit.scans.scanned_program import FunctionNode, ProgramIndex, dotted, own_nodes
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
+from harness.audit.scans.local_values import LocalValues, assignments
+from harness.audit.scans.scanned_program import FunctionNode, ProgramIndex, dotted
 
 Expression = dict[str, Any] | None
 
@@ -43,9 +41,9 @@ class Settings:
 
     def __init__(self, index: ProgramIndex) -> None:
         self._values: dict[str, list[ast.expr]] = {}
-        self._locals: dict[int, dict[str, ast.expr | None]] = {}
+        self.locals = LocalValues()
         for _, scope in index.scopes():
-            for target, value in _assignments(scope):
+            for target, value in assignments(scope):
                 name = target.attr if isinstance(target, ast.Attribute) else getattr(target, "id", "")
                 if name and (_is_lookup(value) or (isinstance(scope, ast.Module) and _is_constant(value))):
                     self._values.setdefault(name, []).append(value)
@@ -105,10 +103,10 @@ class Settings:
         self, node: ast.Name | ast.Attribute, scope: FunctionNode | ast.Module, depth: int
     ) -> Expression:
         if isinstance(node, ast.Name):
-            local = self._local(scope).get(node.id, ...)
+            local = self.locals.of(scope).get(node.id, ...)
             if local is None:
                 return None  # assigned more than once: no one value
-            if not isinstance(local, type(...)):
+            if isinstance(local, ast.expr):
                 return self.expression(local, scope, depth + 1)
         name = _last_name(node)
         values = self._values.get(name, [])
@@ -116,44 +114,6 @@ class Settings:
             return {"attribute": name, "is": None} if values else None
         module = ast.Module(body=[], type_ignores=[])
         return {"attribute": name, "is": self.expression(values[0], module, depth + 1)}
-
-    def _local(self, scope: FunctionNode | ast.Module) -> dict[str, ast.expr | None]:
-        """Names of a function that are assigned: their value when once, None when more often."""
-        if not isinstance(scope, FunctionNode):
-            return {}
-        found = self._locals.get(id(scope))
-        if found is None:
-            found = {name: None for name in _parameters(scope)}
-            for node in own_nodes(scope):
-                if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
-                    found[node.id] = None if node.id in found else ast.Constant(value=...)
-            for target, value in _assignments(scope):
-                if isinstance(target, ast.Name) and found.get(target.id) is not None:
-                    found[target.id] = value
-            self._locals[id(scope)] = found
-        return found
-
-
-def _parameters(scope: FunctionNode) -> Iterator[str]:
-    every = scope.args
-    for one in (*every.posonlyargs, *every.args, *every.kwonlyargs):
-        yield one.arg
-
-
-def _assignments(scope: FunctionNode | ast.Module) -> Iterator[tuple[ast.expr, ast.expr]]:
-    for node in own_nodes(scope):
-        if isinstance(node, ast.Assign) and len(node.targets) == 1:
-            target = node.targets[0]
-            if (
-                isinstance(target, ast.Tuple)
-                and isinstance(node.value, ast.Tuple)
-                and len(target.elts) == len(node.value.elts)
-            ):
-                yield from zip(target.elts, node.value.elts, strict=True)
-            else:
-                yield target, node.value
-        elif isinstance(node, ast.AnnAssign) and node.value is not None:
-            yield node.target, node.value
 
 
 def _last_name(node: ast.AST) -> str:

@@ -1,0 +1,134 @@
+"""Where byte tables are read: is the space before a token counted once, and not after a boundary?
+
+The tables are known from the functions that build them (`byte_tables`); names are followed through the program
+by what they hold. Every read of the table of leading spaces is one fact: guarded by the negated boundary table
+at another index (the token before), unguarded, or guarded by the token itself.
+"""
+
+from __future__ import annotations
+
+import ast
+from typing import Any
+
+from harness.audit.scans.byte_tables import builders, evaluated
+from harness.audit.scans.local_values import LocalValues, module_constants
+from harness.audit.scans.name_roles import Role, Roles, Scope
+from harness.audit.scans.scanned_program import (
+    FACTS_AT_MOST,
+    FunctionNode,
+    ProgramIndex,
+    dotted,
+    own_nodes,
+)
+
+_SPACE_INSIDE = "bytes-with-space"
+
+
+def scan_byte_counting(index: ProgramIndex) -> list[dict[str, Any]]:
+    """Facts of `kind` guarded, unguarded, same-token or twice, with the line that counts."""
+    results: dict[int, tuple[Role, ...]] = {}
+    for path, function in builders(index):
+        constants = {name: one.value for name, one in module_constants(index.trees[path]).items()}
+        tables, roles = evaluated(function, constants)
+        if any(roles):
+            twice = any(fault["kind"] == "space-inside" for table in tables for fault in table["faults"])
+            results[id(function)] = tuple(
+                _SPACE_INSIDE if role == "bytes" and twice else role for role in roles
+            )
+
+    def seed(node: ast.expr, scope: Scope) -> Role:
+        if isinstance(node, ast.Call):
+            name = dotted(node.func).rpartition(".")[2]
+            for function in index.by_name.get(name, ()):
+                found = results.get(id(function.node))
+                if found is not None:
+                    return found if len(found) > 1 else found[0]
+        return None
+
+    if not results:
+        return []
+    roles = Roles(index, seed)
+    values = LocalValues()
+    facts: list[dict[str, Any]] = []
+    for path, scope in index.reached:
+        for statement in _statements(scope):
+            found = _judged(statement, scope, roles, values)
+            if found is not None and len(facts) < FACTS_AT_MOST:
+                facts.append({"file": path, "line": statement.lineno, "kind": found})
+    return facts
+
+
+def _statements(scope: Scope) -> list[ast.Assign | ast.AugAssign | ast.AnnAssign | ast.Return | ast.Expr]:
+    kinds = (ast.Assign, ast.AugAssign, ast.AnnAssign, ast.Return, ast.Expr)
+    return [node for node in own_nodes(scope) if isinstance(node, kinds)] if _is_function(scope) else []
+
+
+def _is_function(scope: Scope) -> bool:
+    return isinstance(scope, FunctionNode | ast.Module)
+
+
+def _judged(statement: ast.stmt, scope: Scope, roles: Roles, values: LocalValues) -> str | None:
+    value = getattr(statement, "value", None)
+    if not isinstance(value, ast.expr):
+        return None
+    leads = [node for node in ast.walk(value) if _reads(node, "lead", scope, roles)]
+    if not leads:
+        return None
+    if isinstance(statement, ast.Assign) and value in leads:
+        return None  # only taken out here; judged where it is used, written out below
+    return _kind(leads[0], value, scope, roles, values)
+
+
+def _kind(lead: ast.AST, value: ast.expr, scope: Scope, roles: Roles, values: LocalValues) -> str | None:
+    whole = values.written_out(value, scope)
+    boundaries = [node for node in ast.walk(whole) if _reads(node, "boundary", scope, roles)]
+    if any(_reads(node, _SPACE_INSIDE, scope, roles) for node in ast.walk(whole)):
+        return "twice"
+    if not boundaries:
+        return "unguarded"
+    index_of_lead = ast.dump(values.written_out(lead.slice, scope))  # type: ignore[attr-defined]
+    others = [
+        node
+        for node in boundaries
+        if ast.dump(values.written_out(node.slice, scope)) != index_of_lead  # type: ignore[attr-defined]
+    ]
+    if not others:
+        return "same-token"
+    return "guarded" if _is_negated(others[0], whole) else "unguarded"
+
+
+def _is_negated(node: ast.AST, whole: ast.expr) -> bool:
+    """Whether a flag is turned round before it is used: `~x`, `not x`, `logical_not(x)`, `1 - x`, `x == 0`."""
+    for parent in ast.walk(whole):
+        if node not in set(ast.walk(parent)) or parent is node:
+            continue
+        if isinstance(parent, ast.UnaryOp) and isinstance(parent.op, ast.Invert | ast.Not):
+            return True
+        if isinstance(parent, ast.Call) and dotted(parent.func).rpartition(".")[2] in {
+            "logical_not",
+            "bitwise_not",
+        }:
+            return True
+        if isinstance(parent, ast.BinOp) and isinstance(parent.op, ast.Sub) and parent.right is not node:
+            if isinstance(parent.left, ast.Constant) and parent.left.value == 1:
+                return True
+        elif isinstance(parent, ast.BinOp) and isinstance(parent.op, ast.Sub):
+            return True
+        if isinstance(parent, ast.Compare) and isinstance(parent.ops[0], ast.Eq | ast.Is | ast.NotEq):
+            return True
+        if isinstance(parent, ast.Call) and isinstance(parent.func, ast.Attribute):
+            if parent.func.attr in {"eq", "logical_not"} and node in set(ast.walk(parent.func.value)):
+                return True
+        if isinstance(parent, ast.Call) and dotted(parent.func).rpartition(".")[2] == "where":
+            return True
+        if isinstance(parent, ast.IfExp) and node in set(ast.walk(parent.test)):
+            return True
+    return False
+
+
+def _reads(node: ast.AST, role: str, scope: Scope, roles: Roles) -> bool:
+    return (
+        isinstance(node, ast.Subscript)
+        and isinstance(node.ctx, ast.Load)
+        and roles.of(node.value, scope) == role
+    )

@@ -1,0 +1,58 @@
+"""Code that a reader of the Python sources cannot see: native libraries, compilers, text that is executed."""
+
+from __future__ import annotations
+
+import ast
+import re
+from typing import Any
+
+from harness.audit.scans.scanned_program import (
+    FACTS_AT_MOST,
+    FunctionNode,
+    ProgramIndex,
+    constant_text,
+    full_name,
+    import_aliases,
+    own_nodes,
+)
+
+_NATIVE = re.compile(
+    r"ctypes\.(CDLL|PyDLL|cdll\.LoadLibrary|WinDLL)|cffi\.FFI|.*\.(load_inline|load_library)"
+    r"|torch\.utils\.cpp_extension\.\w+|torch\.ops\.load_library|(cupy|cp)\.Raw(Kernel|Module)"
+)
+_COMPILER = re.compile(r"(?<![\w./-])(gcc|g\+\+|cc|c\+\+|clang(\+\+)?|nvcc|rustc|cargo|make|cmake)(?![\w+-])")
+_STARTS = re.compile(r"subprocess\.\w+|os\.(system|popen)")
+_DYNAMIC = {"exec": "executed-text", "eval": "executed-text", "compile": "executed-text"}
+_MODULES = re.compile(r"runpy\.run_(path|module)|importlib\.(import_module|util\.spec_from_\w+)|__import__")
+
+
+def scan_hidden_code(index: ProgramIndex) -> list[dict[str, Any]]:
+    """Facts of `kind` native, compiler, executed-text or unknown-module; reached code only.
+
+    Text and module names that are constants can be seen, and are no facts.
+    """
+    facts: list[dict[str, Any]] = []
+    for path, scope in index.reached:
+        aliases = import_aliases(index.trees[path])
+        for node in own_nodes(scope, is_main=path == index.entry):
+            if not isinstance(node, ast.Call) or len(facts) >= FACTS_AT_MOST:
+                continue
+            kind = _kind(node, aliases, scope)
+            if kind is not None:
+                name = full_name(node.func, aliases)[:80]
+                facts.append({"file": path, "line": node.lineno, "kind": kind, "call": name})
+    return facts
+
+
+def _kind(node: ast.Call, aliases: dict[str, str], scope: FunctionNode | ast.Module) -> str | None:
+    name = full_name(node.func, aliases)
+    if _NATIVE.fullmatch(name):
+        return "native"
+    if _STARTS.fullmatch(name) and _COMPILER.search(constant_text(node, 2_000)):
+        return "compiler"
+    is_constant = bool(node.args) and isinstance(node.args[0], ast.Constant)
+    if isinstance(node.func, ast.Name) and name in _DYNAMIC and not is_constant:
+        return _DYNAMIC[name]
+    if _MODULES.fullmatch(name) and not is_constant:
+        return "unknown-module"
+    return None

@@ -1,0 +1,149 @@
+"""Training data that is read after the training loop was left, and the cap on the clock of that loop.
+
+A read is a method call on an object that loads training files, or a call that is given their paths. The cap is
+whatever number the training loop compares with, as an expression for the rules to compute: a reserve that is
+subtracted from it leaves time for calibration.
+"""
+
+from __future__ import annotations
+
+import ast
+from typing import Any
+
+from harness.audit.scans.call_order import CallOrder, OrderedCall
+from harness.audit.scans.data_sources import TRAIN, TRAIN_LOADER, data_roles
+from harness.audit.scans.name_roles import Roles
+from harness.audit.scans.scanned_program import ProgramIndex, own_nodes
+from harness.audit.scans.setting_expressions import Expression, Settings
+
+_READS_AT_MOST = 6
+
+
+def scan_training_reads(index: ProgramIndex) -> dict[str, Any]:
+    """`training_loop` (its line, or None), `caps` (with `minus`), and `reads` after it."""
+    order = CallOrder(index)
+    if order.training is None:
+        return {"training_loop": None, "caps": [], "reads": []}
+    settings = Settings(index)
+    roles = data_roles(index)
+    reads: list[dict[str, Any]] = []
+    seen: set[tuple[str, int]] = set()
+    depth = _depth_of_training(order)
+    for call in order.after_training():
+        if len(reads) >= _READS_AT_MOST or order.training in call.loops:
+            continue
+        if not _reads_training(call, roles):
+            continue
+        outer = call.stack[depth] if len(call.stack) > depth else call.node
+        file = call.file if outer is call.node else _file_at(order, depth)
+        if (file, outer.lineno) in seen:
+            continue
+        seen.add((file, outer.lineno))
+        reads.append(
+            {
+                "file": file,
+                "line": outer.lineno,
+                "read_file": call.file,
+                "read_line": call.node.lineno,
+                "opens": _opens(call, index),
+                "tests": [_condition(test, outcome, scope, settings) for test, outcome, scope in call.tests],
+            }
+        )
+    return {
+        "training_loop": {"file": _file_at(order, depth), "line": order.training.lineno},
+        "caps": _caps(order, settings),
+        "reads": reads,
+        "is_cut": order.is_cut,
+    }
+
+
+def _depth_of_training(order: CallOrder) -> int:
+    """How deep in calls the training loop itself lies."""
+    depths = [
+        len(call.stack)
+        for call in order.calls[order.starts or 0 : (order.stops or 0) + 1]
+        if call.loops and call.loops[-1] is order.training
+    ]
+    return min(depths, default=0)
+
+
+def _file_at(order: CallOrder, depth: int) -> str:
+    for call in order.calls[order.starts or 0 :]:
+        if len(call.stack) == depth:
+            return call.file
+    return order.index.entry
+
+
+def _reads_training(call: OrderedCall, roles: Roles) -> bool:
+    function = call.node.func
+    if isinstance(function, ast.Attribute) and isinstance(function.value, ast.Name):
+        # An attribute of `self` may belong to a loader of other files: the loader's own call tells.
+        return roles.of(function.value, call.scope) == TRAIN_LOADER
+    given = [roles.of(argument, call.scope) for argument in call.node.args[:8]]
+    name = function.attr if isinstance(function, ast.Attribute) else getattr(function, "id", "")
+    return TRAIN in given and name in {"load", "fromfile", "memmap", "open"}
+
+
+def _opens(call: OrderedCall, index: ProgramIndex) -> bool:
+    return isinstance(call.node.func, ast.Name) and call.node.func.id in index.by_owner
+
+
+def _condition(test: ast.expr, outcome: bool, scope: Any, settings: Settings) -> Expression:
+    expression = settings.expression(test, scope)
+    return expression if outcome or expression is None else {"op": "not", "of": [expression]}
+
+
+def _caps(order: CallOrder, settings: Settings) -> list[dict[str, Any]]:
+    """Every number of settings that the training loop compares something with."""
+    training, caps = order.training, []
+    scope = next((c.scope for c in order.calls if c.loops and c.loops[-1] is training), None)
+    if training is None or scope is None:
+        return []
+    for node in ast.walk(training):
+        if not isinstance(node, ast.Compare) or not isinstance(
+            node.ops[0], ast.GtE | ast.Gt | ast.Lt | ast.LtE
+        ):
+            continue
+        for side in (node.left, node.comparators[0]):
+            values = _values(side, scope, settings)
+            if values and len(caps) < 12:
+                caps.append({"line": node.lineno, "is": values, "minus": _subtracted(side, scope, settings)})
+    return caps
+
+
+def _values(side: ast.expr, scope: Any, settings: Settings) -> list[Expression]:
+    found: list[Expression] = []
+    candidates: list[ast.expr] = [side]
+    if isinstance(side, ast.Name):
+        candidates += [
+            node.value
+            for node in own_nodes(scope)
+            if isinstance(node, ast.Assign)
+            and any(isinstance(one, ast.Name) and one.id == side.id for one in node.targets)
+        ]
+    for candidate in candidates[:6]:
+        expression = settings.expression(candidate, scope)
+        if expression is not None and "const" not in expression and _reads_setting(expression):
+            found.append(expression)
+    return found
+
+
+def _subtracted(side: ast.expr, scope: Any, settings: Settings) -> list[Expression]:
+    if not isinstance(side, ast.Name):
+        return []
+    return [
+        settings.expression(node.value, scope)
+        for node in own_nodes(scope)
+        if isinstance(node, ast.AugAssign)
+        and isinstance(node.op, ast.Sub)
+        and isinstance(node.target, ast.Name)
+        and node.target.id == side.id
+    ][:4]
+
+
+def _reads_setting(expression: Expression) -> bool:
+    if expression is None:
+        return False
+    if "attribute" in expression or "env" in expression:
+        return True
+    return any(_reads_setting(one) for one in expression.get("of", ()))

@@ -1,0 +1,200 @@
+"""Parts of validation that code scores instead of all of it: slices with a limit, random minibatches.
+
+A slice of validation tokens whose end is a number of the settings is a cap, with the conditions above it; the
+rules compute both under the settings of the run. A loop of a fixed number of passes that takes validation data
+at random places is a sample.
+"""
+
+from __future__ import annotations
+
+import ast
+from typing import Any
+
+from harness.audit.scans.call_order import CallOrder, OrderedCall
+from harness.audit.scans.data_sources import VALIDATION, data_roles
+from harness.audit.scans.scanned_program import FACTS_AT_MOST, FunctionNode, ProgramIndex, dotted, own_nodes
+from harness.audit.scans.setting_expressions import Expression, Settings
+
+_RANDOM = frozenset(
+    {"randint", "randperm", "choice", "choices", "sample", "randrange", "integers", "shuffle"}
+)
+_SPLIT_WORDS = frozenset({"val", "valid", "validation"})
+
+
+def scan_validation_caps(index: ProgramIndex) -> list[dict[str, Any]]:
+    """Facts of `kind` slice (with `limit` and `tests`) or random-minibatches (with `passes`)."""
+    settings = Settings(index)
+    facts = _slices(index, settings)
+    facts += _samples(index, settings)
+    return facts[:FACTS_AT_MOST]
+
+
+def _slices(index: ProgramIndex, settings: Settings) -> list[dict[str, Any]]:
+    roles = data_roles(index)
+    facts: list[dict[str, Any]] = []
+    for path, scope in index.reached:
+        tests = _tests_above(scope)
+        for node in own_nodes(scope):
+            if not isinstance(node, ast.Subscript) or not isinstance(node.slice, ast.Slice):
+                continue
+            end = node.slice.upper
+            if end is None or node.slice.lower is not None or isinstance(end, ast.UnaryOp):
+                continue
+            if roles.of(node.value, scope) != VALIDATION:
+                continue
+            limit = _limit(end, scope, index, settings)
+            if limit is None:
+                continue
+            facts.append(
+                {
+                    "file": path,
+                    "line": node.lineno,
+                    "kind": "slice",
+                    "limit": limit,
+                    "tests": [
+                        _condition(test, outcome, scope, index, settings)
+                        for test, outcome in tests.get(id(node), [])
+                    ],
+                }
+            )
+    return facts
+
+
+def _limit(end: ast.expr, scope: Any, index: ProgramIndex, settings: Settings) -> Expression:
+    """The end as an expression of settings; a parameter stands for what its one caller gives."""
+    expression = settings.expression(end, scope)
+    if expression is not None and _is_determined(expression):
+        return expression
+    if not _parameters_named(end, scope):
+        return None
+    given = {name: value for name, value in _given(scope, index, settings).items() if value is not None}
+    for name in [node.id for node in ast.walk(end) if isinstance(node, ast.Name)]:
+        if name in given and _is_determined(given[name]):
+            return given[name]
+    return None
+
+
+def _condition(
+    test: ast.expr, outcome: bool, scope: Any, index: ProgramIndex, settings: Settings
+) -> Expression:
+    expression = settings.expression(test, scope)
+    if (expression is None or not _is_determined(expression)) and _parameters_named(test, scope):
+        given = _given(scope, index, settings)
+        for node in ast.walk(test):
+            if isinstance(node, ast.Name) and given.get(node.id) is not None:
+                expression = given[node.id]  # `if limit > 0` and the like: true of a limit that is set
+                break
+        else:
+            return None
+    return expression if outcome else {"op": "not", "of": [expression]}
+
+
+def _parameters_named(node: ast.AST, scope: Any) -> bool:
+    """Whether an expression reads a parameter of its function."""
+    if not isinstance(scope, FunctionNode):
+        return False
+    arguments = scope.args
+    names = {one.arg for one in (*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs)}
+    return any(isinstance(one, ast.Name) and one.id in names for one in ast.walk(node))
+
+
+def _given(scope: Any, index: ProgramIndex, settings: Settings) -> dict[str, Expression]:
+    """What the only reached call of a function gives its parameters, defaults included."""
+    if not isinstance(scope, FunctionNode):
+        return {}
+    function = index.by_node[id(scope)]
+    arguments = scope.args
+    defaults = dict(
+        zip(
+            [one.arg for one in reversed([*arguments.posonlyargs, *arguments.args])],
+            reversed(arguments.defaults),
+            strict=False,
+        )
+    )
+    found: dict[str, Expression] = {name: settings.expression(one, scope) for name, one in defaults.items()}
+    for _, caller in index.reached:
+        for node in own_nodes(caller):
+            if not isinstance(node, ast.Call) or dotted(node.func).rpartition(".")[2] != scope.name:
+                continue
+            for name, argument in zip(function.parameters, node.args, strict=False):
+                found[name] = settings.expression(argument, caller)
+            for word in node.keywords:
+                if word.arg:
+                    found[word.arg] = settings.expression(word.value, caller)
+    return found
+
+
+def _is_determined(expression: Expression) -> bool:
+    """Whether settings and constants alone make the value."""
+    if expression is None:
+        return False
+    if "of" in expression:
+        return all(_is_determined(one) for one in expression["of"])
+    if "attribute" in expression:
+        return _is_determined(expression["is"])
+    return True
+
+
+def _tests_above(scope: Any) -> dict[int, list[tuple[ast.expr, bool]]]:
+    """Conditions above each subscript of a scope, with their outcome."""
+    found: dict[int, list[tuple[ast.expr, bool]]] = {}
+    for node in own_nodes(scope):
+        if not isinstance(node, ast.If | ast.IfExp):
+            continue
+        bodies = [node.body] if isinstance(node, ast.IfExp) else node.body
+        others = [node.orelse] if isinstance(node, ast.IfExp) else node.orelse
+        for branch, outcome in ((bodies, True), (others, False)):
+            for statement in branch:
+                for one in ast.walk(statement):
+                    if isinstance(one, ast.Subscript):
+                        found.setdefault(id(one), []).append((node.test, outcome))
+    return found
+
+
+def _samples(index: ProgramIndex, settings: Settings) -> list[dict[str, Any]]:
+    facts: list[dict[str, Any]] = []
+    seen: set[int] = set()
+    for call in CallOrder(index).calls:
+        if dotted(call.node.func).rpartition(".")[2] not in _RANDOM or not _takes_validation(call):
+            continue
+        loop = next((one for one in reversed(call.loops) if _is_repeat(one)), None)
+        if loop is None or id(loop) in seen:
+            continue
+        seen.add(id(loop))
+        passes = loop.iter.args[0] if isinstance(loop, ast.For) and isinstance(loop.iter, ast.Call) else None
+        facts.append(
+            {
+                "file": index.entry if len(call.stack) < 2 else call.file,
+                "line": loop.lineno,
+                "kind": "random-minibatches",
+                "passes": None if passes is None else settings.expression(passes, call.scope),
+                "random_file": call.file,
+                "random_line": call.node.lineno,
+            }
+        )
+    return facts
+
+
+def _is_repeat(loop: ast.For | ast.While) -> bool:
+    """`for _ in range(20)` whose variable nothing reads: the same thing, again and again."""
+    if not isinstance(loop, ast.For) or not isinstance(loop.target, ast.Name):
+        return False
+    is_range = (
+        isinstance(loop.iter, ast.Call) and dotted(loop.iter.func) == "range" and len(loop.iter.args) == 1
+    )
+    name = loop.target.id
+    used = any(
+        isinstance(node, ast.Name) and node.id == name
+        for statement in loop.body
+        for node in ast.walk(statement)
+    )
+    return is_range and not used
+
+
+def _takes_validation(call: OrderedCall) -> bool:
+    """Whether a call on the way says that it wants validation data."""
+    return any(
+        isinstance(argument, ast.Constant) and argument.value in _SPLIT_WORDS
+        for one in call.stack
+        for argument in [*one.args, *(word.value for word in one.keywords)]
+    )
