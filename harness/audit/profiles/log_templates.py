@@ -15,10 +15,10 @@ from harness.audit.events import Spot
 from harness.audit.run_profile import LONGEST_LOG_LINE
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
 
 MOST_TEMPLATES = 4_000
-MOST_CHECKS = 60_000  # of a line against a template; real logs need 20,000
+MOST_WORK = 600_000  # parts of templates looked for; real logs need 20,000
 FEWEST_WORDS = 2
 FEWEST_LETTERS = 8
 _LONGEST_PART = 400
@@ -153,8 +153,8 @@ def _joined(one: list[str], other: list[str]) -> list[str]:
 
 def matching(
     templates: list[Template], lines: tuple[tuple[int, str], ...]
-) -> Iterator[tuple[int, list[Template]]]:
-    """(line number, the templates that may have printed it) of every line that any of them fits.
+) -> tuple[list[tuple[int, list[Template]]], bool]:
+    """((line number, the templates that may have printed it) of every line any fits, whether all were read).
 
     Templates with much less constant text than the best one are left out: `f"{a} val_bpb:{b}"` fits whatever
     a longer one prints. A hostile log or script ends the matching early.
@@ -163,14 +163,21 @@ def matching(
     for template in templates:
         start = template.parts[0].lstrip()[:3]
         by_start.setdefault(start if len(start) == 3 else "", []).append(template)
-    checks = 0
+    found: list[tuple[int, list[Template]]] = []
+    work = 0
     for number, text in lines:
         start = text.strip()[:3]
         candidates = [*(by_start.get(start, []) if len(start) == 3 else []), *by_start.get("", ())]
-        checks += len(candidates)
-        if checks > MOST_CHECKS:
-            return
-        fitting = [one for one in candidates if one.matches(text)]
+        work += len(candidates)
+        fitting = []
+        for one in candidates:
+            if text.lstrip().startswith(one.parts[0].lstrip()):
+                work += len(one.parts)
+                if one.matches(text):
+                    fitting.append(one)
+        if work > MOST_WORK:
+            return found, False
         if fitting:
             best = max(one.weight for one in fitting)
-            yield number, [one for one in fitting if one.weight * 10 >= best * 6]
+            found.append((number, [one for one in fitting if one.weight * 10 >= best * 6]))
+    return found, True

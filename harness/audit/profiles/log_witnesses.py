@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from harness.audit.profiles.enclosing_tests import Branch, Enclosure, branches_to, jumps, outline
-from harness.audit.profiles.log_templates import MOST_CHECKS, Template, matching, templates_of
+from harness.audit.profiles.log_templates import Template, matching, templates_of
 from harness.audit.run_profile import MOST_LOG_LINES
 
 if TYPE_CHECKING:
@@ -68,7 +68,8 @@ def witnesses(
     ran: dict[int, Template] = {}
     seen: set[int] = set()
     known_paths: dict[int, frozenset[Branch]] = {}
-    for _, fitting in matching(templates, lines):
+    matched, is_read = matching(templates, lines)
+    for _, fitting in matched:
         seen.update(id(one.node) for one in fitting)
         for one in fitting:
             if id(one.node) not in known_paths:
@@ -81,7 +82,7 @@ def witnesses(
                 proofs.setdefault((file, line), set()).add(arm)
         if len(fitting) == 1:
             ran[id(fitting[0].node)] = fitting[0]
-    is_whole = len(lines) < MOST_LOG_LINES and len(lines) * len(templates) <= MOST_CHECKS
+    is_whole = len(lines) < MOST_LOG_LINES and is_read
     silent = _silent(templates, ran, seen, enclosure) if is_whole else []
     reached = dict(proofs)
     for test, arm in _skipped_branches(silent, enclosure):
@@ -116,7 +117,7 @@ def claim_templates(
     """The templates (place and label) of the lines that carry a claimed score, the last line first."""
     templates = templates_of(trees)
     carrying = _carrying(log_lines, claimed_values)
-    found = [template for _, fitting in reversed(list(matching(templates, carrying))) for template in fitting]
+    found = [template for _, fitting in reversed(matching(templates, carrying)[0]) for template in fitting]
     return list({id(one.node): one for one in found}.values())
 
 
