@@ -85,6 +85,7 @@ def facts_of(run: Run, lines: Sequence[LogLine], entry: str, inputs: frozenset[s
             _take(facts, key, value.value, run.file, value.line or run.first_line)
     witness: list[tuple[int, str]] = []
     found: dict[str, dict[str, int]] = {}
+    shapes: dict[str, int] = {}
     for line in lines:
         text = line.text.rstrip()
         if not text.strip():
@@ -92,8 +93,12 @@ def facts_of(run: Run, lines: Sequence[LogLine], entry: str, inputs: frozenset[s
         witness.append((line.number, text[:LONGEST_LOG_LINE]))
         if plain_step(Sourced(text, run.file, line.number, "")) is not None:
             continue  # a step prints no settings; as a witness a few of thousands stay
+        shape = _DIGITS.sub("0", text[:LONGEST_LOG_LINE])
+        shapes[shape] = shapes.get(shape, 0) + 1
+        if shapes[shape] > _SAME_SHAPE:
+            continue  # progress lines: their first values show whether a name changes
         _scan(found, text[:_LONGEST_SCANNED], line.number, inputs)
-        if facts.launch is None and ".py" in text:
+        if facts.launch is None and ".py" in text and ("torchrun" in text or "python" in text):
             facts.launch = _launch_shown(run.file, line, entry)
     for key, values in found.items():
         # A name printed with several values changes while the script runs: it is no setting.
