@@ -21,6 +21,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from harness.audit.score_order.family import lowest_of_passes
 from harness.case import needs_human, not_checked, passed
 from harness.evidence.stated_methods import named, readme_says
 from harness.wording import seed_label
@@ -45,7 +46,11 @@ _README = re.compile(
 
 
 def check(case: Case) -> Iterator[Finding]:
-    """One finding for labels, names and README."""
+    """Where the code keeps the lower loss of passes, else one finding for labels, names and README."""
+    kept = lowest_of_passes(case, RULE)
+    yield from kept
+    if kept:
+        return
     labels = [seed for seed in case.evidence.seeds if seed.counted is not None]
     hit = next((s for s in labels if s.counted and _LABEL.search(s.counted.label)), None)
     ask = "Is the counted probability of each token fixed before the token is looked at?"

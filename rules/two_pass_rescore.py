@@ -53,7 +53,7 @@ def check(case: Case) -> Iterator[Finding]:
     if mine:
         return
     reading = order_of(case)
-    if reading is not None and reading.is_clean:
+    if reading is not None and (reading.is_clean or reading.is_proven_breach):
         yield member_verdict(case, RULE, clean="one pass over validation makes the claimed number", absent="")
         return
     labels = [seed for seed in case.evidence.seeds if seed.counted is not None]

@@ -84,7 +84,7 @@ def check(case: Case) -> Iterator[Finding]:
         yield not_applicable(RULE, "the script has no calibration step")
     else:
         yield not_checked(
-            RULE, "no log or README says what calibration reads; the static audit reads the code"
+            RULE, "no log or README says what calibration reads, and the code was not followed to it"
         )
 
 

@@ -5,7 +5,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from harness.finding import RuleVerdict
+from tests.rules.audited import judged, primary_line
 from tests.rules.log_builders import judge_readme
+from tests.rules.order_events import passes
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -31,3 +33,13 @@ def test_the_question_points_at_the_sentence(tmp_path: Path) -> None:
     assert (finding.places[0].file, finding.places[0].line) == ("README.md", 3)
     assert finding.ask is not None
     assert finding.ask.endswith("?")
+
+
+def test_keeping_the_lower_loss_of_two_passes_fails(tmp_path: Path) -> None:
+    finding = judged(RULE, tmp_path, passes("lowest"))
+    assert finding.verdict is RuleVerdict.FAIL
+    assert primary_line(finding) == 50
+
+
+def test_keeping_the_first_does_not(tmp_path: Path) -> None:
+    assert judged(RULE, tmp_path, passes("first")).verdict is not RuleVerdict.FAIL
