@@ -104,6 +104,31 @@ def attribute(walker: Walker, owner: Flow, name: str) -> Flow:
 
 
 def _binary(walker: Walker, node: ast.BinOp) -> Flow:
+    before, walker.in_log_sum = walker.in_log_sum, walker.in_log_sum or _is_log_sum(node)
+    try:
+        return _operator(walker, node)
+    finally:
+        walker.in_log_sum = before
+
+
+def _is_log_sum(node: ast.BinOp) -> bool:
+    """`max(a, b) + log1p(exp(-abs(a - b)))`: a stable sum, no choice of the higher."""
+    if not isinstance(node.op, ast.Add):
+        return False
+    calls = {
+        _last(each.func)
+        for side in (node.left, node.right)
+        for each in ast.walk(side)
+        if isinstance(each, ast.Call)
+    }
+    return bool(calls & {"log1p", "log"}) and "exp" in calls
+
+
+def _last(node: ast.expr) -> str:
+    return node.attr if isinstance(node, ast.Attribute) else getattr(node, "id", "")
+
+
+def _operator(walker: Walker, node: ast.BinOp) -> Flow:
     left = indexing.whole(walker, evaluate(walker, node.left))
     right = indexing.whole(walker, evaluate(walker, node.right))
     if isinstance(node.op, ast.Mod) and left.text is not None and not left.text.startswith("module:"):
@@ -128,7 +153,8 @@ def combined(walker: Walker, op: ast.operator, left: Flow, right: Flow) -> Flow:
         mixing.divided(walker, left, right)
     if isinstance(op, ast.Mult) and DISTRIBUTION in left.kinds and DISTRIBUTION in right.kinds:
         kinds |= {PLOGP}
-    if SELECTION in left.kinds and SELECTION in right.kinds:
+    is_mask = isinstance(op, ast.BitAnd | ast.BitOr) and SELECTION in left.kinds | right.kinds
+    if is_mask or (SELECTION in left.kinds and SELECTION in right.kinds):
         kinds |= {SELECTION}
     tables = tuple(
         each
@@ -220,6 +246,7 @@ def _sequence(walker: Walker, node: ast.Tuple | ast.List | ast.Set) -> Flow:
     if isinstance(node, ast.Tuple):
         return replace(mixed_of(items), items=tuple(items), kinds=frozenset())
     cell = walker.new_cell()
+    cell.is_list = True
     for at, item in enumerate(items):
         cell.parts["item", at] = item
     return Flow(objects=(cell,), items=None)
@@ -261,7 +288,8 @@ def _comprehension(
     if key.tokens:
         indexing.update(walker, Flow(objects=(cell,)), key, "{...}")
     cell.parts[walker.here] = value
-    return Flow(objects=(cell,), tokens=value.tokens if not value.objects else frozenset())
+    cell.is_list = True
+    return Flow(objects=(cell,))
 
 
 def _lambda(walker: Walker, node: ast.Lambda) -> Flow:

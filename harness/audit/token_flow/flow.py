@@ -107,6 +107,7 @@ class Cell:
     site: Spot
     dims: int = 1
     is_mapping: bool = False
+    is_list: bool = False  # what it holds is one element, not an array of lanes
     parts: dict[object, Flow] = field(default_factory=dict)
     updates: set[int] = field(default_factory=set)
     factory: Flow | None = None  # makes what a defaultdict holds

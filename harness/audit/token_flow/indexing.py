@@ -114,6 +114,8 @@ def _elsewhere(walker: Walker, base: Flow, index: _Index, key: Flow) -> Flow:
     moves = index.start
     if index.dims == 1 and any(cell.dims > 1 for cell in cells):
         moves = ZERO  # a row of several
+    if any(cell.is_list for cell in cells):
+        moves = ZERO  # of a list each element stands for all
     if any(SELECTION in flow.kinds for flow in index.flows[-1:]) and not index.is_slice:
         moves = index.flows[-1].number if index.flows[-1].number is not None else ZERO
     tokens = labels.tokens
@@ -129,11 +131,12 @@ def _elsewhere(walker: Walker, base: Flow, index: _Index, key: Flow) -> Flow:
             result, tokens=frozenset(_ending(token, base, tokens, index.stop) for token in result.tokens)
         )
     gate = [flow for flow in index.flows if SELECTION in flow.kinds]
+    is_data = held.tokens or held.about or held.scores or held.lookups
     result = replace(
         result,
         kinds=base.kinds | held.kinds,
         loops=result.loops | index.loops,
-        objects=held.objects if not index.is_slice else base.objects,
+        objects=base.objects if index.is_slice and not is_data else held.objects,
         items=held.items if not index.is_slice else None,
     )
     number = held.number if cells else None
@@ -243,6 +246,9 @@ def add_in_place(walker: Walker, target: ast.Subscript, op: ast.operator, added:
         update(walker, base, mixed_of(index.flows), "+=")
         return
     old = load(walker, target)
+    if COUNTS in added.kinds:
+        update(walker, old, added, "+= bincount")
+        return
     from harness.audit.token_flow import expressions
 
     both = mixing.joined_terms(walker, target, old, added) if isinstance(op, ast.Add | ast.Sub) else None
@@ -275,6 +281,9 @@ def element(walker: Walker, iterable: Flow, number: int) -> Flow:
     if any(isinstance(each, Cell) for each in iterable.objects):
         held = content(walker, iterable)
         cells = [each for each in iterable.objects if isinstance(each, Cell)]
+        if any(cell.is_list for cell in cells):
+            at = held.number if held.number is not None else walker.symbols.of("element", cells[0].id)
+            return replace(held, number=at, loops=held.loops | iterable.loops)
         if not held.tokens and not iterable.tokens:
             at = held.number if held.number is not None else walker.symbols.of("element", cells[0].id)
             return replace(held, number=at, loops=held.loops | iterable.loops)

@@ -129,7 +129,7 @@ def _sum(walker: Walker, args: list[Flow], kwargs: dict[str, Flow]) -> Flow:
     gone = replace(whole, tokens=frozenset(), about=frozenset(), keys=frozenset())
     return replace(
         gone if whole.scores or whole.tokens else whole,
-        kinds=kinds | {SUM},
+        kinds=kinds | ({SUM} if whole.scores else set()),
         number=walker.symbols.of("sum", value.number) if value.number is not None else None,
     )
 
@@ -326,6 +326,7 @@ def _append(walker: Walker, receiver: Flow, args: list[Flow]) -> Flow:
     for cell in receiver.objects:
         if isinstance(cell, Cell) and args:
             cell.parts[walker.here] = args[-1]
+            cell.is_list = True
     return NOTHING
 
 
@@ -343,6 +344,7 @@ def _items(walker: Walker, receiver: Flow, _args: list[Flow]) -> Flow:
     pair = Flow(items=(Flow(number=walker.symbols.fresh()), value))
     cell = walker.new_cell()
     cell.parts["pair"] = pair
+    cell.is_list = True
     return Flow(objects=(cell,))
 
 
