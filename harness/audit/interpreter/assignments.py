@@ -137,7 +137,12 @@ def _unpack(machine: Machine, targets: list[ast.expr], value: Value) -> None:
         for target, element in zip(targets, ref.elements, strict=True):
             assign(machine, target, subscripts.overlaid(machine, element, value.source))
         return
-    if isinstance(ref, Sequence) and ref.size is not None and star is not None and ref.size >= len(targets) - 1:
+    if (
+        isinstance(ref, Sequence)
+        and ref.size is not None
+        and star is not None
+        and ref.size >= len(targets) - 1
+    ):
         elements = [subscripts.overlaid(machine, element, value.source) for element in ref.elements]
         after = len(targets) - star - 1
         middle = elements[star : len(elements) - after]

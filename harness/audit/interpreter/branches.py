@@ -141,6 +141,4 @@ def become(machine: Machine, one: Waiting) -> None:
 
 def optional(machine: Machine, work: Callable[[], Flow | None]) -> Flow | None:
     """Walk something that may or may not happen."""
-
-
     return _both(machine, ANYTHING, work, lambda: None)

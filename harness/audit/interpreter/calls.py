@@ -29,7 +29,9 @@ if TYPE_CHECKING:
 SAME_FUNCTION_AT_MOST = 3
 
 
-def call(machine: Machine, callee: Value, args: list[Value], kwargs: dict[str, Value], node: ast.AST) -> Value:
+def call(
+    machine: Machine, callee: Value, args: list[Value], kwargs: dict[str, Value], node: ast.AST
+) -> Value:
     """The result of `callee(*args, **kwargs)`."""
     ref = callee.ref
     if isinstance(ref, Method):
@@ -61,15 +63,15 @@ def unknown(
     return machine.new(source)
 
 
-def _bound(
-    machine: Machine, ref: Bound, args: list[Value], kwargs: dict[str, Value], node: ast.AST
-) -> Value:
+def _bound(machine: Machine, ref: Bound, args: list[Value], kwargs: dict[str, Value], node: ast.AST) -> Value:
     given = [*ref.args, *args]
     function = ref.callee.ref
     if isinstance(function, Function) and function.owner is not None and ref.args:
         receiver = ref.args[0].ref
         if isinstance(receiver, Instance) and receiver.is_module:
-            return networks.call_method(machine, ref.args[0], receiver, function, given, {**ref.kwargs, **kwargs}, node)
+            return networks.call_method(
+                machine, ref.args[0], receiver, function, given, {**ref.kwargs, **kwargs}, node
+            )
     return call(machine, ref.callee, given, {**ref.kwargs, **kwargs}, node)
 
 

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 from harness.audit.interpreter import assignments, iteration, loops, subscripts
 from harness.audit.interpreter.heap import Scope
 from harness.audit.interpreter.machine_frame import Frame
-from harness.audit.interpreter.values import Value
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from harness.audit.interpreter.machine import Machine
+    from harness.audit.interpreter.values import Value
 
 _Comprehension = ast.ListComp | ast.SetComp | ast.GeneratorExp
 
@@ -47,7 +47,9 @@ def _generate(machine: Machine, generators: list[ast.comprehension], body: Calla
     outer = machine.frame
     scope = Scope(machine.heap.new_id(), outer.file, outer.scope)
     scope.names.update(outer.scope.names)
-    frame = Frame(scope=scope, file=outer.file, name=outer.name, owner=outer.owner, self_value=outer.self_value)
+    frame = Frame(
+        scope=scope, file=outer.file, name=outer.name, owner=outer.owner, self_value=outer.self_value
+    )
     frame.yields = outer.yields
     frame.first_loop = len(machine.loops)
     machine.frames.append(frame)

@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     from harness.audit.interpreter.machine import Machine
 
 
-
 def function_value(
     machine: Machine, node: ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda, name: str
 ) -> Value:

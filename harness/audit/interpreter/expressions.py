@@ -6,8 +6,8 @@ import ast
 from typing import TYPE_CHECKING
 
 from harness.audit.interpreter import assignments, comprehensions, definitions, operators, subscripts
-from harness.audit.interpreter.heap import SUMMARY, Sequence, Slice, Text
 from harness.audit.interpreter.budget import EXPRESSION_DEPTH
+from harness.audit.interpreter.heap import SUMMARY, Sequence, Slice, Text
 from harness.audit.interpreter.merging import join_of
 from harness.audit.interpreter.values import ANYTHING, UNKNOWN, Value, computed_from
 
@@ -179,7 +179,9 @@ def _listed(machine: Machine, node: ast.List | ast.Tuple | ast.Set) -> Value:
             value = machine.evaluate(one.value)
             if isinstance(value.ref, Sequence) and value.ref.size is None:
                 rest = [machine.evaluate(other) for other in node.elts if not isinstance(other, ast.Starred)]
-                return machine.heap.summary(kind, subscripts.joined_elements(machine, [value.ref.slots[SUMMARY], *rest]))
+                return machine.heap.summary(
+                    kind, subscripts.joined_elements(machine, [value.ref.slots[SUMMARY], *rest])
+                )
             elements.extend(_starred(machine, value))
         else:
             elements.append(machine.evaluate(one))
@@ -212,7 +214,12 @@ def _formatted(machine: Machine, node: ast.JoinedStr) -> Value:
         if not isinstance(part, ast.FormattedValue):
             continue
         value = machine.evaluate(part.value)
-        if value.const is not UNKNOWN and value.ref is None and part.format_spec is None and part.conversion < 0:
+        if (
+            value.const is not UNKNOWN
+            and value.ref is None
+            and part.format_spec is None
+            and part.conversion < 0
+        ):
             template += str(value.const)[:400].replace("{", "(").replace("}", ")")
         elif isinstance(value.ref, Text):
             template += value.ref.template

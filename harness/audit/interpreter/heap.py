@@ -46,7 +46,17 @@ class Scope(Obj):
 class Function(Obj):
     """A function or lambda of the script with the scope it closes over."""
 
-    __slots__ = ("defaults", "is_generator", "is_property", "is_static", "name", "no_grad", "node", "owner", "scope")
+    __slots__ = (
+        "defaults",
+        "is_generator",
+        "is_property",
+        "is_static",
+        "name",
+        "no_grad",
+        "node",
+        "owner",
+        "scope",
+    )
 
     def __init__(
         self, ident: int, node: ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda, name: str, scope: Scope

@@ -83,10 +83,14 @@ def _member(machine: Machine, module: Value, name: str, member: str, node: ast.I
         found = ref.slots.get(member)
         if found is not None:
             return found
-        path = machine.program.find_module(f"{name}.{member}" if name else member, machine.frame.file, node.level)
+        path = machine.program.find_module(
+            f"{name}.{member}" if name else member, machine.frame.file, node.level
+        )
         return Value(ref=run_module(machine, path, member)) if path is not None else ANYTHING
     if isinstance(ref, Extern):
-        path = machine.program.find_module(f"{name}.{member}" if name else member, machine.frame.file, node.level)
+        path = machine.program.find_module(
+            f"{name}.{member}" if name else member, machine.frame.file, node.level
+        )
         if path is not None:
             return Value(ref=run_module(machine, path, member))
     return machine.attribute(module, member, node)

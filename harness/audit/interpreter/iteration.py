@@ -24,6 +24,7 @@ from harness.audit.interpreter.values import ANYTHING, UNKNOWN, Source, Value, c
 if TYPE_CHECKING:
     from harness.audit.interpreter.machine import Machine
     from harness.audit.interpreter.machine_frame import LoopFrame
+    from harness.audit.interpreter.positions import Index
 
 WALK_ALL_UP_TO = 4
 WALK_OBJECTS_UP_TO = 8
@@ -33,9 +34,8 @@ def trips(value: Value) -> int | None:
     """How often a loop over the value runs; None when unknown."""
     ref = value.ref
     if isinstance(ref, Range):
-        ends = (ref.start.const, ref.stop.const, ref.step.const)
-        if all(isinstance(end, int) for end in ends) and ends[2]:
-            start, stop, step = ends
+        start, stop, step = ref.start.const, ref.stop.const, ref.step.const
+        if isinstance(start, int) and isinstance(stop, int) and isinstance(step, int) and step:
             return max(0, math.ceil((stop - start) / step))
         return None
     if isinstance(ref, Sequence):
@@ -89,7 +89,7 @@ def _holds_object(value: Value) -> bool:
 def element(machine: Machine, value: Value, loop: LoopFrame, walked: int) -> Value:
     """The element of pass `loop.number`; the last of `walked` passes stands for all that follow."""
     number = loop.number
-    index = {loop.id: (number, number)}
+    index: Index = {loop.id: (number, number)}
     ref = value.ref
     if isinstance(ref, Range):
         return _in_range(machine, ref, value, loop)
@@ -97,6 +97,8 @@ def element(machine: Machine, value: Value, loop: LoopFrame, walked: int) -> Val
         parts = [element(machine, part, loop, walked) for part in ref.parts]
         return machine.heap.sequence("tuple", parts).with_source(Source(index=value.source.index))
     if isinstance(ref, Sequence) and ref.size is not None:
+        if not ref.slots:
+            return ANYTHING
         if number < walked - 1 or ref.size == walked:
             return overlaid(machine, ref.elements[min(number, ref.size - 1)], value.source)
         rest = ref.elements[number:] or ref.elements[-1:]
@@ -151,5 +153,7 @@ def _in_range(machine: Machine, ref: Range, value: Value, loop: LoopFrame) -> Va
     else:
         line = line.vague()
     own = Source(index={loop.id: (number, number)})
-    source = computed_from([own, ref.start.source.changed(reads=frozenset()), Source(index=value.source.index)])
+    source = computed_from(
+        [own, ref.start.source.changed(reads=frozenset()), Source(index=value.source.index)]
+    )
     return Value(const, None, source, line)

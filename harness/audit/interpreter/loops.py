@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 from typing import TYPE_CHECKING
 
 from harness.audit.events import LoopEntered
@@ -14,6 +13,7 @@ from harness.audit.interpreter.positions import ONE, Line
 from harness.audit.interpreter.values import UNKNOWN, Value
 
 if TYPE_CHECKING:
+    import ast
     from collections.abc import Callable
 
     from harness.audit.interpreter.machine import Machine
@@ -28,7 +28,13 @@ def run_for(machine: Machine, node: ast.For | ast.AsyncFor) -> Flow | None:
     flow: Flow | None = None
     if walked:
         loop = enter(machine, iteration.trips(iterable))
-        flow = walk(machine, node, loop, _shallow(machine, walked), lambda number: _bind(machine, node, iterable, loop, walked))
+        flow = walk(
+            machine,
+            node,
+            loop,
+            _shallow(machine, walked),
+            lambda number: _bind(machine, node, iterable, loop, walked),
+        )
     if node.orelse and flow is None:
         return machine.run(node.orelse)
     return None if flow is not None and flow.kind == "break" else flow
@@ -163,7 +169,7 @@ def _widen(machine: Machine, mark: int, newest: int) -> None:
         now = obj.slots.get(key)
         if now is None or old is None or now.const is UNKNOWN or isinstance(now.const, bool | None):
             continue
-        if old.const is UNKNOWN or type(old.const) is type(now.const) and old.const == now.const:
+        if old.const is UNKNOWN or (type(old.const) is type(now.const) and old.const == now.const):
             continue
         if isinstance(old.const, bool | None) and isinstance(obj, Scope):
             continue
@@ -193,5 +199,3 @@ def summarise(machine: Machine, obj: Sequence) -> None:
     for key in list(obj.slots):
         machine.heap.drop(obj, key)
     machine.heap.put(obj, SUMMARY, joined)
-
-

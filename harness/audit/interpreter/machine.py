@@ -7,9 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from harness.audit.events import Spot, Unresolved
 from harness.audit.interpreter import branches, calls, expressions, merging, objects, statements
-from harness.audit.interpreter.budget import Budget
 from harness.audit.interpreter.heap import Extern, Heap, Obj, Scope
-from harness.audit.interpreter.machine_frame import Frame, LoopFrame
 from harness.audit.interpreter.recorder import Recorder
 from harness.audit.interpreter.values import ANYTHING, NOTHING, Source, Value
 
@@ -17,8 +15,10 @@ if TYPE_CHECKING:
     import ast
     from collections.abc import Callable, Sequence
 
+    from harness.audit.interpreter.budget import Budget
     from harness.audit.interpreter.flows import Flow, Waiting
-    from harness.audit.libraries.registry import Registry
+    from harness.audit.interpreter.machine_frame import Frame, LoopFrame
+    from harness.audit.libraries.dispatch import Registry
     from harness.audit.program import Program
     from harness.audit.run_profile import RunProfile
 
@@ -67,9 +67,7 @@ class Machine:
         """Walk statements; what ended them early, or None."""
         return statements.run(self, body)
 
-    def call(
-        self, callee: Value, args: list[Value], kwargs: dict[str, Value], node: ast.AST
-    ) -> Value:
+    def call(self, callee: Value, args: list[Value], kwargs: dict[str, Value], node: ast.AST) -> Value:
         """Call a value."""
         return calls.call(self, callee, args, kwargs, node)
 
@@ -118,7 +116,10 @@ class Machine:
 
     def cannot_see(self, reason: str, detail: str, node: ast.AST, on_path: bool = False) -> None:
         """Record once that something could not be followed."""
-        key = (reason, f"{detail}:{self.frames[-1].file}:{getattr(node, 'lineno', 0)}" if self.frames else detail)
+        key = (
+            reason,
+            f"{detail}:{self.frames[-1].file}:{getattr(node, 'lineno', 0)}" if self.frames else detail,
+        )
         if key not in self.unresolved and len(self.unresolved) < 500:
             self.unresolved.add(key)
             self.recorder.record(

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from harness.audit.events import Selected
-from harness.audit.interpreter.heap import Alternatives, CONTENT, Mapping, Sequence, Tensor, Text, View
-from harness.audit.interpreter.positions import Line
+from harness.audit.interpreter.heap import CONTENT, Alternatives, Mapping, Sequence, Tensor, Text, View
+from harness.audit.interpreter.positions import depend_on_both
 from harness.audit.interpreter.values import (
     ANYTHING,
     COMPARED,
@@ -14,7 +14,6 @@ from harness.audit.interpreter.values import (
     UNKNOWN,
     Source,
     Value,
-    depend_on_both,
     one_of,
 )
 
@@ -22,6 +21,7 @@ if TYPE_CHECKING:
     from harness.audit.interpreter.flows import Delta
     from harness.audit.interpreter.heap import Heap, Obj
     from harness.audit.interpreter.machine import Machine
+    from harness.audit.interpreter.positions import Line
 
 OPTIONS_AT_MOST = 4
 
@@ -66,7 +66,9 @@ def _join_refs(heap: Heap, one: Value, other: Value, source: Source) -> Value:
     options: list[Value] = []
     for side in (one, other):
         for option in side.ref.options if isinstance(side.ref, Alternatives) else (side,):
-            if not any(option is kept or (option.ref is not None and option.ref is kept.ref) for kept in options):
+            if not any(
+                option is kept or (option.ref is not None and option.ref is kept.ref) for kept in options
+            ):
                 options.append(option)
     if len(options) == 1:
         return options[0].with_source(source)

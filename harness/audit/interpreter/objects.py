@@ -42,7 +42,15 @@ if TYPE_CHECKING:
 DEPTH_OF_CONTENTS = 6
 CONTENTS_AT_MOST = 300
 PARTS_AT_MOST = 3_000
-_OPTIMIZER_METHODS = {"step", "zero_grad", "param_groups", "state_dict", "load_state_dict", "add_param_group", "state"}
+_OPTIMIZER_METHODS = {
+    "step",
+    "zero_grad",
+    "param_groups",
+    "state_dict",
+    "load_state_dict",
+    "add_param_group",
+    "state",
+}
 
 
 def root_of(obj: Obj) -> Obj:
@@ -80,7 +88,9 @@ def holders(machine: Machine, obj: Obj) -> tuple[Obj, ...]:
             continue
         if isinstance(one, Instance) and one.library:
             found.append(one)
-        inner: list[Value] = list(one.slots.values()) if isinstance(one, Instance | Sequence | Mapping) else []
+        inner: list[Value] = (
+            list(one.slots.values()) if isinstance(one, Instance | Sequence | Mapping) else []
+        )
         if isinstance(one, Alternatives):
             inner = list(one.options)
         todo.extend(
@@ -332,5 +342,3 @@ def adopt(machine: Machine, owner: Instance, value: Value, depth: int = 0) -> No
     elif isinstance(ref, Sequence | Mapping | Alternatives):
         for inner in contents(machine, ref)[:CONTENTS_AT_MOST]:
             adopt(machine, owner, inner, depth + 1)
-
-

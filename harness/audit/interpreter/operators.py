@@ -98,7 +98,10 @@ def _is_text(value: Value) -> bool:
 
 def _constant(op: ast.operator, left: Any, right: Any) -> Any:
     if isinstance(op, ast.Pow) and not (
-        isinstance(left, int | float) and isinstance(right, int | float) and abs(right) <= 64 and abs(left) < 1e6
+        isinstance(left, int | float)
+        and isinstance(right, int | float)
+        and abs(right) <= 64
+        and abs(left) < 1e6
     ):
         return UNKNOWN
     if isinstance(op, ast.LShift) and not (isinstance(right, int) and 0 <= right <= 128):
@@ -145,7 +148,11 @@ def _line(op: ast.operator, left: Value, right: Value) -> Line | None:
         if one is not None and one.slopes:
             return one.vague()
         if other is not None and other.slopes and sign > 0:
-            return other.plus(Line({}, {left.symbol: 1})) if not left.source.index and left.ref is None else other.vague()
+            return (
+                other.plus(Line({}, {left.symbol: 1}))
+                if not left.source.index and left.ref is None
+                else other.vague()
+            )
         return None
     if isinstance(op, ast.Mult):
         if one is not None and one.slopes and isinstance(right.const, int | float):
@@ -174,7 +181,11 @@ def _sequences(machine: Machine, op: ast.operator, left: Value, right: Value) ->
         sequence, count = (one, right) if isinstance(one, Sequence) else (other, left)
         if not isinstance(sequence, Sequence) or not sequence.slots:
             return None
-        if isinstance(count.const, int) and sequence.size is not None and 0 <= count.const * sequence.size <= 16:
+        if (
+            isinstance(count.const, int)
+            and sequence.size is not None
+            and 0 <= count.const * sequence.size <= 16
+        ):
             return machine.heap.sequence(sequence.kind, sequence.elements * count.const)
         joined = sequence.elements[0]
         for more in sequence.elements[1:40]:
@@ -293,5 +304,3 @@ def _by_line(machine: Machine, op: ast.cmpop, left: Value, right: Value) -> Valu
         if not grows and (least > against.const or (strict and least >= against.const)):
             return FALSE
     return None
-
-

@@ -84,7 +84,7 @@ class Line:
         slope, unit = steps[0]
         offset = self.offsets.get(unit, 0)
         rest = self.is_vague or len(self.slopes) > 1
-        rest = rest or any(own != unit and own != ONE and value for own, value in self.offsets.items())
+        rest = rest or any(own not in (unit, ONE) and value for own, value in self.offsets.items())
         if unit != ONE:
             ahead = offset / slope
             return (math.ceil(ahead - 1e-9) - 1 if is_end and not rest else math.floor(ahead + 1e-9)), slope

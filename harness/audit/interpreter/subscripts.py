@@ -9,8 +9,10 @@ from harness.audit.interpreter.heap import (
     KEYS,
     SUMMARY,
     Alternatives,
+    Function,
     Instance,
     Mapping,
+    Method,
     Parameters,
     Range,
     Sequence,
@@ -39,6 +41,7 @@ if TYPE_CHECKING:
     from harness.audit.interpreter.machine import Machine
 
 JOINED_AT_MOST = 40
+KERNEL = "<kernel>"  # `kernel[grid]`: a function that writes into its arguments
 _CONTAINERS = Sequence | Mapping | Instance | Alternatives | Zipped | Range
 
 
@@ -175,6 +178,8 @@ def load(machine: Machine, owner: Value, key: Value, node: ast.AST) -> Value:
     if found is not None:
         return found
     ref = owner.ref
+    if isinstance(ref, Function):
+        return Value(ref=Method(machine.heap.new_id(), owner, KERNEL))
     if isinstance(ref, Sequence):
         return _from_sequence(machine, owner, ref, key)
     if isinstance(ref, Mapping):
@@ -325,7 +330,12 @@ def _store_in_tensor(machine: Machine, ref: Tensor | View, key: Value, value: Va
         return
     now = base.slots.get(CONTENT, ANYTHING)
     new = machine.deep_source(value)
-    if isinstance(key.ref, Slice) and key.ref.start is None and key.ref.stop is None and isinstance(ref, Tensor):
+    if (
+        isinstance(key.ref, Slice)
+        and key.ref.start is None
+        and key.ref.stop is None
+        and isinstance(ref, Tensor)
+    ):
         machine.heap.put(base, CONTENT, Value(source=new))
         return
     machine.heap.put(base, CONTENT, Value(source=one_of(now.source, new)))

@@ -7,8 +7,15 @@ from dataclasses import dataclass, field
 
 # Where one of these is called a loss or a probability of tokens is made.
 LOSS_NAMES = frozenset(
-    """cross_entropy nll_loss log_softmax logsumexp CrossEntropyLoss NLLLoss
-    softmax_cross_entropy""".split()
+    {
+        "cross_entropy",
+        "nll_loss",
+        "log_softmax",
+        "logsumexp",
+        "CrossEntropyLoss",
+        "NLLLoss",
+        "softmax_cross_entropy",
+    }
 )
 _LOOPS = ast.For | ast.AsyncFor | ast.While
 _FUNCTIONS = ast.FunctionDef | ast.AsyncFunctionDef

@@ -6,10 +6,10 @@ import ast
 from typing import TYPE_CHECKING
 
 from harness.audit.interpreter import assignments, branches
-from harness.audit.interpreter.flows import Flow, Waiting
 from harness.audit.interpreter.values import ANYTHING
 
 if TYPE_CHECKING:
+    from harness.audit.interpreter.flows import Flow, Waiting
     from harness.audit.interpreter.machine import Machine
 
 
@@ -90,5 +90,3 @@ def _catches(handler: ast.ExceptHandler, name: str) -> bool:
     if name == "SystemExit":
         return "SystemExit" in caught or "BaseException" in caught
     return True
-
-

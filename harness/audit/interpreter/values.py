@@ -192,6 +192,7 @@ class Value:
         self._symbol = 0
 
     def __repr__(self) -> str:
+        """For debugging."""
         return f"Value({self.const!r}, {self.ref!r}, {self.source.index})"
 
     @property

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from harness.audit.interpreter.heap import (
     Bound,
@@ -37,8 +37,10 @@ from harness.audit.libraries.registry import on_call
 
 if TYPE_CHECKING:
     import ast
+    from collections.abc import Callable
 
     from harness.audit.interpreter.machine import Machine
+    from harness.audit.interpreter.positions import Index
 
 Args = list[Value]
 Kwargs = dict[str, Value]
@@ -85,13 +87,20 @@ def _number(machine: Machine, path: str, args: Args, _kwargs: Kwargs, _node: ast
     if name == "str":
         return value if isinstance(value.ref, Text) else Value(source=machine.source_of(value))
     if name == "bool":
-        from harness.audit.interpreter.assignments import truth  # noqa: PLC0415 - avoids a cycle
+        from harness.audit.interpreter.assignments import truth
 
         return truth(machine, value)
     return Value(UNKNOWN, None, machine.source_of(value), value.line)
 
 
-_CASTS = {"int": int, "float": float, "bool": bool, "str": str, "abs": abs, "round": round}
+_CASTS: dict[str, Callable[..., Any]] = {
+    "int": int,
+    "float": float,
+    "bool": bool,
+    "str": str,
+    "abs": abs,
+    "round": round,
+}
 
 
 @on_call("builtins.min", "builtins.max")
@@ -104,7 +113,9 @@ def _extreme(machine: Machine, path: str, args: Args, kwargs: Kwargs, _node: ast
             return Value(source=machine.deep_source(args[0]))
     if len(given) < 2 or "key" in kwargs:
         return None
-    if all(one.is_number for one in given) and not any(one.line is not None and one.line.slopes for one in given):
+    if all(one.is_number for one in given) and not any(
+        one.line is not None and one.line.slopes for one in given
+    ):
         chosen = (min if path.endswith("min") else max)(one.const for one in given)
         return Value(chosen, None, computed_from(one.source for one in given))
     lines = [one.line for one in given if one.line is not None and one.line.slopes]
@@ -122,8 +133,16 @@ def _sum(machine: Machine, _path: str, args: Args, _kwargs: Kwargs, _node: ast.A
     return Value(source=machine.deep_source(args[0]))
 
 
-@on_call("builtins.list", "builtins.tuple", "builtins.set", "builtins.frozenset", "builtins.sorted",
-         "builtins.reversed", "builtins.iter", "collections.deque")
+@on_call(
+    "builtins.list",
+    "builtins.tuple",
+    "builtins.set",
+    "builtins.frozenset",
+    "builtins.sorted",
+    "builtins.reversed",
+    "builtins.iter",
+    "collections.deque",
+)
 def _gathered(machine: Machine, path: str, args: Args, _kwargs: Kwargs, _node: ast.AST) -> Value:
     name = path.rsplit(".", 1)[-1]
     kind = {"tuple": "tuple", "set": "set", "frozenset": "set"}.get(name, "list")
@@ -149,7 +168,7 @@ def _gathered(machine: Machine, path: str, args: Args, _kwargs: Kwargs, _node: a
 
 def any_element(machine: Machine, value: Value) -> Value:
     """Any element, marked as different for each: as if taken in a loop that is over."""
-    from harness.audit.interpreter import iteration  # noqa: PLC0415 - avoids a cycle
+    from harness.audit.interpreter import iteration
 
     machine.last_loop += 1
     loop = LoopFrame(id=machine.last_loop, number=0)
@@ -178,9 +197,14 @@ def _map(machine: Machine, path: str, args: Args, _kwargs: Kwargs, node: ast.AST
         return args[1]
     first = args[1].ref
     if isinstance(first, Sequence) and first.size is not None and first.size <= 8 and len(args) == 2:
-        made = [machine.call(args[0], [overlaid(machine, one, args[1].source)], {}, node) for one in first.elements]
+        made = [
+            machine.call(args[0], [overlaid(machine, one, args[1].source)], {}, node)
+            for one in first.elements
+        ]
         return machine.heap.sequence("list", made)
-    return machine.heap.summary("list", machine.call(args[0], [any_element(machine, one) for one in args[1:]], {}, node))
+    return machine.heap.summary(
+        "list", machine.call(args[0], [any_element(machine, one) for one in args[1:]], {}, node)
+    )
 
 
 @on_call("builtins.next")
@@ -192,7 +216,7 @@ def _next(machine: Machine, _path: str, args: Args, _kwargs: Kwargs, node: ast.A
         method = machine.attribute(args[0], "__next__", node)
         if isinstance(method.ref, Bound):
             return machine.call(method, [], {}, node)
-    index = {}
+    index: Index = {}
     if machine.loops:
         loop = machine.loops[-1]
         index = {loop.id: (loop.number, loop.number)}
@@ -229,7 +253,11 @@ def _has(value: Value, name: str) -> bool:
     if isinstance(ref, Instance):
         if name in ref.slots:
             return True
-        return ref.cls is None or _class_has(ref.cls, name) or (ref.is_module and name in {"module", "weight", "bias"} and ref.cls is None)
+        return (
+            ref.cls is None
+            or _class_has(ref.cls, name)
+            or (ref.is_module and name in {"module", "weight", "bias"} and ref.cls is None)
+        )
     if isinstance(ref, Class):
         return _class_has(ref, name)
     if isinstance(ref, Function | Bound | Scope):
@@ -238,7 +266,7 @@ def _has(value: Value, name: str) -> bool:
 
 
 def _class_has(cls: Class, name: str) -> bool:
-    from harness.audit.interpreter.objects import find_in_class  # noqa: PLC0415 - avoids a cycle
+    from harness.audit.interpreter.objects import find_in_class
 
     return find_in_class(cls, name) is not None
 
@@ -306,7 +334,9 @@ def _is_of(value: Value, kind: Value) -> bool | None:
     if isinstance(ref, Instance) and ref.library and name and name == ref.library.rsplit(".", 1)[-1]:
         return True
     if value.const is not UNKNOWN and name in _CASTS and ref is None:
-        return isinstance(value.const, {"int": int, "float": float, "bool": bool, "str": str}.get(name, object))
+        return isinstance(
+            value.const, {"int": int, "float": float, "bool": bool, "str": str}.get(name, object)
+        )
     if isinstance(ref, Sequence) and name in {"list", "tuple", "set"}:
         return ref.kind == name
     if isinstance(ref, Mapping) and name:
@@ -316,11 +346,18 @@ def _is_of(value: Value, kind: Value) -> bool | None:
     return None
 
 
-@on_call("math.*", "numpy.log", "numpy.exp", "numpy.sqrt", "numpy.log2", "torch.log", "torch.log2", "torch.tensor")
+@on_call(
+    "math.*", "numpy.log", "numpy.exp", "numpy.sqrt", "numpy.log2", "torch.log", "torch.log2", "torch.tensor"
+)
 def _maths(machine: Machine, path: str, args: Args, _kwargs: Kwargs, _node: ast.AST) -> Value | None:
     name = path.rsplit(".", 1)[-1]
     work = getattr(math, name, None)
-    if args and callable(work) and all(one.is_number for one in args) and name not in {"factorial", "perm", "comb"}:
+    if (
+        args
+        and callable(work)
+        and all(one.is_number for one in args)
+        and name not in {"factorial", "perm", "comb"}
+    ):
         try:
             return Value(work(*(one.const for one in args)), None, computed_from(one.source for one in args))
         except (TypeError, ValueError, ArithmeticError):
@@ -332,16 +369,23 @@ def _maths(machine: Machine, path: str, args: Args, _kwargs: Kwargs, _node: ast.
 
 @on_call("builtins.exit", "builtins.quit", "sys.exit", "os._exit")
 def _exit(machine: Machine, _path: str, _args: Args, _kwargs: Kwargs, _node: ast.AST) -> Value:
-    from harness.audit.interpreter.flows import Flow, Raised  # noqa: PLC0415 - avoids a cycle
+    from harness.audit.interpreter.flows import Flow, Raised
 
     del machine
     raise Raised(Flow("raise", name="SystemExit"))
 
 
-@on_call("builtins.exec", "builtins.eval", "runpy.*", "importlib.import_module", "builtins.__import__", "builtins.compile")
+@on_call(
+    "builtins.exec",
+    "builtins.eval",
+    "runpy.*",
+    "importlib.import_module",
+    "builtins.__import__",
+    "builtins.compile",
+)
 def _dynamic(machine: Machine, path: str, args: Args, _kwargs: Kwargs, node: ast.AST) -> Value:
     if path.endswith(("import_module", "__import__")) and args and isinstance(args[0].const, str):
-        from harness.audit.interpreter.importing import module_value  # noqa: PLC0415 - avoids a cycle
+        from harness.audit.interpreter.importing import module_value
 
         return module_value(machine, args[0].const, 0, node)
     if path.endswith("compile"):
@@ -366,11 +410,22 @@ def _namespace(machine: Machine, _path: str, _args: Args, kwargs: Kwargs, _node:
     return Value(ref=made)
 
 
-@on_call("time.*", "torch.cuda.synchronize", "gc.collect", "torch.cuda.empty_cache", "os.remove", "os.makedirs",
-         "os.unlink", "torch.manual_seed", "torch.cuda.manual_seed_all", "torch.cuda.set_device",
-         "torch.nn.utils.clip_grad_norm_", "torch.distributed.init_process_group", "subprocess.*", "shutil.*")
+@on_call(
+    "time.*",
+    "torch.cuda.synchronize",
+    "gc.collect",
+    "torch.cuda.empty_cache",
+    "os.remove",
+    "os.makedirs",
+    "os.unlink",
+    "torch.manual_seed",
+    "torch.cuda.manual_seed_all",
+    "torch.cuda.set_device",
+    "torch.nn.utils.clip_grad_norm_",
+    "torch.distributed.init_process_group",
+    "subprocess.*",
+    "shutil.*",
+)
 def _without_value(machine: Machine, _path: str, _args: Args, _kwargs: Kwargs, _node: ast.AST) -> Value:
     del machine
     return ANYTHING
-
-

@@ -203,7 +203,11 @@ def _copy(
     ref = receiver.ref
     if not isinstance(ref, Sequence | Mapping):
         return None
-    made = Sequence(machine.heap.new_id(), ref.kind) if isinstance(ref, Sequence) else Mapping(machine.heap.new_id())
+    made = (
+        Sequence(machine.heap.new_id(), ref.kind)
+        if isinstance(ref, Sequence)
+        else Mapping(machine.heap.new_id())
+    )
     for key, value in ref.slots.items():
         machine.heap.put(made, key, value)
     return Value(ref=made, source=receiver.source)
@@ -268,6 +272,7 @@ def _callable_iterated(machine: Machine, value: Value, index: Index) -> Value | 
 
 HANDLERS.iterated.append(_callable_iterated)
 
+
 @on_call("itertools.chain", "itertools.chain.from_iterable", "itertools.islice", "itertools.cycle", "tqdm.*")
 def _chained(machine: Machine, path: str, args: Args, _kwargs: Kwargs, _node: ast.AST) -> Value:
     if not args:
@@ -313,4 +318,3 @@ def _result(
     if name == "result":
         return receiver
     return None
-

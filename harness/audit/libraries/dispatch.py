@@ -44,13 +44,109 @@ if TYPE_CHECKING:
 
 # Libraries whose calls only compute: nothing hidden happens in them.
 _KNOWN_ROOTS = frozenset(
-    """builtins torch numpy math os sys io re json time random copy glob pathlib collections functools itertools
-    dataclasses typing zlib lzma bz2 gzip pickle struct base64 hashlib uuid subprocess contextlib argparse
-    logging warnings gc platform datetime string enum operator threading queue tempfile shutil inspect
-    sentencepiece flash_attn flash_attn_interface flash_attn_3 triton brotli zstandard tqdm wandb socket
-    traceback types abc heapq bisect statistics fcntl signal concurrent multiprocessing mlx tokenizers
-    huggingface_hub einops numba scipy psutil resource textwrap secrets array fnmatch importlib ctypes
-    cffi select csv decimal fractions urllib requests unicodedata""".split()
+    {
+        "builtins",
+        "torch",
+        "numpy",
+        "math",
+        "os",
+        "sys",
+        "io",
+        "re",
+        "json",
+        "time",
+        "random",
+        "copy",
+        "glob",
+        "pathlib",
+        "collections",
+        "functools",
+        "itertools",
+        "dataclasses",
+        "typing",
+        "zlib",
+        "lzma",
+        "bz2",
+        "gzip",
+        "pickle",
+        "struct",
+        "base64",
+        "hashlib",
+        "uuid",
+        "subprocess",
+        "contextlib",
+        "argparse",
+        "logging",
+        "warnings",
+        "gc",
+        "platform",
+        "datetime",
+        "string",
+        "enum",
+        "operator",
+        "threading",
+        "queue",
+        "tempfile",
+        "shutil",
+        "inspect",
+        "sentencepiece",
+        "flash_attn",
+        "flash_attn_interface",
+        "flash_attn_3",
+        "triton",
+        "brotli",
+        "zstandard",
+        "tqdm",
+        "wandb",
+        "socket",
+        "traceback",
+        "types",
+        "abc",
+        "heapq",
+        "bisect",
+        "statistics",
+        "fcntl",
+        "signal",
+        "concurrent",
+        "multiprocessing",
+        "mlx",
+        "tokenizers",
+        "huggingface_hub",
+        "einops",
+        "numba",
+        "scipy",
+        "psutil",
+        "resource",
+        "textwrap",
+        "secrets",
+        "array",
+        "fnmatch",
+        "importlib",
+        "ctypes",
+        "cffi",
+        "select",
+        "csv",
+        "decimal",
+        "fractions",
+        "urllib",
+        "requests",
+        "unicodedata",
+    }
+)
+# Importing these registers what they know.
+REGISTERED = (
+    builtin_functions,
+    containers,
+    environment,
+    files,
+    learning,
+    losses,
+    optimizers,
+    printing,
+    text_methods,
+    token_files,
+    torch_modules,
+    torch_tensors,
 )
 _CONSTANTS: dict[str, Any] = {
     "math.pi": math.pi,
@@ -135,9 +231,7 @@ class Registry:
                 return found
         return None
 
-    def subscripted(
-        self, machine: Machine, owner: Value, key: Value, result: Value, node: ast.AST
-    ) -> Value:
+    def subscripted(self, machine: Machine, owner: Value, key: Value, result: Value, node: ast.AST) -> Value:
         """An indexed array after all observers."""
         for handler in HANDLERS.subscripted:
             result = handler(machine, owner, key, result, node)
@@ -173,7 +267,13 @@ class Registry:
         return result
 
     def forwarded(
-        self, machine: Machine, receiver: Value, ref: Instance, args: list[Value], result: Value, node: ast.AST
+        self,
+        machine: Machine,
+        receiver: Value,
+        ref: Instance,
+        args: list[Value],
+        result: Value,
+        node: ast.AST,
     ) -> None:
         """A network ran."""
         for handler in HANDLERS.forwarded:
@@ -217,5 +317,3 @@ class Registry:
             if "<all>" not in ref.slots and not machine.loops:
                 return FALSE
         return Value(source=computed_from((machine.deep_source(container), machine.deep_source(item))))
-
-

@@ -71,21 +71,32 @@ def contains(machine: Machine, container: Value, item: Value) -> Value | None:
     return None
 
 
-@on_call("torch.cuda.is_available", "torch.distributed.is_available", "torch.distributed.is_initialized",
-         "torch.cuda.is_bf16_supported", "torch.distributed.is_nccl_available")
-def _yes(machine: Machine, _path: str, _args: list[Value], _kwargs: dict[str, Value], _node: ast.AST) -> Value:
+@on_call(
+    "torch.cuda.is_available",
+    "torch.distributed.is_available",
+    "torch.distributed.is_initialized",
+    "torch.cuda.is_bf16_supported",
+    "torch.distributed.is_nccl_available",
+)
+def _yes(
+    machine: Machine, _path: str, _args: list[Value], _kwargs: dict[str, Value], _node: ast.AST
+) -> Value:
     del machine
     return TRUE
 
 
 @on_call("torch.distributed.get_rank", "torch.cuda.current_device")
-def _rank(machine: Machine, _path: str, _args: list[Value], _kwargs: dict[str, Value], _node: ast.AST) -> Value:
+def _rank(
+    machine: Machine, _path: str, _args: list[Value], _kwargs: dict[str, Value], _node: ast.AST
+) -> Value:
     del machine
     return Value(0)
 
 
 @on_call("torch.distributed.get_world_size")
-def _world(machine: Machine, _path: str, _args: list[Value], _kwargs: dict[str, Value], _node: ast.AST) -> Value:
+def _world(
+    machine: Machine, _path: str, _args: list[Value], _kwargs: dict[str, Value], _node: ast.AST
+) -> Value:
     return Value(machine.profile.world_size)
 
 
@@ -103,13 +114,15 @@ def is_logged(machine: Machine, name: str) -> bool:
 
 def as_logged(machine: Machine, name: str, value: Value) -> Value:
     """An attribute as the log printed it, where it comes from the environment."""
-    from harness.audit.interpreter.assignments import as_logged as in_class  # noqa: PLC0415 - avoids a cycle
+    from harness.audit.interpreter.assignments import as_logged as in_class
 
     return in_class(machine, name, value)
 
 
 @on_call("argparse.ArgumentParser")
-def _parser(machine: Machine, _path: str, _args: list[Value], _kwargs: dict[str, Value], _node: ast.AST) -> Value:
+def _parser(
+    machine: Machine, _path: str, _args: list[Value], _kwargs: dict[str, Value], _node: ast.AST
+) -> Value:
     made = Instance(machine.heap.new_id(), None, "argparse")
     machine.heap.put(made, "<options>", Value(ref=Mapping(machine.heap.new_id())))
     return Value(ref=made)
@@ -130,7 +143,9 @@ def _add_argument(
     dest = kwargs.get("dest", NONE).const
     dest = dest if isinstance(dest, str) else long.lstrip("-").replace("-", "_")
     action = kwargs.get("action", NONE).const
-    default = kwargs.get("default", FALSE if action == "store_true" else TRUE if action == "store_false" else NONE)
+    default = kwargs.get(
+        "default", FALSE if action == "store_true" else TRUE if action == "store_false" else NONE
+    )
     given = _on_command_line(machine, names, action, kwargs.get("type"), node)
     value = given if given is not None else default.with_source(default.source.labelled(ENVIRONMENT))
     machine.heap.put(options, ("key", dest), value)
@@ -155,7 +170,12 @@ def _on_command_line(
 
 @on_method("parse_args", "parse_known_args")
 def _parse(
-    machine: Machine, receiver: Value, name: str, _args: list[Value], _kwargs: dict[str, Value], _node: ast.AST
+    machine: Machine,
+    receiver: Value,
+    name: str,
+    _args: list[Value],
+    _kwargs: dict[str, Value],
+    _node: ast.AST,
 ) -> Value | None:
     ref = receiver.ref
     if not isinstance(ref, Instance) or ref.library != "argparse":

@@ -87,7 +87,9 @@ def write(machine: Machine, ref: Stored, value: Value) -> None:
 
 
 @on_method("write", "write_bytes", "write_text", "writelines")
-def _write(machine: Machine, receiver: Value, name: str, args: Args, _kwargs: Kwargs, node: ast.AST) -> Value | None:
+def _write(
+    machine: Machine, receiver: Value, name: str, args: Args, _kwargs: Kwargs, node: ast.AST
+) -> Value | None:
     ref = receiver.ref
     if isinstance(ref, Stored):
         for value in args:
@@ -106,8 +108,10 @@ def _write(machine: Machine, receiver: Value, name: str, args: Args, _kwargs: Kw
 
 
 @on_method("getvalue", "getbuffer", "read", "read_bytes", "read_text", "readline", "readlines")
-def _read(machine: Machine, receiver: Value, name: str, _args: Args, _kwargs: Kwargs, node: ast.AST) -> Value | None:
-    from harness.audit.libraries import token_files  # noqa: PLC0415 - builds on this
+def _read(
+    machine: Machine, receiver: Value, name: str, _args: Args, _kwargs: Kwargs, node: ast.AST
+) -> Value | None:
+    from harness.audit.libraries import token_files
 
     ref = receiver.ref
     if isinstance(ref, Stored):
@@ -149,7 +153,7 @@ def _from_bytes(machine: Machine, _path: str, args: Args, _kwargs: Kwargs, _node
 
 @on_call("torch.load", "pickle.load", "safetensors.torch.load_file", "json.load", "joblib.load", "numpy.load")
 def _load(machine: Machine, path: str, args: Args, kwargs: Kwargs, node: ast.AST) -> Value | None:
-    from harness.audit.libraries import token_files  # noqa: PLC0415 - builds on this
+    from harness.audit.libraries import token_files
 
     given = args[0] if args else kwargs.get("f", ANYTHING)
     if path == "numpy.load":
@@ -168,15 +172,24 @@ def _asked(machine: Machine, _path: str, _args: Args, _kwargs: Kwargs, _node: as
     return ANYTHING
 
 
-@on_call("os.path.join", "pathlib.Path", "pathlib.PurePath", "pathlib.PosixPath", "os.fspath", "os.path.abspath",
-         "os.path.expanduser", "os.path.realpath", "os.path.normpath")
+@on_call(
+    "os.path.join",
+    "pathlib.Path",
+    "pathlib.PurePath",
+    "pathlib.PosixPath",
+    "os.fspath",
+    "os.path.abspath",
+    "os.path.expanduser",
+    "os.path.realpath",
+    "os.path.normpath",
+)
 def _path(machine: Machine, _path_: str, args: Args, _kwargs: Kwargs, node: ast.AST) -> Value:
     return joined_path(machine, args, node)
 
 
 def joined_path(machine: Machine, parts: Args, node: ast.AST) -> Value:
     """Paths are texts; unknown parts are `{}`."""
-    from harness.audit.interpreter.operators import text  # noqa: PLC0415 - avoids a cycle
+    from harness.audit.interpreter.operators import text
 
     texts = [path_text(part) or "{}" for part in parts]
     joined = "/".join(one.rstrip("/") or "/" for one in texts).replace("//", "/")
@@ -188,9 +201,11 @@ def joined_path(machine: Machine, parts: Args, node: ast.AST) -> Value:
 
 def _divided(machine: Machine, op: object, left: Value, right: Value, result: Value, node: ast.AST) -> Value:
     """`path / "name"`."""
-    if type(op).__name__ == "Div" and (
-        isinstance(left.const, str) or isinstance(left.ref, Text)
-    ) and (right.const is UNKNOWN or isinstance(right.const, str)):
+    if (
+        type(op).__name__ == "Div"
+        and (isinstance(left.const, str) or isinstance(left.ref, Text))
+        and (right.const is UNKNOWN or isinstance(right.const, str))
+    ):
         return joined_path(machine, [left, right], node)
     return result
 
@@ -213,6 +228,6 @@ def _glob_method(
 
 def found_files(machine: Machine, pattern: str, node: ast.AST) -> Value:
     """Some files that match the pattern; each is known by the pattern."""
-    from harness.audit.interpreter.operators import text  # noqa: PLC0415 - avoids a cycle
+    from harness.audit.interpreter.operators import text
 
     return machine.heap.summary("list", text(machine, pattern, [], NOTHING, node))

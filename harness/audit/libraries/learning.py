@@ -104,7 +104,9 @@ def backward(machine: Machine, loss: Source, spot: Spot) -> None:
             continue
         now = root.slots.get(GRAD)
         stale = now is None or now.const == "used"
-        machine.heap.put(root, GRAD, taken if stale or now is None else Value(source=_more(now.source, taken.source)))
+        machine.heap.put(
+            root, GRAD, taken if stale or now is None else Value(source=_more(now.source, taken.source))
+        )
 
 
 def _more(one: Source, other: Source) -> Source:
@@ -191,9 +193,7 @@ def replace(machine: Machine, obj: Obj, source: Source, node: ast.AST) -> None:
     forgotten = old - source.learned
     if forgotten:
         root = root_of(obj)
-        machine.recorder.record(
-            Reset, machine.spot(node), state=root.id, forgets=tuple(sorted(forgotten))
-        )
+        machine.recorder.record(Reset, machine.spot(node), state=root.id, forgets=tuple(sorted(forgotten)))
 
 
 def write_in_place(machine: Machine, target: Value, operand: Value, how: str, node: ast.AST) -> None:
@@ -208,11 +208,13 @@ def write_in_place(machine: Machine, target: Value, operand: Value, how: str, no
     now = ref.slots.get(CONTENT, ANYTHING)
     is_whole = isinstance(target.ref, Tensor)
     if is_whole and (how in FRESH or how in {"fill_", "copy_"}):
-        machine.heap.put(ref, CONTENT, Value(operand.const if how == "fill_" else ANYTHING.const, None, source))
+        machine.heap.put(
+            ref, CONTENT, Value(operand.const if how == "fill_" else ANYTHING.const, None, source)
+        )
         return
     combined = computed_from((now.source, source)) if is_whole else one_of(now.source, source)
     if source.scores:
-        from harness.audit.libraries import losses  # noqa: PLC0415 - losses builds on this module
+        from harness.audit.libraries import losses
 
         losses.accumulate(machine, ref.id, source, node)
     machine.heap.put(ref, CONTENT, Value(source=combined))
@@ -239,7 +241,9 @@ def _factor(machine: Machine, obj: Obj) -> Obj:
     """The small layer a parameter is a factor of: with one factor zero the product is as before learning."""
     owner = getattr(obj, "owner", None)
     if isinstance(obj, Tensor) and isinstance(owner, Instance):
-        own = [value for value in owner.slots.values() if isinstance(value.ref, Tensor) and value.ref.is_state]
+        own = [
+            value for value in owner.slots.values() if isinstance(value.ref, Tensor) and value.ref.is_state
+        ]
         nested = [value for value in owner.slots.values() if isinstance(value.ref, Instance | Sequence)]
         if 2 <= len(own) <= _PRODUCT_AT_MOST and not nested:
             return owner

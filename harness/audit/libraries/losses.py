@@ -112,9 +112,9 @@ def gathered(machine: Machine, table: Value, at: Value, node: ast.AST) -> Value 
     """`log_probabilities.gather(-1, targets)`: the realised token's probability."""
     source = machine.deep_source(table)
     aimed = machine.deep_source(at)
-    if PROBABILITY in source.labels or (LOGITS in source.labels and aimed.reads and not machine.forwards):
-        if not source.scores and aimed.reads and _is_of_network(machine, source):
-            return score(machine, source, at, node)
+    is_of_tokens = PROBABILITY in source.labels or LOGITS in source.labels
+    if is_of_tokens and not source.scores and aimed.reads and _is_of_network(machine, source):
+        return score(machine, source, at, node)
     if not source.reads and aimed.reads:
         return Value(source=computed_from((source, aimed)))
     return Value(source=computed_from((source, aimed.changed(reads=frozenset(), index={}))))
@@ -153,7 +153,9 @@ def accumulated(machine: Machine, now: Value, operand: Value, result: Value, nod
         target = getattr(node, "target", None)
         name = ast.unparse(target) if target is not None else ""
         names: dict[tuple[int, str], int] = machine.facts.setdefault("sums", {})
-        ident = names.setdefault((machine.frame.scope.id, name), now.ref.id if now.ref is not None else 10**9 + len(names))
+        ident = names.setdefault(
+            (machine.frame.scope.id, name), now.ref.id if now.ref is not None else 10**9 + len(names)
+        )
         accumulate(machine, ident, source, node)
 
 
@@ -161,8 +163,14 @@ def chosen(machine: Machine, condition: Value, options: Args, node: ast.AST) -> 
     """`where(condition, a, b)`."""
     tested = machine.source_of(condition)
     sources = [machine.source_of(one) for one in options]
-    source = computed_from([*sources, tested.changed(reads=frozenset(), scores=frozenset(), learned=frozenset(),
-                                                     labels=tested.labels - {COMPARED})])
+    source = computed_from(
+        [
+            *sources,
+            tested.changed(
+                reads=frozenset(), scores=frozenset(), learned=frozenset(), labels=tested.labels - {COMPARED}
+            ),
+        ]
+    )
     scored = [one for one in sources if one.scores]
     if COMPARED in tested.labels and scored:
         source = selected(machine, source, "loss", node, per_token=True)
@@ -182,8 +190,19 @@ def selected(machine: Machine, source: Source, by: str, node: ast.AST, per_token
     return source.changed(scores=source.scores | {event.id})
 
 
-@on_call("torch.minimum", "torch.maximum", "torch.min", "torch.max", "torch.fmin", "numpy.minimum", "numpy.maximum",
-         "builtins.min", "builtins.max", "torch.amin", "numpy.min")
+@on_call(
+    "torch.minimum",
+    "torch.maximum",
+    "torch.min",
+    "torch.max",
+    "torch.fmin",
+    "numpy.minimum",
+    "numpy.maximum",
+    "builtins.min",
+    "builtins.max",
+    "torch.amin",
+    "numpy.min",
+)
 def _extreme(machine: Machine, path: str, args: Args, kwargs: Kwargs, node: ast.AST) -> Value | None:
     if path.startswith("builtins") and len(args) == 1 and isinstance(args[0].ref, Sequence):
         args = args[0].ref.elements
@@ -210,5 +229,3 @@ def _extreme_method(
     if not other.scores:
         return None
     return Value(source=selected(machine, computed_from((source, other)), "loss", node, name != "min"))
-
-

@@ -75,7 +75,9 @@ def _step(
             source = learning.pending(obj)
             if not source.reads:
                 continue
-            made[root.id] = learning.update(machine, obj, source, "optimizer.step", node, _kind(machine, root))
+            made[root.id] = learning.update(
+                machine, obj, source, "optimizer.step", node, _kind(machine, root)
+            )
         learning.learn(machine, obj, made[root.id])
     for obj in learners:
         learning.gradients_used(machine, obj)
@@ -90,7 +92,12 @@ def _kind(machine: Machine, obj: object) -> StateKind | None:
 
 @on_method("zero_grad")
 def _zero_grad(
-    machine: Machine, receiver: Value, _name: str, _args: list[Value], _kwargs: dict[str, Value], node: ast.AST
+    machine: Machine,
+    receiver: Value,
+    _name: str,
+    _args: list[Value],
+    _kwargs: dict[str, Value],
+    node: ast.AST,
 ) -> Value | None:
     del node
     ref = receiver.ref
@@ -152,10 +159,13 @@ def _autograd_backward(
     return NONE
 
 
-@on_call("torch.autograd.grad", "torch.func.grad", "torch.func.grad_and_value", "torch.autograd.functional.jacobian")
-def _grad(
-    machine: Machine, path: str, args: list[Value], kwargs: dict[str, Value], node: ast.AST
-) -> Value:
+@on_call(
+    "torch.autograd.grad",
+    "torch.func.grad",
+    "torch.func.grad_and_value",
+    "torch.autograd.functional.jacobian",
+)
+def _grad(machine: Machine, path: str, args: list[Value], kwargs: dict[str, Value], node: ast.AST) -> Value:
     if path.endswith(".grad") and not path.startswith("torch.func"):
         loss = args[0] if args else kwargs.get("outputs", NONE)
         source = machine.deep_source(loss)

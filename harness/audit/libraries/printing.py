@@ -56,10 +56,10 @@ def _sink(machine: Machine, label: str, scores: frozenset[int], at: Spot) -> Non
     machine.recorder.record(Sink, at, label=label[:LABEL_AT_MOST], scores=tuple(sorted(scores)))
 
 
-@on_call("builtins.print", "logging.*", "tqdm.tqdm.write", "wandb.log", "sys.stdout.write", "sys.stderr.write")
-def _print(
-    machine: Machine, _path: str, args: list[Value], kwargs: dict[str, Value], node: ast.AST
-) -> Value:
+@on_call(
+    "builtins.print", "logging.*", "tqdm.tqdm.write", "wandb.log", "sys.stdout.write", "sys.stderr.write"
+)
+def _print(machine: Machine, _path: str, args: list[Value], kwargs: dict[str, Value], node: ast.AST) -> Value:
     given = [value for name, value in kwargs.items() if name not in {"file", "flush", "sep", "end"}]
     printed(machine, [*args, *given], node)
     where = kwargs.get("file")
@@ -70,7 +70,12 @@ def _print(
 
 @on_method("info", "warning", "error", "debug", "writelines")
 def _log(
-    machine: Machine, _receiver: Value, _name: str, args: list[Value], _kwargs: dict[str, Value], node: ast.AST
+    machine: Machine,
+    _receiver: Value,
+    _name: str,
+    args: list[Value],
+    _kwargs: dict[str, Value],
+    node: ast.AST,
 ) -> Value:
     printed(machine, args, node)
     return NONE

@@ -9,14 +9,13 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from harness.audit.interpreter.values import Value
-
 if TYPE_CHECKING:
     import ast
     from collections.abc import Callable
 
     from harness.audit.interpreter.heap import Instance
     from harness.audit.interpreter.machine import Machine
+    from harness.audit.interpreter.values import Value
 
     Call = Callable[[Machine, str, list[Value], dict[str, Value], ast.AST], Value | None]
     Method = Callable[[Machine, Value, str, list[Value], dict[str, Value], ast.AST], Value | None]

@@ -15,9 +15,39 @@ if TYPE_CHECKING:
     from harness.audit.interpreter.machine import Machine
 
 _FOLDED = frozenset(
-    """strip lstrip rstrip lower upper title split rsplit partition rpartition replace startswith endswith
-    removeprefix removesuffix isdigit isalpha find rfind index count splitlines encode decode join isspace
-    capitalize swapcase casefold isnumeric isidentifier""".split()
+    {
+        "strip",
+        "lstrip",
+        "rstrip",
+        "lower",
+        "upper",
+        "title",
+        "split",
+        "rsplit",
+        "partition",
+        "rpartition",
+        "replace",
+        "startswith",
+        "endswith",
+        "removeprefix",
+        "removesuffix",
+        "isdigit",
+        "isalpha",
+        "find",
+        "rfind",
+        "index",
+        "count",
+        "splitlines",
+        "encode",
+        "decode",
+        "join",
+        "isspace",
+        "capitalize",
+        "swapcase",
+        "casefold",
+        "isnumeric",
+        "isidentifier",
+    }
 )
 
 
@@ -28,7 +58,9 @@ def _format(
     if not isinstance(receiver.const, str):
         return None
     fields = [*args, *kwargs.values()]
-    return text(machine, receiver.const, fields, computed_from(machine.deep_source(one) for one in fields), node)
+    return text(
+        machine, receiver.const, fields, computed_from(machine.deep_source(one) for one in fields), node
+    )
 
 
 def percent(machine: Machine, left: Value, right: Value, node: ast.AST) -> Value:
@@ -49,7 +81,15 @@ def _folded(
 ) -> Value | None:
     if name == "join" and isinstance(receiver.const, str) and args and isinstance(args[0].ref, Sequence):
         return _joined(machine, receiver.const, args[0].ref, node)
-    if isinstance(receiver.ref, Text) and name in {"strip", "lstrip", "rstrip", "lower", "upper", "encode", "decode"}:
+    if isinstance(receiver.ref, Text) and name in {
+        "strip",
+        "lstrip",
+        "rstrip",
+        "lower",
+        "upper",
+        "encode",
+        "decode",
+    }:
         return receiver
     if not isinstance(receiver.const, str | bytes):
         return None
@@ -63,8 +103,7 @@ def _folded(
         return Value(source=receiver.source)
     if isinstance(result, list | tuple):
         kind = "list" if isinstance(result, list) else "tuple"
-        made = machine.heap.sequence(kind, [Value(one, None, receiver.source) for one in result[:400]])
-        return made
+        return machine.heap.sequence(kind, [Value(one, None, receiver.source) for one in result[:400]])
     return Value(result, None, receiver.source)
 
 
@@ -76,14 +115,22 @@ def _joined(machine: Machine, between: str, parts: Sequence, node: ast.AST) -> V
         one.const if isinstance(one.const, str) else one.ref.template if isinstance(one.ref, Text) else "{}"
         for one in elements
     )
-    fields = [field for one in elements for field in (one.ref.fields if isinstance(one.ref, Text) else (one,))]
+    fields = [
+        field for one in elements for field in (one.ref.fields if isinstance(one.ref, Text) else (one,))
+    ]
     return text(machine, template, fields, computed_from(machine.deep_source(one) for one in elements), node)
 
 
 @on_attribute("name", "stem", "parent", "suffix")
 def _of_path(machine: Machine, value: Value, name: str, node: ast.AST) -> Value | None:
     """Parts of a path."""
-    template = value.const if isinstance(value.const, str) else value.ref.template if isinstance(value.ref, Text) else None
+    template = (
+        value.const
+        if isinstance(value.const, str)
+        else value.ref.template
+        if isinstance(value.ref, Text)
+        else None
+    )
     if template is None:
         return None
     folder, _, last = template.rpartition("/")
@@ -91,5 +138,3 @@ def _of_path(machine: Machine, value: Value, name: str, node: ast.AST) -> Value 
     if isinstance(value.const, str):
         return Value(found, None, value.source)
     return text(machine, found, [], value.source, node)
-
-

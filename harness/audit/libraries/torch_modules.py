@@ -146,7 +146,12 @@ def _network(value: Value) -> Obj | None:
 
 @on_method("parameters", "buffers")
 def _parameters(
-    machine: Machine, receiver: Value, _name: str, _args: list[Value], _kwargs: dict[str, Value], _node: ast.AST
+    machine: Machine,
+    receiver: Value,
+    _name: str,
+    _args: list[Value],
+    _kwargs: dict[str, Value],
+    _node: ast.AST,
 ) -> Value | None:
     network = _network(receiver)
     if network is None:
@@ -160,7 +165,12 @@ def _one_of(machine: Machine, network: Obj) -> Value:
 
 @on_method("named_parameters", "named_buffers", "named_modules", "named_children")
 def _named(
-    machine: Machine, receiver: Value, name: str, _args: list[Value], _kwargs: dict[str, Value], _node: ast.AST
+    machine: Machine,
+    receiver: Value,
+    name: str,
+    _args: list[Value],
+    _kwargs: dict[str, Value],
+    _node: ast.AST,
 ) -> Value | None:
     network = _network(receiver)
     if network is None:
@@ -171,7 +181,12 @@ def _named(
 
 @on_method("modules", "children")
 def _modules(
-    machine: Machine, receiver: Value, _name: str, _args: list[Value], _kwargs: dict[str, Value], _node: ast.AST
+    machine: Machine,
+    receiver: Value,
+    _name: str,
+    _args: list[Value],
+    _kwargs: dict[str, Value],
+    _node: ast.AST,
 ) -> Value | None:
     network = _network(receiver)
     return None if network is None else machine.heap.summary("list", Value(ref=network))
@@ -191,7 +206,18 @@ def _register(
 
 
 @on_method(
-    "to", "cuda", "cpu", "bfloat16", "half", "float", "double", "eval", "train", "requires_grad_", "compile", "type"
+    "to",
+    "cuda",
+    "cpu",
+    "bfloat16",
+    "half",
+    "float",
+    "double",
+    "eval",
+    "train",
+    "requires_grad_",
+    "compile",
+    "type",
 )
 def _same(
     machine: Machine, receiver: Value, name: str, args: list[Value], _kwargs: dict[str, Value], node: ast.AST
@@ -235,7 +261,12 @@ def _weight(machine: Machine, value: Value, _name: str, _node: ast.AST) -> Value
 
 @on_method("state_dict")
 def _state_dict(
-    machine: Machine, receiver: Value, _name: str, _args: list[Value], _kwargs: dict[str, Value], _node: ast.AST
+    machine: Machine,
+    receiver: Value,
+    _name: str,
+    _args: list[Value],
+    _kwargs: dict[str, Value],
+    _node: ast.AST,
 ) -> Value | None:
     network = _network(receiver)
     if network is None:
@@ -304,10 +335,10 @@ def copied(machine: Machine, value: Value, memo: dict[int, Obj]) -> Value:
     return Value(value.const, made, value.source, value.line)
 
 
-@on_call("torch.save", "pickle.dump", "safetensors.torch.save_file", "numpy.savez", "numpy.save", "joblib.dump")
-def _save(
-    machine: Machine, path: str, args: list[Value], kwargs: dict[str, Value], node: ast.AST
-) -> Value:
+@on_call(
+    "torch.save", "pickle.dump", "safetensors.torch.save_file", "numpy.savez", "numpy.save", "joblib.dump"
+)
+def _save(machine: Machine, path: str, args: list[Value], kwargs: dict[str, Value], node: ast.AST) -> Value:
     if len(args) < 2:
         return NONE
     what, where = (args[1], args[0]) if path.startswith("numpy") else (args[0], args[1])

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from harness.audit.interpreter.heap import CONTENT, Instance, Parameters, Sequence, Tensor, View
+from harness.audit.interpreter.subscripts import KERNEL
 from harness.audit.interpreter.values import (
     ANYTHING,
     NONE,
@@ -32,14 +33,18 @@ def _both(names: str) -> list[str]:
     return [f"{root}.{name}" for root in ("torch", "numpy") for name in names.split()]
 
 
-@on_call(*_both(_NAMES), *_both("array asarray tensor as_tensor from_numpy arange linspace ascontiguousarray"))
+@on_call(
+    *_both(_NAMES), *_both("array asarray tensor as_tensor from_numpy arange linspace ascontiguousarray")
+)
 def _new(machine: Machine, path: str, args: Args, kwargs: Kwargs, node: ast.AST) -> Value:
     """A fresh tensor; of given data it has their provenance."""
     name = path.rsplit(".", 1)[-1]
     source = NOTHING
     const: object = UNKNOWN
     if name in {"array", "asarray", "tensor", "as_tensor", "from_numpy", "ascontiguousarray"} and args:
-        if name in {"asarray", "as_tensor", "from_numpy", "ascontiguousarray"} and isinstance(args[0].ref, Tensor):
+        if name in {"asarray", "as_tensor", "from_numpy", "ascontiguousarray"} and isinstance(
+            args[0].ref, Tensor
+        ):
             return args[0]
         source = machine.deep_source(args[0])
         const = args[0].const if isinstance(args[0].const, int | float) else UNKNOWN
@@ -48,7 +53,7 @@ def _new(machine: Machine, path: str, args: Args, kwargs: Kwargs, node: ast.AST)
     elif name in {"full", "full_like"} and len(args) > 1:
         source = machine.deep_source(args[1])
     if kwargs.get("requires_grad", NONE).const is True:
-        from harness.audit.libraries.torch_modules import new_state  # noqa: PLC0415 - builds on this
+        from harness.audit.libraries.torch_modules import new_state
 
         return new_state(machine, Value(source=source), node)
     if name in {"array", "tensor", "asarray", "as_tensor"} and isinstance(const, int | float):
@@ -57,19 +62,30 @@ def _new(machine: Machine, path: str, args: Args, kwargs: Kwargs, node: ast.AST)
 
 
 @on_method("new_zeros", "new_empty", "new_full", "new_ones")
-def _new_like(machine: Machine, _receiver: Value, _name: str, _args: Args, _kwargs: Kwargs, node: ast.AST) -> Value:
+def _new_like(
+    machine: Machine, _receiver: Value, _name: str, _args: Args, _kwargs: Kwargs, node: ast.AST
+) -> Value:
     return machine.heap.tensor(ANYTHING, machine.spot(node))
 
 
-@on_call("torch.rand", "torch.randn", "torch.randint", "torch.multinomial", "torch.randint_like", "torch.randn_like")
+@on_call(
+    "torch.rand",
+    "torch.randn",
+    "torch.randint",
+    "torch.multinomial",
+    "torch.randint_like",
+    "torch.randn_like",
+)
 def _random(machine: Machine, path: str, args: Args, kwargs: Kwargs, node: ast.AST) -> Value:
     generated = Region(split=Split.GENERATED)
     source = Source(reads=frozenset({generated}))
     if path.endswith("multinomial"):
-        source = computed_from((source, machine.deep_source(args[0]).changed(reads=frozenset()) if args else source))
+        source = computed_from(
+            (source, machine.deep_source(args[0]).changed(reads=frozenset()) if args else source)
+        )
         source = source.changed(scores=frozenset())
     if kwargs.get("requires_grad", NONE).const is True:
-        from harness.audit.libraries.torch_modules import new_state  # noqa: PLC0415 - builds on this
+        from harness.audit.libraries.torch_modules import new_state
 
         return new_state(machine, ANYTHING, node)
     return machine.heap.tensor(Value(source=source), machine.spot(node))
@@ -89,7 +105,9 @@ def _shuffled(machine: Machine, path: str, args: Args, kwargs: Kwargs, node: ast
     return ANYTHING
 
 
-@on_attribute("shape", "device", "dtype", "ndim", "size_in_bytes", "is_cuda", "nbytes", "itemsize", "requires_grad")
+@on_attribute(
+    "shape", "device", "dtype", "ndim", "size_in_bytes", "is_cuda", "nbytes", "itemsize", "requires_grad"
+)
 def _shape(machine: Machine, value: Value, _name: str, _node: ast.AST) -> Value | None:
     del machine
     if isinstance(value.ref, Instance):
@@ -110,8 +128,12 @@ def _same_data(machine: Machine, value: Value, _name: str, _node: ast.AST) -> Va
     return view(machine, value)
 
 
-@on_method("size", "numel", "dim", "element_size", "data_ptr", "get_device", "is_contiguous", "storage", "nelement")
-def _measured(machine: Machine, receiver: Value, _name: str, _args: Args, _kwargs: Kwargs, _node: ast.AST) -> Value:
+@on_method(
+    "size", "numel", "dim", "element_size", "data_ptr", "get_device", "is_contiguous", "storage", "nelement"
+)
+def _measured(
+    machine: Machine, receiver: Value, _name: str, _args: Args, _kwargs: Kwargs, _node: ast.AST
+) -> Value:
     """A size says nothing about content."""
     del machine
     index = receiver.source.index
@@ -141,11 +163,12 @@ def _viewed(
     if name in {"clone", "copy", "numpy", "cpu", "astype", "repeat", "clamp", "clip", "abs", "nan_to_num"}:
         source = machine.source_of(receiver)
         if name in {"clone", "copy"}:
-            made = machine.heap.tensor(Value(source=source.changed(states=source.states)))
-            return made
+            return machine.heap.tensor(Value(source=source.changed(states=source.states)))
         return Value(receiver.const if ref is None else UNKNOWN, None, source, receiver.line)
     if name in {"item", "tolist", "int", "long", "float", "double"}:
-        return Value(receiver.const if ref is None else UNKNOWN, None, machine.source_of(receiver), receiver.line)
+        return Value(
+            receiver.const if ref is None else UNKNOWN, None, machine.source_of(receiver), receiver.line
+        )
     return view(machine, receiver)
 
 
@@ -160,9 +183,7 @@ def view(machine: Machine, value: Value) -> Value:
 
 
 @on_call(*_both("nonzero argwhere flatnonzero searchsorted argmax argsort bucketize cumsum unique"))
-def _positions_call(
-    machine: Machine, path: str, args: Args, kwargs: Kwargs, node: ast.AST
-) -> Value | None:
+def _positions_call(machine: Machine, path: str, args: Args, kwargs: Kwargs, node: ast.AST) -> Value | None:
     del kwargs, node
     if path.endswith(("cumsum", "argmax")) and args and machine.deep_source(args[0]).scores:
         return None
@@ -189,7 +210,7 @@ def _where(machine: Machine, _path: str, args: Args, kwargs: Kwargs, node: ast.A
         return machine.heap.sequence("tuple", [positions(machine, args[0])])
     if len(args) < 3:
         return None
-    from harness.audit.libraries import losses  # noqa: PLC0415 - builds on this
+    from harness.audit.libraries import losses
 
     return losses.chosen(machine, args[0], args[1:], node)
 
@@ -200,13 +221,21 @@ def _where_method(
 ) -> Value | None:
     if len(args) < 2:
         return None
-    from harness.audit.libraries import losses  # noqa: PLC0415 - builds on this
+    from harness.audit.libraries import losses
 
     result = losses.chosen(machine, args[0], [receiver, args[1]], node)
     return receiver if name.endswith("_") else result
 
 
-@on_call("torch.cat", "torch.stack", "torch.concat", "torch.hstack", "torch.vstack", "numpy.concatenate", "numpy.stack")
+@on_call(
+    "torch.cat",
+    "torch.stack",
+    "torch.concat",
+    "torch.hstack",
+    "torch.vstack",
+    "numpy.concatenate",
+    "numpy.stack",
+)
 def _joined(machine: Machine, _path: str, args: Args, _kwargs: Kwargs, node: ast.AST) -> Value:
     source = computed_from(machine.deep_source(one) for one in args[:1])
     return machine.heap.tensor(Value(source=source), machine.spot(node))
@@ -252,7 +281,7 @@ def _gathered(
 ) -> Value | None:
     if not args and not kwargs:
         return None
-    from harness.audit.libraries import losses  # noqa: PLC0415 - builds on this
+    from harness.audit.libraries import losses
 
     return losses.gathered(machine, receiver, [*args, *kwargs.values()][-1], node)
 
@@ -262,9 +291,23 @@ def _gather_call(machine: Machine, _path: str, args: Args, kwargs: Kwargs, node:
     given = [*args, *kwargs.values()]
     if len(given) < 2:
         return None
-    from harness.audit.libraries import losses  # noqa: PLC0415 - builds on this
+    from harness.audit.libraries import losses
 
     return losses.gathered(machine, given[0], given[-1], node)
+
+
+@on_method(KERNEL)
+def _kernel(
+    machine: Machine, _receiver: Value, _name: str, args: Args, kwargs: Kwargs, node: ast.AST
+) -> Value:
+    """A GPU kernel may write what it reads into every tensor it is given."""
+    given = [*args, *kwargs.values()]
+    source = computed_from(machine.deep_source(one) for one in given)
+    for one in given:
+        if isinstance(one.ref, Tensor) and not one.ref.is_state:
+            machine.heap.put(one.ref, CONTENT, Value(source=source))
+    machine.cannot_see("kernel", "a GPU kernel", node)
+    return NONE
 
 
 @on_method("*")
@@ -275,12 +318,12 @@ def _in_place(
     if not name.endswith("_") or name.startswith("_") or name == "requires_grad_":
         return None
     operand = Value(source=computed_from(machine.deep_source(one) for one in (*args, *kwargs.values())))
-    if name in {"fill_"} and args:
+    if name == "fill_" and args:
         operand = args[0]
     if isinstance(receiver.ref, Tensor | View) or learning.is_parameter(receiver):
         learning.write_in_place(machine, receiver, operand, name, node)
         return receiver
-    if isinstance(receiver.ref, Instance) or isinstance(receiver.ref, Sequence):
+    if isinstance(receiver.ref, (Instance, Sequence)):
         return None
     return Value(source=computed_from((machine.deep_source(receiver), operand.source)))
 
@@ -298,9 +341,7 @@ def _initialised(machine: Machine, path: str, args: Args, _kwargs: Kwargs, node:
     "torch.set_grad_enabled",
     "torch.autograd.no_grad",
 )
-def _without_gradient(
-    machine: Machine, path: str, args: Args, _kwargs: Kwargs, _node: ast.AST
-) -> Value:
+def _without_gradient(machine: Machine, path: str, args: Args, _kwargs: Kwargs, _node: ast.AST) -> Value:
     del machine
     if path.endswith("set_grad_enabled") and not (args and args[0].const is False):
         return ANYTHING
@@ -309,5 +350,3 @@ def _without_gradient(
     if args and args[0].const is False and path.endswith("inference_mode"):
         return ANYTHING
     return Value(source=Source(labels=frozenset({"no-grad"})))
-
-
