@@ -308,9 +308,10 @@ class Registry:
                 return TRUE if item.const in container.const else FALSE
             except TypeError:
                 return ANYTHING
-        if isinstance(ref, Sequence) and ref.size is not None and item.const is not UNKNOWN:
-            if all(one.const is not UNKNOWN for one in ref.elements):
-                return TRUE if any(one.const == item.const for one in ref.elements) else FALSE
+        if isinstance(ref, Sequence) and ref.size is not None:
+            consts = [one.const for one in (item, *ref.elements)]
+            if all(const is not UNKNOWN for const in consts):
+                return TRUE if item.const in consts[1:] else FALSE
         if isinstance(ref, Mapping) and item.const is not UNKNOWN:
             if ("key", item.const) in ref.slots:
                 return TRUE

@@ -1,0 +1,1 @@
+"""Tests of the interpreter of the static audit, one mechanism each, on small programs of our own."""
