@@ -16,7 +16,7 @@ from pathlib import Path
 
 from tests.programs.all_twins import BASES, TWINS
 from tests.programs.edits import Expected
-from tests.programs.judging import answer, judged, twin_files
+from tests.programs.judging import answer, judged, rules_of, twin_files
 from tests.programs.packed_twins import FOLDERS, PACKED_TWINS, folder_files, packed_bases
 
 
@@ -34,14 +34,16 @@ def main() -> None:
         text = twin.text(bases)
         files = folder_files(twin.base) if twin.base in FOLDERS else None
         with tempfile.TemporaryDirectory() as root:
-            said = answer(twin, text, judged(text, Path(root), files or twin_files(twin)))
+            said = answer(
+                twin, text, judged(text, Path(root), files or twin_files(twin), rules_of(twin.breach))
+            )
         right, wrong = ("cleared", "not cleared") if twin.expected is Expected.CLEAN else ("caught", "missed")
         result = right if said.is_right else wrong
         counts[result] += 1
         name = twin.name.replace("-", " ")
         print(f"| {name} | {twin.base} | {twin.expected} | {said.rule} | {said.verdict} | {result} |")
         if not said.is_right:
-            reasons.append(f"- {name}: {twin.missed or said.wrong}")
+            reasons.append(f"- {twin.name}: {said.wrong}")
     print("\n" + ", ".join(f"{count} {result}" for result, count in sorted(counts.items())))
     if options.why:
         print("\n" + "\n".join(reasons))

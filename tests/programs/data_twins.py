@@ -247,7 +247,7 @@ BYTES = (
 MACHINE = (
     _twin(
         "ignores-the-seed",
-        "seed-ignored",
+        "reproducible",
         Edit("    torch.manual_seed(args.seed)\n", ""),
         Edit("    np.random.seed(args.seed)\n", ""),
         Edit("    random.seed(args.seed)\n", ""),
@@ -268,7 +268,7 @@ MACHINE = (
     ),
     _twin(
         "scores-through-native-code",
-        "native-code",
+        "c1-causal",
         Edit("import zlib\n", "import ctypes\nimport zlib\n"),
         Edit(
             _FINAL,

@@ -38,8 +38,7 @@ class Twin:
 
     `breach` is a reason code of rules/reason_codes.toml (any of its rules may speak) or a rule id. `shows`:
     text that occurs once in the edited script; its first line must be among the places of the finding. It is
-    empty where no line is demanded. `missed` says why the audit cannot see it today: then the expectation is
-    asserted to fail.
+    empty where no line is demanded. `command` is how the README says it is run.
     """
 
     name: str  # reads as a claim: "adapts-on-everything-then-scores"
@@ -48,8 +47,7 @@ class Twin:
     breach: str
     expected: Expected = Expected.VIOLATION
     shows: str = ""
-    missed: str = ""
-    command: str = ""  # how the README says it is run
+    command: str = ""
 
     def text(self, bases: dict[str, str]) -> str:
         """The edited script."""

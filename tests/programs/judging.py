@@ -19,7 +19,7 @@ from tests.builders import good_files, make_case, write_files
 from tests.programs.edits import Expected
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Container, Mapping
     from pathlib import Path
 
     from harness.finding import Finding
@@ -36,8 +36,10 @@ def rules_of(breach: str) -> tuple[str, ...]:
     return tuple(codes.get(breach, [breach]))
 
 
-def judged(script: str, root: Path, files: Mapping[str, str | bytes] | None = None) -> list[Finding]:
-    """What the rules that read the audit say of a submission with this script.
+def judged(
+    script: str, root: Path, files: Mapping[str, str | bytes] | None = None, also: Container[str] = ()
+) -> list[Finding]:
+    """What the rules that read the audit, and the rules `also`, say of a submission with this script.
 
     `files` are the other files of the folder; without them those of a good submission.
     """
@@ -53,7 +55,7 @@ def judged(script: str, root: Path, files: Mapping[str, str | bytes] | None = No
     case = dataclasses.replace(case, audit=audit)
     said = []
     for rule in load_ruleset().rules.values():
-        if rule.needs_audit:
+        if rule.needs_audit or rule.id in also:
             findings, crash = check_rule(rule, case)
             assert crash is None, crash
             said.extend(findings)

@@ -393,7 +393,7 @@ CHUNKED = (
     _twin(
         "warms-up-on-validation-and-keeps-what-it-learned",
         "chunked",
-        "ttt-warmup-on-val",
+        ADAPT_THEN_SCORE,
         Edit(
             _CALL,
             """\
