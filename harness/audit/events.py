@@ -138,6 +138,9 @@ class Lookup(Event):
     is_frozen: bool = False  # the table came from a file or training, and never learns here
     is_hashed: bool = False  # keys share cells: an array of buckets, not a dictionary
     region: Region | None = None  # where its key was read, as far as loops chose it
+    key_at: Spot | None = None  # where its last tokens entered the key
+    already: tuple[int, ...] = ()  # updates that had counted the very tokens that are looked up
+    in_turn: bool = False  # those updates lie in the same pass of a loop around both
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -159,6 +162,8 @@ class Mixed(Event):
     spread: bool = False
     pseudo: bool = False
     normalised: bool = False
+    spread_at: Spot | None = None
+    gates: tuple[Spot, ...] = ()  # tests on the scored token that let the mixture happen
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

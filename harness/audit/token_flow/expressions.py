@@ -161,6 +161,8 @@ def combined(walker: Walker, op: ast.operator, left: Flow, right: Flow) -> Flow:
         for each in (*left.objects, *right.objects)
         if isinstance(each, Cell) and each.site in walker.counted
     )
+    if left.tokens and right.tokens and left.tokens != right.tokens:
+        result = replace(result, joined_at=walker.here)
     number = ZERO if SELECTION in kinds else _number(walker, op, left, right)
     return replace(result, number=number, kinds=frozenset(kinds), objects=tables)
 
@@ -214,6 +216,8 @@ def _compare(walker: Walker, node: ast.Compare) -> Flow:
     rights = [indexing.whole(walker, each) for each in rights]
     result = mixed_of((left, *rights))
     kinds = {SELECTION} | ({SUM} & (left.kinds.union(*(each.kinds for each in rights))))
+    if isinstance(node.ops[0], ast.Is | ast.IsNot):
+        result = replace(result, scores=frozenset(), tokens=frozenset())  # says that there is one, not which
     if len(rights) == 1:
         right = rights[0]
         if mixing.are_two_losses(walker, left, right):

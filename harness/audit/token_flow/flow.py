@@ -76,6 +76,7 @@ class Flow:
     loops: frozenset[tuple[int, int]] = frozenset()  # loop passes that chose it
     objects: tuple[Cell | Instance | Function | ClassOf | Bound, ...] = ()
     items: tuple[Flow, ...] | None = None
+    joined_at: Spot | None = None  # where tokens were put together, or a test was made
 
     def with_kinds(self, *kinds: str) -> Flow:
         """A copy of more kinds."""
@@ -212,6 +213,7 @@ def mixed_of(flows: Iterable[Flow]) -> Flow:
         lookups=_few(frozenset().union(*(flow.lookups for flow in parts))),
         keys=_few(frozenset().union(*(flow.keys for flow in parts))),
         loops=_few(frozenset().union(*(flow.loops for flow in parts))),
+        joined_at=next((flow.joined_at for flow in parts if flow.joined_at is not None), None),
     )
 
 

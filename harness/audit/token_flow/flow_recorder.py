@@ -32,6 +32,10 @@ class Draft:
     tokens: set[Token] = field(default_factory=set)
     row: frozenset[int] = frozenset()
     by_row: bool = False
+    key_at: Spot | None = None
+    already: set[int] = field(default_factory=set)
+    in_turn: bool = False
+    gates: set[Spot] = field(default_factory=set)
     is_target: bool = False
     is_hashed: bool = False
     chosen: Loops = frozenset()
@@ -87,8 +91,29 @@ class FlowRecorder:
         draft.is_hashed = not cell.is_mapping
         draft.tokens |= key.tokens
         draft.chosen = key.loops
-        draft.updates |= cell.updates
+        draft.key_at = key.joined_at or draft.key_at
+        roots = {token.root for token in key.tokens}
+        for one in sorted(cell.updates):
+            counted = self.drafts.get(one)
+            if counted is not None and roots & {token.root for token in counted.tokens}:
+                draft.updates.add(one)
+                self._see_again(draft, counted, walker, key)
         return draft.id
+
+    def _see_again(self, draft: Draft, counted: Draft, walker: Walker, key: Flow) -> None:
+        """Whether the tokens looked up have been counted before."""
+        passes, chosen = dict(counted.loops), _passes(counted.chosen)
+        common = [loop for loop, _ in walker.loops if loop in passes]
+        if any(passes[loop] != number for loop, number in walker.loops if loop in passes):
+            return
+        if any(not chosen[loop] & these for loop, these in _passes(key.loops).items() if loop in chosen):
+            return
+        if common and counted.loops == tuple(walker.loops):
+            scored = {token.place for token in draft.tokens} & self.targets
+            if not scored & {token.place for token in counted.tokens}:
+                return  # one token at a time: it counts an earlier one
+        draft.already.add(counted.id)
+        draft.in_turn = bool(common)
 
     def update(self, walker: Walker, cell: Cell, key: Flow, how: str) -> None:
         """A table counts or stores under a key of tokens."""
@@ -122,17 +147,17 @@ class FlowRecorder:
 
     def _weigh(self, draft: Draft, gates: list[Flow], result: Flow) -> None:
         for gate in gates:
+            parts = {self._part(one) for one in gate.lookups if one in self.drafts}
             if gate.scores and SUM not in gate.kinds and ENTROPY not in gate.kinds:
-                draft.weight.add(KeyPart.TARGET)
-            for one in gate.lookups:
-                self._by_lookup(draft, one)
+                parts.add(KeyPart.TARGET)
             if {t.place for t in gate.tokens} & {t.place for t in result.about}:
-                draft.weight.add(KeyPart.TARGET)
+                parts.add(KeyPart.TARGET)
+            draft.weight |= parts
+            if KeyPart.TARGET in parts and gate.joined_at is not None:
+                draft.gates.add(gate.joined_at)
 
-    def _by_lookup(self, draft: Draft, one: int) -> None:
-        found = self.drafts.get(one)
-        if found is not None:
-            draft.weight.add(KeyPart.TARGET if found.has_target_of(self) else KeyPart.CONTEXT)
+    def _part(self, lookup: int) -> KeyPart:
+        return KeyPart.TARGET if self.drafts[lookup].has_target_of(self) else KeyPart.CONTEXT
 
     def ratio(self, left: frozenset[int], right: frozenset[int]) -> None:
         """A count divided by another of fewer tokens: what the first has more is the scored token."""
@@ -179,6 +204,9 @@ class FlowRecorder:
                 updates=tuple(sorted(draft.updates)),
                 is_hashed=draft.is_hashed,
                 region=_region(draft),
+                key_at=draft.key_at,
+                already=tuple(sorted(draft.already)),
+                in_turn=draft.in_turn,
             )
         if draft.kind == "update":
             return Update(
@@ -201,6 +229,8 @@ class FlowRecorder:
                 ratio=any(one in draft.lookups and other in draft.lookups for one, other in self.ratios),
                 spread=any(one in self.spreads for one in scores),
                 pseudo=draft.pseudo,
+                spread_at=next((self.spreads[one] for one in sorted(scores) if one in self.spreads), None),
+                gates=tuple(sorted(draft.gates, key=lambda spot: (spot.file, spot.line))),
             )
         if draft.kind == "selected":
             return Selected(
@@ -228,6 +258,13 @@ class FlowRecorder:
 
     def _is_row(self, draft: Draft) -> bool:
         return draft.by_row or any(one in self.drafts and self.drafts[one].tokens for one in draft.row)
+
+
+def _passes(chosen: Loops) -> dict[int, set[int]]:
+    passes: dict[int, set[int]] = {}
+    for loop, number in chosen:
+        passes.setdefault(loop, set()).add(number)
+    return passes
 
 
 def _region(draft: Draft) -> Region:

@@ -168,6 +168,7 @@ class Walker:
         self.scope, self.file = scope, function.file
         self.stack.append(function)
         self.returns.append([])
+        guards, self.guards = self.guards, []  # what a caller tests is about its own values
         self.recorder.calls.append(Spot(file=before[1], line=before[2]))
         try:
             if isinstance(node, ast.Lambda):
@@ -176,6 +177,7 @@ class Walker:
             return joined(self.returns[-1])
         finally:
             self.recorder.calls.pop()
+            self.guards = guards
             self.returns.pop()
             self.stack.pop()
             self.scope, self.file, self.line = before
@@ -267,12 +269,13 @@ def _return(walker: Walker, node: ast.Return) -> str:
 
 def _if(walker: Walker, node: ast.If) -> str:
     test = walker.evaluate(node.test)
+    walker.line = node.lineno
     arms = [body for body in (node.body, node.orelse) if not body or walker.is_reached(body[0])]
     before = dict(walker.scope.names)
     ends, after = [], []
     for body in arms:
         walker.scope.names = dict(before)
-        walker.guards.append(test)
+        walker.guards.append(replace(test, joined_at=walker.here))
         end = walker.run(body)
         walker.guards.pop()
         ends.append(end)
