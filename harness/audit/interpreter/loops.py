@@ -41,7 +41,9 @@ def run_for(machine: Machine, node: ast.For | ast.AsyncFor) -> Flow | None:
 
 
 def _shallow(machine: Machine, walked: int) -> int:
-    return min(walked, 1) if len(machine.loops) > DEPTH_OF_TWO_PASSES else walked
+    """Layers of a network and deeply nested loops are walked once."""
+    is_deep = len(machine.loops) > DEPTH_OF_TWO_PASSES or bool(machine.facts.get("networks"))
+    return min(walked, 1) if is_deep else walked
 
 
 def _bind(

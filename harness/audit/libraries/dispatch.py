@@ -200,7 +200,7 @@ class Registry:
         if isinstance(receiver.ref, Extern):
             return self.call(machine, f"{receiver.ref.path}.{name}", args, kwargs, node)
         for handler in (*HANDLERS.methods.get(name, ()), *HANDLERS.methods.get("*", ())):
-            result = handler(machine, receiver, name, args, kwargs, node)
+            result: Value | None = handler(machine, receiver, name, args, kwargs, node)
             if result is not None:
                 return result
         if isinstance(receiver.ref, Instance) and receiver.ref.is_module:
