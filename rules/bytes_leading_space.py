@@ -25,6 +25,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from harness.evidence.byte_code import judge_byte_tables, judge_space_counting
 from harness.evidence.byte_surplus import judge_surplus
 
 if TYPE_CHECKING:
@@ -37,7 +38,9 @@ RULE = "bytes-leading-space"
 
 
 def check(case: Case) -> Iterator[Finding]:
-    """One finding per seed whose score implies a byte count."""
+    """One finding per seed whose score implies a byte count, and one for a fault in the code."""
+    yield from judge_byte_tables(case, RULE)
+    yield from judge_space_counting(case, RULE)
     yield from judge_surplus(
         case,
         RULE,

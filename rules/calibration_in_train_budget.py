@@ -11,7 +11,8 @@ What is allowed instead
 How it is detected
     Durations the log prints after the stop for Hessian collection or calibration, added to the stop time.
     Up to 600.2 s passes, up to 605 s a person decides, above fails. An activity whose data source the log
-    does not name is taken to read training data only up to NEEDS-HUMAN.
+    does not name is taken to read training data only up to NEEDS-HUMAN. Without a printed duration, code
+    that reads training data after a loop whose cap keeps nothing back asks a person.
 What it cannot see
     Calibration whose duration is not printed, and which files were really read.
 Rulings
@@ -30,7 +31,9 @@ import re
 from typing import TYPE_CHECKING
 
 from harness.case import failed, needs_human, not_applicable, not_checked, passed, warned
+from harness.evidence.calibration_code import late_reads, seconds_of_cap
 from harness.evidence.clocks import ActivityKind, measure_clocks, seconds_text, total
+from harness.evidence.code_facts import fact_place
 from harness.evidence.headline_runs import carries_headline
 from harness.finding import Role
 from harness.wording import seed_label
@@ -69,6 +72,15 @@ def _nothing_timed(case: Case) -> Finding:
     code = case.submission.code.entry
     if code is not None and code.text is not None and not _CALIBRATES.search(code.text):
         return not_applicable(RULE, "the script has no calibration step")
+    reads, cap = late_reads(case), seconds_of_cap(case)
+    if reads and cap is not None and cap >= case.limits.number("time.train_cap_seconds"):
+        return needs_human(
+            RULE,
+            f"{reads[0]['file']}:{reads[0]['line']} reads training data after the training loop, no reserve "
+            "is subtracted from its cap, and no log prints how long that took",
+            fact_place(case, reads[0], "after the training loop", Role.PRIMARY),
+            ask="Do training and this read together take more than 600 seconds?",
+        )
     return not_checked(
         RULE,
         "no log prints how long calibration took; log the seconds of every step that reads training data "

@@ -10,7 +10,8 @@ How it is detected
     Loss / (ln 2 x score) of the counted run, else of submission.json, equals a number of at most five
     decimals to the last printed digit, that number stands in the log, the README or the script next to the
     words bytes per token, and no known tokenizer has it. Counting real text gives an endless decimal. The
-    same coincidence without a stated constant asks a person.
+    same coincidence without a stated constant asks a person, and so does a line of the code that divides by
+    ln 2 and by a number with a fraction.
 What it cannot see
     A constant with many digits, or one equal to a real tokenizer's mean.
 Rulings
@@ -27,8 +28,9 @@ import re
 from typing import TYPE_CHECKING
 
 from harness.case import failed, needs_human, not_checked, passed
+from harness.evidence.code_facts import fact_place, scan_facts
 from harness.evidence.validation_bytes import is_precise, measure, measure_claim, stream_of_ratio
-from harness.finding import Role, Sourced
+from harness.finding import Role, RuleVerdict, Sourced
 from harness.wording import seed_label
 
 if TYPE_CHECKING:
@@ -56,8 +58,24 @@ def check(case: Case) -> Iterator[Finding]:
             RULE,
             "no counted score is printed with its loss to 7 decimals or more, in a log or in submission.json",
         )
-    for implied in found:
-        yield _judge(case, implied)
+    judged = [_judge(case, implied) for implied in found]
+    yield from judged
+    if not any(one.verdict is RuleVerdict.FAIL for one in judged):
+        yield from _in_code(case)
+
+
+def _in_code(case: Case) -> Iterator[Finding]:
+    """A number with a fraction that the code divides nats by, beside ln 2."""
+    for fact in scan_facts(case, "bits_per_byte") or ():
+        if fact["kind"] == "constant":
+            yield needs_human(
+                RULE,
+                f"{fact['file']}:{fact['line']} divides by ln 2 and by the constant {fact['value']:g}, where "
+                "counted bytes per token belong",
+                fact_place(case, fact, "divides by a constant", Role.PRIMARY),
+                ask="Is the claimed score computed on this line?",
+            )
+            return
 
 
 def _judge(case: Case, implied: ImpliedBytes) -> Finding:
@@ -95,6 +113,10 @@ def _stated(case: Case, constant: float) -> Iterator[Sourced[float]]:
         for key, setting in run.hyperparameters.items():
             if _WORDS.search(key.replace(".", "_")) and _is(setting.value, constant):
                 yield setting.with_value(constant)
+    for fact in scan_facts(case, "bits_per_byte") or ():
+        if fact["kind"] == "constant" and abs(fact["value"] - constant) < 1e-9:
+            place = fact_place(case, fact)
+            yield Sourced(constant, place.file, place.line, place.excerpt)
     texts = [(file.path, file.text) for file in (case.submission.readme,) if file is not None]
     entry = case.submission.code.entry
     if entry is not None and entry.text is not None:

@@ -10,7 +10,8 @@ How it is detected
     A token count of a known stream passes. An unknown count passes when loss and score imply the bytes of
     the whole text. Two independent facts fail it: fewer tokens than every known stream of the tokenizer
     whose bytes per token they show, and implied bytes below the text's. One fact alone asks a person. So do
-    two counts in one run, unless they are a known stream's length and the part of it that is scored.
+    two counts in one run, unless they are a known stream's length and the part of it that is scored, and code
+    that takes random minibatches of validation or cuts it at a number the claimed run sets.
 What it cannot see
     Whether all printed tokens were scored, and which documents they came from.
 Rulings
@@ -25,7 +26,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from harness.audit.scans.setting_values import holds, value_of
 from harness.case import failed, needs_human, not_checked, passed, warned
+from harness.evidence.code_facts import fact_place, scan_facts
 from harness.evidence.validation_bytes import (
     Agreement,
     diagnose,
@@ -50,7 +53,8 @@ _TAIL_SHARE = 5e-4  # a cut partial window; val-tail judges it
 
 
 def check(case: Case) -> Iterator[Finding]:
-    """One finding per seed."""
+    """One finding per seed, and one for code that scores a sample or a part."""
+    yield from _in_code(case)
     if not case.evidence.seeds:
         yield not_checked(RULE, "no log of a counted run: nothing shows how much was scored")
     for seed in case.evidence.seeds:
@@ -69,6 +73,34 @@ def check(case: Case) -> Iterator[Finding]:
             if other is None or finding.verdict is RuleVerdict.FAIL
             else _two_counts(seed, tokens, other)
         )
+
+
+def _in_code(case: Case) -> Iterator[Finding]:
+    """Random minibatches, and a slice whose limit is set in the claimed run."""
+    run = case.audit.claim_run if case.audit is not None else None
+    for fact in scan_facts(case, "validation_caps") or ():
+        if fact["kind"] == "random-minibatches":
+            passes = value_of(fact["passes"], run)
+            times = f"{passes} " if isinstance(passes, int) else ""
+            yield needs_human(
+                RULE,
+                f"the loop at {fact['file']}:{fact['line']} takes {times}random minibatches of validation",
+                fact_place(case, fact, "takes random minibatches", Role.PRIMARY),
+                fact_place(case, fact, "a random place", prefix="random_"),
+                ask="Does the claimed score come from this loop?",
+            )
+            return
+        limit = value_of(fact["limit"], run)
+        if not isinstance(limit, int | float) or limit <= 0 or holds(fact["tests"], run) is False:
+            continue
+        if all(stream.tokens > limit for stream in known_streams(case.limits)):
+            yield needs_human(
+                RULE,
+                f"{fact['file']}:{fact['line']} keeps the first {limit:,.0f} validation tokens",
+                fact_place(case, fact, "cuts the stream", Role.PRIMARY),
+                ask="Is the claimed score taken over this part?",
+            )
+            return
 
 
 def _other_count(case: Case, seed: SeedEvidence, tokens: Sourced[int]) -> Sourced[int] | None:

@@ -15,10 +15,10 @@ from harness.audit.scans.byte_tables import scan_byte_tables
 from harness.audit.scans.c_target_gate import scan_c_target_gates
 from harness.audit.scans.hidden_code import scan_hidden_code
 from harness.audit.scans.network_calls import scan_network_calls
+from harness.audit.scans.previous_token import scan_previous_token
 from harness.audit.scans.scanned_program import ProgramIndex, ScannedProgram
 from harness.audit.scans.seeds import scan_seeds
-from harness.audit.scans.shifted_mixing import scan_shifted_mixing
-from harness.audit.scans.stored_tokens import scan_stored_tokens
+from harness.audit.scans.stored_targets import scan_stored_targets
 from harness.audit.scans.training_reads import scan_training_reads
 from harness.audit.scans.validation_caps import scan_validation_caps
 
@@ -34,9 +34,9 @@ SCANS: dict[str, Callable[[ProgramIndex], Any]] = {
     "c_target_gates": scan_c_target_gates,
     "hidden_code": scan_hidden_code,
     "network_calls": scan_network_calls,
+    "previous_token": scan_previous_token,
     "seeds": scan_seeds,
-    "shifted_mixing": scan_shifted_mixing,
-    "stored_tokens": scan_stored_tokens,
+    "stored_targets": scan_stored_targets,
     "training_reads": scan_training_reads,
     "validation_caps": scan_validation_caps,
 }

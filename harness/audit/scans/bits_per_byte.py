@@ -8,10 +8,9 @@ from __future__ import annotations
 
 import ast
 import math
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from harness.audit.scans.local_values import LocalValues
-from harness.audit.scans.name_roles import Scope
 from harness.audit.scans.scanned_program import (
     FACTS_AT_MOST,
     FunctionNode,
@@ -19,6 +18,9 @@ from harness.audit.scans.scanned_program import (
     dotted,
     own_nodes,
 )
+
+if TYPE_CHECKING:
+    from harness.audit.scans.name_roles import Scope
 
 _MEANS = frozenset({"mean", "fmean", "nanmean", "average"})
 # Bytes per token of any tokenizer in use, and their reciprocals as a factor.

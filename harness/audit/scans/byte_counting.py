@@ -1,8 +1,8 @@
 """Where byte tables are read: is the space before a token counted once, and not after a boundary?
 
-The tables are known from the functions that build them (`byte_tables`); names are followed through the program
-by what they hold. Every read of the table of leading spaces is one fact: guarded by the negated boundary table
-at another index (the token before), unguarded, or guarded by the token itself.
+The tables are known from the functions that build them (`byte_tables`); names are followed through the
+program by what they hold. Every read of the table of leading spaces is one fact: guarded by the negated
+boundary table at another index (the token before), unguarded, or guarded by the token itself.
 """
 
 from __future__ import annotations
@@ -15,7 +15,6 @@ from harness.audit.scans.local_values import LocalValues, module_constants
 from harness.audit.scans.name_roles import Role, Roles, Scope
 from harness.audit.scans.scanned_program import (
     FACTS_AT_MOST,
-    FunctionNode,
     ProgramIndex,
     dotted,
     own_nodes,
@@ -29,11 +28,11 @@ def scan_byte_counting(index: ProgramIndex) -> list[dict[str, Any]]:
     results: dict[int, tuple[Role, ...]] = {}
     for path, function in builders(index):
         constants = {name: one.value for name, one in module_constants(index.trees[path]).items()}
-        tables, roles = evaluated(function, constants)
-        if any(roles):
+        tables, returned = evaluated(function, constants)
+        if any(returned):
             twice = any(fault["kind"] == "space-inside" for table in tables for fault in table["faults"])
             results[id(function)] = tuple(
-                _SPACE_INSIDE if role == "bytes" and twice else role for role in roles
+                _SPACE_INSIDE if role == "bytes" and twice else role for role in returned
             )
 
     def seed(node: ast.expr, scope: Scope) -> Role:
@@ -60,11 +59,7 @@ def scan_byte_counting(index: ProgramIndex) -> list[dict[str, Any]]:
 
 def _statements(scope: Scope) -> list[ast.Assign | ast.AugAssign | ast.AnnAssign | ast.Return | ast.Expr]:
     kinds = (ast.Assign, ast.AugAssign, ast.AnnAssign, ast.Return, ast.Expr)
-    return [node for node in own_nodes(scope) if isinstance(node, kinds)] if _is_function(scope) else []
-
-
-def _is_function(scope: Scope) -> bool:
-    return isinstance(scope, FunctionNode | ast.Module)
+    return [node for node in own_nodes(scope) if isinstance(node, kinds)]
 
 
 def _judged(statement: ast.stmt, scope: Scope, roles: Roles, values: LocalValues) -> str | None:
@@ -98,32 +93,23 @@ def _kind(lead: ast.AST, value: ast.expr, scope: Scope, roles: Roles, values: Lo
 
 
 def _is_negated(node: ast.AST, whole: ast.expr) -> bool:
-    """Whether a flag is turned round before it is used: `~x`, `not x`, `logical_not(x)`, `1 - x`, `x == 0`."""
-    for parent in ast.walk(whole):
-        if node not in set(ast.walk(parent)) or parent is node:
-            continue
-        if isinstance(parent, ast.UnaryOp) and isinstance(parent.op, ast.Invert | ast.Not):
-            return True
-        if isinstance(parent, ast.Call) and dotted(parent.func).rpartition(".")[2] in {
-            "logical_not",
-            "bitwise_not",
-        }:
-            return True
-        if isinstance(parent, ast.BinOp) and isinstance(parent.op, ast.Sub) and parent.right is not node:
-            if isinstance(parent.left, ast.Constant) and parent.left.value == 1:
-                return True
-        elif isinstance(parent, ast.BinOp) and isinstance(parent.op, ast.Sub):
-            return True
-        if isinstance(parent, ast.Compare) and isinstance(parent.ops[0], ast.Eq | ast.Is | ast.NotEq):
-            return True
-        if isinstance(parent, ast.Call) and isinstance(parent.func, ast.Attribute):
-            if parent.func.attr in {"eq", "logical_not"} and node in set(ast.walk(parent.func.value)):
-                return True
-        if isinstance(parent, ast.Call) and dotted(parent.func).rpartition(".")[2] == "where":
-            return True
-        if isinstance(parent, ast.IfExp) and node in set(ast.walk(parent.test)):
-            return True
-    return False
+    """Whether a flag is turned round before it is used."""
+    above = [one for one in ast.walk(whole) if one is not node and node in set(ast.walk(one))]
+    return any(_turns_round(parent, node) for parent in above)
+
+
+def _turns_round(parent: ast.AST, node: ast.AST) -> bool:
+    """`~x`, `not x`, `logical_not(x)`, `1 - x`, `x == 0`, `where(x, ...)`, `... if x else ...`."""
+    if isinstance(parent, ast.UnaryOp):
+        return isinstance(parent.op, ast.Invert | ast.Not)
+    if isinstance(parent, ast.BinOp):
+        return isinstance(parent.op, ast.Sub)
+    if isinstance(parent, ast.Compare):
+        return isinstance(parent.ops[0], ast.Eq | ast.Is | ast.NotEq)
+    if isinstance(parent, ast.IfExp):
+        return node in set(ast.walk(parent.test))
+    names = {"logical_not", "bitwise_not", "where", "eq"}
+    return isinstance(parent, ast.Call) and dotted(parent.func).rpartition(".")[2] in names
 
 
 def _reads(node: ast.AST, role: str, scope: Scope, roles: Roles) -> bool:

@@ -12,12 +12,12 @@ import ast
 import re
 from typing import TYPE_CHECKING, Any
 
-from harness.audit.scans.scanned_program import ProgramIndex
-
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from tree_sitter import Node
+
+    from harness.audit.scans.scanned_program import ProgramIndex
 
 _C_FILES = (".c", ".cc", ".cpp", ".cu", ".h")
 _LOOKS_LIKE_C = re.compile(r"#include\s*<\w+|\b(int|void|static|uint\d+_t)\s+\w+\s*\([^;{]*\)\s*\{")
@@ -27,7 +27,7 @@ _FACTS_AT_MOST = 20
 
 
 def scan_c_target_gates(index: ProgramIndex) -> dict[str, Any]:
-    """`sources` (file and line of each C text), `gates`, and `not_read`: why the C was not looked at, or ""."""
+    """`sources` (file and line of each C text), `gates`, and `not_read`: why nobody looked, or ""."""
     sources = list(_c_sources(index))
     facts: dict[str, Any] = {
         "sources": [{"file": file, "line": line} for file, line, _ in sources],
@@ -67,9 +67,10 @@ def _c_sources(index: ProgramIndex) -> Iterator[tuple[str, int, str]]:
             yield path, 1, text
     for path, tree in index.trees.items():
         for node in ast.walk(tree):
-            if isinstance(node, ast.Constant) and isinstance(node.value, str) and len(node.value) > 200:
-                if len(node.value) <= _SOURCE_AT_MOST and _LOOKS_LIKE_C.search(node.value):
-                    yield path, node.lineno, node.value
+            if not isinstance(node, ast.Constant) or not isinstance(node.value, str):
+                continue
+            if 200 < len(node.value) <= _SOURCE_AT_MOST and _LOOKS_LIKE_C.search(node.value):
+                yield path, node.lineno, node.value
 
 
 def _walk(root: Node) -> Iterator[Node]:

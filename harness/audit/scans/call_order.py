@@ -1,7 +1,7 @@
 """In which order a program makes its calls, and where its training loop begins and ends.
 
-The entry script is followed statement by statement, going into every function of the program that is called by
-name. The training loop is the first loop that takes gradients and reads a clock: warm-up loops read none, and
+The entry script is followed statement by statement, going into every function of the program that is called
+by name. The training loop is the first loop that takes gradients and reads a clock: warm-up loops read none, and
 adaptation at evaluation comes later. Conditions are kept with each call, for the rules to compute.
 """
 
@@ -26,8 +26,11 @@ _CLOCKS = frozenset({"perf_counter", "monotonic", "time", "perf_counter_ns", "ti
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OrderedCall:
-    """A call as it is come upon. `tests` are the conditions above it with their outcome, `stack` the calls
-    that lead to it (innermost last), `loops` the loops around it, whatever function they are in."""
+    """A call as it is come upon.
+
+    `tests` are the conditions above it with their outcome, `stack` the calls that lead to it (innermost
+    last), `loops` the loops around it, whatever function they are in.
+    """
 
     place: int
     file: str
@@ -54,6 +57,7 @@ class CallOrder:
     _last: dict[int, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        """Follow the entry script."""
         entry = self.index.entry
         tree = self.index.trees.get(entry)
         if tree is not None:
@@ -189,6 +193,14 @@ class CallOrder:
                 if isinstance(argument, ast.Name) and argument.id in self.index.by_name:
                     found += [one.node for one in self.index.by_name[argument.id] if not one.owner][:1]
         return found
+
+
+def call_order(index: ProgramIndex) -> CallOrder:
+    """The order of calls of a program, followed once."""
+    if "call_order" not in index.memo:
+        index.memo["call_order"] = CallOrder(index)
+    order: CallOrder = index.memo["call_order"]
+    return order
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

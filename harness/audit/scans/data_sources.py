@@ -1,7 +1,7 @@
 """Which names hold training or validation data: paths, file lists, loaders, tokens.
 
-Data is recognised by the file pattern of the published export inside a string (`fineweb_train_*.bin`), wherever
-that string is put together, and followed from there through the program.
+Data is recognised by the file pattern of the published export inside a string (`fineweb_train_*.bin`),
+wherever that string is put together, and followed from there through the program.
 """
 
 from __future__ import annotations
@@ -21,12 +21,35 @@ _PATTERNS = {
 }
 _LOADERS = {TRAIN: TRAIN_LOADER, VALIDATION: VALIDATION_LOADER}
 _PASSING = frozenset(
-    "glob sorted list Path str iglob fromfile memmap load open read_bytes frombuffer tuple iter next".split()
+    [
+        "glob",
+        "sorted",
+        "list",
+        "Path",
+        "str",
+        "iglob",
+        "fromfile",
+        "memmap",
+        "load",
+        "open",
+        "read_bytes",
+        "frombuffer",
+        "tuple",
+        "iter",
+        "next",
+    ]
 )
 
 
 def data_roles(index: ProgramIndex) -> Roles:
     """Roles train and val for paths and tokens, train-loader and val-loader for objects that read them."""
+    if "data_roles" not in index.memo:
+        index.memo["data_roles"] = _followed(index)
+    roles: Roles = index.memo["data_roles"]
+    return roles
+
+
+def _followed(index: ProgramIndex) -> Roles:
     reading: dict[str, str] = {}
     seeds: dict[int, Role] = {}
 

@@ -36,7 +36,7 @@ class _Normaliser(ast.NodeTransformer):
     def _name(self, name: str) -> str:
         return self._names.setdefault(name, f"n{len(self._names)}")
 
-    def visit_FunctionDef(self, node: ast.FunctionDef) -> ast.AST:  # noqa: N802 - a visitor's spelling
+    def visit_FunctionDef(self, node: ast.FunctionDef) -> ast.AST:
         node.name = "function"
         node.returns = None
         node.decorator_list = []
@@ -50,12 +50,14 @@ class _Normaliser(ast.NodeTransformer):
     def visit_arg(self, node: ast.arg) -> ast.AST:
         return ast.arg(arg=self._name(node.arg), annotation=None)
 
-    def visit_Name(self, node: ast.Name) -> ast.AST:  # noqa: N802
+    def visit_Name(self, node: ast.Name) -> ast.AST:
         if node.id in self._constants and isinstance(node.ctx, ast.Load):
             return ast.Constant(value=self._constants[node.id].value)
         return ast.Name(id=self._name(node.id), ctx=node.ctx)
 
-    def visit_AnnAssign(self, node: ast.AnnAssign) -> ast.AST | None:  # noqa: N802
+    def visit_AnnAssign(self, node: ast.AnnAssign) -> ast.AST | None:
         if node.value is None:
             return None
-        return self.visit(ast.Assign(targets=[node.target], value=node.value, type_comment=None))
+        assign = ast.Assign(targets=[node.target], value=node.value, type_comment=None)
+        self.generic_visit(assign)
+        return assign

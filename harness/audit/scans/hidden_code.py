@@ -12,7 +12,6 @@ from harness.audit.scans.scanned_program import (
     ProgramIndex,
     constant_text,
     full_name,
-    import_aliases,
     own_nodes,
 )
 
@@ -33,7 +32,7 @@ def scan_hidden_code(index: ProgramIndex) -> list[dict[str, Any]]:
     """
     facts: list[dict[str, Any]] = []
     for path, scope in index.reached:
-        aliases = import_aliases(index.trees[path])
+        aliases = index.aliases(path)
         for node in own_nodes(scope, is_main=path == index.entry):
             if not isinstance(node, ast.Call) or len(facts) >= FACTS_AT_MOST:
                 continue

@@ -1,8 +1,8 @@
 """Which names of a program hold a certain thing, followed by assignment, call argument and return value.
 
-A role is a word ("boundary-table", "validation-tokens"). `seed` says which expressions have one by themselves;
-from there roles spread through the whole program, whatever variables are called. Order is not looked at: a name
-that holds something once holds it throughout its function.
+A role is a word ("boundary", "val"). `seed` says which expressions have one by themselves; from there roles
+spread through the whole program, whatever variables are called. Order is not looked at: a name that holds
+something once holds it throughout its function.
 """
 
 from __future__ import annotations
@@ -22,11 +22,43 @@ _ROUNDS = 8
 _DEPTH = 10
 # Methods and functions that give back what they are given, elsewhere or in another type.
 _SAME = frozenset(
-    "to cuda cpu contiguous long int clone numpy astype copy detach float double pin_memory view reshape"
-    " flatten squeeze unsqueeze bool type half".split()
+    [
+        "to",
+        "cuda",
+        "cpu",
+        "contiguous",
+        "long",
+        "int",
+        "clone",
+        "numpy",
+        "astype",
+        "copy",
+        "detach",
+        "float",
+        "double",
+        "pin_memory",
+        "view",
+        "reshape",
+        "flatten",
+        "squeeze",
+        "unsqueeze",
+        "bool",
+        "type",
+        "half",
+    ]
 )
 _WRAPPERS = frozenset(
-    "tensor as_tensor from_numpy array asarray cat concat concatenate ascontiguousarray".split()
+    [
+        "tensor",
+        "as_tensor",
+        "from_numpy",
+        "array",
+        "asarray",
+        "cat",
+        "concat",
+        "concatenate",
+        "ascontiguousarray",
+    ]
 )
 
 
@@ -95,7 +127,7 @@ class Roles:
         if isinstance(held, tuple):
             place = node.slice.value if isinstance(node.slice, ast.Constant) else None
             return held[place] if isinstance(place, int) and 0 <= place < len(held) else None
-        if self._slices_keep and isinstance(node.slice, ast.Slice):
+        if self._slices_keep and isinstance(node.slice, ast.Slice | ast.Constant):
             return held
         return None
 
@@ -117,9 +149,8 @@ class Roles:
     def _called(self, node: ast.Call) -> list[FunctionNode]:
         name = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
         functions = [one.node for one in self._index.by_name.get(name, ())]
-        for method in self._index.by_owner.get(name, ()):
-            if method.name == "__init__":
-                functions.append(method.node)
+        methods = self._index.by_owner.get(name, ())
+        functions += [one.node for one in methods if one.name == "__init__"]
         return functions[:6]
 
     def _spread(self, node: ast.AST, scope: Scope) -> None:

@@ -11,14 +11,13 @@ import ast
 import re
 from typing import Any
 
-from harness.audit.scans.call_order import CallOrder
+from harness.audit.scans.call_order import CallOrder, call_order
 from harness.audit.scans.scanned_program import (
     FACTS_AT_MOST,
     FunctionNode,
     ProgramIndex,
     constant_text,
     full_name,
-    import_aliases,
     own_nodes,
 )
 
@@ -46,7 +45,7 @@ def scan_network_calls(index: ProgramIndex) -> list[dict[str, Any]]:
     facts: list[dict[str, Any]] = []
     order: CallOrder | None = None
     for path, scope in index.reached:
-        aliases = import_aliases(index.trees[path]) if path in index.trees else {}
+        aliases = index.aliases(path)
         guards = _guarded_calls(scope)
         for node in own_nodes(scope, is_main=path == index.entry):
             if not isinstance(node, ast.Call) or len(facts) >= FACTS_AT_MOST:
@@ -54,7 +53,7 @@ def scan_network_calls(index: ProgramIndex) -> list[dict[str, Any]]:
             found = _network(node, aliases)
             if found is None:
                 continue
-            order = order or CallOrder(index)
+            order = order or call_order(index)
             kind, call = found
             facts.append(
                 {

@@ -18,10 +18,40 @@ UNKNOWN = _Unknown()
 
 _ITEMS_AT_MOST = 300
 _SAME = frozenset(
-    "to cuda cpu contiguous long int clone numpy astype copy detach bool tolist float view reshape".split()
+    [
+        "to",
+        "cuda",
+        "cpu",
+        "contiguous",
+        "long",
+        "int",
+        "clone",
+        "numpy",
+        "astype",
+        "copy",
+        "detach",
+        "bool",
+        "tolist",
+        "float",
+        "view",
+        "reshape",
+    ]
 )
-_COPIES = frozenset("tensor as_tensor array asarray from_numpy list tuple".split())
-_TEXT = frozenset("startswith endswith encode decode lstrip rstrip strip replace removeprefix lower".split())
+_COPIES = frozenset(["tensor", "as_tensor", "array", "asarray", "from_numpy", "list", "tuple"])
+_TEXT = frozenset(
+    [
+        "startswith",
+        "endswith",
+        "encode",
+        "decode",
+        "lstrip",
+        "rstrip",
+        "strip",
+        "replace",
+        "removeprefix",
+        "lower",
+    ]
+)
 
 
 def call_named(name: str, arguments: list[Any], words: dict[str, Any]) -> Any:

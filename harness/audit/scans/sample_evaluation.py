@@ -146,9 +146,8 @@ class SampleRun:
                 self._store(one, parts[place] if place < len(parts) else UNKNOWN, depth)
         elif isinstance(target, ast.Subscript):
             held, place = self.value(target.value, depth), self.value(target.slice, depth)
-            if isinstance(held, list) and isinstance(place, int) and -len(held) <= place < len(held):
-                held[place] = value
-            elif isinstance(held, dict) and isinstance(place, int | str | bytes):
+            inside = isinstance(held, list) and isinstance(place, int) and -len(held) <= place < len(held)
+            if inside or (isinstance(held, dict) and isinstance(place, int | str | bytes)):
                 held[place] = value
 
     def value(self, node: ast.expr, depth: int = 0) -> Any:

@@ -56,7 +56,7 @@ class SampleTokenizer:
 
 
 def table_role(table: list[object]) -> str | None:
-    """What a table of one value per token is, by its values: flags of spaces or boundaries, or byte counts."""
+    """What a table of one value per token is, by its values: lead, boundary, bytes, or none of them."""
     if len(table) < SIZE:
         return None
     values = table[:SIZE]

@@ -6,7 +6,7 @@ import ast
 from collections import deque
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -28,6 +28,7 @@ class Function:
 
     @property
     def name(self) -> str:
+        """Its own name."""
         return self.node.name
 
     @property
@@ -45,6 +46,7 @@ class ScannedProgram:
     trees: dict[str, ast.Module] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        """Parse what fits the bound, the entry script first."""
         left = NODES_AT_MOST
         for path in sorted(self.program.sources, key=lambda one: (one != self.program.entry, one)):
             if not path.endswith(".py") and path != self.program.entry:
@@ -56,14 +58,15 @@ class ScannedProgram:
 
     @property
     def entry(self) -> str:
+        """The script that runs."""
         return self.program.entry
 
 
 class ProgramIndex:
     """Functions by name, and the set of functions that running the entry script can reach.
 
-    Reaching is by name and errs on the side of reaching: every function whose name is read anywhere in reached
-    code counts, and all special methods and `forward` of a class that is named.
+    Reaching is by name and errs on the side of reaching: every function whose name is read anywhere in
+    reached code counts, and all special methods and `forward` of a class that is named.
     """
 
     def __init__(self, scanned: ScannedProgram) -> None:
@@ -71,6 +74,8 @@ class ProgramIndex:
         self.trees = scanned.trees
         self.sources = scanned.program.sources
         self.find_module = scanned.program.find_module
+        self.memo: dict[str, Any] = {}  # what several scans derive from the program, computed once
+        self._aliases: dict[str, dict[str, str]] = {}
         self.functions: list[Function] = []
         self.by_node: dict[int, Function] = {}
         self.outer: dict[int, FunctionNode | ast.Module] = {}  # the scope a function is defined in
@@ -83,6 +88,12 @@ class ProgramIndex:
             self.by_name.setdefault(function.name, []).append(function)
             if function.owner:
                 self.by_owner.setdefault(function.owner, []).append(function)
+
+    def aliases(self, path: str) -> dict[str, str]:
+        """What names of a file mean outside it."""
+        if path not in self._aliases:
+            self._aliases[path] = import_aliases(self.trees[path])
+        return self._aliases[path]
 
     def _collect(self, path: str, tree: ast.Module) -> None:
         queue: deque[tuple[ast.AST, str, FunctionNode | ast.Module]] = deque([(tree, "", tree)])
@@ -206,7 +217,7 @@ def dotted(node: ast.AST) -> str:
 
 
 def import_aliases(tree: ast.Module) -> dict[str, str]:
-    """What names of a file mean outside it: {"F": "torch.nn.functional", "urlopen": "urllib.request.urlopen"}."""
+    """What names of a file mean outside it: `F` is torch.nn.functional."""
     aliases: dict[str, str] = {}
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):

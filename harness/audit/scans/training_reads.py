@@ -1,27 +1,29 @@
 """Training data that is read after the training loop was left, and the cap on the clock of that loop.
 
-A read is a method call on an object that loads training files, or a call that is given their paths. The cap is
-whatever number the training loop compares with, as an expression for the rules to compute: a reserve that is
-subtracted from it leaves time for calibration.
+A read is a method call on an object that loads training files, or a call that is given their paths. The cap
+is whatever number the training loop compares with, as an expression for the rules to compute: a reserve
+that is subtracted from it leaves time for calibration.
 """
 
 from __future__ import annotations
 
 import ast
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from harness.audit.scans.call_order import CallOrder, OrderedCall
+from harness.audit.scans.call_order import CallOrder, OrderedCall, call_order
 from harness.audit.scans.data_sources import TRAIN, TRAIN_LOADER, data_roles
-from harness.audit.scans.name_roles import Roles
 from harness.audit.scans.scanned_program import ProgramIndex, own_nodes
 from harness.audit.scans.setting_expressions import Expression, Settings
+
+if TYPE_CHECKING:
+    from harness.audit.scans.name_roles import Roles
 
 _READS_AT_MOST = 6
 
 
 def scan_training_reads(index: ProgramIndex) -> dict[str, Any]:
     """`training_loop` (its line, or None), `caps` (with `minus`), and `reads` after it."""
-    order = CallOrder(index)
+    order = call_order(index)
     if order.training is None:
         return {"training_loop": None, "caps": [], "reads": []}
     settings = Settings(index)
@@ -95,7 +97,8 @@ def _condition(test: ast.expr, outcome: bool, scope: Any, settings: Settings) ->
 
 def _caps(order: CallOrder, settings: Settings) -> list[dict[str, Any]]:
     """Every number of settings that the training loop compares something with."""
-    training, caps = order.training, []
+    training = order.training
+    caps: list[dict[str, Any]] = []
     scope = next((c.scope for c in order.calls if c.loops and c.loops[-1] is training), None)
     if training is None or scope is None:
         return []

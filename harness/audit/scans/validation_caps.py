@@ -1,8 +1,8 @@
 """Parts of validation that code scores instead of all of it: slices with a limit, random minibatches.
 
-A slice of validation tokens whose end is a number of the settings is a cap, with the conditions above it; the
-rules compute both under the settings of the run. A loop of a fixed number of passes that takes validation data
-at random places is a sample.
+A slice of validation tokens whose end is a number of the settings is a cap, with the conditions above it;
+the rules compute both under the settings of the run. A loop of a fixed number of passes that takes
+validation data at random places is a sample.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 import ast
 from typing import Any
 
-from harness.audit.scans.call_order import CallOrder, OrderedCall
+from harness.audit.scans.call_order import OrderedCall, call_order
 from harness.audit.scans.data_sources import VALIDATION, data_roles
 from harness.audit.scans.scanned_program import FACTS_AT_MOST, FunctionNode, ProgramIndex, dotted, own_nodes
 from harness.audit.scans.setting_expressions import Expression, Settings
@@ -33,7 +33,7 @@ def _slices(index: ProgramIndex, settings: Settings) -> list[dict[str, Any]]:
     roles = data_roles(index)
     facts: list[dict[str, Any]] = []
     for path, scope in index.reached:
-        tests = _tests_above(scope)
+        tests: dict[int, list[tuple[ast.expr, bool]]] | None = None
         for node in own_nodes(scope):
             if not isinstance(node, ast.Subscript) or not isinstance(node.slice, ast.Slice):
                 continue
@@ -43,8 +43,10 @@ def _slices(index: ProgramIndex, settings: Settings) -> list[dict[str, Any]]:
             if roles.of(node.value, scope) != VALIDATION:
                 continue
             limit = _limit(end, scope, index, settings)
-            if limit is None:
-                continue
+            if limit is None or "const" in limit:
+                continue  # a plain number is a sample shown or a header, and settings cannot change it
+            if tests is None:
+                tests = _tests_above(scope)
             facts.append(
                 {
                     "file": path,
@@ -154,7 +156,7 @@ def _tests_above(scope: Any) -> dict[int, list[tuple[ast.expr, bool]]]:
 def _samples(index: ProgramIndex, settings: Settings) -> list[dict[str, Any]]:
     facts: list[dict[str, Any]] = []
     seen: set[int] = set()
-    for call in CallOrder(index).calls:
+    for call in call_order(index).calls:
         if dotted(call.node.func).rpartition(".")[2] not in _RANDOM or not _takes_validation(call):
             continue
         loop = next((one for one in reversed(call.loops) if _is_repeat(one)), None)
@@ -184,7 +186,7 @@ def _is_repeat(loop: ast.For | ast.While) -> bool:
     )
     name = loop.target.id
     used = any(
-        isinstance(node, ast.Name) and node.id == name
+        isinstance(node, ast.Name) and node.id == name and isinstance(node.ctx, ast.Load)
         for statement in loop.body
         for node in ast.walk(statement)
     )

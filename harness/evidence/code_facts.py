@@ -1,0 +1,40 @@
+"""Facts of the static audit's scans as rules use them: at hand or not, and as places."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from harness.audit.events import Spot
+from harness.finding import Role
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from harness.case import Case
+    from harness.finding import Place
+
+
+def scan_facts(case: Case, scan: str) -> Any:
+    """What the scan found, None when there is no audit or the scan did not finish."""
+    if case.audit is None or case.audit.failure is not None:
+        return None
+    return case.audit.scans.get(scan)
+
+
+def fact_place(
+    case: Case, fact: Mapping[str, Any], note: str = "", role: Role = Role.RELATED, prefix: str = ""
+) -> Place:
+    """The place of a fact; `prefix` picks another pair of its keys ("read_file", "read_line")."""
+    assert case.audit is not None
+    spot = Spot(file=str(fact[f"{prefix}file"]), line=int(fact[f"{prefix}line"]))
+    return case.audit.place(spot, note, role)
+
+
+def unseen_code(case: Case) -> str | None:
+    """Why the sources may not show everything: the first call that hides code; None when nothing does."""
+    hidden = scan_facts(case, "hidden_code")
+    if hidden is None:
+        return "the code was not scanned"
+    for fact in hidden:
+        return f"{fact['call']} at {fact['file']}:{fact['line']} runs code that cannot be read here"
+    return None
