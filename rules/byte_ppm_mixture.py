@@ -8,10 +8,11 @@ Why it matters
 What is allowed instead
     Mix full distributions over the token alphabet, with weights fixed before the token.
 How it is detected
-    The label of the counted line. A line that names a PPM mixer fails; one that says it is conditional or
-    marginalised, or names PPM without a mixture, asks a person, since a proper byte model was never ruled on.
+    In the code: a log-probability divided by a length of its own token, then mixed with looked-up counts. In
+    the logs: the label of the counted line. A line that names a PPM mixer fails; one that says it is
+    conditional or marginalised, or names PPM without a mixture, asks a person, since a proper byte model was never ruled on.
 What it cannot see
-    The mixture's formula: the sum over alternative tokens (a run) decides it.
+    A mixture in native code: the sum over alternative tokens (a run) decides it.
 Rulings
     #1902 (2026-04-28) left such scores out; #1991 and #2076 were refused (2026-05-02), #1959 too. A
     marginalised form was never adjudicated.
@@ -25,7 +26,10 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from harness.audit.token_leaks.leak_family import leak_findings
+from harness.audit.token_leaks.leaks import LeakKind
 from harness.case import failed, needs_human, not_checked, noted, passed
+from harness.finding import RuleVerdict
 from harness.wording import seed_label
 
 if TYPE_CHECKING:
@@ -44,9 +48,14 @@ _PROPER = re.compile(r"cond|marginal|token[_\- ]?level|exact[_\- ]?marg", re.IGN
 
 def check(case: Case) -> Iterator[Finding]:
     """One finding per seed with a counted line."""
+    mine = leak_findings(case, RULE, LeakKind.SPREAD)
+    yield from mine
     judged = [finding for seed in case.evidence.seeds for finding in _judge(seed)]
+    if mine:
+        # The code decides: a label without a word of PPM is no clean bill beside it.
+        judged = [finding for finding in judged if finding.verdict is not RuleVerdict.PASS]
     yield from judged
-    if not judged:
+    if not judged and not mine:
         yield not_checked(RULE, "no log line belongs to the claimed score")
 
 

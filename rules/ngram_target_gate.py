@@ -1,7 +1,7 @@
 """ngram-target-gate: a hint's weight does not depend on the class of the token being scored.
 
 What it checks
-    The gate counters a counted run prints for its n-gram hints.
+    The gate counters a counted run prints for its n-gram hints, and gates and weights in Python code.
 Why it matters
     A gate that opens only inside words, at word starts, or where experts agree on the true token looks at
     the answer before the probability is fixed.
@@ -9,9 +9,10 @@ What is allowed instead
     Gates that see the prefix only: the token gate of the counters.
 How it is detected
     Counters named within, word or agree that are not zero in a counted run fail; in a run that is not
-    counted they are a remark. All zero beside a token gate passes.
+    counted they are a remark. All zero beside a token gate passes. In Python the static audit follows single
+    tokens into tests and weights of a mixture: a table that counts only when it knows the token is one.
 What it cannot see
-    Gates that print no counter: the static audit and the suffix test look for them.
+    Gates in native code that print no counter: the suffix test looks for them.
 Rulings
     #1437 (2026-04-07) mended the first case, #1420. Audit notes of 2026-05-02: #2140 and #2135 were
     acceptable with all three counters at zero; #2140's earlier state was not.
@@ -25,6 +26,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from harness.audit.token_leaks.leak_family import leak_findings
+from harness.audit.token_leaks.leaks import LeakKind
 from harness.case import failed, not_applicable, noted, passed
 from harness.finding import Role
 from harness.wording import seed_label
@@ -45,7 +48,9 @@ _TOKEN_GATE = re.compile(r"(?:^|\.)token_gate$")
 
 def check(case: Case) -> Iterator[Finding]:
     """One finding per counted seed with gate counters; remarks on other runs."""
-    seen = False
+    mine = leak_findings(case, RULE, LeakKind.TARGET_GATE)
+    yield from mine
+    seen = bool(mine)
     for seed in case.evidence.seeds:
         for finding in _counted(seed):
             seen = True

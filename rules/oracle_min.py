@@ -22,6 +22,8 @@ import re
 from typing import TYPE_CHECKING
 
 from harness.audit.score_order.family import lowest_of_passes
+from harness.audit.token_leaks.leak_family import leak_findings
+from harness.audit.token_leaks.leaks import LeakKind
 from harness.case import needs_human, not_checked, passed
 from harness.evidence.stated_methods import named, readme_says
 from harness.wording import seed_label
@@ -47,7 +49,7 @@ _README = re.compile(
 
 def check(case: Case) -> Iterator[Finding]:
     """Where the code keeps the lower loss of passes, else one finding for labels, names and README."""
-    kept = lowest_of_passes(case, RULE)
+    kept = lowest_of_passes(case, RULE) or leak_findings(case, RULE, LeakKind.ORACLE)
     yield from kept
     if kept:
         return

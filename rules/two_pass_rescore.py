@@ -27,6 +27,8 @@ import re
 from typing import TYPE_CHECKING
 
 from harness.audit.score_order.family import member_verdict, order_of, own_findings
+from harness.audit.token_leaks.leak_family import leak_findings
+from harness.audit.token_leaks.leaks import LeakKind
 from harness.case import needs_human, not_checked, passed
 from harness.evidence.stated_methods import named
 from harness.wording import seed_label
@@ -48,7 +50,7 @@ _PASSES = re.compile(
 
 def check(case: Case) -> Iterator[Finding]:
     """The breach in the code, else the labels of counted lines, else the names."""
-    mine = own_findings(case, RULE)
+    mine = own_findings(case, RULE) or leak_findings(case, RULE, LeakKind.COUNTED_FIRST)
     yield from mine
     if mine:
         return

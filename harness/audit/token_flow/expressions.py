@@ -51,7 +51,9 @@ def evaluate(walker: Walker, node: ast.expr) -> Flow:
 
 
 def _children(walker: Walker, node: ast.expr) -> Flow:
-    return mixed_of([evaluate(walker, each) for each in ast.iter_child_nodes(node) if isinstance(each, ast.expr)])
+    return mixed_of(
+        [evaluate(walker, each) for each in ast.iter_child_nodes(node) if isinstance(each, ast.expr)]
+    )
 
 
 def _constant(_walker: Walker, node: ast.Constant) -> Flow:
@@ -89,7 +91,9 @@ def attribute(walker: Walker, owner: Flow, name: str) -> Flow:
                     functions = [one for one in member.objects if isinstance(one, Function)]
                     if not functions:
                         return member
-                    return Flow(objects=tuple(Function(f.node, f.scope, f.file, ((owner,), {})) for f in functions))
+                    return Flow(
+                        objects=tuple(Function(f.node, f.scope, f.file, ((owner,), {})) for f in functions)
+                    )
         elif isinstance(each, ClassOf):
             found = each.find(name)
         if found is not None:
@@ -244,9 +248,7 @@ def _conditional(walker: Walker, node: ast.IfExp) -> Flow:
 
 
 def _sequence(walker: Walker, node: ast.Tuple | ast.List | ast.Set) -> Flow:
-    items = [
-        evaluate(walker, each.value if isinstance(each, ast.Starred) else each) for each in node.elts
-    ]
+    items = [evaluate(walker, each.value if isinstance(each, ast.Starred) else each) for each in node.elts]
     if isinstance(node, ast.Tuple):
         return replace(mixed_of(items), items=tuple(items), kinds=frozenset())
     cell = walker.new_cell()

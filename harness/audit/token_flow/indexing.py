@@ -163,7 +163,9 @@ def whole(walker: Walker, value: Flow) -> Flow:
         return value
     held = content(walker, replace(value, objects=tuple(cells)))
     both = mixed_of((value, held))
-    return replace(both, number=value.number, kinds=value.kinds | held.kinds, objects=value.objects, items=value.items)
+    return replace(
+        both, number=value.number, kinds=value.kinds | held.kinds, objects=value.objects, items=value.items
+    )
 
 
 def content(walker: Walker, base: Flow) -> Flow:
@@ -212,7 +214,12 @@ def store(walker: Walker, target: ast.Subscript, value: Flow) -> None:
         walker.bind(target.value, base)
     if index.tokens:
         update(walker, base, key, "=")
-        _put(walker, base, walker.here, replace(value, lookups=frozenset(), keys=frozenset(), scores=frozenset()))
+        _put(
+            walker,
+            base,
+            walker.here,
+            replace(value, lookups=frozenset(), keys=frozenset(), scores=frozenset()),
+        )
         return
     mixing.chosen_under_guard(walker, value)
     for cell in base.objects:

@@ -78,7 +78,9 @@ def _by_name(walker: Walker, name: str, args: list[Flow], kwargs: dict[str, Flow
         dims = _dimensions(name, args)
         return Flow(objects=(walker.new_cell(dims=max(dims, 1)),), number=walker.symbols.fresh())
     first = args[0] if args else NOTHING
-    callables = tuple(each for each in first.objects if isinstance(each, Function | Instance | Bound | ClassOf))
+    callables = tuple(
+        each for each in first.objects if isinstance(each, Function | Instance | Bound | ClassOf)
+    )
     if name in _WRAPPERS and callables:
         return first
     result = mixed_of(given)
@@ -107,9 +109,7 @@ def _elementwise(walker: Walker, name: str, args: list[Flow]) -> Flow:
     kinds = value.kinds - {ENTROPY, SELECTION, PLOGP}
     if name == "log2":
         kinds |= {BITS}
-    tables = tuple(
-        each for each in value.objects if isinstance(each, Cell) and each.site in walker.counted
-    )
+    tables = tuple(each for each in value.objects if isinstance(each, Cell) and each.site in walker.counted)
     result = indexing.whole(walker, value)
     return replace(result, number=number, text=None, items=None, objects=tables, kinds=frozenset(kinds))
 
@@ -144,14 +144,18 @@ def _cross_entropy(walker: Walker, args: list[Flow], kwargs: dict[str, Flow]) ->
 
 def _softmax(_walker: Walker, args: list[Flow], _kwargs: dict[str, Flow]) -> Flow:
     value = args[0] if args else NOTHING
-    return replace(value, number=None, tokens=frozenset(), kinds=frozenset({DISTRIBUTION}), objects=(), items=None)
+    return replace(
+        value, number=None, tokens=frozenset(), kinds=frozenset({DISTRIBUTION}), objects=(), items=None
+    )
 
 
 def _gather(walker: Walker, args: list[Flow], kwargs: dict[str, Flow]) -> Flow:
     source = args[0]
     index = indexing.whole(walker, kwargs.get("index", args[-1]))
     if not index.tokens:
-        return replace(mixed_of((source, replace(index, tokens=frozenset()))), kinds=source.kinds - {DISTRIBUTION})
+        return replace(
+            mixed_of((source, replace(index, tokens=frozenset()))), kinds=source.kinds - {DISTRIBUTION}
+        )
     return indexing.lookup(walker, source, index, (index,))
 
 
@@ -182,13 +186,20 @@ def _stack(walker: Walker, args: list[Flow], _kwargs: dict[str, Flow]) -> Flow:
 def _parts(walker: Walker, value: Flow) -> list[Flow]:
     if value.items is not None:
         return [indexing.whole(walker, each) for each in value.items]
-    return [indexing.whole(walker, part) for cell in value.objects if isinstance(cell, Cell) for part in cell.parts.values()]
+    return [
+        indexing.whole(walker, part)
+        for cell in value.objects
+        if isinstance(cell, Cell)
+        for part in cell.parts.values()
+    ]
 
 
 def _concatenate(walker: Walker, args: list[Flow], _kwargs: dict[str, Flow]) -> Flow:
     parts = _parts(walker, args[0]) if args else []
     whole = joined(parts)
-    return replace(whole, number=whole.number if whole.number is not None else walker.symbols.fresh(), items=None)
+    return replace(
+        whole, number=whole.number if whole.number is not None else walker.symbols.fresh(), items=None
+    )
 
 
 def _log_add(walker: Walker, args: list[Flow], _kwargs: dict[str, Flow]) -> Flow:
@@ -233,7 +244,9 @@ def _enumerate(walker: Walker, args: list[Flow], _kwargs: dict[str, Flow]) -> Fl
         return NOTHING
     inner = args[0]
     number = walker.symbols.of("length", inner.number, *(id(each) for each in inner.objects))
-    counter = Flow(items=(Flow(number=ZERO), Flow(number=number), Flow(number=Linear((), 1))), kinds=frozenset({RANGE}))
+    counter = Flow(
+        items=(Flow(number=ZERO), Flow(number=number), Flow(number=Linear((), 1))), kinds=frozenset({RANGE})
+    )
     return Flow(items=(counter, inner), kinds=frozenset({"zip"}))
 
 
@@ -444,6 +457,8 @@ _NEW_ARRAYS = frozenset(
     "zeros ones empty full zeros_like ones_like empty_like full_like new_zeros new_full new_empty".split()
 )
 _READS = frozenset("fromfile frombuffer memmap load read read_bytes loads".split())
-_WRAPPERS = frozenset(["compile", "jit", "njit", "no_grad", "inference_mode", "DistributedDataParallel", "DDP", "wraps"])
+_WRAPPERS = frozenset(
+    ["compile", "jit", "njit", "no_grad", "inference_mode", "DistributedDataParallel", "DDP", "wraps"]
+)
 
 __all__ = ["SPREAD", "function", "method", "unknown"]

@@ -40,9 +40,7 @@ class Linear:
     def symbol(self) -> int | None:
         """The symbol it is, when it is one and nothing else."""
         return (
-            self.terms[0][0]
-            if len(self.terms) == 1 and self.terms[0][1] == 1 and not self.constant
-            else None
+            self.terms[0][0] if len(self.terms) == 1 and self.terms[0][1] == 1 and not self.constant else None
         )
 
 

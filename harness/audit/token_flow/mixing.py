@@ -63,7 +63,9 @@ def _weighted(walker: Walker, node: ast.AST) -> list[tuple[Flow, Flow, Flow]]:
             weight = _complement_of(one)
             same = [each for each in others if weight is not None and ast.dump(each) == ast.dump(weight)]
             if weight is not None and same:
-                found.append((walker.evaluate(weight), _rest(walker, ones, one), _rest(walker, others, same[0])))
+                found.append(
+                    (walker.evaluate(weight), _rest(walker, ones, one), _rest(walker, others, same[0]))
+                )
     return found
 
 
@@ -96,8 +98,10 @@ def are_two_losses(walker: Walker, left: Flow, right: Flow) -> bool:
     """Whether both are losses or probabilities of the same single token, from different experts."""
     if SUM in left.kinds or SUM in right.kinds or not (left.scores or right.scores):
         return False
-    return _says_target(walker, left) and _says_target(walker, right) and (
-        left.scores != right.scores or left.lookups != right.lookups
+    return (
+        _says_target(walker, left)
+        and _says_target(walker, right)
+        and (left.scores != right.scores or left.lookups != right.lookups)
     )
 
 
@@ -150,7 +154,9 @@ def lower(walker: Walker, flows: list[Flow]) -> Flow:
     number = (
         walker.symbols.of("extreme", *sorted(numbers, key=repr)) if None not in numbers and numbers else None
     )
-    kinds = frozenset().union(*(flow.kinds for flow in flows)) - {SELECTION, ENTROPY} if flows else frozenset()
+    kinds = (
+        frozenset().union(*(flow.kinds for flow in flows)) - {SELECTION, ENTROPY} if flows else frozenset()
+    )
     return replace(result, number=number, kinds=kinds)
 
 

@@ -263,7 +263,9 @@ def _expression(walker: Walker, node: ast.Expr) -> str:
 
 def _return(walker: Walker, node: ast.Return) -> str:
     if walker.returns:
-        walker.returns[-1].append(walker.evaluate(node.value) if node.value is not None else Flow(text="None"))
+        walker.returns[-1].append(
+            walker.evaluate(node.value) if node.value is not None else Flow(text="None")
+        )
     return "return"
 
 

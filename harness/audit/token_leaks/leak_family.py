@@ -101,7 +101,9 @@ def clean_or_open(case: Case, rule: str, clean: str) -> Finding:
     sink = TokenIndex(audit.claim).witness()
     assert sink is not None  # noqa: S101 - `why_not_clean` has asked for it
     count = sum(1 for event in audit.claim.token_events if isinstance(event, Mixed))
-    seen = f"{count} mixture{'s' if count != 1 else ''} followed" if count else "no table of tokens is mixed in"
+    seen = (
+        f"{count} mixture{'s' if count != 1 else ''} followed" if count else "no table of tokens is mixed in"
+    )
     return passed(rule, f"{clean} ({seen})", *placed(audit, [(sink.at, "the claimed number")], sink.at))
 
 

@@ -156,7 +156,5 @@ def _counted_first(index: TokenIndex, mixed: Mixed, read: list[Lookup]) -> Itera
         update = next((index.updates[one] for one in lookup.already if one in index.updates), None)
         if update is not None:
             doubts = ("whether the table counts a chunk before it is scored",) if lookup.in_turn else ()
-            yield Leak(
-                kind=LeakKind.COUNTED_FIRST, at=mixed, lookup=lookup, update=update, doubts=doubts
-            )
+            yield Leak(kind=LeakKind.COUNTED_FIRST, at=mixed, lookup=lookup, update=update, doubts=doubts)
             return
