@@ -28,7 +28,8 @@ from typing import TYPE_CHECKING
 
 from harness.audit.token_leaks.leak_family import leak_findings
 from harness.audit.token_leaks.leaks import LeakKind
-from harness.case import failed, not_applicable, noted, passed
+from harness.case import failed, needs_human, not_applicable, not_checked, noted, passed
+from harness.evidence.code_facts import fact_place, scan_facts
 from harness.finding import Role
 from harness.wording import seed_label
 
@@ -66,7 +67,26 @@ def check(case: Case) -> Iterator[Finding]:
                 fired[0][1].place("gate counter"),
             )
     if not seen:
-        yield not_applicable(RULE, "no log prints gate counters of n-gram hints")
+        yield _in_c(case) or not_applicable(RULE, "no log prints gate counters of n-gram hints")
+
+
+def _in_c(case: Case) -> Finding | None:
+    """C that writes a hint at a position under a condition on the token there; None without C sources."""
+    facts = scan_facts(case, "c_target_gates")
+    if not facts or not facts["sources"]:
+        return None
+    if facts["not_read"]:
+        return not_checked(RULE, f"unresolved: {facts['sources'][0]['file']} is C, and {facts['not_read']}")
+    if not facts["gates"]:
+        return None
+    gate = facts["gates"][0]
+    return needs_human(
+        RULE,
+        f"{gate['file']}:{gate['line']} writes {gate['array']} only when the token read at line "
+        f"{gate['token_line']} is of a class, and no log counts how often that was used",
+        fact_place(case, gate, "written under the condition", Role.PRIMARY),
+        ask="Are these hints used for the score of the same token in the claimed run?",
+    )
 
 
 def _counted(seed: SeedEvidence) -> Iterator[Finding]:

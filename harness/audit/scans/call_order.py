@@ -1,8 +1,8 @@
 """In which order a program makes its calls, and where its training loop begins and ends.
 
 The entry script is followed statement by statement, going into every function of the program that is called
-by name. The training loop is the first loop that takes gradients and reads a clock: warm-up loops read none, and
-adaptation at evaluation comes later. Conditions are kept with each call, for the rules to compute.
+by name. The training loop is the first loop that takes gradients and reads a clock: warm-up loops read none,
+and adaptation at evaluation comes later. Conditions are kept with each call, for the rules to compute.
 """
 
 from __future__ import annotations
