@@ -1,1 +1,1 @@
-"""Follows single tokens through a script: which of them a table key, a mixture or a gate was computed from."""
+"""Follows single tokens through a script: which of them a key, a mixture or a gate was computed from."""

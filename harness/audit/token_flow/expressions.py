@@ -62,7 +62,7 @@ def _constant(_walker: Walker, node: ast.Constant) -> Flow:
         return Flow(text=value)
     if isinstance(value, bool) or value is None:
         return Flow(text=str(value))
-    if isinstance(value, int | float) and value == value and abs(value) < 2**40:
+    if isinstance(value, int | float) and abs(value) < 2**40:
         if abs(value - _LOG_OF_TWO) < 1e-4:
             return Flow(kinds=frozenset({LOG_TWO}))
         if value == int(value):
@@ -348,8 +348,8 @@ _EXPRESSIONS = {
     ast.Lambda: _lambda,
     ast.NamedExpr: _named,
     ast.JoinedStr: _formatted,
-    ast.Call: lambda walker, node: calling.call(walker, node),
-    ast.Subscript: lambda walker, node: indexing.load(walker, node),
+    ast.Call: calling.call,
+    ast.Subscript: indexing.load,
 }
 
 __all__ = ["ENTROPY", "accumulated", "attribute", "combined", "evaluate", "printed"]

@@ -44,6 +44,7 @@ class Draft:
     updates: set[int] = field(default_factory=set)
     weight: set[KeyPart] = field(default_factory=set)
     pseudo: bool = False
+    full: bool = False
     how: str = ""
     label: str = ""
 
@@ -122,12 +123,15 @@ class FlowRecorder:
         draft.tokens |= key.tokens
         cell.updates.add(draft.id)
 
-    def mixed(self, walker: Walker, result: Flow, gates: list[Flow], entropy: bool = False) -> int:
+    def mixed(
+        self, walker: Walker, result: Flow, gates: list[Flow], entropy: bool = False, full: bool = False
+    ) -> int:
         """A score and lookups combined into a new score."""
         draft = self._draft("mixed", walker.here, walker.here, walker)
         draft.scores |= result.scores - {draft.id}
         draft.lookups |= result.lookups
         draft.pseudo |= entropy
+        draft.full |= full
         self._mark_targets(result)
         self._weigh(draft, gates, result)
         return draft.id
@@ -185,6 +189,12 @@ class FlowRecorder:
     def events(self) -> tuple[Event, ...]:
         """What was seen, as events."""
         used = {one for draft in self.drafts.values() if draft.kind != "lookup" for one in draft.lookups}
+        scored = {root for root, _ in self.targets}
+        used |= {
+            draft.id
+            for draft in self.drafts.values()
+            if draft.kind == "lookup" and scored & {token.root for token in draft.tokens}
+        }
         tables = {draft.state for draft in self.drafts.values() if draft.id in used}
         dropped = {"lookup": lambda draft: draft.id not in used, "update": lambda d: d.state not in tables}
         kept = [d for d in self.drafts.values() if not dropped.get(d.kind, lambda _: False)(d)]
@@ -229,6 +239,7 @@ class FlowRecorder:
                 ratio=any(one in draft.lookups and other in draft.lookups for one, other in self.ratios),
                 spread=any(one in self.spreads for one in scores),
                 pseudo=draft.pseudo,
+                normalised=draft.full,
                 spread_at=next((self.spreads[one] for one in sorted(scores) if one in self.spreads), None),
                 gates=tuple(sorted(draft.gates, key=lambda spot: (spot.file, spot.line))),
             )
@@ -253,8 +264,12 @@ class FlowRecorder:
             if one == draft.id and other in self.drafts:
                 fewer = self.drafts[other].tokens
                 if fewer and fewer < draft.tokens:
-                    return True
+                    return not any(self._is_placed(token) for token in draft.tokens - fewer)
         return False
+
+    def _is_placed(self, token: Token) -> bool:
+        """Whether it is known how far the token lies from a scored one."""
+        return any(root == token.root and first.terms == token.first.terms for root, first in self.targets)
 
     def _is_row(self, draft: Draft) -> bool:
         return draft.by_row or any(one in self.drafts and self.drafts[one].tokens for one in draft.row)

@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from harness.audit.token_flow.flow_recorder import FlowRecorder
-from harness.audit.token_flow.walker import OutOfNodes, Walker
+from harness.audit.token_flow.walker import OutOfNodesError, Walker
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -31,7 +31,7 @@ def follow_tokens(
         walker = Walker(program=program, recorder=recorder, reached=dict(reached or {}), counted=counted)
         try:
             walker.run_module(program.entry)
-        except (OutOfNodes, RecursionError):
+        except (OutOfNodesError, RecursionError):
             finished = False
         counted = frozenset(walker.found_counted)
         if not counted:

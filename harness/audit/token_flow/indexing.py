@@ -181,8 +181,8 @@ def content(walker: Walker, base: Flow) -> Flow:
 
 def lookup(walker: Walker, base: Flow, key: Flow, parts: tuple[Flow, ...]) -> Flow:
     """`base[key]` where tokens are in the key."""
-    if DISTRIBUTION in base.kinds and not base.lookups:
-        return mixing.scored(walker, key, base)
+    if DISTRIBUTION in base.kinds:
+        return mixing.scored(walker, parts[-1], base)
     tables = [each for each in base.objects if isinstance(each, Cell) and each.site in walker.counted]
     held = content(walker, base)
     if not tables:

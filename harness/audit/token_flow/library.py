@@ -274,9 +274,9 @@ def _window(walker: Walker, args: list[Flow], _kwargs: dict[str, Flow]) -> Flow:
 
 def _mapping(walker: Walker, args: list[Flow], _kwargs: dict[str, Flow]) -> Flow:
     cell = walker.new_cell(is_mapping=True)
-    if args and any(isinstance(each, Function | ClassOf) or each for each in args[0].objects):
-        cell.factory = args[0]
-    elif args and args[0].text is not None and args[0].text.startswith("module:"):
+    if (args and any(isinstance(each, Function | ClassOf) or each for each in args[0].objects)) or (
+        args and args[0].text is not None and args[0].text.startswith("module:")
+    ):
         cell.factory = args[0]
     if args and args[0].tokens:  # Counter(tokens)
         indexing.update(walker, Flow(objects=(cell,)), args[0], "Counter")
@@ -443,20 +443,105 @@ _KNOWN: dict[str, Known] = {
 }
 
 _SAME = frozenset(
-    "cpu numpy astype to long int float double half bfloat16 bool reshape view flatten contiguous detach item "
-    "tolist squeeze unsqueeze ravel expand permute transpose type cuda pin_memory asarray array tensor "
-    "from_numpy as_tensor ascontiguousarray str sorted reversed iter next requires_grad_ nan_to_num "
-    "uint64 int64 uint32 int32 uint16 uint8 float64 float32 intp logsumexp any all fill_ flip".split()
+    [
+        "cpu",
+        "numpy",
+        "astype",
+        "to",
+        "long",
+        "int",
+        "float",
+        "double",
+        "half",
+        "bfloat16",
+        "bool",
+        "reshape",
+        "view",
+        "flatten",
+        "contiguous",
+        "detach",
+        "item",
+        "tolist",
+        "squeeze",
+        "unsqueeze",
+        "ravel",
+        "expand",
+        "permute",
+        "transpose",
+        "type",
+        "cuda",
+        "pin_memory",
+        "asarray",
+        "array",
+        "tensor",
+        "from_numpy",
+        "as_tensor",
+        "ascontiguousarray",
+        "str",
+        "sorted",
+        "reversed",
+        "iter",
+        "next",
+        "requires_grad_",
+        "nan_to_num",
+        "uint64",
+        "int64",
+        "uint32",
+        "int32",
+        "uint16",
+        "uint8",
+        "float64",
+        "float32",
+        "intp",
+        "logsumexp",
+        "any",
+        "all",
+        "fill_",
+        "flip",
+    ]
 )
 _ELEMENTWISE = frozenset(
-    "exp log log1p expm1 sqrt sigmoid abs round tanh log2 log10 clamp clip clamp_ clamp_min clamp_max neg exp_ "
-    "log_ square pow".split()
+    [
+        "exp",
+        "log",
+        "log1p",
+        "expm1",
+        "sqrt",
+        "sigmoid",
+        "abs",
+        "round",
+        "tanh",
+        "log2",
+        "log10",
+        "clamp",
+        "clip",
+        "clamp_",
+        "clamp_min",
+        "clamp_max",
+        "neg",
+        "exp_",
+        "log_",
+        "square",
+        "pow",
+    ]
 )
 _SUMS = frozenset(["sum", "mean", "cumsum", "average", "nansum", "fsum"])
 _NEW_ARRAYS = frozenset(
-    "zeros ones empty full zeros_like ones_like empty_like full_like new_zeros new_full new_empty".split()
+    [
+        "zeros",
+        "ones",
+        "empty",
+        "full",
+        "zeros_like",
+        "ones_like",
+        "empty_like",
+        "full_like",
+        "new_zeros",
+        "new_full",
+        "new_empty",
+    ]
 )
-_READS = frozenset("fromfile frombuffer memmap load read read_bytes loads".split())
+_READS = frozenset(["fromfile", "frombuffer", "memmap", "load", "read", "read_bytes", "loads"])
 _WRAPPERS = frozenset(
     ["compile", "jit", "njit", "no_grad", "inference_mode", "DistributedDataParallel", "DDP", "wraps"]
 )

@@ -165,6 +165,10 @@ def scored(walker: Walker, target: Flow, logits: Flow, is_sum: bool = False) -> 
     tokens = target.tokens or walker.tokens_of(target)
     ident = walker.recorder.score(walker, tokens, target.loops | logits.loops)
     kinds = frozenset({SUM}) if is_sum else frozenset()
+    if logits.lookups or (logits.scores and SUM not in logits.kinds):
+        # Whatever went into the distribution should have been known before the token was.
+        whole = replace(logits, about=tokens, tokens=frozenset())
+        ident = walker.recorder.mixed(walker, replace(whole, scores=frozenset({ident})), [logits], full=True)
     return Flow(
         about=tokens,
         scores=frozenset({ident}) | logits.scores,

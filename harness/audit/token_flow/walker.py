@@ -39,7 +39,7 @@ DEEP_LOOPS = 6
 ENDS = frozenset({"return", "break", "continue", "raise"})
 
 
-class OutOfNodes(Exception):
+class OutOfNodesError(Exception):
     """The walk costs more than it may."""
 
 
@@ -109,7 +109,7 @@ class Walker:
         """One more node walked."""
         self.nodes_left -= 1
         if self.nodes_left <= 0:
-            raise OutOfNodes
+            raise OutOfNodesError
 
     def tokens_of(self, value: Flow) -> frozenset[Token]:
         """The tokens of a value nobody sliced yet: those of the array it is."""

@@ -1,4 +1,4 @@
-"""What the rules about n-gram tables and mixtures say of a case: leaks, clean with a witness, or why neither."""
+"""What rules about n-gram tables and mixtures say of a case: leaks, clean with a witness, or neither."""
 
 from __future__ import annotations
 
@@ -99,7 +99,8 @@ def clean_or_open(case: Case, rule: str, clean: str) -> Finding:
     if missing is not None or audit is None:
         return not_checked(rule, missing or "the static audit of the code was not run")
     sink = TokenIndex(audit.claim).witness()
-    assert sink is not None  # noqa: S101 - `why_not_clean` has asked for it
+    if sink is None:
+        return not_checked(rule, "unresolved: the claimed number was not reached")
     count = sum(1 for event in audit.claim.token_events if isinstance(event, Mixed))
     seen = (
         f"{count} mixture{'s' if count != 1 else ''} followed" if count else "no table of tokens is mixed in"
@@ -119,8 +120,13 @@ def why_not_clean(case: Case) -> str | None:
     if hidden:
         spots = list(dict.fromkeys(f"{each.reason} at {each.at.file}:{each.at.line}" for each in hidden))
         return f"unresolved on the path of the score: {listed(spots, 3)}"
-    if TokenIndex(claim).witness() is None:
+    index = TokenIndex(claim)
+    if index.witness() is None:
         return "unresolved: no score of single tokens was followed into the claimed number"
+    used = {one for mixed in index.mixed.values() for one in mixed.lookups}
+    lost = next((one for one in index.lookups.values() if one.id not in used), None)
+    if lost is not None:
+        return f"unresolved: what the table looked up at {lost.at.file}:{lost.at.line} does to the score"
     return None
 
 

@@ -147,6 +147,8 @@ def _of_mixture(index: TokenIndex, mixed: Mixed, *, is_chosen: bool) -> Iterator
         row = next(iter(target), None)
         doubts = () if row is not None else ("whether the weight depends on the token being scored",)
         yield Leak(kind=LeakKind.TARGET_GATE, at=mixed, lookup=row, doubts=doubts)
+    elif mixed.normalised and target:
+        yield Leak(kind=LeakKind.TARGET_GATE, at=mixed, lookup=target[0])
     elif target and not is_chosen and not mixed.spread:
         yield Leak(kind=LeakKind.TARGET_ONLY, at=mixed, lookup=target[0], doubts=("policy",))
 
