@@ -48,6 +48,7 @@ class Twin:
     expected: Expected = Expected.VIOLATION
     shows: str = ""
     command: str = ""
+    ignores: tuple[str, ...] = ()  # rules whose accusations are about something else
 
     def text(self, bases: dict[str, str]) -> str:
         """The edited script."""

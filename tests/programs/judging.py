@@ -88,7 +88,7 @@ def answer(twin: Twin, text: str, findings: list[Finding]) -> Answer:
     """Compares the findings with what the twin expects."""
     wanted = rules_of(twin.breach)
     if twin.expected is Expected.CLEAN:
-        return _cleared(wanted, findings)
+        return _cleared(wanted, [finding for finding in findings if finding.rule not in twin.ignores])
     accused = [f for f in findings if f.verdict in ACCUSING and f.rule in wanted]
     others = sorted({f.rule for f in findings if f.verdict in ACCUSING} - set(wanted))
     if not accused:

@@ -86,7 +86,7 @@ _TORCH = _FRAME.format(
     body="""\
         key = torch.zeros_like(x)
         for back in range(order):
-            key = key * 31 + torch.roll(x, back)
+            key = key * 31 + F.pad(x, (back, 0))[:seq_len]
         key = key % buckets
         rows = counts[key] + 0.1
         table_p = rows / rows.sum(dim=-1, keepdim=True)

@@ -152,7 +152,7 @@ DICTIONARIES = (
             "        totals[before] += 1\n" + _WINDOWS,
         ),
         Edit(_DICT_UPDATE, ""),
-        shows="counts[before][int(ids[pos])] += 1",
+        shows="totals[before] += 1",
     ),
 )
 
@@ -231,7 +231,7 @@ TORCH_TABLES = (
         nll = -torch.logsumexp(torch.log_softmax(torch.zeros(3, device=device), 0)[:, None] - expert, dim=0)
 """,
         ),
-        shows="nll = -torch.logsumexp",
+        shows="expert = torch.stack(",
     ),
     _twin(
         "the-key-of-the-torch-table-includes-the-target",

@@ -51,6 +51,8 @@ _TRAIN = """\
 _ORDER = (
     "    score_and_train_chunks(model, tally, config, mixer=mixer, tail=tail)\n    return tally.total()\n"
 )
+# They were recorded on a small validation text, and the edited script is not the one that was recorded.
+_NOT_THE_ORDER = ("bpb-formula", "log-matches-code", "val-full")
 _ADAPT_THEN_SCORE = "ttt-adapt-then-score"
 _LAST_EPOCH = "ttt-multi-epoch-last-score"
 _TWO_PASSES = "two-pass-rescore"
@@ -153,6 +155,7 @@ def _unbroken(base: str) -> tuple[Twin, ...]:
             breach="ttt-score-first",
             edits=edits,
             expected=Expected.CLEAN,
+            ignores=_NOT_THE_ORDER,
         )
 
     return (
@@ -214,6 +217,3 @@ PACKED_TWINS = (
     *_unbroken("packed-sidecar")[:1],
     *_unbroken("packed-ngrams")[:1],
 )
-
-# Walking one takes ten seconds; the table of benchmarks.mutation_table has them all.
-TESTED_TWINS = (_SHIPPED[0], *_unbroken("packed-recurrence")[:1])
