@@ -10,7 +10,8 @@ What is allowed instead
 How it is detected
     In the code: a log-probability divided by a length of its own token, then mixed with looked-up counts. In
     the logs: the label of the counted line. A line that names a PPM mixer fails; one that says it is
-    conditional or marginalised, or names PPM without a mixture, asks a person, since a proper byte model was never ruled on.
+    conditional or marginalised, or names PPM without a mixture, asks a person, since a proper byte model was
+    never ruled on.
 What it cannot see
     A mixture in native code: the sum over alternative tokens (a run) decides it.
 Rulings

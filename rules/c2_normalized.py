@@ -8,7 +8,7 @@ What is allowed instead
     One distribution over the vocabulary, from the prefix alone.
 How it is detected
     Where a rule on keys, gates, experts or bytes states a leak, this condition steps back behind it. It
-    passes when single tokens were followed from tokens to the claimed number and nothing was mixed in for the scored
+    passes when single tokens were followed to the claimed number and nothing was mixed in for the scored
     token alone.
 What it cannot see
     Native code, and whether a mixture sums to one in numbers: that takes a run.

@@ -23,10 +23,11 @@ def call(walker: Walker, node: ast.Call) -> Flow:
             args += list(spread.items) if spread.items is not None else [indexing.element(walker, spread, 0)]
         else:
             args.append(walker.evaluate(each))
-    kwargs = {each.arg: walker.evaluate(each.value) for each in node.keywords if each.arg is not None}
-    for each in node.keywords:
-        if each.arg is None:
-            walker.evaluate(each.value)
+    kwargs: dict[str, Flow] = {}
+    for keyword in node.keywords:
+        value = walker.evaluate(keyword.value)
+        if keyword.arg is not None:
+            kwargs[keyword.arg] = value
     return apply(walker, callee, args, kwargs)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from harness.audit.events import Event, KeyPart, Lookup, Mixed, Score, Selected, Sink, Spot, StateKind, Update
 from harness.audit.regions import Region, Split
@@ -196,12 +196,16 @@ class FlowRecorder:
             if draft.kind == "lookup" and scored & {token.root for token in draft.tokens}
         }
         tables = {draft.state for draft in self.drafts.values() if draft.id in used}
-        dropped = {"lookup": lambda draft: draft.id not in used, "update": lambda d: d.state not in tables}
-        kept = [d for d in self.drafts.values() if not dropped.get(d.kind, lambda _: False)(d)]
+        kept = [
+            draft
+            for draft in self.drafts.values()
+            if (draft.kind != "lookup" or draft.id in used)
+            and (draft.kind != "update" or draft.state in tables)
+        ]
         return tuple(self._event(draft) for draft in kept)
 
     def _event(self, draft: Draft) -> Event:
-        common = {"id": draft.id, "at": draft.at, "calls": draft.calls, "loops": draft.loops}
+        common: dict[str, Any] = {"id": draft.id, "at": draft.at, "calls": draft.calls, "loops": draft.loops}
         if draft.kind == "score":
             return Score(**common, region=_region(draft), forward=draft.at)
         if draft.kind == "lookup":
@@ -283,7 +287,7 @@ def _passes(chosen: Loops) -> dict[int, set[int]]:
 
 
 def _region(draft: Draft) -> Region:
-    loops = {}
+    loops: dict[int, tuple[int, int]] = {}
     for loop, number in draft.chosen:
         first, last = loops.get(loop, (number, number))
         loops[loop] = (min(first, number), max(last, number))

@@ -119,9 +119,8 @@ def _elsewhere(walker: Walker, base: Flow, index: _Index, key: Flow) -> Flow:
     if any(SELECTION in flow.kinds for flow in index.flows[-1:]) and not index.is_slice:
         moves = index.flows[-1].number if index.flows[-1].number is not None else ZERO
     tokens = labels.tokens
-    if not tokens and not held.tokens and base.number is not None and base.number.symbol is not None:
-        if not (base.lookups or base.scores or cells):
-            tokens = frozenset({Token(base.number.symbol, ZERO)})
+    if not (tokens or held.tokens or base.lookups or base.scores or cells):
+        tokens = own_tokens(base)
     whole = replace(labels, tokens=tokens)
     result = mixed_of((whole, held)) if cells else whole
     if result.about or result.tokens or result.keys:
@@ -148,6 +147,12 @@ def _elsewhere(walker: Walker, base: Flow, index: _Index, key: Flow) -> Flow:
         number = None
     result = replace(result, number=number)
     return mixing.gated(result, gate) if gate and not result.tokens else result
+
+
+def own_tokens(value: Flow) -> frozenset[Token]:
+    """The tokens of an array nobody sliced yet: those of the symbol it is."""
+    symbol = value.number.symbol if value.number is not None else None
+    return frozenset({Token(symbol, ZERO)}) if symbol is not None else frozenset()
 
 
 def _ending(token: Token, base: Flow, origin: frozenset[Token], stop: Linear) -> Token:
@@ -222,14 +227,14 @@ def store(walker: Walker, target: ast.Subscript, value: Flow) -> None:
         )
         return
     mixing.chosen_under_guard(walker, value)
-    for cell in base.objects:
-        if isinstance(cell, Cell):
-            cell.dims = max(cell.dims, index.dims)
+    for each in base.objects:
+        if isinstance(each, Cell):
+            each.dims = max(each.dims, index.dims)
     gates = [flow for flow in index.flows if SELECTION in flow.kinds]
     if len(index.flows) == 1 and index.dims == 1 and index.flows[0].text is not None:
-        for cell in base.objects:
-            if isinstance(cell, Cell):
-                cell.parts["key", index.flows[0].text] = value
+        for each in base.objects:
+            if isinstance(each, Cell):
+                each.parts["key", index.flows[0].text] = value
         return
     back = index.start.times(-1) if index.start is not None and not gates else ZERO
     held = value.moved(back) if value.about or value.tokens or value.keys else value
@@ -296,9 +301,8 @@ def element(walker: Walker, iterable: Flow, number: int) -> Flow:
             return replace(held, number=at, loops=held.loops | iterable.loops)
     lane = walker.symbols.of("lane", iterable.number).plus(Linear((), number))
     whole = iterable
-    if not iterable.tokens and iterable.number is not None and iterable.number.symbol is not None:
-        if not (iterable.lookups or iterable.scores or iterable.objects):
-            whole = replace(iterable, tokens=frozenset({Token(iterable.number.symbol, ZERO)}))
+    if not (iterable.tokens or iterable.lookups or iterable.scores or iterable.objects):
+        whole = replace(iterable, tokens=own_tokens(iterable))
     moved_flow = replace(whole, items=None, objects=(), text=None).moved(lane)
     return replace(moved_flow, number=walker.symbols.of("element", iterable.number))
 

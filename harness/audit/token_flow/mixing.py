@@ -82,10 +82,9 @@ def _factors(node: ast.expr) -> list[ast.expr]:
 
 
 def _complement_of(node: ast.expr) -> ast.expr | None:
-    if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Sub):
-        if isinstance(node.left, ast.Constant) and node.left.value == 1:
-            return node.right
-    return None
+    if not isinstance(node, ast.BinOp) or not isinstance(node.op, ast.Sub):
+        return None
+    return node.right if isinstance(node.left, ast.Constant) and node.left.value == 1 else None
 
 
 def divided(walker: Walker, left: Flow, right: Flow) -> None:

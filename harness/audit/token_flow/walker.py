@@ -24,10 +24,10 @@ from harness.audit.token_flow.flow import (
     Token,
     joined,
 )
-from harness.audit.token_flow.linear import ZERO, Symbols
+from harness.audit.token_flow.linear import Symbols
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from harness.audit.program import Program
     from harness.audit.token_flow.flow_recorder import FlowRecorder
@@ -116,8 +116,7 @@ class Walker:
         held = indexing.content(self, value)
         if held.tokens:
             return held.tokens
-        symbol = value.number.symbol if value.number is not None else None
-        return frozenset({Token(symbol, ZERO)}) if symbol is not None else frozenset()
+        return indexing.own_tokens(value)
 
     def new_cell(self, is_mapping: bool = False, dims: int = 1) -> Cell:
         """An empty array, list or dictionary made here."""
@@ -386,7 +385,7 @@ def _import_from(walker: Walker, node: ast.ImportFrom) -> str:
     return ""
 
 
-_STATEMENTS = {
+_STATEMENTS: dict[type[ast.stmt], Callable[..., str]] = {
     ast.Assign: _assign,
     ast.AnnAssign: _annotated,
     ast.AugAssign: _augmented,
