@@ -107,6 +107,13 @@ def test_a_crash_while_tokens_are_followed_leaves_the_events() -> None:
     assert result["problems"][0]["kind"] == "auditor-error"
 
 
+def test_a_program_too_large_to_audit_is_unresolved_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(child, "SYNTAX_NODES_AT_MOST", 3)
+    result = audit(raising(AssertionError()))
+    assert unresolved(result).reason == "budget"
+    assert [problem["kind"] for problem in result["problems"]] == ["limit"]
+
+
 def test_too_many_events_are_cut_and_say_so(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(child, "EVENTS_AT_MOST", 3)
 
