@@ -21,7 +21,7 @@ Scope = FunctionNode | ast.Module
 CALLS_AT_MOST = 30_000
 DEPTH_AT_MOST = 24
 VISITS_AT_MOST = 4  # of one function: what it calls is known after the first few
-_CLOCKS = frozenset({"perf_counter", "monotonic", "time", "perf_counter_ns", "time_ns"})
+CLOCKS = frozenset({"perf_counter", "monotonic", "time", "perf_counter_ns", "time_ns"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,7 +94,7 @@ class CallOrder:
                 spans.setdefault(id(loop), []).append(call.place)
                 if _is_gradient(call):
                     gradient.add(id(loop))
-                elif last in _CLOCKS:
+                elif last in CLOCKS:
                     clock.add(id(loop))
         timed = [key for key in loops if key in gradient and key in clock] or [
             key for key in loops if key in gradient

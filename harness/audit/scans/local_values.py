@@ -63,6 +63,8 @@ class _Replacer(ast.NodeTransformer):
         value = self._values.get(node.id)
         if value is None or not isinstance(node.ctx, ast.Load):
             return node
+        if isinstance(value, ast.List | ast.Dict | ast.Set):  # a container that is filled later
+            return node
         if any(isinstance(one, ast.Name) and one.id == node.id for one in ast.walk(value)):
             return node
         self.replaced = True

@@ -10,9 +10,9 @@ from __future__ import annotations
 import ast
 from typing import TYPE_CHECKING, Any
 
-from harness.audit.scans.call_order import CallOrder, OrderedCall, call_order
+from harness.audit.scans.call_order import CLOCKS, CallOrder, OrderedCall, call_order
 from harness.audit.scans.data_sources import TRAIN, TRAIN_LOADER, data_roles
-from harness.audit.scans.scanned_program import ProgramIndex, own_nodes
+from harness.audit.scans.scanned_program import ProgramIndex, dotted, own_nodes
 from harness.audit.scans.setting_expressions import Expression, Settings
 
 if TYPE_CHECKING:
@@ -96,22 +96,48 @@ def _condition(test: ast.expr, outcome: bool, scope: Any, settings: Settings) ->
 
 
 def _caps(order: CallOrder, settings: Settings) -> list[dict[str, Any]]:
-    """Every number of settings that the training loop compares something with."""
+    """Every number of settings that the training loop compares its clock with."""
     training = order.training
     caps: list[dict[str, Any]] = []
     scope = next((c.scope for c in order.calls if c.loops and c.loops[-1] is training), None)
     if training is None or scope is None:
         return []
+    timed = _timed_names(scope)
     for node in ast.walk(training):
         if not isinstance(node, ast.Compare) or not isinstance(
             node.ops[0], ast.GtE | ast.Gt | ast.Lt | ast.LtE
         ):
             continue
-        for side in (node.left, node.comparators[0]):
+        for side, other in ((node.left, node.comparators[0]), (node.comparators[0], node.left)):
+            if not _reads_clock(other, timed) or _reads_clock(side, timed):
+                continue
             values = _values(side, scope, settings)
             if values and len(caps) < 12:
                 caps.append({"line": node.lineno, "is": values, "minus": _subtracted(side, scope, settings)})
     return caps
+
+
+def _timed_names(scope: Any) -> set[str]:
+    """Names that a clock went into, through other names too."""
+    timed: set[str] = set()
+    for _ in range(4):
+        before = len(timed)
+        for node in own_nodes(scope):
+            if not isinstance(node, ast.Assign | ast.AugAssign) or not _reads_clock(node.value, timed):
+                continue
+            for target in node.targets if isinstance(node, ast.Assign) else [node.target]:
+                timed |= {one.id for one in ast.walk(target) if isinstance(one, ast.Name)}
+        if len(timed) == before:
+            break
+    return timed
+
+
+def _reads_clock(node: ast.expr, timed: set[str]) -> bool:
+    return any(
+        (isinstance(one, ast.Name) and one.id in timed)
+        or (isinstance(one, ast.Call) and dotted(one.func).rpartition(".")[2] in CLOCKS)
+        for one in ast.walk(node)
+    )
 
 
 def _values(side: ast.expr, scope: Any, settings: Settings) -> list[Expression]:
