@@ -33,7 +33,6 @@ import threading
 import time
 import typing
 import uuid
-import zipfile
 import zlib
 from abc import ABC, abstractmethod
 from collections import defaultdict, deque
@@ -780,6 +779,8 @@ def _parsed(text: str, kind: type | types.GenericAlias, where: str) -> object:
         value: object = typing.cast("type", kind)(text)
         if isinstance(value, int) and abs(value) > _LARGEST_NUMBER:
             raise ValueError("torch counts to there")
+        if isinstance(value, float) and not math.isfinite(value):
+            raise ValueError("no setting means anything when it is infinite")
         return value
     except (ValueError, KeyError):
         raise ConfigError(f"{where}={text!r:.80} is not {_wanted(kind)}") from None
@@ -805,6 +806,8 @@ def _wanted(kind: type | types.GenericAlias) -> str:
         return "one of " + ", ".join(str(member.value) for member in kind)
     if kind is bool:
         return "0 or 1"
+    if kind is float:
+        return "a finite number"
     return (
         "a list of numbers such as 9,10" if typing.get_origin(kind) is tuple else f"of type {kind.__name__}"
     )
@@ -1202,7 +1205,7 @@ def whole_file(path: Path) -> Iterator[BinaryIO]:
     """
     unfinished = path.with_name(f".{path.name}.{os.getpid()}.partial")
     try:
-        with unfinished.open("wb") as file:
+        with unfinished.open("w+b") as file:  # checksums read what was written
             yield file
             file.flush()
             os.fsync(file.fileno())
@@ -3164,9 +3167,15 @@ def found_tokenizer(data_dir: Path, vocab_size: int) -> Path:
             return models[0] if len(models) == 1 else named[0]
         if models:
             names = ", ".join(path.name for path in models)
-            raise SetupError(f"{place} holds several tokenizers ({names}); choose one with --tokenizer FILE")
+            raise SetupError(
+                f"{place} holds several tokenizers ({names}); choose one with --tokenizer FILE "
+                "(a packed script: TOKENIZER_PATH=FILE)"
+            )
     looked = ", ".join(str(place) for place in places)
-    raise SetupError(f"no tokenizer (*.model) in {looked}; name it with --tokenizer FILE")
+    raise SetupError(
+        f"no tokenizer (*.model) in {looked}; name it with --tokenizer FILE "
+        "(a packed script: TOKENIZER_PATH=FILE)"
+    )
 
 
 def log_data(log: RunLog, data_dir: Path, validation: ValidationData, *, trains: bool = True) -> None:
@@ -3700,10 +3709,19 @@ _FREE_TO_CHANGE = {
 }
 
 
-# What zipfile, torch and pickle raise for bytes that are no checkpoint.
+_COMMENT_LENGTH = struct.Struct("<H")
+
+
+_SEAL_BYTES = 64  # SHA-256 in hex
+
+
+_READ_BYTES = 1 << 20
+
+
+# What torch and pickle raise for bytes that are no checkpoint.
 _UNREADABLE = (
     RuntimeError, EOFError, LookupError, TypeError, AttributeError, ValueError, OSError, ArithmeticError,
-    AssertionError, MemoryError, struct.error, pickle.UnpicklingError, zipfile.BadZipFile,
+    AssertionError, MemoryError, struct.error, pickle.UnpicklingError,
 )  # fmt: skip
 
 
@@ -3736,6 +3754,7 @@ def write_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         with whole_file(path) as file:
             torch.save(_on_cpu(content), file)
+            _seal(file)
     except (OSError, RuntimeError) as error:  # torch turns a full disk into a RuntimeError
         raise SetupError(f"cannot write the checkpoint {path}: {error}; free some space there") from None
 
@@ -3749,7 +3768,7 @@ def read_checkpoint(path: Path, config: Config) -> Checkpoint:
     if not path.is_file():
         raise SetupError(f"there is no checkpoint {path} to resume from; leave --resume out to start afresh")
     try:
-        _check_sums(path)
+        _check_seal(path)
         content = torch.load(path, map_location="cpu", weights_only=True)
         if content.pop("format") != CHECKPOINT_FORMAT:
             raise SetupError(f"{path} was written by another version; start afresh without --resume")
@@ -3786,14 +3805,29 @@ def reason_of(error: BaseException) -> str:
     return lines[0][:200] if lines else type(error).__name__
 
 
-def _check_sums(path: Path) -> None:
-    """Hold every record against its CRC-32, which torch writes but does not read."""
-    with zipfile.ZipFile(path) as archive:
-        if any(entry.compress_type != zipfile.ZIP_STORED for entry in archive.infolist()):
-            raise ValueError("its records are compressed; torch.save writes none such")
-        damaged = archive.testzip()
-    if damaged is not None:
-        raise ValueError(f"the record {damaged} is damaged")
+def _seal(file: BinaryIO) -> None:
+    """End a file of torch.save with its SHA-256, as the comment that a zip archive may end with.
+
+    torch writes checksums of its records but does not read them.
+    """
+    file.seek(-_COMMENT_LENGTH.size, os.SEEK_END)
+    file.write(_COMMENT_LENGTH.pack(_SEAL_BYTES))
+    file.seek(0)
+    digest = hashlib.sha256()
+    while piece := file.read(_READ_BYTES):
+        digest.update(piece)
+    file.write(digest.hexdigest().encode())
+
+
+def _check_seal(path: Path) -> None:
+    """Raise ValueError where the file is not as it was written."""
+    digest, left = hashlib.sha256(), path.stat().st_size - _SEAL_BYTES
+    with path.open("rb") as file:
+        while left > 0 and (piece := file.read(min(left, _READ_BYTES))):
+            digest.update(piece)
+            left -= len(piece)
+        if file.read() != digest.hexdigest().encode():
+            raise ValueError("it does not end with its SHA-256: the file is damaged or cut off")
 
 
 def _check_types(checkpoint: Checkpoint) -> None:
