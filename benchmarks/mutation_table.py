@@ -24,11 +24,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--packed", action="store_true", help="the packed scripts too")
     parser.add_argument("--why", action="store_true", help="say below the table what is wrong with a miss")
+    parser.add_argument("--misses", action="store_true", help="as entries of known_misses.py")
     options = parser.parse_args()
     twins = (*TWINS, *PACKED_TWINS) if options.packed else TWINS
     bases = {**BASES, **packed_bases()}
     counts: Counter[str] = Counter()
-    reasons = []
+    reasons: dict[str, str] = {}
     print("| mutation | base | expected | rule | verdict | result |\n|---|---|---|---|---|---|")
     for twin in twins:
         text = twin.text(bases)
@@ -43,10 +44,12 @@ def main() -> None:
         name = twin.name.replace("-", " ")
         print(f"| {name} | {twin.base} | {twin.expected} | {said.rule} | {said.verdict} | {result} |")
         if not said.is_right:
-            reasons.append(f"- {twin.name}: {said.wrong}")
+            reasons[twin.name] = said.wrong
     print("\n" + ", ".join(f"{count} {result}" for result, count in sorted(counts.items())))
     if options.why:
-        print("\n" + "\n".join(reasons))
+        print("\n" + "\n".join(f"- {name}: {why}" for name, why in reasons.items()))
+    if options.misses:
+        print("\n" + "".join(f"    {name!r}: {why[:160]!r},\n" for name, why in reasons.items()))
 
 
 if __name__ == "__main__":

@@ -6,46 +6,74 @@ A twin that is judged rightly fails its test until its line here is deleted.
 from __future__ import annotations
 
 KNOWN_MISSES: dict[str, str] = {
-    "keeps-the-lower-loss-of-before-and-after-training": "accused by ttt-score-first; oracle-min does not see the builtin min of two losses",
-    "trains-on-everything-scored-so-far": "a range that begins at zero in every pass is taken for one that reaches later chunks",
-    "keeps-the-better-of-the-plain-and-the-adapted-score": "the builtin min of two reported numbers is not recorded as a choice",
-    "a-copy-learns-from-validation-and-is-thrown-away": "a deep copy of a model shares its updates with the original",
-    "a-carried-adapter-meets-documents-it-has-read": "a list repeated by multiplication is taken for one without repeats",
-    "an-index-tensor-batch-learns-the-chunk-ahead": "an offset added to an index tensor is lost",
-    "a-delta-learns-from-scored-windows-as-it-stands": "slot-context-only asks a person for every delta, also for one that learns from scored windows",
-    "whole-distributions-of-a-dictionary-as-they-stand": "no rule reads the followed tokens of a table or mixture",
-    "the-target-is-part-of-the-dictionary-key": "no rule reads the followed tokens of a table or mixture",
-    "the-cache-is-used-only-where-it-helps": "no rule reads the followed tokens of a table or mixture",
-    "the-cache-is-used-only-if-it-has-seen-the-target": "no rule reads the followed tokens of a table or mixture",
-    "the-mixing-weight-depends-on-the-model-loss-of-the-target": "no rule reads the followed tokens of a table or mixture",
-    "the-dictionary-learns-the-target-before-it-is-scored": "no rule reads the followed tokens of a table or mixture",
-    "the-dictionary-is-filled-in-a-pass-before-scoring": "no rule reads the followed tokens of a table or mixture",
-    "whole-rows-of-a-hashed-table-as-they-stand": "no rule reads the followed tokens of a table or mixture",
-    "a-joint-hash-of-context-and-target-is-divided-by-the-context-count": "no rule reads the followed tokens of a table or mixture",
-    "the-joint-table-alone-boosts-the-target": "no rule reads the followed tokens of a table or mixture",
-    "the-better-of-model-and-table-is-taken-per-token": "no rule reads the followed tokens of a table or mixture",
-    "the-hashed-table-is-filled-before-its-own-window-is-scored": "no rule reads the followed tokens of a table or mixture",
-    "normalised-rows-of-a-torch-table-as-they-stand": "no rule reads the followed tokens of a table or mixture",
-    "only-the-target-cell-is-blended-beside-an-entropy-expert": "no rule reads the followed tokens of a table or mixture",
-    "the-key-of-the-torch-table-includes-the-target": "no rule reads the followed tokens of a table or mixture",
-    "the-torch-table-learns-the-window-before-scoring-it": "no rule reads the followed tokens of a table or mixture",
-    "a-byte-model-is-mixed-with-the-token-probability-spread-over-its-bytes": "no rule reads the followed tokens of a table or mixture",
-    "the-hint-is-used-only-if-the-target-starts-a-word": "no rule reads the followed tokens of a table or mixture",
-    "the-hint-is-used-only-where-it-hits": "no rule reads the followed tokens of a table or mixture",
-    "the-hint-memory-learns-the-target-before-it-is-asked": "no rule reads the followed tokens of a table or mixture",
-    "a-hashed-bigram-embedding-of-input-tokens": "no rule reads the followed tokens of a table or mixture",
-    "calibrates-the-quantiser-on-validation": "no rule reads this fact of the code",
-    "stores-validation-tokens-in-the-artifact": "no rule reads this fact of the code",
-    "chooses-a-temperature-on-validation": "no rule reads this fact of the code",
-    "chooses-averaged-weights-on-validation": "no rule reads this fact of the code",
-    "stops-training-when-validation-stops-falling": "no rule reads this fact of the code",
-    "calibrates-on-training-data-after-the-cap": "no rule reads this fact of the code",
-    "calibrates-on-training-data-inside-a-reserve": "no rule reads this fact of the code",
-    "calibrates-on-tokens-the-model-generated": "no rule reads this fact of the code",
-    "scores-only-the-first-million-tokens": "no rule reads this fact of the code",
-    "divides-by-a-constant-number-of-bytes-per-token": "no rule reads this fact of the code",
-    "counts-a-byte-fallback-token-as-six-bytes": "no rule reads this fact of the code",
-    "always-counts-the-leading-space": "no rule reads this fact of the code",
-    "ignores-the-seed": "no rule reads this fact of the code",
-    "scores-through-native-code": "no rule reads this fact of the code",
+    "keeps-the-lower-loss-of-before-and-after-training": (
+        "ttt-score-first accuses it; oracle-min does not see the lower of two losses"
+    ),
+    "trains-on-everything-scored-so-far": (
+        "a range that grows with the chunk is taken for one that reaches later chunks"
+    ),
+    "keeps-the-better-of-the-plain-and-the-adapted-score": (
+        "the lower of two reported numbers is not seen as a choice"
+    ),
+    "a-copy-learns-from-validation-and-is-thrown-away": (
+        "updates of a deep copy are counted for the original"
+    ),
+    "a-carried-adapter-meets-documents-it-has-read": (
+        "a list repeated by multiplication counts as one without repeats"
+    ),
+    "an-index-tensor-batch-learns-the-chunk-ahead": ("an offset added to an index tensor is lost"),
+    "a-delta-learns-from-scored-windows-as-it-stands": (
+        "a person is asked about every delta, also one fitted to scored windows"
+    ),
+    "whole-distributions-of-a-dictionary-as-they-stand": (
+        "a context slice that ends before the target counts as holding it"
+    ),
+    "the-target-is-part-of-the-dictionary-key": (
+        "accused, but at the total of the context, not at the key with the target"
+    ),
+    "the-cache-is-used-only-where-it-helps": ("the rules of its breach pass it"),
+    "the-cache-is-used-only-if-it-has-seen-the-target": (
+        "the rules of its breach pass it; accused by ngram-key-target"
+    ),
+    "the-mixing-weight-depends-on-the-model-loss-of-the-target": (
+        "the rules of its breach pass it; accused by ngram-key-target"
+    ),
+    "the-dictionary-learns-the-target-before-it-is-scored": (
+        "the rules of its breach stay undecided; accused by ngram-key-target"
+    ),
+    "the-joint-table-alone-boosts-the-target": ("the rules of its breach stay undecided"),
+    "the-better-of-model-and-table-is-taken-per-token": (
+        "the rules of its breach pass it; accused by ngram-target-gate"
+    ),
+    "the-hashed-table-is-filled-before-its-own-window-is-scored": ("the rules of its breach stay undecided"),
+    "normalised-rows-of-a-torch-table-as-they-stand": (
+        "a row chosen by context counts as a key with the target"
+    ),
+    "the-key-of-the-torch-table-includes-the-target": ("the rules of its breach pass it"),
+    "the-torch-table-learns-the-window-before-scoring-it": (
+        "the rules of its breach stay undecided; accused by ngram-key-target"
+    ),
+    "a-byte-model-is-mixed-with-the-token-probability-spread-over-its-bytes": (
+        "the rules of its breach pass it"
+    ),
+    "the-hint-is-used-only-if-the-target-starts-a-word": (
+        "the rules of its breach pass it; accused by bytes-leading-space"
+    ),
+    "the-hint-is-used-only-where-it-hits": ("the rules of its breach pass it"),
+    "the-hint-memory-learns-the-target-before-it-is-asked": ("the rules of its breach stay undecided"),
+    "calibrates-the-quantiser-on-validation": ("the rules of its breach pass it"),
+    "stores-validation-tokens-in-the-artifact": ("the rules of its breach stay undecided"),
+    "chooses-a-temperature-on-validation": ("the rules of its breach stay undecided"),
+    "chooses-averaged-weights-on-validation": (
+        "the rules of its breach stay undecided; accused by no-val-in-training"
+    ),
+    "stops-training-when-validation-stops-falling": ("the rules of its breach stay undecided"),
+    "calibrates-on-training-data-inside-a-reserve": (
+        "not cleared: the code is not followed to the calibration"
+    ),
+    "calibrates-on-tokens-the-model-generated": ("not cleared: the code is not followed to the calibration"),
+    "scores-only-the-first-million-tokens": ("the rules of its breach pass it"),
+    "divides-by-a-constant-number-of-bytes-per-token": ("the rules of its breach pass it"),
+    "ignores-the-seed": ("the rules of its breach stay undecided"),
+    "scores-through-native-code": ("the rules of its breach stay undecided"),
 }

@@ -1,4 +1,4 @@
-"""One packed script only, since walking one takes seconds: `benchmarks.mutation_table --packed` has them all."""
+"""One packed script only, as walking one takes seconds: `benchmarks.mutation_table --packed` has them all."""
 
 from __future__ import annotations
 
