@@ -35,6 +35,7 @@ class Draft:
     key_at: Spot | None = None
     already: set[int] = field(default_factory=set)
     in_turn: bool = False
+    feeds_table: bool = False  # what was read is counted on and stored back
     gates: set[Spot] = field(default_factory=set)
     is_target: bool = False
     is_hashed: bool = False
@@ -48,9 +49,9 @@ class Draft:
     how: str = ""
     label: str = ""
 
-    def has_target_of(self, recorder: FlowRecorder) -> bool:
+    def has_target(self) -> bool:
         """Whether the key of this lookup has the token that is scored."""
-        return self.is_target or any(token.place in recorder.targets for token in self.tokens)
+        return self.is_target
 
 
 class FlowRecorder:
@@ -59,7 +60,8 @@ class FlowRecorder:
     def __init__(self) -> None:
         self.drafts: dict[int, Draft] = {}
         self.calls: list[Spot] = []
-        self.targets: set[tuple[int, Linear]] = set()  # places of tokens that are scored
+        # Places of tokens that are scored, with the loop passes they are scored in.
+        self.targets: dict[tuple[int, Linear], tuple[tuple[int, int], ...]] = {}
         self.ratios: set[tuple[int, int]] = set()
         self.spreads: dict[int, Spot] = {}
         self._by_key: dict[object, Draft] = {}
@@ -82,7 +84,7 @@ class FlowRecorder:
         draft = self._draft("score", walker.here, walker.here, walker)
         draft.tokens |= tokens
         draft.chosen = chosen
-        self.targets |= {token.place for token in tokens}
+        self.targets.update({token.place: tuple(walker.loops) for token in tokens})
         return draft.id
 
     def lookup(self, walker: Walker, cell: Cell, key: Flow, row: frozenset[int], by_row: bool) -> int:
@@ -93,6 +95,7 @@ class FlowRecorder:
         draft.tokens |= key.tokens
         draft.chosen = key.loops
         draft.key_at = key.joined_at or draft.key_at
+        draft.is_target |= any(self._is_scored_here(token, walker) for token in key.tokens)
         roots = {token.root for token in key.tokens}
         for one in sorted(cell.updates):
             counted = self.drafts.get(one)
@@ -100,6 +103,11 @@ class FlowRecorder:
                 draft.updates.add(one)
                 self._see_again(draft, counted, walker, key)
         return draft.id
+
+    def _is_scored_here(self, token: Token, walker: Walker) -> bool:
+        """Whether the token is scored in this pass of the loops; an earlier pass made it context."""
+        passes = dict(self.targets.get(token.place, ((0, -1),)))
+        return 0 not in passes and all(passes.get(loop, number) == number for loop, number in walker.loops)
 
     def _see_again(self, draft: Draft, counted: Draft, walker: Walker, key: Flow) -> None:
         """Whether the tokens looked up have been counted before."""
@@ -110,7 +118,7 @@ class FlowRecorder:
         if any(not chosen[loop] & these for loop, these in _passes(key.loops).items() if loop in chosen):
             return
         if common and counted.loops == tuple(walker.loops):
-            scored = {token.place for token in draft.tokens} & self.targets
+            scored = {token.place for token in draft.tokens} & self.targets.keys()
             if not scored & {token.place for token in counted.tokens}:
                 return  # one token at a time: it counts an earlier one
         draft.already.add(counted.id)
@@ -161,7 +169,13 @@ class FlowRecorder:
                 draft.gates.add(gate.joined_at)
 
     def _part(self, lookup: int) -> KeyPart:
-        return KeyPart.TARGET if self.drafts[lookup].has_target_of(self) else KeyPart.CONTEXT
+        return KeyPart.TARGET if self.drafts[lookup].has_target() else KeyPart.CONTEXT
+
+    def fed_back(self, lookups: frozenset[int]) -> None:
+        """What was looked up goes into the table again."""
+        for one in lookups:
+            if one in self.drafts:
+                self.drafts[one].feeds_table = True
 
     def ratio(self, left: frozenset[int], right: frozenset[int]) -> None:
         """A count divided by another of fewer tokens: what the first has more is the scored token."""
@@ -193,14 +207,20 @@ class FlowRecorder:
         used |= {
             draft.id
             for draft in self.drafts.values()
-            if draft.kind == "lookup" and scored & {token.root for token in draft.tokens}
+            if draft.kind == "lookup"
+            and not draft.feeds_table
+            and scored & {token.root for token in draft.tokens}
         }
         tables = {draft.state for draft in self.drafts.values() if draft.id in used}
         kept = [
             draft
             for draft in self.drafts.values()
             if (draft.kind != "lookup" or draft.id in used)
-            and (draft.kind != "update" or draft.state in tables)
+            and (
+                draft.kind != "update"
+                or draft.state in tables
+                or bool(scored & {token.root for token in draft.tokens})
+            )
         ]
         return tuple(self._event(draft) for draft in kept)
 
@@ -254,7 +274,7 @@ class FlowRecorder:
         return Sink(**common, label=draft.label[:200], scores=tuple(sorted(draft.scores)))
 
     def _parts(self, draft: Draft) -> tuple[KeyPart, ...]:
-        has_target = draft.has_target_of(self) or self._extra_in_ratio(draft)
+        has_target = draft.has_target() or self._extra_in_ratio(draft)
         rest = {token for token in draft.tokens if token.place not in self.targets}
         is_only_target = has_target and not rest
         return tuple(

@@ -219,6 +219,7 @@ def store(walker: Walker, target: ast.Subscript, value: Flow) -> None:
         walker.bind(target.value, base)
     if index.tokens:
         update(walker, base, key, "=")
+        walker.recorder.fed_back(value.lookups)
         _put(
             walker,
             base,
@@ -270,6 +271,7 @@ def add_in_place(walker: Walker, target: ast.Subscript, op: ast.operator, added:
 def update(walker: Walker, base: Flow, key: Flow, how: str) -> None:
     """Something is stored or counted under a key made of tokens."""
     key = whole(walker, key)
+    walker.recorder.fed_back(base.lookups)
     for cell in base.objects:
         if isinstance(cell, Cell) and key.tokens:
             walker.found_counted.add(cell.site)

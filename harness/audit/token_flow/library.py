@@ -125,6 +125,7 @@ def _sum(walker: Walker, args: list[Flow], kwargs: dict[str, Flow]) -> Flow:
     if DISTRIBUTION in kinds:
         return replace(whole, kinds=kinds - {DISTRIBUTION}, number=None)
     if len(args) > 1 or "dim" in kwargs or "axis" in kwargs:
+        whole = replace(whole, about=frozenset(), keys=frozenset()) if whole.scores else whole
         return replace(whole, kinds=kinds | ({SUM} if whole.scores else set()), number=None, objects=tables)
     gone = replace(whole, tokens=frozenset(), about=frozenset(), keys=frozenset())
     return replace(
@@ -145,7 +146,12 @@ def _cross_entropy(walker: Walker, args: list[Flow], kwargs: dict[str, Flow]) ->
 def _softmax(_walker: Walker, args: list[Flow], _kwargs: dict[str, Flow]) -> Flow:
     value = args[0] if args else NOTHING
     return replace(
-        value, number=None, tokens=frozenset(), kinds=frozenset({DISTRIBUTION}), objects=(), items=None
+        value,
+        number=None,
+        tokens=frozenset(),
+        kinds=frozenset({DISTRIBUTION}) | (value.kinds & {SUM}),
+        objects=(),
+        items=None,
     )
 
 

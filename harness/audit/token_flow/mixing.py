@@ -105,9 +105,7 @@ def are_two_losses(walker: Walker, left: Flow, right: Flow) -> bool:
 
 
 def _says_target(walker: Walker, flow: Flow) -> bool:
-    return bool(flow.scores) or any(
-        walker.recorder.drafts[one].has_target_of(walker.recorder) for one in flow.lookups
-    )
+    return bool(flow.scores) or any(walker.recorder.drafts[one].has_target() for one in flow.lookups)
 
 
 def either(walker: Walker, test: Flow, yes: Flow, no: Flow) -> Flow:

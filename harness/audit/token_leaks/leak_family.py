@@ -127,6 +127,10 @@ def why_not_clean(case: Case) -> str | None:
     lost = next((one for one in index.lookups.values() if one.id not in used), None)
     if lost is not None:
         return f"unresolved: what the table looked up at {lost.at.file}:{lost.at.line} does to the score"
+    read = {one.state for one in index.lookups.values()}
+    blind = next((one for one in index.updates.values() if one.state not in read), None)
+    if blind is not None:
+        return f"unresolved: what the tokens stored at {blind.at.file}:{blind.at.line} are used for"
     return None
 
 
