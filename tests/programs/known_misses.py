@@ -28,11 +28,9 @@ KNOWN_MISSES: dict[str, str] = {
     "whole-distributions-of-a-dictionary-as-they-stand": (
         "a context slice that ends before the target counts as holding it"
     ),
-    "the-target-is-part-of-the-dictionary-key": (
         "accused, but at the total of the context, not at the key with the target"
     ),
     "the-cache-is-used-only-where-it-helps": ("the rules of its breach pass it"),
-    "the-cache-is-used-only-if-it-has-seen-the-target": (
         "the rules of its breach pass it; accused by ngram-key-target"
     ),
     "the-mixing-weight-depends-on-the-model-loss-of-the-target": (
@@ -46,7 +44,6 @@ KNOWN_MISSES: dict[str, str] = {
         "the rules of its breach pass it; accused by ngram-target-gate"
     ),
     "the-hashed-table-is-filled-before-its-own-window-is-scored": ("the rules of its breach stay undecided"),
-    "normalised-rows-of-a-torch-table-as-they-stand": (
         "a row chosen by context counts as a key with the target"
     ),
     "the-key-of-the-torch-table-includes-the-target": ("the rules of its breach pass it"),
