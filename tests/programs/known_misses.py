@@ -26,13 +26,9 @@ KNOWN_MISSES: dict[str, str] = {
         "a person is asked about every delta, also one fitted to scored windows"
     ),
     "whole-distributions-of-a-dictionary-as-they-stand": (
-        "a context slice that ends before the target counts as holding it"
-    ),
-        "accused, but at the total of the context, not at the key with the target"
+        "what the dictionary stores is not followed into the score"
     ),
     "the-cache-is-used-only-where-it-helps": ("the rules of its breach pass it"),
-        "the rules of its breach pass it; accused by ngram-key-target"
-    ),
     "the-mixing-weight-depends-on-the-model-loss-of-the-target": (
         "the rules of its breach pass it; accused by ngram-key-target"
     ),
@@ -44,8 +40,6 @@ KNOWN_MISSES: dict[str, str] = {
         "the rules of its breach pass it; accused by ngram-target-gate"
     ),
     "the-hashed-table-is-filled-before-its-own-window-is-scored": ("the rules of its breach stay undecided"),
-        "a row chosen by context counts as a key with the target"
-    ),
     "the-key-of-the-torch-table-includes-the-target": ("the rules of its breach pass it"),
     "the-torch-table-learns-the-window-before-scoring-it": (
         "the rules of its breach stay undecided; accused by ngram-key-target"
