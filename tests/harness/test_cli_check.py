@@ -59,7 +59,7 @@ def test_its_legal_twin_has_no_fail_and_no_question_but_is_not_called_legal(
     assert status == 3
     assert document["verdict"] == "incomplete"
     assert not verdicts & {"FAIL", "NEEDS-HUMAN"}
-    assert document["rules_checked"]["c3-score-before-update"] == "NOT-CHECKED"
+    assert document["rules_checked"]["c1-causal"] == "NOT-CHECKED"
 
 
 def test_every_rule_of_the_catalogue_has_an_outcome_in_every_verdict(capsys: pytest.CaptureFixture[str]):

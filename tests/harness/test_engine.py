@@ -86,7 +86,7 @@ def test_a_rule_that_crashes_is_not_checked_and_says_that_it_is_our_bug(
 
 
 def test_a_rule_without_a_module_names_what_would_decide_it(case: Case):
-    findings, _ = check_rule(load_ruleset().rules["c3-score-before-update"], case)
+    findings, _ = check_rule(load_ruleset().rules["scored-unit"], case)
     assert findings[0].verdict is RuleVerdict.NOT_CHECKED
     assert "the static audit of the code or a run of the submission" in findings[0].message
 
