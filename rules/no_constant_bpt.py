@@ -68,11 +68,16 @@ def _in_code(case: Case) -> Iterator[Finding]:
     """A number with a fraction that the code divides nats by, beside ln 2."""
     for fact in scan_facts(case, "bits_per_byte") or ():
         if fact["kind"] == "constant":
+            number = {
+                "file": fact.get("constant_file", fact["file"]),
+                "line": fact.get("constant_line", fact["line"]),
+            }
             yield needs_human(
                 RULE,
                 f"{fact['file']}:{fact['line']} divides by ln 2 and by the constant {fact['value']:g}, where "
                 "counted bytes per token belong",
                 fact_place(case, fact, "divides by a constant", Role.PRIMARY),
+                fact_place(case, number, "the constant"),
                 ask="Is the claimed score computed on this line?",
             )
             return

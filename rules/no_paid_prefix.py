@@ -30,6 +30,9 @@ from harness.audit.score_order.evidence_chain import at, placed
 from harness.audit.score_order.family import order_of
 from harness.audit.submission_audit import why_no_audit
 from harness.case import needs_human, not_checked
+from harness.evidence.code_facts import fact_place
+from harness.evidence.validation_use import validation_tokens_given
+from harness.finding import Role
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -46,7 +49,11 @@ def check(case: Case) -> Iterator[Finding]:
     if stored is not None:
         yield stored
         return
+    written = _written(case)
     reading = order_of(case)
+    if reading is None and written is not None:
+        yield written
+        return
     if reading is None:
         yield not_checked(RULE, why_no_audit(case) or "the static audit of the code was not run")
         return
@@ -63,9 +70,25 @@ def check(case: Case) -> Iterator[Finding]:
                 ask="Is what is written there, or anything made from it, part of the artifact?",
             )
             return
+    if written is not None:
+        yield written
+        return
     yield not_checked(
         RULE,
         "no validation token was seen going into a written file; the bytes of the artifact were not opened",
+    )
+
+
+def _written(case: Case) -> Finding | None:
+    """A call that writes validation tokens as they are, in whatever bytes."""
+    fact = validation_tokens_given(case, "written")
+    if fact is None:
+        return None
+    return needs_human(
+        RULE,
+        f"{fact['file']}:{fact['line']} writes validation tokens, turned into bytes, to a file",
+        fact_place(case, fact, "writes validation tokens", Role.PRIMARY),
+        ask="Is what is written there, or anything made from it, part of the artifact?",
     )
 
 

@@ -9,10 +9,10 @@ What is allowed instead
     Training on train shards; validation loss may be printed during training, but nothing may follow from it.
 How it is detected
     The static audit follows tokens into the updates of training, and metrics over validation into choices
-    that reach the artifact (those ask a person). It also fails when the printed pattern of the training files
-    is that of the validation files, or when a shown command puts a validation shard under a training name and
-    the log trains on a single shard or on the folder the command makes. Either the command or the words alone
-    ask a person.
+    that reach the artifact, a break out of training by one included (those ask a person). It also fails when
+    the printed pattern of the training files is that of the validation files, or when a shown command puts a
+    validation shard under a training name and the log trains on a single shard or on the folder the command
+    makes. Either the command or the words alone ask a person.
 What it cannot see
     Choices made by hand between runs.
 Rulings
@@ -35,6 +35,7 @@ from harness.audit.score_order.family import order_of, own_findings
 from harness.audit.score_order.metric_choice import selections_by_metric
 from harness.case import failed, needs_human, not_checked, passed
 from harness.evidence.stated_methods import commands, named, readme_says
+from harness.evidence.validation_use import choice_by_result, validation_tokens_given
 from harness.finding import Role
 
 if TYPE_CHECKING:
@@ -78,6 +79,10 @@ def check(case: Case) -> Iterator[Finding]:
 def _in_code(case: Case) -> Iterator[Finding]:
     """Training on validation, and the first choice by a validation metric that reaches the artifact."""
     yield from own_findings(case, RULE)
+    seen = choice_by_result(case, RULE, for_artifact=True)
+    if seen is not None:
+        yield seen
+        return
     reading = order_of(case)
     if reading is None or case.audit is None:
         return
@@ -96,6 +101,9 @@ def _trains_on_train(case: Case) -> Iterator[Finding]:
     """A pass: updates on training tokens were seen, and no other tokens reach the artifact."""
     reading = order_of(case)
     if reading is None or case.audit is None or not reading.is_clean:
+        return
+    if validation_tokens_given(case, "statistics") is not None:
+        yield not_checked(RULE, "depends on the question asked at val-calibration")
         return
     updates = reading.index.updates.values()
     seen = next(

@@ -9,7 +9,9 @@ What is allowed instead
     Tune offline on other data, and say so; tuning of training hyperparameters is a remark at most.
 How it is detected
     The static audit sees two results over validation compared, and the better one (a temperature, a set of
-    weights, an evaluator) inside the claimed number. Words in the README count too. A person decides.
+    weights, an evaluator) inside the claimed number; so does a comparison of two results after the artifact
+    is written that leaves a loop, loads weights or keeps a value for later. Words in the README count too. A
+    person decides.
 What it cannot see
     Sweeps nobody mentions that ran outside the script.
 Rulings
@@ -29,6 +31,7 @@ from harness.audit.score_order.family import order_of
 from harness.audit.score_order.metric_choice import selections_by_metric
 from harness.case import needs_human, not_checked
 from harness.evidence.stated_methods import readme_says
+from harness.evidence.validation_use import choice_by_result
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -52,6 +55,10 @@ _WORDS = re.compile(
 
 def check(case: Case) -> Iterator[Finding]:
     """One finding for the code, else one for the README."""
+    seen = choice_by_result(case, RULE, for_artifact=False)
+    if seen is not None:
+        yield seen
+        return
     reading = order_of(case)
     choices = selections_by_metric(case.audit, reading) if reading is not None and case.audit else []
     for choice in choices:

@@ -8,7 +8,8 @@ What is allowed instead
     Calibrate on training data inside the 600 seconds, or on data the model generates.
 How it is detected
     The static audit follows the tokens into the statistics and the quantised weights into the counted
-    score. A log line that calibrates and names validation data fails too. README words ask a person.
+    score. Validation tokens given to a function that registers hooks on layers ask a person. A log line that
+    calibrates and names validation data fails too. README words ask a person.
 What it cannot see
     Calibration in code that cannot be followed.
 Rulings
@@ -28,7 +29,10 @@ from harness.audit.events import StateKind
 from harness.audit.score_order.evidence_chain import at, placed
 from harness.audit.score_order.family import order_of, own_findings
 from harness.case import failed, needs_human, not_applicable, not_checked, passed
+from harness.evidence.code_facts import fact_place
 from harness.evidence.stated_methods import readme_says
+from harness.evidence.validation_use import validation_tokens_given
+from harness.finding import Role
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -56,6 +60,16 @@ def check(case: Case) -> Iterator[Finding]:
     mine = own_findings(case, RULE)
     yield from mine
     if mine:
+        return
+    given = validation_tokens_given(case, "statistics")
+    if given is not None:
+        yield needs_human(
+            RULE,
+            f"{given['file']}:{given['line']} gives validation tokens to a function that watches the layers "
+            "of a network; calibrate on training data inside the budget or on generated data",
+            fact_place(case, given, "takes validation tokens", Role.PRIMARY),
+            ask="Are quantised weights made from what is collected here, before these tokens are scored?",
+        )
         return
     for run in (run for seed in case.evidence.seeds if (run := seed.training_run or seed.run)):
         for timed in run.timed:

@@ -156,13 +156,13 @@ VALIDATION_USED = (
     ),
     _twin(
         "chooses-averaged-weights-on-validation",
-        "val-tuned",
+        "no-val-in-training",
         Edit(_EXPORT, _EMA + _EXPORT),
         shows="if averaged_bpb < plain_bpb:",
     ),
     _twin(
         "stops-training-when-validation-stops-falling",
-        "val-tuned",
+        "no-val-in-training",
         Edit(
             _LOGGED,
             _LOGGED + "            if step > 0 and val_bpb > previous_bpb:\n"

@@ -21,6 +21,8 @@ from harness.audit.scans.seeds import scan_seeds
 from harness.audit.scans.stored_targets import scan_stored_targets
 from harness.audit.scans.training_reads import scan_training_reads
 from harness.audit.scans.validation_caps import scan_validation_caps
+from harness.audit.scans.validation_choices import scan_validation_choices
+from harness.audit.scans.validation_stored import scan_validation_stored
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -39,6 +41,8 @@ SCANS: dict[str, Callable[[ProgramIndex], Any]] = {
     "stored_targets": scan_stored_targets,
     "training_reads": scan_training_reads,
     "validation_caps": scan_validation_caps,
+    "validation_choices": scan_validation_choices,
+    "validation_stored": scan_validation_stored,
 }
 
 

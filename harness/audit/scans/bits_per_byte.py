@@ -1,7 +1,8 @@
 """Divisions that turn nats into bits per byte: constant bytes per token, and means of batch means.
 
 Recognised by ln 2 (or log2 of e) as a factor of a product or quotient. Every other factor is looked at: a
-number that is no whole number stands where counted bytes belong.
+number that is no whole number stands where counted bytes belong, also when it is multiplied into the sum
+that the factor is.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 _MEANS = frozenset({"mean", "fmean", "nanmean", "average"})
 # Bytes per token of any tokenizer in use, and their reciprocals as a factor.
 _BYTES_PER_TOKEN = (1.05, 12.0)
+_HOPS = 2  # from a parameter to what callers give for it
 
 
 def scan_bits_per_byte(index: ProgramIndex) -> list[dict[str, Any]]:
@@ -57,6 +59,10 @@ def _judged(node: ast.BinOp, scope: Scope, values: LocalValues, index: ProgramIn
         low, high = _BYTES_PER_TOKEN
         if low < bytes_per_token < high and not bytes_per_token.is_integer():
             return {"kind": "constant", "value": bytes_per_token, "constant_line": factor.lineno}
+    for factor in below:
+        found = _added_up(factor, scope, index, 0)
+        if found is not None:
+            return found
     for factor in above:
         if _is_mean_of_means(factor, scope, index):
             return {"kind": "batch-means"}
@@ -85,6 +91,70 @@ def _factors(
             right_above, right_below = right_below, right_above
         return above + right_above, below + right_below
     return [node], []
+
+
+def _added_up(node: ast.expr, scope: Scope, index: ProgramIndex, depth: int) -> dict[str, Any] | None:
+    """A sum below the bar into which a number of tokens times a constant is added."""
+    while isinstance(node, ast.Call) and (isinstance(node.func, ast.Attribute) or len(node.args) == 1):
+        # A method without arguments or a cast: the number is the same.
+        node = node.func.value if isinstance(node.func, ast.Attribute) else node.args[0]
+    if not isinstance(node, ast.Name) or depth > _HOPS:
+        return None
+    for one in own_nodes(scope):
+        added: ast.expr | None = None
+        if isinstance(one, ast.AugAssign) and isinstance(one.op, ast.Add):
+            added = one.value if isinstance(one.target, ast.Name) and one.target.id == node.id else None
+        elif isinstance(one, ast.Call) and isinstance(one.func, ast.Attribute) and one.func.attr == "add_":
+            is_sum = isinstance(one.func.value, ast.Name) and one.func.value.id == node.id
+            added = one.args[0] if is_sum and one.args else None
+        if added is not None and (constant := _per_token(added)) is not None:
+            return {"kind": "constant", "value": constant, "constant_line": added.lineno}
+    return _given(node.id, scope, index, depth)
+
+
+def _given(name: str, scope: Scope, index: ProgramIndex, depth: int) -> dict[str, Any] | None:
+    """The same of what callers give for a parameter."""
+    function = index.by_node.get(id(scope))
+    if function is None or name not in function.parameters:
+        return None
+    place = function.parameters.index(name)
+    for _, caller in index.reached:
+        for one in own_nodes(caller):
+            if not isinstance(one, ast.Call) or dotted(one.func).rpartition(".")[2] != function.name:
+                continue
+            given = next((word.value for word in one.keywords if word.arg == name), None)
+            if given is None and place < len(one.args):
+                given = one.args[place]
+            found = _added_up(given, caller, index, depth + 1) if given is not None else None
+            if found is not None:
+                return {**found, "constant_file": index.file_of[id(caller)]}
+    return None
+
+
+def _per_token(added: ast.expr) -> float | None:
+    """The constant of `y.numel() * 2.44`: a number of tokens counted by their size, times a fraction."""
+    while isinstance(added, ast.Call) and dotted(added.func) in {"float", "int"} and len(added.args) == 1:
+        added = added.args[0]
+    if not isinstance(added, ast.BinOp) or not isinstance(added.op, ast.Mult | ast.Div):
+        return None
+    for one, other in ((added.left, added.right), (added.right, added.left)):
+        number = _number(one)
+        if number is None or number == 0:
+            continue
+        number = 1 / number if isinstance(added.op, ast.Div) else number
+        low, high = _BYTES_PER_TOKEN
+        if low < number < high and not number.is_integer() and _is_size(other):
+            return number
+    return None
+
+
+def _is_size(node: ast.expr) -> bool:
+    """Whether an expression is how many elements something has."""
+    return any(
+        (isinstance(one, ast.Call) and dotted(one.func).rpartition(".")[2] in {"numel", "len", "size"})
+        or (isinstance(one, ast.Attribute) and one.attr in {"size", "shape"})
+        for one in ast.walk(node)
+    )
 
 
 def _number(node: ast.expr) -> float | None:

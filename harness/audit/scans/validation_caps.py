@@ -1,8 +1,9 @@
 """Parts of validation that code scores instead of all of it: slices with a limit, random minibatches.
 
 A slice of validation tokens whose end is a number of the settings is a cap, with the conditions above it;
-the rules compute both under the settings of the run. A loop of a fixed number of passes that takes
-validation data at random places is a sample.
+the rules compute both under the settings of the run. A plain number is one only where the slice takes the
+place of the whole stream: it is returned, or goes back into the name it was taken from. A loop of a fixed
+number of passes that takes validation data at random places is a sample.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ _RANDOM = frozenset(
     {"randint", "randperm", "choice", "choices", "sample", "randrange", "integers", "shuffle"}
 )
 _SPLIT_WORDS = frozenset({"val", "valid", "validation"})
+_TOKENS_AT_LEAST = 10_000  # of a cap that is a plain number: fewer are a header or a sample to show
 
 
 def scan_validation_caps(index: ProgramIndex) -> list[dict[str, Any]]:
@@ -34,6 +36,7 @@ def _slices(index: ProgramIndex, settings: Settings) -> list[dict[str, Any]]:
     facts: list[dict[str, Any]] = []
     for path, scope in index.reached:
         tests: dict[int, list[tuple[ast.expr, bool]]] | None = None
+        whole: set[int] | None = None
         for node in own_nodes(scope):
             if not isinstance(node, ast.Subscript) or not isinstance(node.slice, ast.Slice):
                 continue
@@ -44,7 +47,10 @@ def _slices(index: ProgramIndex, settings: Settings) -> list[dict[str, Any]]:
                 continue
             limit = _limit(end, scope, index, settings)
             if limit is None or "const" in limit:
-                continue  # a plain number is a sample shown or a header, and settings cannot change it
+                whole = _in_place_of_the_stream(scope) if whole is None else whole
+                limit = _number(end, scope, settings) if id(node) in whole else None
+                if limit is None:
+                    continue
             if tests is None:
                 tests = _tests_above(scope)
             facts.append(
@@ -73,6 +79,41 @@ def _limit(end: ast.expr, scope: Any, index: ProgramIndex, settings: Settings) -
     for name in [node.id for node in ast.walk(end) if isinstance(node, ast.Name)]:
         if name in given and _is_determined(given[name]):
             return given[name]
+    return None
+
+
+def _in_place_of_the_stream(scope: Any) -> set[int]:
+    """Slices that a scope returns, or puts back into the name they were taken from."""
+    found: set[int] = set()
+    for node in own_nodes(scope):
+        value = node.value if isinstance(node, ast.Return | ast.Assign | ast.AnnAssign) else None
+        while isinstance(value, ast.Call) and isinstance(value.func, ast.Attribute):
+            value = value.func.value  # tokens[:n].contiguous()
+        if not isinstance(value, ast.Subscript):
+            continue
+        targets = node.targets if isinstance(node, ast.Assign) else []
+        if isinstance(node, ast.Return) or any(ast.unparse(value.value) == ast.unparse(t) for t in targets):
+            found.add(id(value))
+    return found
+
+
+def _number(end: ast.expr, scope: Any, settings: Settings) -> Expression:
+    """A plain number as the end, or the one that `min` puts above it."""
+    whole = settings.locals.written_out(end, scope)
+    smaller = [
+        argument
+        for node in ast.walk(whole)
+        if isinstance(node, ast.Call) and dotted(node.func) == "min"
+        for argument in node.args[:6]
+    ]
+    for one in [whole, *smaller]:
+        limit = settings.expression(one, scope)
+        if limit is None or not _is_determined(limit):
+            continue
+        if "const" not in limit or (
+            isinstance(limit["const"], int | float) and limit["const"] >= _TOKENS_AT_LEAST
+        ):
+            return limit
     return None
 
 
