@@ -11,7 +11,7 @@ How it is detected
     In the code: a log-probability divided by a length of its own token, then mixed with looked-up counts. In
     the logs: the label of the counted line. A line that names a PPM mixer fails; one that says it is
     conditional or marginalised, or names PPM without a mixture, asks a person, since a proper byte model was
-    never ruled on.
+    never ruled on. A label without such words passes only when the code was followed to the claimed number.
 What it cannot see
     A mixture in native code: the sum over alternative tokens (a run) decides it.
 Rulings
@@ -27,7 +27,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from harness.audit.token_leaks.leak_family import leak_findings
+from harness.audit.token_leaks.leak_family import leak_findings, why_not_clean
 from harness.audit.token_leaks.leaks import LeakKind
 from harness.case import failed, needs_human, not_checked, noted, passed
 from harness.finding import RuleVerdict
@@ -55,6 +55,11 @@ def check(case: Case) -> Iterator[Finding]:
     if mine:
         # The code decides: a label without a word of PPM is no clean bill beside it.
         judged = [finding for finding in judged if finding.verdict is not RuleVerdict.PASS]
+    missing = why_not_clean(case)
+    if missing is not None and any(finding.verdict is RuleVerdict.PASS for finding in judged):
+        # A label says what its author calls the number; only the code says how it was made.
+        judged = [finding for finding in judged if finding.verdict is not RuleVerdict.PASS]
+        judged.append(not_checked(RULE, f"no counted line names a byte-level mixture, but {missing}"))
     yield from judged
     if not judged and not mine:
         yield not_checked(RULE, "no log line belongs to the claimed score")

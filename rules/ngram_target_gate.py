@@ -11,6 +11,7 @@ How it is detected
     Counters named within, word or agree that are not zero in a counted run fail; in a run that is not
     counted they are a remark. All zero beside a token gate passes. In Python the static audit follows single
     tokens into tests and weights of a mixture: a table that counts only when it knows the token is one.
+    Without counters it does not apply where the code was followed and gates nothing.
 What it cannot see
     Gates in native code that print no counter: the suffix test looks for them.
 Rulings
@@ -26,7 +27,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from harness.audit.token_leaks.leak_family import leak_findings
+from harness.audit.token_leaks.leak_family import leak_findings, why_not_clean
 from harness.audit.token_leaks.leaks import LeakKind
 from harness.case import failed, needs_human, not_applicable, not_checked, noted, passed
 from harness.evidence.code_facts import fact_place, scan_facts
@@ -67,7 +68,15 @@ def check(case: Case) -> Iterator[Finding]:
                 fired[0][1].place("gate counter"),
             )
     if not seen:
-        yield _in_c(case) or not_applicable(RULE, "no log prints gate counters of n-gram hints")
+        yield _in_c(case) or _without_counters(case)
+
+
+def _without_counters(case: Case) -> Finding:
+    """The rule does not apply when the code was followed and gates nothing, else that is open."""
+    missing = why_not_clean(case)
+    if missing is not None:
+        return not_checked(RULE, f"no log prints gate counters of n-gram hints, and {missing}")
+    return not_applicable(RULE, "no log prints gate counters, and the code gates no hint")
 
 
 def _in_c(case: Case) -> Finding | None:

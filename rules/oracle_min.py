@@ -1,15 +1,18 @@
 """oracle-min: no choice of the lower loss per token, document, epoch or pass.
 
 What it checks
-    The label of the counted line, and what the submission calls itself.
+    Choices of the lower of two losses in the code, the label of the counted line, and what the submission
+    calls itself.
 Why it matters
     Whoever picks the better of two scores after seeing the token has spent the answer.
 What is allowed instead
     Mix the distributions with weights fixed before the token.
 How it is detected
-    Words: oracle, minimum of losses, best of passes or epochs. They are names, so a person decides.
+    The static audit sees the lower of two losses kept, per token or of whole passes. Words (oracle, minimum
+    of losses, best of passes or epochs) are names, so a person decides. It passes only when the code was
+    followed to the claimed number.
 What it cannot see
-    A minimum in the code under another name: the static audit reads it.
+    Code it cannot follow: then it says what is missing.
 Rulings
     #573 and #685 (2026-03-24) took the minimum over passes, #659 (2026-03-25) the better of two experts.
 Example
@@ -21,10 +24,10 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from harness.audit.score_order.family import lowest_of_passes
-from harness.audit.token_leaks.leak_family import leak_findings
+from harness.audit.score_order.family import lowest_of_passes, member_verdict, order_of
+from harness.audit.token_leaks.leak_family import clean_or_open, leak_findings, leaks_of
 from harness.audit.token_leaks.leaks import LeakKind
-from harness.case import needs_human, not_checked, passed
+from harness.case import needs_human, not_checked
 from harness.evidence.stated_methods import named, readme_says
 from harness.wording import seed_label
 
@@ -76,11 +79,18 @@ def check(case: Case) -> Iterator[Finding]:
             said.place("its own words"),
             ask=ask,
         )
-    elif labels and labels[0].counted is not None:
-        yield passed(
-            RULE,
-            "no label, name or README sentence speaks of taking the lower of two losses",
-            labels[0].counted.val_bpb.place("counted score"),
-        )
     else:
-        yield not_checked(RULE, "no log line belongs to the claimed score")
+        yield _clean(case)
+
+
+def _clean(case: Case) -> Finding:
+    """A pass where order and single tokens were followed to the claimed number, else what is missing."""
+    reading = order_of(case)
+    gates = leaks_of(case, LeakKind.TARGET_GATE)
+    if gates:
+        return not_checked(RULE, "open until the question of ngram-target-gate is answered")
+    if reading is not None and not reading.is_clean:
+        return member_verdict(case, RULE, clean="", absent="")
+    return clean_or_open(
+        case, RULE, "no lower one of two losses is kept, and no label or README speaks of it"
+    )

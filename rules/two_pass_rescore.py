@@ -10,7 +10,8 @@ What is allowed instead
 How it is detected
     The static audit sees a scored pass that learns, and a later one over the same tokens that uses what was
     learned and is printed; or a table filled from tokens before they are scored with it. Words (two-pass,
-    second pass, multi-pass, rescoring) are names, so a person decides, unless the code was followed whole.
+    second pass, multi-pass, rescoring) are names, so a person decides, unless the code was followed whole. It
+    never passes on names alone.
 What it cannot see
     Code it cannot follow: a prefix test looks there.
 Rulings
@@ -29,7 +30,7 @@ from typing import TYPE_CHECKING
 from harness.audit.score_order.family import member_verdict, order_of, own_findings
 from harness.audit.token_leaks.leak_family import leak_findings
 from harness.audit.token_leaks.leaks import LeakKind
-from harness.case import needs_human, not_checked, passed
+from harness.case import needs_human
 from harness.evidence.stated_methods import named
 from harness.wording import seed_label
 
@@ -49,7 +50,7 @@ _PASSES = re.compile(
 
 
 def check(case: Case) -> Iterator[Finding]:
-    """The breach in the code, else the labels of counted lines, else the names."""
+    """The breach in the code, else labels and names that ask, else what is missing to pass."""
     mine = own_findings(case, RULE) or leak_findings(case, RULE, LeakKind.COUNTED_FIRST)
     yield from mine
     if mine:
@@ -77,13 +78,5 @@ def check(case: Case) -> Iterator[Finding]:
             name.place("name"),
             ask="Is each token's counted score fixed before anything was learned from it?",
         )
-    elif reading is not None:
-        yield member_verdict(case, RULE, clean="", absent="")
-    elif labels and labels[0].counted is not None:
-        yield passed(
-            RULE,
-            f"no label of a counted line names a second pass ({labels[0].counted.label!r})",
-            labels[0].counted.val_bpb.place("counted score"),
-        )
     else:
-        yield not_checked(RULE, "no log line belongs to the claimed score")
+        yield member_verdict(case, RULE, clean="", absent="")

@@ -44,5 +44,5 @@ def test_a_superseded_log_is_a_remark(tmp_path: Path) -> None:
     assert [finding.verdict for finding in findings] == [RuleVerdict.PASS, RuleVerdict.INFO]
 
 
-def test_logs_without_gate_counters_are_not_concerned(tmp_path: Path) -> None:
-    assert judge(RULE, tmp_path, good_log(13)).verdict is RuleVerdict.NOT_APPLICABLE
+def test_without_counters_code_that_was_not_followed_leaves_it_open(tmp_path: Path) -> None:
+    assert judge(RULE, tmp_path, good_log(13)).verdict is RuleVerdict.NOT_CHECKED

@@ -71,6 +71,20 @@ def test_its_legal_twin_is_not_accused(
     assert judged(tmp_path, rule, legal).verdict not in {RuleVerdict.FAIL, RuleVerdict.NEEDS_HUMAN}
 
 
+@pytest.mark.parametrize(
+    ("rule", "verdict"),
+    [("byte-ppm-mixture", RuleVerdict.PASS), ("ngram-target-gate", RuleVerdict.NOT_APPLICABLE)],
+)
+def test_labels_and_followed_code_together_clear(tmp_path: Path, rule: str, verdict: RuleVerdict) -> None:
+    assert judged(tmp_path, rule, mixture((C,))).verdict is verdict
+
+
+def test_a_gate_on_the_target_keeps_the_choice_of_a_lower_loss_open(tmp_path: Path) -> None:
+    finding = judged(tmp_path, "oracle-min", mixture((T,), row=True, weight_parts=(T,)))
+    assert finding.verdict is RuleVerdict.NOT_CHECKED
+    assert "ngram-target-gate" in finding.message
+
+
 def test_a_target_cell_alone_is_a_question(tmp_path: Path) -> None:
     assert judged(tmp_path, "ngram-cache", mixture((T,), row=True)).verdict is RuleVerdict.NEEDS_HUMAN
 
