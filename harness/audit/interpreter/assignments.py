@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 from typing import TYPE_CHECKING
 
-from harness.audit.interpreter import operators, subscripts
+from harness.audit.interpreter import operators, special_methods, subscripts
 from harness.audit.interpreter.heap import (
     Alternatives,
     Bound,
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from harness.audit.interpreter.machine import Machine
 
 ELEMENTS_AT_MOST = 64
+_NOWHERE = ast.Pass()  # for calls that no syntax node makes
 
 
 def truth(machine: Machine, value: Value) -> Value:
@@ -37,8 +38,16 @@ def truth(machine: Machine, value: Value) -> Value:
         except (TypeError, ValueError):
             return Value(source=value.source)
     ref = value.ref
-    if isinstance(ref, Function | Bound | Class | Scope | Extern):
+    if isinstance(ref, Function | Bound | Class | Scope) or (
+        isinstance(ref, Extern) and "()" not in ref.path
+    ):
         return TRUE
+    if isinstance(ref, Instance) and ref.cls is not None:
+        own = special_methods.special(machine, value, ("__bool__", "__len__"), [], _NOWHERE)
+        if own is not None:
+            return truth(machine, own) if own.ref is not ref else Value(source=own.source)
+    if isinstance(ref, Extern) and "()" in ref.path:
+        return Value(source=value.source)  # what a call of something unknown returned
     if isinstance(ref, Instance):
         return TRUE if ref.is_module or ref.cls is None else Value(source=value.source)
     if isinstance(ref, Sequence) and ref.size is not None:
@@ -206,6 +215,9 @@ def _in_place(machine: Machine, now: Value, operand: Value, node: ast.AugAssign)
     if isinstance(now.ref, Tensor | View) or machine.registry.is_parameter(now):
         machine.registry.write_in_place(machine, now, operand, operators.name_of(node.op), node)
         return now
+    own = special_methods.in_place(machine, node.op, now, operand, node) if now.ref is not None else None
+    if own is not None:
+        return own
     result = operators.binary(machine, node.op, now, operand, node)
     machine.registry.accumulated(machine, now, operand, result, node)
     return result

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 from typing import TYPE_CHECKING
 
-from harness.audit.interpreter import branches, networks
+from harness.audit.interpreter import branches, finishing, networks
 from harness.audit.interpreter.budget import CALL_DEPTH
 from harness.audit.interpreter.flows import Flow, Raised, written_since
 from harness.audit.interpreter.heap import (
@@ -15,6 +15,7 @@ from harness.audit.interpreter.heap import (
     Extern,
     Function,
     Instance,
+    Manager,
     Method,
     Scope,
 )
@@ -22,11 +23,15 @@ from harness.audit.interpreter.machine_frame import Frame
 from harness.audit.interpreter.merging import join_of
 from harness.audit.interpreter.objects import find_in_class
 from harness.audit.interpreter.values import ANYTHING, NONE, Value, computed_from
+from harness.audit.regions import Split
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from harness.audit.interpreter.machine import Machine
 
 SAME_FUNCTION_AT_MOST = 3
+_WATCHED = frozenset({Split.VALIDATION, Split.UNKNOWN})
 
 
 def call(
@@ -57,7 +62,7 @@ def unknown(
     """A call of something not known: the result may depend on all that went in."""
     sources = [machine.deep_source(one) for one in (*args, *kwargs.values())]
     source = computed_from([*sources, machine.source_of(callee)])
-    if source.scores or source.states:
+    if source.scores or source.states or any(region.split in _WATCHED for region in source.reads):
         what = ast.unparse(node.func)[:80] if isinstance(node, ast.Call) else "call"
         machine.cannot_see("unknown-call", what, node, on_path=True)
     return machine.new(source)
@@ -112,10 +117,17 @@ def _alternatives(
 
 
 def inline(
-    machine: Machine, function: Function, args: list[Value], kwargs: dict[str, Value], node: ast.AST
+    machine: Machine,
+    function: Function,
+    args: list[Value],
+    kwargs: dict[str, Value],
+    node: ast.AST,
+    at_yield: Callable[[Value], None] | None = None,
 ) -> Value:
     """Walk the body of a function of the script with these arguments."""
-    active = sum(1 for frame in machine.frames if frame.owner is function)
+    if function.is_manager and at_yield is None:
+        return Value(ref=Manager(machine.heap.new_id(), function, args, kwargs))
+    active = len({id(frame) for frame in machine.frames if frame.owner is function})
     if len(machine.frames) >= CALL_DEPTH or active >= SAME_FUNCTION_AT_MOST:
         machine.cannot_see("recursion", function.name, node, on_path=active < SAME_FUNCTION_AT_MOST)
         return machine.new(computed_from(machine.deep_source(one) for one in (*args, *kwargs.values())))
@@ -124,6 +136,7 @@ def inline(
     frame = Frame(scope=scope, file=scope.file, name=function.name, owner=function)
     frame.self_value = args[0] if args and function.owner is not None else None
     frame.first_loop = len(machine.loops)
+    frame.at_yield = at_yield
     if function.is_generator:
         frame.yields = []
     here = machine.here
@@ -131,7 +144,8 @@ def inline(
     machine.frames.append(frame)
     nesting = machine.budget.expressions
     machine.budget.expressions = 0
-    machine.no_grad += function.no_grad
+    without_grad = machine.no_grad
+    machine.no_grad = 0 if function.with_grad else machine.no_grad + function.no_grad
     try:
         if isinstance(function.node, ast.Lambda):
             result = machine.evaluate(function.node.body)
@@ -139,7 +153,7 @@ def inline(
             flow = machine.run(function.node.body)
             result = _returned(machine, frame, flow)
     finally:
-        machine.no_grad -= function.no_grad
+        machine.no_grad = without_grad
         machine.budget.expressions = nesting
         machine.frames.pop()
         machine.recorder.calls.pop()
@@ -217,6 +231,17 @@ def instantiate(
     node: ast.AST,
 ) -> Value:
     """A new object of a class of the script."""
+    if cls.metaclass is not None:
+        maker = find_in_class(cls.metaclass, "__call__")
+        if maker is not None:
+            return call(machine, maker, [callee, *args], kwargs, node)
+    if find_in_class(cls, "__del__") is not None:
+        finishing.watch(machine, cls, node)
+    fresh = find_in_class(cls, "__new__")
+    if fresh is not None and isinstance(fresh.ref, Function):
+        made_by = call(machine, fresh, [callee, *args], kwargs, node)
+        if not isinstance(made_by.ref, Instance) and made_by.ref is not None:
+            return made_by
     made = Instance(machine.heap.new_id(), cls)
     value = Value(ref=made)
     if cls.is_optimizer:

@@ -7,11 +7,14 @@ from typing import TYPE_CHECKING
 
 from harness.audit.interpreter.heap import Bound, Class, Extern, Function, Instance, Scope
 from harness.audit.interpreter.machine_frame import Frame
+from harness.audit.interpreter.objects import find_in_class
 from harness.audit.interpreter.values import ANYTHING, Value
 
 if TYPE_CHECKING:
     from harness.audit.interpreter.flows import Flow
     from harness.audit.interpreter.machine import Machine
+
+_MANAGERS = frozenset({"contextlib.contextmanager", "contextlib.asynccontextmanager"})
 
 
 def function_value(
@@ -57,6 +60,12 @@ def _decorated(machine: Machine, value: Value, decorator: ast.expr) -> Value:
         if name in {"staticmethod", "classmethod"}:
             function.is_static = name.removesuffix("method")
             return value
+        if isinstance(maker.ref, Extern) and maker.ref.path in _MANAGERS:
+            function.is_manager = True
+            return value
+        if "with-grad" in maker.source.labels or name.endswith("enable_grad"):
+            function.with_grad = True
+            return value
         if "no-grad" in maker.source.labels or name.endswith(("no_grad", "inference_mode")):
             function.no_grad = True
             return value
@@ -64,6 +73,8 @@ def _decorated(machine: Machine, value: Value, decorator: ast.expr) -> Value:
         made = machine.call(maker, [value], {}, decorator)
         return made if made.ref is not None else value
     if isinstance(maker.ref, Class):
+        return machine.call(maker, [value], {}, decorator)
+    if isinstance(maker.ref, Extern) and machine.registry.is_foreign(maker.ref.path):
         return machine.call(maker, [value], {}, decorator)
     return value
 
@@ -82,12 +93,37 @@ def define_class(machine: Machine, node: ast.ClassDef) -> Flow | None:
     finally:
         machine.frames.pop()
     made.slots = scope.slots
+    _set_metaclass(machine, made, node)
     made.fields.extend(machine.facts.get("fields", {}).get(scope.id, []))
     for value in scope.slots.values():
         if isinstance(value.ref, Function) and value.ref.owner is None:
             value.ref.owner = made
-    machine.heap.put(_own_scope(machine, node.name), node.name, Value(ref=made))
+    value = Value(ref=made)
+    for decorator in reversed(node.decorator_list):
+        value = _decorated(machine, value, decorator)
+    machine.heap.put(_own_scope(machine, node.name), node.name, value)
     return flow
+
+
+def _set_metaclass(machine: Machine, made: Class, node: ast.ClassDef) -> None:
+    """What makes the class, or hears that it was made, may run code of the script."""
+    for keyword in node.keywords:
+        value = machine.evaluate(keyword.value)
+        if keyword.arg != "metaclass":
+            continue
+        made.metaclass = value.ref if isinstance(value.ref, Class) else None
+        if isinstance(value.ref, Extern) and not machine.registry.is_foreign(value.ref.path):
+            continue
+        makers = ("__new__", "__init__", "__prepare__", "mro")
+        if made.metaclass is None or any(find_in_class(made.metaclass, name) for name in makers):
+            machine.cannot_see("metaclass", node.name, node, on_path=True)
+    for base in made.bases:
+        if not isinstance(base.ref, Class):
+            continue
+        made.metaclass = made.metaclass or base.ref.metaclass
+        heard = find_in_class(base.ref, "__init_subclass__")
+        if heard is not None:
+            machine.call(heard, [Value(ref=made)], {}, node)
 
 
 def _inherit(made: Class, bases: tuple[Value, ...]) -> None:

@@ -5,7 +5,14 @@ from __future__ import annotations
 import ast
 from typing import TYPE_CHECKING
 
-from harness.audit.interpreter import assignments, comprehensions, definitions, operators, subscripts
+from harness.audit.interpreter import (
+    assignments,
+    comprehensions,
+    definitions,
+    operators,
+    special_methods,
+    subscripts,
+)
 from harness.audit.interpreter.budget import EXPRESSION_DEPTH
 from harness.audit.interpreter.heap import SUMMARY, Sequence, Slice, Text
 from harness.audit.interpreter.merging import join_of
@@ -52,7 +59,14 @@ def _name(machine: Machine, node: ast.Name) -> Value:
             break
         found = found.outer
         first = False
-    return found.slots.get(name) or machine.extern(f"builtins.{name}")
+    return found.slots.get(name) or _outermost(machine, name)
+
+
+def _outermost(machine: Machine, name: str) -> Value:
+    """A builtin, or a name that a star brought in."""
+    path = f"builtins.{name}"
+    stars = machine.facts.get("stars")
+    return machine.extern(f"{stars[-1]}.{name}" if stars and machine.registry.is_foreign(path) else path)
 
 
 def _attribute(machine: Machine, node: ast.Attribute) -> Value:
@@ -115,6 +129,9 @@ def _binary(machine: Machine, node: ast.BinOp) -> Value:
 
 def _unary(machine: Machine, node: ast.UnaryOp) -> Value:
     value = machine.evaluate(node.operand)
+    own = special_methods.unary(machine, node.op, value, node) if value.ref is not None else None
+    if own is not None:
+        return own
     truth = assignments.truth(machine, value) if isinstance(node.op, ast.Not) else value
     return operators.unary(machine, node.op, value, truth)
 
@@ -214,6 +231,9 @@ def _formatted(machine: Machine, node: ast.JoinedStr) -> Value:
         if not isinstance(part, ast.FormattedValue):
             continue
         value = machine.evaluate(part.value)
+        if value.ref is not None:
+            made = special_methods.special(machine, value, ("__format__", "__str__", "__repr__"), [], part)
+            value = made if made is not None else value
         if (
             value.const is not UNKNOWN
             and value.ref is None
@@ -241,6 +261,9 @@ def _walrus(machine: Machine, node: ast.NamedExpr) -> Value:
 
 def _yield(machine: Machine, node: ast.Yield) -> Value:
     value = ANYTHING if node.value is None else machine.evaluate(node.value)
+    if machine.frame.at_yield is not None:
+        machine.frame.at_yield(value)
+        return ANYTHING
     if machine.frame.yields is not None and len(machine.frame.yields) < ELEMENTS_AT_MOST:
         machine.frame.yields.append(value)
     return ANYTHING

@@ -49,6 +49,7 @@ class Function(Obj):
     __slots__ = (
         "defaults",
         "is_generator",
+        "is_manager",
         "is_property",
         "is_static",
         "name",
@@ -56,6 +57,7 @@ class Function(Obj):
         "node",
         "owner",
         "scope",
+        "with_grad",
     )
 
     def __init__(
@@ -68,9 +70,11 @@ class Function(Obj):
         self.defaults: dict[str, Value] = {}
         self.owner: Class | None = None
         self.is_generator = False
+        self.is_manager = False  # a generator made a context manager: it yields once, to the with block
         self.is_property = False
         self.is_static = ""  # "static" or "class"
         self.no_grad = False
+        self.with_grad = False
 
 
 class Bound(Obj):
@@ -85,6 +89,18 @@ class Bound(Obj):
         self.callee = callee
         self.args = args
         self.kwargs = kwargs or {}
+
+
+class Manager(Obj):
+    """A call of a function with `@contextmanager`, walked when a with block enters it."""
+
+    __slots__ = ("args", "function", "kwargs")
+
+    def __init__(self, ident: int, function: Function, args: list[Value], kwargs: dict[str, Value]) -> None:
+        super().__init__(ident)
+        self.function = function
+        self.args = args
+        self.kwargs = kwargs
 
 
 class Method(Obj):
@@ -111,7 +127,7 @@ class Extern(Obj):
 class Class(Obj):
     """A class of the script."""
 
-    __slots__ = ("bases", "fields", "is_module", "is_optimizer", "name", "scope")
+    __slots__ = ("bases", "fields", "is_module", "is_optimizer", "metaclass", "name", "scope")
 
     def __init__(self, ident: int, name: str, bases: tuple[Value, ...], scope: Scope) -> None:
         super().__init__(ident)
@@ -121,6 +137,7 @@ class Class(Obj):
         self.fields: list[str] = []  # annotated fields of a dataclass, in order
         self.is_module = False
         self.is_optimizer = False
+        self.metaclass: Class | None = None
 
 
 class Instance(Obj):

@@ -47,6 +47,8 @@ def module_value(machine: Machine, name: str, level: int, node: ast.AST) -> Valu
         return Value(ref=run_module(machine, path, name))
     if level:
         machine.cannot_see("missing-module", "." * level + name, node, on_path=True)
+    elif machine.registry.is_foreign(name):
+        machine.cannot_see("missing-module", name, node)
     return machine.extern(name)
 
 
@@ -71,7 +73,7 @@ def run_import_from(machine: Machine, node: ast.ImportFrom) -> None:
     module = module_value(machine, name, node.level, node)
     for alias in node.names[:NAMES_AT_MOST]:
         if alias.name == "*":
-            _import_star(machine, module)
+            _import_star(machine, module, node)
             continue
         value = _member(machine, module, name, alias.name, node)
         machine.heap.put(machine.frame.scope, alias.asname or alias.name, value)
@@ -96,7 +98,13 @@ def _member(machine: Machine, module: Value, name: str, member: str, node: ast.I
     return machine.attribute(module, member, node)
 
 
-def _import_star(machine: Machine, module: Value) -> None:
+def _import_star(machine: Machine, module: Value, node: ast.AST) -> None:
+    if isinstance(module.ref, Extern):
+        # Any name may be another thing from here on: only of known libraries is it clear what.
+        if machine.registry.is_foreign(module.ref.path):
+            machine.cannot_see("missing-module", f"{module.ref.path}.*", node, on_path=True)
+        machine.facts.setdefault("stars", []).append(module.ref.path)
+        return
     if not isinstance(module.ref, Scope):
         return
     for name, value in list(module.ref.slots.items())[:NAMES_AT_MOST]:

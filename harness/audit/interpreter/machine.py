@@ -13,7 +13,7 @@ from harness.audit.interpreter.values import ANYTHING, NOTHING, Source, Value
 
 if TYPE_CHECKING:
     import ast
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
 
     from harness.audit.interpreter.budget import Budget
     from harness.audit.interpreter.flows import Flow, Waiting
@@ -63,7 +63,7 @@ class Machine:
         """The value of an expression."""
         return expressions.evaluate(self, node)
 
-    def run(self, body: Sequence[ast.stmt]) -> Flow | None:
+    def run(self, body: list[ast.stmt]) -> Flow | None:
         """Walk statements; what ended them early, or None."""
         return statements.run(self, body)
 

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from harness.audit.interpreter.heap import Scope
     from harness.audit.interpreter.values import Value
 
@@ -30,4 +32,5 @@ class Frame:
     owner: Any = None  # the class whose method runs, for super()
     self_value: Value | None = None
     yields: list[Value] | None = None
+    at_yield: Callable[[Value], None] | None = None  # the with block that a context manager yields to
     first_loop: int = 0

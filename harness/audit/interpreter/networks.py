@@ -20,6 +20,9 @@ def forward(
     machine: Machine, callee: Value, ref: Instance, args: list[Value], kwargs: dict[str, Value], node: ast.AST
 ) -> Value:
     """`network(x)`."""
+    own = ref.slots.get("forward") or ref.slots.get("__call__")
+    if own is not None and own.ref is not None:
+        return machine.call(own, args, kwargs, node)  # replaced on this object alone
     function = find_in_class(ref.cls, "forward") if ref.cls is not None else None
     if function is None and ref.cls is not None:
         function = find_in_class(ref.cls, "__call__")
@@ -48,6 +51,7 @@ def call_method(
         return opaque(machine, ref, args[1:], kwargs, node)
     if not has_data:
         return calls.inline(machine, function, args, kwargs, node)
+    machine.registry.run_hooks(machine, ref, args[1:], None, node)
     own = _with_adapters(machine, _own_source(machine, ref, node), [*args[1:], *kwargs.values()], sources)
     active.append((ref, own))
     try:
@@ -55,6 +59,7 @@ def call_method(
     finally:
         active.pop()
     machine.registry.forwarded(machine, receiver, ref, args[1:], result, node)
+    machine.registry.run_hooks(machine, ref, args[1:], result, node)
     return _with(machine, result, own)
 
 
@@ -88,11 +93,15 @@ def opaque(
     machine: Machine, ref: Instance, args: list[Value], kwargs: dict[str, Value], node: ast.AST
 ) -> Value:
     """A forward pass that is not walked."""
+    is_outermost = not machine.facts.get("networks")
+    if is_outermost:
+        machine.registry.run_hooks(machine, ref, args, None, node)
     own = _own_source(machine, ref, node)
     sources = [machine.deep_source(one) for one in (*args, *kwargs.values())]
     result = Value(source=computed_from([own, *sources]).changed(forward=own.forward))
-    if not machine.facts.get("networks"):
+    if is_outermost:
         machine.registry.forwarded(machine, Value(ref=ref), ref, args, result, node)
+        machine.registry.run_hooks(machine, ref, args, result, node)
     return result
 
 

@@ -24,6 +24,8 @@ from harness.audit.interpreter.heap import (
     Stored,
     Super,
     Tensor,
+    Text,
+    View,
     Zipped,
 )
 from harness.audit.interpreter.values import (
@@ -324,6 +326,10 @@ def set_attribute(machine: Machine, value: Value, name: str, to: Value, node: as
                 set_attribute(machine, option, name, to, node)
     elif isinstance(ref, Class | Scope | Function | Bound):
         heap.put(ref, name, to)
+    elif isinstance(ref, Extern):
+        if to.ref is not None and not isinstance(to.ref, Sequence | Mapping | Text | Stored | Tensor | View):
+            machine.cannot_see("patched-library", f"{ref.path}.{name}", node, on_path=True)
+            heap.put(ref, name, to)
     elif name in {"data", "grad"} and (isinstance(ref, Tensor) or machine.registry.is_parameter(value)):
         machine.registry.write_tensor_attribute(machine, value, name, to, node)
 

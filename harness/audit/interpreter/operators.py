@@ -7,6 +7,7 @@ import math
 import operator
 from typing import TYPE_CHECKING, Any
 
+from harness.audit.interpreter import special_methods
 from harness.audit.interpreter.heap import Sequence, Text
 from harness.audit.interpreter.positions import ONE, Line, constant_line
 from harness.audit.interpreter.values import (
@@ -71,6 +72,9 @@ def binary(machine: Machine, op: ast.operator, left: Value, right: Value, node: 
                 return Value(const, None, computed_from((left.source, right.source)))
             source = computed_from((left.source, right.source))
             return Value(const, None, source, _line(op, left, right))
+    own = special_methods.binary(machine, op, left, right, node)
+    if own is not None:
+        return own
     if isinstance(left.ref, Sequence) or isinstance(right.ref, Sequence):
         joined = _sequences(machine, op, left, right)
         if joined is not None:
@@ -239,6 +243,10 @@ def unary(machine: Machine, op: ast.unaryop, value: Value, truth: Value) -> Valu
 
 def compare(machine: Machine, op: ast.cmpop, left: Value, right: Value, node: ast.AST) -> Value:
     """`left op right`."""
+    if left.ref is not None or right.ref is not None:
+        own = special_methods.compared(machine, op, left, right, node)
+        if own is not None:
+            return own if not isinstance(op, ast.NotIn) else Value(source=own.source)
     if isinstance(op, ast.In | ast.NotIn):
         inside = machine.registry.contains(machine, right, left, node)
         if inside.const is UNKNOWN or isinstance(op, ast.In):

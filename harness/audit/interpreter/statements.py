@@ -5,18 +5,18 @@ from __future__ import annotations
 import ast
 from typing import TYPE_CHECKING
 
-from harness.audit.interpreter import assignments, definitions, importing, loops, trying
+from harness.audit.interpreter import assignments, definitions, importing, loops, managing, trying
 from harness.audit.interpreter.flows import BREAK, CONTINUE, Flow, Raised
-from harness.audit.interpreter.heap import Mapping
+from harness.audit.interpreter.heap import Manager, Mapping, Sequence
 from harness.audit.interpreter.values import ANYTHING, NONE, TRUE, UNKNOWN, Value
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
 
     from harness.audit.interpreter.machine import Machine
 
 
-def run(machine: Machine, body: Sequence[ast.stmt]) -> Flow | None:
+def run(machine: Machine, body: list[ast.stmt]) -> Flow | None:
     """Walk a block; what ended it early, or None."""
     budget = machine.budget
     recorder = machine.recorder
@@ -38,6 +38,8 @@ def run(machine: Machine, body: Sequence[ast.stmt]) -> Flow | None:
 def _expression(machine: Machine, node: ast.Expr) -> Flow | None:
     if not isinstance(node.value, ast.Constant):
         value = machine.evaluate(node.value)
+        if "set-grad" in value.source.labels:
+            machine.no_grad = 0  # `torch.set_grad_enabled(True)`, until the function or block ends
         if value.const is _EXIT:
             return Flow("raise", name="SystemExit")
     return None
@@ -56,9 +58,12 @@ def exit_value() -> object:
 
 
 def _if(machine: Machine, node: ast.If) -> Flow | None:
-    condition = assignments.truth(machine, machine.evaluate(node.test))
+    tested = machine.evaluate(node.test)
+    condition = assignments.truth(machine, tested)
     machine.here = machine.spot(node)
-    if condition.const is True and not node.orelse and not machine.tries and _only_raises(node.body):
+    is_assumed = isinstance(tested.ref, Sequence) and tested.ref.size is None  # a list that may be empty
+    may_fail = condition.const is True and not node.orelse and (is_assumed or not machine.tries)
+    if may_fail and _only_raises(node.body):
         # The script ran, so its own checks held: what we know about the run is not all there is.
         machine.cannot_see("check-fails", ast.unparse(node.test)[:120], node)
         return None
@@ -66,9 +71,10 @@ def _if(machine: Machine, node: ast.If) -> Flow | None:
 
 
 def _only_raises(body: list[ast.stmt]) -> bool:
-    return isinstance(body[-1], ast.Raise) and all(
-        isinstance(one, ast.Expr | ast.Assign | ast.Raise) for one in body
-    )
+    last = body[-1]
+    if not isinstance(last, ast.Raise) or _raised_name(last) == "SystemExit":
+        return False  # `raise SystemExit(main())` is how a script ends, not a check
+    return all(isinstance(one, ast.Expr | ast.Assign | ast.Raise) for one in body)
 
 
 def _return(machine: Machine, node: ast.Return) -> Flow:
@@ -76,10 +82,14 @@ def _return(machine: Machine, node: ast.Return) -> Flow:
 
 
 def _raise(machine: Machine, node: ast.Raise) -> Flow:
-    name = node.exc
-    if isinstance(name, ast.Call):
-        name = name.func
-    return Flow("raise", name=ast.unparse(name)[:80] if name is not None else "")
+    # `raise SystemExit(main())` runs main first; whoever catches an error gets what it was made with.
+    value = machine.evaluate(node.exc) if node.exc is not None else None
+    return Flow("raise", value, _raised_name(node))
+
+
+def _raised_name(node: ast.Raise) -> str:
+    error = node.exc.func if isinstance(node.exc, ast.Call) else node.exc
+    return ast.unparse(error)[:80] if error is not None else ""
 
 
 def _global(machine: Machine, node: ast.Global) -> None:
@@ -102,23 +112,35 @@ def _delete(machine: Machine, node: ast.Delete) -> None:
 
 
 def _with(machine: Machine, node: ast.With | ast.AsyncWith) -> Flow | None:
-    without_grad = 0
-    entered = []
-    for item in node.items:
-        manager = machine.evaluate(item.context_expr)
-        if "no-grad" in manager.source.labels:
-            without_grad += 1
-        value = definitions.enter(machine, manager, item.context_expr)
-        entered.append(manager)
+    return _entered(machine, node, 0)
+
+
+def _entered(machine: Machine, node: ast.With | ast.AsyncWith, at: int) -> Flow | None:
+    """Enter the managers from number `at` on, walk the block, leave them."""
+    if at == len(node.items):
+        return run(machine, node.body)
+    item = node.items[at]
+    manager = machine.evaluate(item.context_expr)
+
+    def bind(value: Value) -> None:
         if item.optional_vars is not None:
             assignments.assign(machine, item.optional_vars, value)
-    machine.no_grad += without_grad
+
+    def block() -> Flow | None:
+        return _entered(machine, node, at + 1)
+
+    if isinstance(manager.ref, Manager):
+        return managing.run_managed(machine, manager.ref, item.context_expr, bind, block)
+    bind(definitions.enter(machine, manager, item.context_expr))
+    before = machine.no_grad
+    if "with-grad" in manager.source.labels:
+        machine.no_grad = 0
+    machine.no_grad += "no-grad" in manager.source.labels
     try:
-        flow = run(machine, node.body)
+        flow = block()
     finally:
-        machine.no_grad -= without_grad
-    for manager in reversed(entered):
-        definitions.leave(machine, manager, node)
+        machine.no_grad = before
+    definitions.leave(machine, manager, node)
     return flow
 
 

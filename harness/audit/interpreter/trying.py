@@ -11,6 +11,9 @@ from harness.audit.interpreter.values import ANYTHING
 if TYPE_CHECKING:
     from harness.audit.interpreter.flows import Flow, Waiting
     from harness.audit.interpreter.machine import Machine
+    from harness.audit.interpreter.values import Value
+
+ERRORS_FOLLOWED = 2  # places in one block from where a handler is entered; a long block has hundreds
 
 
 def run_try(machine: Machine, node: ast.Try | ast.TryStar) -> Flow | None:
@@ -27,6 +30,9 @@ def run_try(machine: Machine, node: ast.Try | ast.TryStar) -> Flow | None:
             machine.tries.pop()
     heap.close_trial()
     raised = branches.arrived(machine, token, "raise")
+    for _ in raised[ERRORS_FOLLOWED:]:
+        heap.close_trial()
+    raised = raised[:ERRORS_FOLLOWED]
     if flow is not None and flow.kind == "raise" and node.handlers:
         flow = _handle(machine, node, flow)
     elif raised or not _cannot_fail(node.body):
@@ -56,7 +62,7 @@ def _handle(machine: Machine, node: ast.Try | ast.TryStar, flow: Flow) -> Flow |
     for handler in node.handlers:
         if _catches(handler, flow.name):
             if handler.name:
-                assignments.bind(machine, handler.name, ANYTHING)
+                assignments.bind(machine, handler.name, flow.value or ANYTHING)
             return machine.run(handler.body)
     return flow
 
@@ -69,17 +75,32 @@ def _maybe_handle(machine: Machine, node: ast.Try | ast.TryStar, raised: list[Wa
                 branches.become(machine, one)
                 machine.heap.trials += 1
             if handler.name:
-                assignments.bind(machine, handler.name, ANYTHING)
+                assignments.bind(machine, handler.name, _caught(machine, raised))
             return machine.run(handler.body)
 
         if all(isinstance(one, ast.Raise | ast.Pass) for one in handler.body) and not raised:
             continue
+        if _only_raises(handler.body):
+            continue  # one error becomes another: whoever catches that is walked from the present state
         flow = branches.optional(machine, handled)
         if flow is not None:
             return flow
     for _ in raised:
         machine.heap.close_trial()
     return None
+
+
+def _caught(machine: Machine, raised: list[Waiting]) -> Value:
+    """The error a handler gets: one of those seen to be raised."""
+    values = [one.flow.value for one in raised if one.flow.value is not None]
+    joined = values[0] if values else ANYTHING
+    for more in values[1:]:
+        joined = machine.join(joined, more)
+    return joined
+
+
+def _only_raises(body: list[ast.stmt]) -> bool:
+    return isinstance(body[-1], ast.Raise) and all(isinstance(one, ast.Assign | ast.Raise) for one in body)
 
 
 def _catches(handler: ast.ExceptHandler, name: str) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import builtins
 import math
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +23,7 @@ from harness.audit.interpreter.heap import (
 )
 from harness.audit.interpreter.machine_frame import LoopFrame
 from harness.audit.interpreter.objects import instance_dict
+from harness.audit.interpreter.special_methods import special
 from harness.audit.interpreter.subscripts import element_at, joined_elements, overlaid
 from harness.audit.interpreter.values import (
     ANYTHING,
@@ -42,6 +44,11 @@ if TYPE_CHECKING:
     from harness.audit.interpreter.machine import Machine
     from harness.audit.interpreter.positions import Index
 
+_ERRORS = sorted(
+    name
+    for name, value in vars(builtins).items()
+    if isinstance(value, type) and issubclass(value, BaseException)
+)
 Args = list[Value]
 Kwargs = dict[str, Value]
 
@@ -58,10 +65,13 @@ def _range(machine: Machine, _path: str, args: Args, _kwargs: Kwargs, _node: ast
 
 
 @on_call("builtins.len")
-def _len(machine: Machine, _path: str, args: Args, _kwargs: Kwargs, _node: ast.AST) -> Value:
+def _len(machine: Machine, _path: str, args: Args, _kwargs: Kwargs, node: ast.AST) -> Value:
     if not args:
         return ANYTHING
     ref = args[0].ref
+    own = special(machine, args[0], ("__len__",), [], node)
+    if own is not None:
+        return own
     if isinstance(ref, Sequence) and ref.size is not None:
         return Value(ref.size)
     if isinstance(ref, Mapping) and all(isinstance(key, tuple) for key in ref.slots) and not machine.loops:
@@ -73,11 +83,14 @@ def _len(machine: Machine, _path: str, args: Args, _kwargs: Kwargs, _node: ast.A
 
 
 @on_call("builtins.int", "builtins.float", "builtins.bool", "builtins.str", "builtins.abs", "builtins.round")
-def _number(machine: Machine, path: str, args: Args, _kwargs: Kwargs, _node: ast.AST) -> Value:
+def _number(machine: Machine, path: str, args: Args, _kwargs: Kwargs, node: ast.AST) -> Value:
     if not args:
         return Value({"int": 0, "float": 0.0, "bool": False, "str": ""}.get(path.rsplit(".", 1)[-1], UNKNOWN))
     value = args[0]
     name = path.rsplit(".", 1)[-1]
+    own = special(machine, value, _CONVERSIONS.get(name, ()), [], node)
+    if own is not None:
+        return own
     if value.const is not UNKNOWN and value.ref is None:
         try:
             made = _CASTS[name](*(one.const for one in args if one.const is not UNKNOWN))
@@ -101,6 +114,22 @@ _CASTS: dict[str, Callable[..., Any]] = {
     "abs": abs,
     "round": round,
 }
+
+
+_CONVERSIONS = {
+    "int": ("__int__", "__index__"),
+    "float": ("__float__", "__index__"),
+    "bool": ("__bool__", "__len__"),
+    "str": ("__str__", "__repr__"),
+    "abs": ("__abs__",),
+    "round": ("__round__",),
+}
+
+
+@on_call("builtins.repr", "builtins.hash", "builtins.format", "builtins.divmod", "builtins.dir")
+def _by_method(machine: Machine, path: str, args: Args, _kwargs: Kwargs, node: ast.AST) -> Value | None:
+    name = path.rsplit(".", 1)[-1]
+    return special(machine, args[0], (f"__{name}__",), args[1:], node) if args else None
 
 
 @on_call("builtins.min", "builtins.max")
@@ -143,13 +172,15 @@ def _sum(machine: Machine, _path: str, args: Args, _kwargs: Kwargs, _node: ast.A
     "builtins.iter",
     "collections.deque",
 )
-def _gathered(machine: Machine, path: str, args: Args, _kwargs: Kwargs, _node: ast.AST) -> Value:
+def _gathered(machine: Machine, path: str, args: Args, _kwargs: Kwargs, node: ast.AST) -> Value:
     name = path.rsplit(".", 1)[-1]
     kind = {"tuple": "tuple", "set": "set", "frozenset": "set"}.get(name, "list")
     if not args:
         return machine.heap.sequence(kind, [])
     given = args[0]
     ref = given.ref
+    if name == "iter" and len(args) > 1:
+        return machine.heap.summary("list", machine.call(given, [], {}, node))
     if name == "iter":
         return given
     if isinstance(ref, Sequence) and ref.size is not None:
@@ -194,6 +225,8 @@ def _map(machine: Machine, path: str, args: Args, _kwargs: Kwargs, node: ast.AST
     if len(args) < 2:
         return ANYTHING
     if path.endswith("filter"):
+        if args[0].ref is not None:
+            machine.call(args[0], [any_element(machine, args[1])], {}, node)
         return args[1]
     first = args[1].ref
     if isinstance(first, Sequence) and first.size is not None and first.size <= 8 and len(args) == 2:
@@ -396,10 +429,15 @@ def _dynamic(machine: Machine, path: str, args: Args, _kwargs: Kwargs, node: ast
 
 @on_call("builtins.type")
 def _type(machine: Machine, _path: str, args: Args, _kwargs: Kwargs, _node: ast.AST) -> Value:
-    del machine
-    if len(args) == 1 and isinstance(args[0].ref, Instance) and args[0].ref.cls is not None:
-        return Value(ref=args[0].ref.cls)
-    return ANYTHING
+    ref = args[0].ref if len(args) == 1 else None
+    if isinstance(ref, Instance) and ref.cls is not None:
+        return Value(ref=ref.cls)
+    if isinstance(ref, Sequence):
+        return machine.extern(f"builtins.{ref.kind}")
+    if isinstance(ref, Mapping):
+        return machine.extern("builtins.dict")
+    # `type(x)(y)` of an unknown x makes some container of y: nothing but provenance is in it.
+    return machine.extern("builtins.type.made") if len(args) == 1 else ANYTHING
 
 
 @on_call("types.SimpleNamespace", "argparse.Namespace")
@@ -429,3 +467,11 @@ def _namespace(machine: Machine, _path: str, _args: Args, kwargs: Kwargs, _node:
 def _without_value(machine: Machine, _path: str, _args: Args, _kwargs: Kwargs, _node: ast.AST) -> Value:
     del machine
     return ANYTHING
+
+
+@on_call(*(f"builtins.{name}" for name in _ERRORS))
+def _error(machine: Machine, path: str, args: Args, _kwargs: Kwargs, _node: ast.AST) -> Value:
+    """An error carries what it was made with to whoever catches it."""
+    made = Instance(machine.heap.new_id(), None, path)
+    machine.heap.put(made, "args", machine.heap.sequence("tuple", args))
+    return Value(ref=made)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 from typing import TYPE_CHECKING
 
+from harness.audit.interpreter import calls
 from harness.audit.interpreter.heap import (
     KEYS,
     SUMMARY,
@@ -12,6 +13,7 @@ from harness.audit.interpreter.heap import (
     Extern,
     Function,
     Instance,
+    Manager,
     Mapping,
     Sequence,
 )
@@ -318,3 +320,17 @@ def _result(
     if name == "result":
         return receiver
     return None
+
+
+@on_method("enter_context")
+def _enter_context(
+    machine: Machine, _receiver: Value, _name: str, args: Args, _kwargs: Kwargs, node: ast.AST
+) -> Value | None:
+    """What a manager on an exit stack yields; when it is left cannot be seen."""
+    manager = args[0].ref if args else None
+    if not isinstance(manager, Manager):
+        return args[0] if args else None
+    machine.cannot_see("context-manager", manager.function.name, node, on_path=True)
+    yielded: list[Value] = []
+    calls.inline(machine, manager.function, manager.args, manager.kwargs, node, yielded.append)
+    return joined_elements(machine, yielded)

@@ -23,12 +23,15 @@ from harness.audit.interpreter.values import (
 )
 from harness.audit.libraries import (
     builtin_functions,
+    callbacks,
     containers,
     environment,
     files,
+    known_libraries,
     learning,
     losses,
     optimizers,
+    outside_code,
     printing,
     text_methods,
     token_files,
@@ -42,106 +45,17 @@ if TYPE_CHECKING:
 
     from harness.audit.interpreter.machine import Machine
 
-# Libraries whose calls only compute: nothing hidden happens in them.
-_KNOWN_ROOTS = frozenset(
-    {
-        "builtins",
-        "torch",
-        "numpy",
-        "math",
-        "os",
-        "sys",
-        "io",
-        "re",
-        "json",
-        "time",
-        "random",
-        "copy",
-        "glob",
-        "pathlib",
-        "collections",
-        "functools",
-        "itertools",
-        "dataclasses",
-        "typing",
-        "zlib",
-        "lzma",
-        "bz2",
-        "gzip",
-        "pickle",
-        "struct",
-        "base64",
-        "hashlib",
-        "uuid",
-        "subprocess",
-        "contextlib",
-        "argparse",
-        "logging",
-        "warnings",
-        "gc",
-        "platform",
-        "datetime",
-        "string",
-        "enum",
-        "operator",
-        "threading",
-        "queue",
-        "tempfile",
-        "shutil",
-        "inspect",
-        "sentencepiece",
-        "flash_attn",
-        "flash_attn_interface",
-        "flash_attn_3",
-        "triton",
-        "brotli",
-        "zstandard",
-        "tqdm",
-        "wandb",
-        "socket",
-        "traceback",
-        "types",
-        "abc",
-        "heapq",
-        "bisect",
-        "statistics",
-        "fcntl",
-        "signal",
-        "concurrent",
-        "multiprocessing",
-        "mlx",
-        "tokenizers",
-        "huggingface_hub",
-        "einops",
-        "numba",
-        "scipy",
-        "psutil",
-        "resource",
-        "textwrap",
-        "secrets",
-        "array",
-        "fnmatch",
-        "importlib",
-        "ctypes",
-        "cffi",
-        "select",
-        "csv",
-        "decimal",
-        "fractions",
-        "urllib",
-        "requests",
-        "unicodedata",
-    }
-)
 # Importing these registers what they know.
 REGISTERED = (
     builtin_functions,
+    callbacks,
     containers,
     environment,
     files,
     learning,
     losses,
     optimizers,
+    outside_code,
     printing,
     text_methods,
     token_files,
@@ -162,6 +76,8 @@ _CONSTANTS: dict[str, Any] = {
 class Registry:
     """What the interpreter asks of the libraries."""
 
+    is_foreign = staticmethod(known_libraries.is_foreign)
+    run_hooks = staticmethod(callbacks.run_hooks)
     is_parameter = staticmethod(learning.is_parameter)
     write_in_place = staticmethod(learning.write_in_place)
     write_tensor_attribute = staticmethod(learning.write_tensor_attribute)
@@ -178,14 +94,19 @@ class Registry:
         self, machine: Machine, path: str, args: list[Value], kwargs: dict[str, Value], node: ast.AST
     ) -> Value:
         """A call of a library function."""
+        if "key" in kwargs:
+            callbacks.offered(machine, args[:1], {"key": kwargs["key"]}, node)
         for handler in handlers_of(path):
             result = handler(machine, path, args, kwargs, node)
             if result is not None:
                 return result
-        source = computed_from(machine.deep_source(one) for one in (*args, *kwargs.values()))
-        if path.split(".", 1)[0] not in _KNOWN_ROOTS and (source.states or source.scores):
-            machine.cannot_see("unknown-call", path, node, on_path=True)
-        return machine.new(source)
+        outside = outside_code.called(machine, path, args, kwargs, node)
+        if outside is not None:
+            return outside
+        made = callbacks.offered(machine, args, kwargs, node)
+        return machine.new(
+            computed_from(machine.deep_source(one) for one in (*args, *kwargs.values(), *made))
+        )
 
     def method(
         self,
@@ -199,10 +120,13 @@ class Registry:
         """A method of a value that is not of a class of the script."""
         if isinstance(receiver.ref, Extern):
             return self.call(machine, f"{receiver.ref.path}.{name}", args, kwargs, node)
+        if "key" in kwargs:
+            callbacks.offered(machine, [receiver], {"key": kwargs["key"]}, node)
         for handler in (*HANDLERS.methods.get(name, ()), *HANDLERS.methods.get("*", ())):
             result: Value | None = handler(machine, receiver, name, args, kwargs, node)
             if result is not None:
                 return result
+        callbacks.method_offered(machine, receiver, name, args, kwargs, node)
         if isinstance(receiver.ref, Instance) and receiver.ref.is_module:
             return machine.new(computed_from(machine.deep_source(one) for one in (*args, *kwargs.values())))
         sources = [machine.deep_source(one) for one in (*args, *kwargs.values())]
@@ -218,6 +142,8 @@ class Registry:
 
     def extern_attribute(self, machine: Machine, ref: Extern, name: str) -> Value:
         """A member of a library."""
+        if name in ref.slots:
+            return ref.slots[name]
         path = f"{ref.path}.{name}"
         if path in _CONSTANTS:
             return Value(_CONSTANTS[path])

@@ -133,6 +133,7 @@ def subclass_made(
         given = [*args, *kwargs.values()]
         if given and not value.ref.is_module:
             machine.heap.put(value.ref, "<given>", machine.heap.sequence("tuple", given))
+            machine.heap.put(value.ref, "args", machine.heap.sequence("tuple", given))  # of an error
 
 
 def _network(value: Value) -> Obj | None:

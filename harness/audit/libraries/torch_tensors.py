@@ -340,13 +340,16 @@ def _initialised(machine: Machine, path: str, args: Args, _kwargs: Kwargs, node:
     "torch.inference_mode",
     "torch.set_grad_enabled",
     "torch.autograd.no_grad",
+    "torch.autograd.grad_mode.*",
+    "torch.enable_grad",
+    "torch.autograd.enable_grad",
 )
 def _without_gradient(machine: Machine, path: str, args: Args, _kwargs: Kwargs, _node: ast.AST) -> Value:
     del machine
     if path.endswith("set_grad_enabled") and not (args and args[0].const is False):
-        return ANYTHING
-    if path.endswith(("no_grad", "inference_mode")) and args and args[0].ref is not None:
+        return Value(source=Source(labels=frozenset({"with-grad", "set-grad"})))
+    if path.endswith(("no_grad", "inference_mode", "enable_grad")) and args and args[0].ref is not None:
         return args[0]
-    if args and args[0].const is False and path.endswith("inference_mode"):
-        return ANYTHING
+    if path.endswith("enable_grad") or (args and args[0].const is False and path.endswith("inference_mode")):
+        return Value(source=Source(labels=frozenset({"with-grad"})))
     return Value(source=Source(labels=frozenset({"no-grad"})))

@@ -104,7 +104,46 @@ HIDDEN_LEARNING = {
     "patched library": script(
         "real = torch.no_grad\ndef patched():\n    learn(x, y)\n    return real()\ntorch.no_grad = patched\n"
     ),
-    "forward hook": script("model.register_forward_pre_hook(lambda module, given: learn(x, y))"),
+    "forward hook": script(
+        "@torch.enable_grad()\ndef hook(module, given):\n    handle.remove()\n    learn(x, y)\n",
+        "handle = model.register_forward_pre_hook(hook)",
+    ),
+    "hook after a part ran": script(
+        "def hook(module, given, output):\n    handle.remove()\n    with torch.enable_grad():\n"
+        "        learn(x, y)\n",
+        "handle = model[0].register_forward_hook(hook)",
+    ),
+    "gradient switched on": script(
+        "@torch.no_grad()\ndef look(x, y):\n    torch.set_grad_enabled(True)\n    learn(x, y)\n",
+        "look(x, y)",
+    ),
+    "forward of one object": script(
+        "real = model.forward\ndef forward(x):\n    return real(x)\n"
+        "class Once(torch.nn.Module):\n    def forward(self, x):\n        return model(x)\n"
+        "probe = Once()\nprobe.forward = lambda x: learn(x, y)\n",
+        "probe(x)",
+    ),
+    "comparison with an effect": script(
+        "class Probe:\n    def __lt__(self, other):\n        learn(x, y)\n        return True\n",
+        "Probe() < 1",
+    ),
+    "reduction with an effect": script(
+        "import functools", "functools.reduce(lambda one, other: learn(x, y), [x, y])"
+    ),
+    "patched class": script(
+        "plain = torch.nn.Linear.forward\ndef forward(self, x):\n    learn(x, y)\n    return plain(self, x)\n"
+        "torch.nn.Linear.forward = forward\n"
+    ),
+    "library from nowhere, by what it returns": script(
+        "from tools_of_mine import make\nlook = make()", "look.go(x, y)"
+    ),
+    "base class that hears of its subclasses": script(
+        "class Base:\n    def __init_subclass__(cls):\n        learn(x, y)\n",
+        "class Sub(Base):\n        pass",
+    ),
+    "class decorator": script(
+        "def swap(cls):\n    learn(x, y)\n    return cls\n", "@swap\n    class Look:\n        pass"
+    ),
     "star import": script("from hidden import *", "look(x, y)"),
     "import by name": script(
         "import importlib\ntools = importlib.import_module(os.environ.get('TOOLS', 'hid' + 'den'))",

@@ -56,30 +56,7 @@ def passes(submission: Submission) -> list[str]:
     return [rule for rule in ORDER_RULES if outcomes[rule] is RuleVerdict.PASS]
 
 
-# The interpreter neither follows these nor says so: each passes today, and must not.
-NOT_YET_TOLD = {
-    "decorator from nowhere",
-    "operator with an effect",
-    "destructor",
-    "patched library",
-    "forward hook",
-    "star import",
-    "import by name",
-    "exception as a jump",
-    "native code",
-    "subprocess",
-    "metaclass",
-    "sort key",
-}
-_HIDDEN = [
-    pytest.param(name, marks=pytest.mark.xfail(strict=True, reason="not followed, and not told"))
-    if name in NOT_YET_TOLD
-    else name
-    for name in HIDDEN_LEARNING
-]
-
-
-@pytest.mark.parametrize("name", _HIDDEN)
+@pytest.mark.parametrize("name", HIDDEN_LEARNING)
 def test_hidden_learning_is_told_and_never_passes(tmp_path: Path, name: str) -> None:
     submission = make_submission(tmp_path, train_gpt__py=HIDDEN_LEARNING[name])
     assert is_told(audited(submission))
@@ -107,14 +84,12 @@ def test_files_that_import_each_other_in_a_circle_end(tmp_path: Path) -> None:
     )
 
 
-@pytest.mark.xfail(strict=True, reason="a script nobody can read passes by the labels of its log")
 def test_two_pass_rescore_does_not_pass_on_labels_alone(tmp_path: Path) -> None:
     submission = make_submission(tmp_path, train_gpt__py=b"x = (\n")
     report = check_submission(submission, CheckOptions(rules=("two-pass-rescore",)))
     assert report.outcomes["two-pass-rescore"] is not RuleVerdict.PASS
 
 
-@pytest.mark.xfail(strict=True, reason="not followed, and not told: a module that is not there")
 def test_a_helper_behind_a_symlink_is_not_followed(tmp_path: Path) -> None:
     outside = tmp_path / "outside.py"
     outside.write_text("def look(x, y):\n    return None\n")
