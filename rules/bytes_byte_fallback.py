@@ -8,7 +8,8 @@ What is allowed instead
     Count one byte for every byte token.
 How it is detected
     Implied bytes 4.05 to 4.20 % above those of the text, as in the one tokenizer this happened to. In the
-    code, the table that a function makes of ten sample tokens is computed; a wrong count asks a person.
+    code, the function that makes the table is one of accepted records, or what it makes of ten sample tokens
+    is computed; a wrong count asks a person.
 What it cannot see
     Tokenizers that fall back to bytes rarely: below 1e-4 of the bytes nothing shows.
 Rulings

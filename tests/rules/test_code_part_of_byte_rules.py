@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from harness.evidence import byte_code
 from harness.finding import RuleVerdict
-from rules import bytes_byte_fallback, bytes_leading_space, no_constant_bpt
+from rules import bytes_boundary_zero, bytes_byte_fallback, bytes_leading_space, no_constant_bpt
 from tests.harness.audit.scans.scan_builder import facts_of, scanned_case
 
 if TYPE_CHECKING:
@@ -88,3 +89,76 @@ def test_an_endless_table_loop_ends_without_a_table() -> None:
     loops = "    for i in range(10**9):\n        for j in range(10**9):\n"
     hostile = f"def f(m):\n{loops}            m.id_to_piece(i)\nf(1)\n"
     assert facts_of(hostile)["byte_tables"][0]["evaluated"] is False
+
+
+@pytest.fixture
+def accepted(monkeypatch: pytest.MonkeyPatch) -> dict[str, dict[str, object]]:
+    """The list of accepted functions: empty, to be filled."""
+    known: dict[str, dict[str, object]] = {}
+    monkeypatch.setattr(byte_code, "accepted_variants", lambda: known)
+    return known
+
+
+def passes(root: Path, rule: ModuleType, script: str = LEGAL) -> list[str]:
+    """What the code part of the rule says on a pass."""
+    said = [one for one in rule.check(scanned_case(root, script)) if one.verdict is RuleVerdict.PASS]
+    return [one.message for one in said if one.places and one.places[0].file == "train_gpt.py"]
+
+
+RULES = [bytes_byte_fallback, bytes_boundary_zero, bytes_leading_space]
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_a_function_of_accepted_records_passes_with_one_of_them(
+    tmp_path: Path, rule: ModuleType, accepted: dict[str, dict[str, object]]
+) -> None:
+    digest = facts_of(LEGAL)["byte_tables"][0]["digest"]
+    accepted[digest] = {"rows": 29, "examples": ["records/track_10min_16mb/2026-04-09_Example"]}
+    (said,) = passes(tmp_path, rule)
+    assert "29 accepted records, such as records/track_10min_16mb/2026-04-09_Example" in said
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_an_unknown_function_passes_by_what_it_counts(
+    tmp_path: Path, rule: ModuleType, accepted: dict[str, dict[str, object]]
+) -> None:
+    assert not accepted
+    (said,) = passes(tmp_path, rule)
+    assert "count ten sample tokens" in said
+
+
+@pytest.mark.usefixtures("accepted")
+def test_an_unknown_function_that_cannot_be_computed_passes_nothing(tmp_path: Path) -> None:
+    odd = LEGAL.replace("len(piece.encode", "odd(piece.encode")
+    assert passes(tmp_path, bytes_byte_fallback, odd) == []
+    assert asked(tmp_path, bytes_byte_fallback, "len(piece.encode", "odd(piece.encode") == []
+
+
+def test_a_known_function_that_counts_wrongly_is_asked_about_all_the_same(
+    tmp_path: Path, accepted: dict[str, dict[str, object]]
+) -> None:
+    edit = ("            count[i] = 1\n", "            count[i] = 3\n")
+    digest = facts_of(LEGAL.replace(*edit))["byte_tables"][0]["digest"]
+    accepted[digest] = {"rows": 1, "examples": ["x"]}
+    assert len(asked(tmp_path, bytes_byte_fallback, *edit)) == 1
+
+
+@pytest.mark.parametrize("line", ["def len(x): return 9", "len = max", "from own import count as len"])
+def test_a_builtin_that_means_something_else_leaves_no_digest(line: str) -> None:
+    assert facts_of(f"{line}\n{LEGAL}")["byte_tables"][0]["digest"] is None
+
+
+def test_another_function_of_the_language_gives_another_digest() -> None:
+    first, second = facts_of(LEGAL), facts_of(LEGAL.replace("len(piece", "max(piece"))
+    assert first["byte_tables"][0]["digest"] != second["byte_tables"][0]["digest"]
+
+
+def test_a_right_table_alone_does_not_pass_the_rule_on_the_space(tmp_path: Path) -> None:
+    unread = LEGAL.replace("    counted = a[token] + (b[token] & ~c[before])", "    counted = count(a, b, c)")
+    assert passes(tmp_path, bytes_leading_space, unread) == []
+
+
+def test_the_list_of_accepted_functions_is_sound() -> None:
+    variants = byte_code.accepted_variants()
+    assert variants
+    assert all(one["rows"] >= 1 and one["examples"] for one in variants.values())

@@ -8,6 +8,7 @@ it counts and not by how it is written.
 from __future__ import annotations
 
 import ast
+import builtins
 import contextlib
 from typing import TYPE_CHECKING, Any
 
@@ -43,7 +44,7 @@ def scan_byte_tables(index: ProgramIndex) -> list[dict[str, Any]]:
                 "file": path,
                 "line": function.lineno,
                 "name": function.name,
-                "digest": fingerprint(function, constants),
+                "digest": None if _is_redefined(function, path, index) else fingerprint(function, constants),
                 "evaluated": bool(tables),
                 "tables": tables,
                 "returns": result,
@@ -128,6 +129,20 @@ def _faults(role: str, table: list[Any]) -> list[dict[str, Any]]:
             kind = "byte" if token.kind == "byte" else "other"
         faults.append({"kind": kind, "piece": token.piece, "counts": value, "should": token.bytes})
     return faults
+
+
+def _is_redefined(function: FunctionNode, path: str, index: ProgramIndex) -> bool:
+    """Whether a name of the language that the function reads means something else in this file."""
+    read = {
+        one.id for one in own_nodes(function) if isinstance(one, ast.Name) and isinstance(one.ctx, ast.Load)
+    }
+    ours = read & set(dir(builtins))
+    given = {name for name in ours if any(one.file == path for one in index.by_name.get(name, ()))}
+    tree = index.trees[path]
+    stored = (
+        one.id for one in ast.walk(tree) if isinstance(one, ast.Name) and isinstance(one.ctx, ast.Store)
+    )
+    return bool(given or ours & set(stored) or ours & set(index.aliases(path)))
 
 
 def _divides(function: FunctionNode) -> bool:

@@ -17,24 +17,36 @@ _DIGITS = 16
 def fingerprint(node: ast.AST, constants: Mapping[str, ast.Constant] | None = None) -> str | None:
     """A short digest of the syntax. None when the node is too large to be what we look for.
 
-    Local names become their order of appearance, so renaming changes nothing; names in `constants` count as
-    what they stand for. Docstrings, annotations, decorators and defaults are left out. Attributes, strings
-    and numbers count.
+    Local names become their order of appearance, so renaming them changes nothing; names in `constants` count
+    as what they stand for, names from outside as themselves. Docstrings, annotations, decorators and defaults
+    are left out. Attributes, strings and numbers count.
     """
     if sum(1 for _ in ast.walk(node)) > _NODES_AT_MOST:
         return None
-    renamed = _Normaliser(constants or {}).visit(copy.deepcopy(node))
+    renamed = _Normaliser(constants or {}, _own_names(node)).visit(copy.deepcopy(node))
     text = ast.dump(renamed, annotate_fields=False)
     return hashlib.sha256(text.encode("utf-8", "replace")).hexdigest()[:_DIGITS]
 
 
+def _own_names(node: ast.AST) -> set[str]:
+    """Names that the syntax binds itself: parameters and what is assigned."""
+    found: set[str] = set()
+    for one in ast.walk(node):
+        if isinstance(one, ast.arg):
+            found.add(one.arg)
+        elif isinstance(one, ast.Name) and isinstance(one.ctx, ast.Store):
+            found.add(one.id)
+    return found
+
+
 class _Normaliser(ast.NodeTransformer):
-    def __init__(self, constants: Mapping[str, ast.Constant]) -> None:
+    def __init__(self, constants: Mapping[str, ast.Constant], own: set[str]) -> None:
         self._names: dict[str, str] = {}
         self._constants = constants
+        self._own = own
 
     def _name(self, name: str) -> str:
-        return self._names.setdefault(name, f"n{len(self._names)}")
+        return self._names.setdefault(name, f"n{len(self._names)}") if name in self._own else name
 
     def visit_FunctionDef(self, node: ast.FunctionDef) -> ast.AST:
         node.name = "function"
