@@ -6,22 +6,15 @@ A twin that is judged rightly fails its test until its line here is deleted.
 from __future__ import annotations
 
 KNOWN_MISSES: dict[str, str] = {
-    "keeps-the-lower-loss-of-before-and-after-training": (
-        "ttt-score-first accuses it; oracle-min does not see the lower of two losses"
+    "a-copy-learns-from-validation-and-is-thrown-away": (
+        "cleared by the rules of order; val-full asks about the first tokens, which only the copy reads"
+    ),
+    "a-carried-adapter-meets-documents-it-has-read": (
+        "ttt-multi-epoch asks about it, as the loop meets the same documents again"
     ),
     "trains-on-everything-scored-so-far": (
         "a range that grows with the chunk is taken for one that reaches later chunks"
     ),
-    "keeps-the-better-of-the-plain-and-the-adapted-score": (
-        "the lower of two reported numbers is not seen as a choice"
-    ),
-    "a-copy-learns-from-validation-and-is-thrown-away": (
-        "updates of a deep copy are counted for the original"
-    ),
-    "a-carried-adapter-meets-documents-it-has-read": (
-        "a list repeated by multiplication counts as one without repeats"
-    ),
-    "an-index-tensor-batch-learns-the-chunk-ahead": ("an offset added to an index tensor is lost"),
     "a-delta-learns-from-scored-windows-as-it-stands": (
         "a person is asked about every delta, also one fitted to scored windows"
     ),

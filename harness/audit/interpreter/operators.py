@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from harness.audit.interpreter import special_methods
 from harness.audit.interpreter.heap import Sequence, Text
 from harness.audit.interpreter.positions import ONE, Line, constant_line
+from harness.audit.interpreter.subscripts import repeated
 from harness.audit.interpreter.values import (
     ANYTHING,
     BITS,
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
 
     from harness.audit.interpreter.machine import Machine
 
+DEPTH = 2  # loops that a position inside a document depends on: the document, the part of it
+BORDER = 1  # inputs and targets are one token apart: moving by so much changes no iteration
 TEXT_AT_MOST = 20_000
 NUMBER_AT_MOST = 10**30
 _LOG2 = (math.log(2.0), 1 / math.log(2.0), math.log2(math.e))
@@ -88,8 +91,26 @@ def binary(machine: Machine, op: ast.operator, left: Value, right: Value, node: 
     for at, value in enumerate((left, right)):
         if _is_log2(value) and sources[1 - at].scores and isinstance(op, ast.Div | ast.Mult):
             source = source.labelled(BITS)
-    result = Value(UNKNOWN, None, source, _line(op, left, right))
+    line = _line(op, left, right)
+    if line is None and isinstance(op, ast.Add) and source.index and not source.reads:
+        source = _moved_on(machine, source, left, right)
+    result = Value(UNKNOWN, None, source, line)
     return machine.registry.computed(machine, op, left, right, result, node)
+
+
+def _moved_on(machine: Machine, source: Source, left: Value, right: Value) -> Source:
+    """Positions whose step is not known, some tokens later: they may reach later passes of the inner loop.
+
+    Positions that one loop alone chose are starts of documents: what is added to those stays inside.
+    """
+    inner = machine.loops[-1].id if machine.loops else 0
+    if inner not in source.index or len([loop for loop in machine.loops if loop.id in source.index]) < DEPTH:
+        return source
+    for value, by in ((left, right), (right, left)):
+        if not by.is_number or isinstance(by.const, bool) or by.const <= BORDER or value.line is not None:
+            continue
+        return source.changed(index={**source.index, inner: (source.index[inner][0], None)})
+    return source
 
 
 def _is_log2(value: Value) -> bool:
@@ -180,6 +201,8 @@ def _sequences(machine: Machine, op: ast.operator, left: Value, right: Value) ->
         joined = elements[0]
         for more in elements[1:40]:
             joined = machine.join(joined, more)
+        if one.size is None and other.size is None and _have_in_common(machine, one, other):
+            joined = repeated(machine, joined)
         return machine.heap.summary(one.kind, joined).with_source(source)
     if isinstance(op, ast.Mult):
         sequence, count = (one, right) if isinstance(one, Sequence) else (other, left)
@@ -194,8 +217,16 @@ def _sequences(machine: Machine, op: ast.operator, left: Value, right: Value) ->
         joined = sequence.elements[0]
         for more in sequence.elements[1:40]:
             joined = machine.join(joined, more)
+        if count.const not in (0, 1):
+            joined = repeated(machine, joined)
         return machine.heap.summary(sequence.kind, joined)
     return None
+
+
+def _have_in_common(machine: Machine, one: Sequence, other: Sequence) -> bool:
+    """Whether the same loop made the elements of both lists, so that one may be in both."""
+    loops = [{*machine.deep_source(part.elements[0]).index} & machine.finished_loops for part in (one, other)]
+    return not loops[0].isdisjoint(loops[1])
 
 
 def concatenated(machine: Machine, left: Value, right: Value, node: ast.AST) -> Value:

@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from harness.audit.interpreter.machine import Machine
 
 JOINED_AT_MOST = 40
+REPEATED_DEPTH = 4
 KERNEL = "<kernel>"  # `kernel[grid]`: a function that writes into its arguments
 _CONTAINERS = Sequence | Mapping | Instance | Alternatives | Zipped | Range
 
@@ -108,6 +109,41 @@ def joined_elements(machine: Machine, elements: list[Value]) -> Value:
     for more in elements[1:JOINED_AT_MOST]:
         joined = machine.join(joined, more)
     return joined
+
+
+def repeated(machine: Machine, element: Value, depth: int = 0) -> Value:
+    """An element of a list that holds each of its elements more than once.
+
+    What made the elements different is forgotten: two that are chosen by different passes may be the same.
+    """
+    ref = element.ref
+    if isinstance(ref, Sequence) and ref.slots and depth < REPEATED_DEPTH:
+        inner = [repeated(machine, one, depth + 1) for one in ref.elements]
+        if ref.size is None:
+            return machine.heap.summary(ref.kind, inner[0]).with_source(_any_pass(machine, element.source))
+        return machine.heap.sequence(ref.kind, inner).with_source(_any_pass(machine, element.source))
+    if isinstance(ref, Alternatives) and depth < REPEATED_DEPTH:
+        options = tuple(repeated(machine, one, depth + 1) for one in ref.options)
+        made = Alternatives(machine.heap.new_id(), options)
+        return Value(element.const, made, _any_pass(machine, element.source))
+    source = _any_pass(machine, element.source)
+    return element if source is element.source else Value(element.const, ref, source)
+
+
+def _any_pass(machine: Machine, source: Source) -> Source:
+    over = machine.finished_loops
+    index = {loop: span for loop, span in source.index.items() if loop not in over}
+    reads = frozenset(
+        Region(
+            split=one.split,
+            loops=tuple((loop, span) for loop, span in one.loops if loop not in over),
+            is_exact=one.is_exact,
+        )
+        for one in source.reads
+    )
+    if len(index) == len(source.index) and reads == source.reads:
+        return source
+    return source.changed(index=index, reads=reads)
 
 
 def element_at(machine: Machine, value: Value, at: int | None, index: Index | None = None) -> Value:

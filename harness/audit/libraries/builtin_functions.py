@@ -140,8 +140,8 @@ def _extreme(machine: Machine, path: str, args: Args, kwargs: Kwargs, _node: ast
         given = args[0].ref.elements
         if args[0].ref.size is None or not given:
             return Value(source=machine.deep_source(args[0]))
-    if len(given) < 2 or "key" in kwargs:
-        return None
+    if len(given) < 2 or "key" in kwargs or any(machine.source_of(one).scores for one in given):
+        return None  # a choice between losses is no bound of a position
     if all(one.is_number for one in given) and not any(
         one.line is not None and one.line.slopes for one in given
     ):

@@ -18,7 +18,7 @@ from harness.audit.interpreter.heap import (
     Sequence,
 )
 from harness.audit.interpreter.loops import summarise
-from harness.audit.interpreter.subscripts import element_at, joined_elements, load, overlaid, store
+from harness.audit.interpreter.subscripts import element_at, joined_elements, load, overlaid, repeated, store
 from harness.audit.interpreter.values import ANYTHING, NONE, Value
 from harness.audit.libraries import losses
 from harness.audit.libraries.registry import HANDLERS, on_call, on_method
@@ -80,6 +80,9 @@ def _extend(
         summarise(machine, ref)
     element = element_at(machine, given, None)
     if SUMMARY in ref.slots:
+        own = {*machine.deep_source(element).index} & machine.finished_loops
+        if own & {*machine.deep_source(ref.slots[SUMMARY]).index}:
+            element = repeated(machine, element)
         append(machine, ref, element)
     else:
         machine.heap.put(ref, SUMMARY, element)
@@ -284,6 +287,9 @@ def _chained(machine: Machine, path: str, args: Args, _kwargs: Kwargs, _node: as
         return machine.heap.summary("list", joined_elements(machine, elements))
     if path.endswith("from_iterable"):
         return machine.heap.summary("list", element_at(machine, element_at(machine, args[0], None), None))
+    if path.endswith(".cycle") and isinstance(args[0].ref, Sequence) and args[0].ref.slots:
+        joined = repeated(machine, joined_elements(machine, args[0].ref.elements))
+        return machine.heap.summary("list", joined).with_source(args[0].source)
     return args[0]
 
 

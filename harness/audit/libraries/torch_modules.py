@@ -11,6 +11,7 @@ from harness.audit.interpreter.heap import (
     KEYS,
     LEARNED,
     SUMMARY,
+    Alternatives,
     Class,
     Instance,
     Mapping,
@@ -321,6 +322,9 @@ def copied(machine: Machine, value: Value, memo: dict[int, Obj]) -> Value:
         made = Sequence(heap.new_id(), ref.kind)
     elif isinstance(ref, Mapping):
         made = Mapping(heap.new_id(), ref.default)
+    elif isinstance(ref, Alternatives):
+        options = tuple(copied(machine, one, memo) for one in ref.options)
+        return Value(value.const, Alternatives(heap.new_id(), options), value.source, value.line)
     elif isinstance(ref, Tensor):
         made = Tensor(heap.new_id(), ref.made)
         made.is_state, made.is_parameter = ref.is_state, ref.is_parameter
