@@ -7,7 +7,6 @@ the reason.
 
 from __future__ import annotations
 
-import ast
 import dataclasses
 import gc
 import sys
@@ -22,6 +21,7 @@ from harness.audit.interpreter.walk import audit_program
 from harness.audit.program import Program
 from harness.audit.run_profile import RunProfile
 from harness.audit.scans import scan_sources
+from harness.audit.syntax_walk import nodes_below
 from harness.audit.token_flow.follow import follow_tokens
 
 if TYPE_CHECKING:
@@ -106,7 +106,7 @@ def _is_too_large(program: Program) -> bool:
     count = 0
     for path in program.sources:
         tree = program.tree(path) if path.lower().endswith(".py") else None
-        for _ in ast.walk(tree) if tree is not None else ():
+        for _ in nodes_below(tree) if tree is not None else ():
             count += 1
             if count > SYNTAX_NODES_AT_MOST:
                 return True

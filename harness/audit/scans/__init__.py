@@ -16,7 +16,7 @@ from harness.audit.scans.c_target_gate import scan_c_target_gates
 from harness.audit.scans.hidden_code import scan_hidden_code
 from harness.audit.scans.network_calls import scan_network_calls
 from harness.audit.scans.previous_token import scan_previous_token
-from harness.audit.scans.scanned_program import ProgramIndex, ScannedProgram
+from harness.audit.scans.scanned_program import ProgramIndex, ScannedProgram, forget_own_nodes
 from harness.audit.scans.seeds import scan_seeds
 from harness.audit.scans.stored_targets import scan_stored_targets
 from harness.audit.scans.training_reads import scan_training_reads
@@ -51,9 +51,12 @@ def scan_sources(program: Program) -> dict[str, Any]:
     index = ProgramIndex(ScannedProgram(program))
     facts: dict[str, Any] = {}
     failed: dict[str, str] = {}
-    for name, scan in SCANS.items():
-        try:
-            facts[name] = scan(index)
-        except Exception as error:  # noqa: BLE001,RUF100 - our own bug must not cost the other scans
-            failed[name] = f"{type(error).__name__}: {error}"[:300]
+    try:
+        for name, scan in SCANS.items():
+            try:
+                facts[name] = scan(index)
+            except Exception as error:  # noqa: BLE001,RUF100 - our own bug must not cost the other scans
+                failed[name] = f"{type(error).__name__}: {error}"[:300]
+    finally:
+        forget_own_nodes()
     return {**facts, "not_scanned": failed, "scanned": sorted(index.trees)}

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from harness.audit.scans.scanned_program import FunctionNode, ProgramIndex, dotted, is_main_guard
+from harness.audit.syntax_walk import children
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -148,7 +149,7 @@ class CallOrder:
         """Calls inside a statement or expression, inner ones first, as they run."""
         if isinstance(node, ast.Lambda):
             return
-        for child in ast.iter_child_nodes(node):
+        for child in children(node):
             self._expressions(child, here)
         if isinstance(node, ast.Call):
             self._call(node, here)

@@ -5,8 +5,10 @@ from __future__ import annotations
 import ast
 from collections import deque
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING, Any
+
+from harness.audit.syntax_walk import children, nodes_below
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -52,7 +54,7 @@ class ScannedProgram:
             if not path.endswith(".py") and path != self.program.entry:
                 continue
             tree = self.program.tree(path)
-            left -= 0 if tree is None else sum(1 for _ in ast.walk(tree))
+            left -= 0 if tree is None else sum(1 for _ in nodes_below(tree))
             if tree is not None and left >= 0:
                 self.trees[path] = tree
 
@@ -99,7 +101,7 @@ class ProgramIndex:
         queue: deque[tuple[ast.AST, str, FunctionNode | ast.Module]] = deque([(tree, "", tree)])
         while queue:
             node, owner, scope = queue.popleft()
-            for child in ast.iter_child_nodes(node):
+            for child in children(node):
                 if isinstance(child, FunctionNode):
                     function = Function(file=path, node=child, owner=owner)
                     self.functions.append(function)
@@ -170,12 +172,23 @@ def _read_name(node: ast.AST) -> str | None:
     return node.attr if isinstance(node, ast.Attribute) else None
 
 
-def own_nodes(scope: FunctionNode | ast.Module, *, is_main: bool = True) -> Iterator[ast.AST]:
+def own_nodes(scope: FunctionNode | ast.Module, *, is_main: bool = True) -> tuple[ast.AST, ...]:
     """The nodes of a module or function without those of functions defined in it, in source order.
 
     Class bodies belong to their scope, methods do not. Without `is_main` the block that runs only in a main
     script is left out.
     """
+    return _own_nodes(scope, is_main)
+
+
+def forget_own_nodes() -> None:
+    """Let go of the trees scanned so far."""
+    _own_nodes.cache_clear()
+
+
+@lru_cache(maxsize=20_000)  # every scan asks for the same scopes
+def _own_nodes(scope: FunctionNode | ast.Module, is_main: bool) -> tuple[ast.AST, ...]:
+    found: list[ast.AST] = []
     stack: list[ast.AST] = list(reversed(scope.body))
     if isinstance(scope, FunctionNode):
         stack.extend(reversed([*scope.args.defaults, *(d for d in scope.args.kw_defaults if d is not None)]))
@@ -183,11 +196,12 @@ def own_nodes(scope: FunctionNode | ast.Module, *, is_main: bool = True) -> Iter
         node = stack.pop()
         if not is_main and is_main_guard(node):
             continue
-        yield node
+        found.append(node)
         if isinstance(node, FunctionNode):
             stack.extend(reversed(node.decorator_list))
-        else:
-            stack.extend(reversed(list(ast.iter_child_nodes(node))))
+        elif node._fields:
+            stack.extend(reversed(children(node)))
+    return tuple(found)
 
 
 def is_main_guard(node: ast.AST) -> bool:
@@ -219,7 +233,7 @@ def dotted(node: ast.AST) -> str:
 def import_aliases(tree: ast.Module) -> dict[str, str]:
     """What names of a file mean outside it: `F` is torch.nn.functional."""
     aliases: dict[str, str] = {}
-    for node in ast.walk(tree):
+    for node in nodes_below(tree):
         if isinstance(node, ast.Import):
             for alias in node.names:
                 if alias.asname:

@@ -3,11 +3,20 @@
 from __future__ import annotations
 
 import ast
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from harness.audit.token_flow import expressions, indexing, library
-from harness.audit.token_flow.flow import NOTHING, Bound, ClassOf, Flow, Function, Instance, joined, mixed_of
+from harness.audit.token_flow.flow import (
+    NOTHING,
+    Bound,
+    ClassOf,
+    Flow,
+    Function,
+    Instance,
+    joined,
+    mixed_of,
+    replace,
+)
 
 if TYPE_CHECKING:
     from harness.audit.token_flow.walker import Walker

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from harness.audit.token_flow import calling, indexing, mixing
@@ -29,6 +28,7 @@ from harness.audit.token_flow.flow import (
     Scope,
     joined,
     mixed_of,
+    replace,
 )
 from harness.audit.token_flow.linear import ZERO, Linear
 
@@ -104,7 +104,7 @@ def attribute(walker: Walker, owner: Flow, name: str) -> Flow:
         return Flow(text=f"{owner.text}.{name}")
     number = walker.symbols.of("attribute", owner.number, name) if owner.number is not None else None
     if number is None and any(isinstance(each, Instance | ClassOf) for each in owner.objects):
-        number = walker.symbols.of("attribute", id(owner.objects[0]), name)
+        number = walker.symbols.of("attribute", owner.objects[0], name)
     labels = owner if not any(isinstance(each, Instance | ClassOf) for each in owner.objects) else NOTHING
     return replace(labels, number=number, text=None, items=None, objects=(Bound(owner, name),))
 

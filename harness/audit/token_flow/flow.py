@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Final, TypeVar
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from harness.audit.token_flow.linear import ZERO, Linear
 
@@ -61,9 +61,12 @@ class Key:
     token: Token
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, unsafe_hash=True)
 class Flow:
-    """A value. Immutable; what changes lives in the cells it refers to."""
+    """A value. Never changed once made; what changes lives in the cells it refers to.
+
+    Not frozen: a walk makes hundreds of thousands, and the guard of a frozen class costs most of its time.
+    """
 
     number: Linear | None = None
     text: str | None = None
@@ -170,6 +173,32 @@ class Bound:
 
 
 NOTHING: Final = Flow()
+_NONE: Final[frozenset[Any]] = frozenset()
+
+
+def replace(flow: Flow, **parts: Any) -> Flow:
+    """A copy with other parts."""
+    made = _copy(flow)
+    for name, part in parts.items():
+        setattr(made, name, part)
+    return made
+
+
+def _copy(flow: Flow) -> Flow:
+    return Flow(
+        flow.number,
+        flow.text,
+        flow.tokens,
+        flow.about,
+        flow.scores,
+        flow.lookups,
+        flow.keys,
+        flow.kinds,
+        flow.loops,
+        flow.objects,
+        flow.items,
+        flow.joined_at,
+    )
 
 
 def joined(flows: Iterable[Flow]) -> Flow:
@@ -206,14 +235,34 @@ def mixed_of(flows: Iterable[Flow]) -> Flow:
     parts = [flow for flow in flows if flow is not NOTHING]
     if len(parts) == 1:
         return replace(parts[0], number=None, text=None, objects=(), items=None, kinds=frozenset())
+    tokens = about = scores = lookups = keys = loops = _NONE
+    joined_at = None
+    for flow in parts:  # nearly all of these sets are empty
+        if flow.tokens:
+            tokens = tokens | flow.tokens if tokens else flow.tokens
+        if flow.about:
+            about = about | flow.about if about else flow.about
+        if flow.scores:
+            scores = scores | flow.scores if scores else flow.scores
+        if flow.lookups:
+            lookups = lookups | flow.lookups if lookups else flow.lookups
+        if flow.keys:
+            keys = keys | flow.keys if keys else flow.keys
+        if flow.loops:
+            loops = loops | flow.loops if loops else flow.loops
+        if joined_at is None:
+            joined_at = flow.joined_at
     return Flow(
-        tokens=_few(frozenset().union(*(flow.tokens for flow in parts))),
-        about=_few(frozenset().union(*(flow.about for flow in parts))),
-        scores=_few(frozenset().union(*(flow.scores for flow in parts))),
-        lookups=_few(frozenset().union(*(flow.lookups for flow in parts))),
-        keys=_few(frozenset().union(*(flow.keys for flow in parts))),
-        loops=_few(frozenset().union(*(flow.loops for flow in parts))),
-        joined_at=next((flow.joined_at for flow in parts if flow.joined_at is not None), None),
+        None,
+        None,
+        _few(tokens),
+        _few(about),
+        _few(scores),
+        _few(lookups),
+        _few(keys),
+        _NONE,
+        _few(loops),
+        joined_at=joined_at,
     )
 
 

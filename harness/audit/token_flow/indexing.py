@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from harness.audit.token_flow import mixing
@@ -19,6 +18,7 @@ from harness.audit.token_flow.flow import (
     Token,
     joined,
     mixed_of,
+    replace,
 )
 from harness.audit.token_flow.linear import ZERO, Linear
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from harness.audit.token_flow import indexing, mixing
@@ -27,6 +26,7 @@ from harness.audit.token_flow.flow import (
     Token,
     joined,
     mixed_of,
+    replace,
 )
 from harness.audit.token_flow.linear import ZERO, Linear
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from harness.audit.token_flow.flow import (
@@ -14,6 +13,7 @@ from harness.audit.token_flow.flow import (
     SUM,
     Flow,
     mixed_of,
+    replace,
 )
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ into by token, so that the second can tell a table of counts from a table of fac
 from __future__ import annotations
 
 import ast
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from harness.audit.events import Spot
@@ -23,6 +23,7 @@ from harness.audit.token_flow.flow import (
     Scope,
     Token,
     joined,
+    replace,
 )
 from harness.audit.token_flow.linear import Symbols
 
@@ -67,11 +68,15 @@ class Walker:
     last_cell: int = 0
     found_counted: set[Spot] = field(default_factory=set)
     walked: set[int] = field(default_factory=set)  # functions, by the id of their node
+    spots: dict[tuple[str, int], Spot] = field(default_factory=dict)
 
     @property
     def here(self) -> Spot:
         """The line being walked."""
-        return Spot(file=self.file, line=self.line)
+        found = self.spots.get((self.file, self.line))
+        if found is None:
+            found = self.spots[self.file, self.line] = Spot(file=self.file, line=self.line)
+        return found
 
     def run_module(self, path: str) -> Scope:
         """The names a module defines; walked on first use."""
