@@ -71,6 +71,7 @@ def learner(value: Value) -> Obj | None:
 def learners_in(machine: Machine, value: Value) -> list[Obj]:
     """All that learns inside a value: a network, a list of parameters, parameter groups."""
     found: dict[int, Obj] = {}
+    shared: dict[int, Obj] = machine.facts.get("shared", {})
     seen: set[int] = set()
     todo = [value]
     while todo and len(seen) < 400:
@@ -83,9 +84,11 @@ def learners_in(machine: Machine, value: Value) -> list[Obj]:
             found[ref.network.id] = ref.network
         elif isinstance(ref, Tensor):
             if ref.is_state:
-                found[ref.id] = ref
+                one_learner = shared.get(ref.id, ref)
+                found[one_learner.id] = one_learner
         elif isinstance(ref, View) and isinstance(ref.base, Tensor) and ref.base.is_state:
-            found[ref.base.id] = ref.base
+            one_learner = shared.get(ref.base.id, ref.base)
+            found[one_learner.id] = one_learner
         elif isinstance(ref, Sequence | Mapping):
             todo.extend(reversed(list(ref.slots.values())))
         elif isinstance(ref, Alternatives):
@@ -266,6 +269,10 @@ def write_tensor_attribute(machine: Machine, value: Value, name: str, to: Value,
         return
     if is_parameter(value):
         source = machine.deep_source(to)
+        memory = to.ref.base if isinstance(to.ref, View) else to.ref
+        if isinstance(memory, Tensor):
+            # The parameter is a view of a flat buffer from now on: a step of the buffer is its step.
+            machine.facts.setdefault("shared", {}).setdefault(memory.id, obj)
         if GRADIENT in source.labels:
             ids = source.learned - learned_in(machine, obj).learned
             made = ids or update(machine, obj, source, "in place: data", node)

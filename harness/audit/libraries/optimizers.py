@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from harness.audit.events import StateKind
-from harness.audit.interpreter.heap import Instance, Mapping, Parameters, Sequence
+from harness.audit.interpreter.heap import GRAD, Instance, Mapping, Parameters, Sequence
 from harness.audit.interpreter.objects import root_of
 from harness.audit.interpreter.values import (
     GRADIENT,
@@ -69,6 +69,10 @@ def _step(
         return NONE
     made: dict[int, frozenset[int]] = {}
     learners = learning.learners_in(machine, ref.slots[PARAMETERS])
+    if not any(GRAD in root_of(obj).slots for obj in learners):
+        machine.cannot_see(
+            "optimizer-step", "what the step changes could not be followed", node, on_path=True
+        )
     for obj in learners:
         root = root_of(obj)
         if root.id not in made:

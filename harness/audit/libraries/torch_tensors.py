@@ -151,6 +151,8 @@ def _viewed(
 ) -> Value | None:
     """The same elements in another form."""
     ref = receiver.ref
+    if isinstance(ref, Sequence) and name == "tolist":
+        return receiver
     if isinstance(ref, Sequence) or (isinstance(ref, Instance) and ref.library != "random"):
         return None
     if ref is not None and not isinstance(ref, Tensor | View | Parameters):
@@ -187,6 +189,8 @@ def _positions_call(machine: Machine, path: str, args: Args, kwargs: Kwargs, nod
     del kwargs, node
     if path.endswith(("cumsum", "argmax")) and args and machine.deep_source(args[0]).scores:
         return None
+    if path.endswith("numpy.searchsorted") and len(args) > 1:
+        return _found_places(machine, args[0], args[1])
     return positions(machine, args[0]) if args else ANYTHING
 
 
@@ -195,6 +199,24 @@ def _positions_method(
     machine: Machine, receiver: Value, _name: str, _args: Args, _kwargs: Kwargs, _node: ast.AST
 ) -> Value:
     return positions(machine, receiver)
+
+
+def _found_places(machine: Machine, ordered: Value, wanted: Value) -> Value:
+    """Where in an ordered array the wanted numbers go: later ones for greater numbers.
+
+    So the places of iteration i and of i + 1 bound what belongs to iteration i alone. That holds for any
+    growing function, and a line with a step that is not known stands for it.
+    """
+    unit = -ordered.ref.id if ordered.ref is not None else ordered.symbol
+
+    def place(value: Value) -> Value:
+        line = value.line.in_units(unit) if value.line is not None else None
+        source = computed_from((positions(machine, ordered).source, positions(machine, value).source))
+        return Value(UNKNOWN, None, source, line)
+
+    if isinstance(wanted.ref, Sequence) and wanted.ref.size is not None:
+        return machine.heap.sequence("list", [place(one) for one in wanted.ref.elements])
+    return place(wanted)
 
 
 def positions(machine: Machine, value: Value) -> Value:
