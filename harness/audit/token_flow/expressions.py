@@ -12,7 +12,9 @@ from harness.audit.token_flow.flow import (
     COUNTS,
     DISTRIBUTION,
     ENTROPY,
+    ENTRY,
     HIT,
+    LENGTH,
     LOG_TWO,
     NOTHING,
     PLOGP,
@@ -38,7 +40,7 @@ if TYPE_CHECKING:
     from harness.audit.token_flow.walker import Walker
 
 _LOG_OF_TWO = 0.6931
-_KEPT = frozenset({BITS, SUM, SPREAD, DISTRIBUTION})  # kinds arithmetic does not take away
+_KEPT = frozenset({BITS, SUM, SPREAD, DISTRIBUTION, ENTRY})  # kinds arithmetic does not take away
 
 
 def evaluate(walker: Walker, node: ast.expr) -> Flow:
@@ -153,12 +155,15 @@ def combined(walker: Walker, op: ast.operator, left: Flow, right: Flow) -> Flow:
     if isinstance(op, ast.Div):
         if LOG_TWO in right.kinds:
             kinds |= {BITS}
-        if left.scores and not {SUM} & (left.kinds | right.kinds) and right.tokens and not right.scores:
+        of_token = right.tokens or LENGTH in right.kinds
+        if left.scores and not {SUM} & (left.kinds | right.kinds) and of_token and not right.scores:
             kinds |= {SPREAD}
             walker.recorder.spread(left.scores, walker.here)
         mixing.divided(walker, left, right)
-    if isinstance(op, ast.Mult) and DISTRIBUTION in left.kinds and DISTRIBUTION in right.kinds:
-        kinds |= {PLOGP}
+    if isinstance(op, ast.Mult):
+        mixing.multiplied(walker, left, right)
+        if DISTRIBUTION in left.kinds and DISTRIBUTION in right.kinds:
+            kinds |= {PLOGP}
     is_mask = isinstance(op, ast.BitAnd | ast.BitOr) and SELECTION in left.kinds | right.kinds
     if is_mask or (SELECTION in left.kinds and SELECTION in right.kinds):
         kinds |= {SELECTION}
@@ -167,7 +172,7 @@ def combined(walker: Walker, op: ast.operator, left: Flow, right: Flow) -> Flow:
         for each in (*left.objects, *right.objects)
         if isinstance(each, Cell) and each.site in walker.counted
     )
-    if left.tokens and right.tokens and left.tokens != right.tokens:
+    if (left.tokens and right.tokens and left.tokens != right.tokens) or (is_mask and result.tokens):
         result = replace(result, joined_at=walker.here)
     number = ZERO if SELECTION in kinds else _number(walker, op, left, right)
     return replace(result, number=number, kinds=frozenset(kinds), objects=tables)

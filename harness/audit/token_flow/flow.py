@@ -29,6 +29,9 @@ SPREAD = "spread"  # a token's log-probability divided over its bytes
 HIT = "hit"  # the scored token compared with a proposed one
 COMPARED = "compared"  # whether one loss of a token is lower than another of it
 COUNTS = "counts"  # how often each token occurs: added to a table, it counts into it
+ENTRY = "entry"  # the entry of one token in a row of looked-up values
+PER_TOKEN = "per-token"  # a fact of a token read from a fixed list: its bytes, its piece
+LENGTH = "length"  # how long such a piece is
 RANGE = "range"  # `range(...)`; its items are start, stop and step
 
 

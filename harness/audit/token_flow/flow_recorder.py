@@ -5,7 +5,19 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from harness.audit.events import Event, KeyPart, Lookup, Mixed, Score, Selected, Sink, Spot, StateKind, Update
+from harness.audit.events import (
+    Event,
+    KeyPart,
+    Lookup,
+    Mixed,
+    Score,
+    Selected,
+    Sink,
+    Spot,
+    StateKind,
+    Unresolved,
+    Update,
+)
 from harness.audit.regions import Region, Split
 from harness.audit.token_flow.flow import ENTROPY, SUM, Cell, Flow, Token
 
@@ -64,6 +76,10 @@ class FlowRecorder:
         self.targets: dict[tuple[int, Linear], tuple[tuple[int, int], ...]] = {}
         self.ratios: set[tuple[int, int]] = set()
         self.spreads: dict[int, Spot] = {}
+        # Values times a test on tokens: the test, the value, where, whether the value knows the tokens too.
+        self.products: list[tuple[Flow, Flow, Spot, bool]] = []
+        self.open_points: dict[tuple[Spot, str], set[int]] = {}
+        self.read_whole: set[int] = set()  # rows looked up, then read entry by entry
         self._by_key: dict[object, Draft] = {}
         self._last = 0
 
@@ -142,7 +158,32 @@ class FlowRecorder:
         draft.full |= full
         self._mark_targets(result)
         self._weigh(draft, gates, result)
+        self._apply_products(draft, result)
         return draft.id
+
+    def product(self, gate: Flow, value: Flow, at: Spot, *, is_whole: bool) -> None:
+        """A value is multiplied by a test on tokens."""
+        if len(self.products) < DRAFTS_AT_MOST:
+            self.products.append((gate, value, at, is_whole))
+
+    def _apply_products(self, draft: Draft, result: Flow) -> None:
+        scored = {token.place for token in result.about}
+        for gate, value, at, is_whole in self.products:
+            if not scored & {token.place for token in gate.tokens}:
+                continue
+            if not value.lookups & result.lookups and not value.scores & result.scores:
+                continue
+            if is_whole and value.lookups:
+                draft.weight.add(KeyPart.TARGET)
+                draft.gates.add(at)
+            else:
+                what = "a test on the scored token times a part of the score"
+                self.unclear(at, what, frozenset({draft.id}))
+
+    def unclear(self, at: Spot, what: str, scores: frozenset[int]) -> None:
+        """Something that may let the scored token into these scores, or into any when none is named."""
+        if len(self.open_points) < DRAFTS_AT_MOST:
+            self.open_points.setdefault((at, what), set()).update(scores)
 
     def gate(self, walker: Walker, scores: frozenset[int], result: Flow, gates: list[Flow]) -> None:
         """A mixture is kept only where gates say so."""
@@ -219,10 +260,21 @@ class FlowRecorder:
             and (
                 draft.kind != "update"
                 or draft.state in tables
-                or bool(scored & {token.root for token in draft.tokens})
+                or (
+                    draft.state not in self.read_whole
+                    and bool(scored & {token.root for token in draft.tokens})
+                )
             )
         ]
-        return tuple(self._event(draft) for draft in kept)
+        return (*(self._event(draft) for draft in kept), *self._open_events())
+
+    def _open_events(self) -> list[Event]:
+        printed = {one for draft in self.drafts.values() if draft.kind == "sink" for one in draft.scores}
+        return [
+            Unresolved(id=self._last + 1 + at, at=spot, reason=what, on_path=True)
+            for at, ((spot, what), scores) in enumerate(self.open_points.items())
+            if not scores or scores & printed
+        ]
 
     def _event(self, draft: Draft) -> Event:
         common: dict[str, Any] = {"id": draft.id, "at": draft.at, "calls": draft.calls, "loops": draft.loops}

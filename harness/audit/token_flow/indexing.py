@@ -9,7 +9,9 @@ from harness.audit.token_flow import mixing
 from harness.audit.token_flow.flow import (
     COUNTS,
     DISTRIBUTION,
+    ENTRY,
     NOTHING,
+    PER_TOKEN,
     RANGE,
     SELECTION,
     Cell,
@@ -130,12 +132,13 @@ def _elsewhere(walker: Walker, base: Flow, index: _Index, key: Flow) -> Flow:
             result, tokens=frozenset(_ending(token, base, tokens, index.stop) for token in result.tokens)
         )
     gate = [flow for flow in index.flows if SELECTION in flow.kinds]
+    is_row = index.is_slice or (index.dims == 1 and any(cell.dims > 1 for cell in cells))
     is_data = held.tokens or held.about or held.scores or held.lookups
     result = replace(
         result,
         kinds=base.kinds | held.kinds,
         loops=result.loops | index.loops,
-        objects=base.objects if index.is_slice and not is_data else held.objects,
+        objects=base.objects if is_row and not is_data else held.objects,
         items=held.items if not index.is_slice else None,
     )
     number = held.number if cells else None
@@ -191,8 +194,10 @@ def lookup(walker: Walker, base: Flow, key: Flow, parts: tuple[Flow, ...]) -> Fl
     tables = [each for each in base.objects if isinstance(each, Cell) and each.site in walker.counted]
     held = content(walker, base)
     if not tables:
-        fixed = mixed_of((replace(base, objects=(), about=frozenset()), key))
-        return replace(fixed, objects=held.objects, kinds=frozenset())
+        inside = replace(held, tokens=frozenset(), about=frozenset(), keys=frozenset())
+        fixed = mixed_of((replace(base, objects=(), about=frozenset()), key, inside))
+        is_entry = bool(base.lookups | held.lookups)
+        return replace(fixed, objects=held.objects, kinds=frozenset({ENTRY if is_entry else PER_TOKEN}))
     row = frozenset(each for each in base.lookups)
     by_row = len([part for part in parts if part.tokens]) > 1
     found = frozenset(walker.recorder.lookup(walker, cell, key, row, by_row) for cell in tables)
@@ -272,6 +277,8 @@ def update(walker: Walker, base: Flow, key: Flow, how: str) -> None:
     """Something is stored or counted under a key made of tokens."""
     key = whole(walker, key)
     walker.recorder.fed_back(base.lookups)
+    if key.tokens and not any(isinstance(each, Cell) for each in base.objects):
+        walker.recorder.unclear(walker.here, "what tokens are counted into", frozenset())
     for cell in base.objects:
         if isinstance(cell, Cell) and key.tokens:
             walker.found_counted.add(cell.site)

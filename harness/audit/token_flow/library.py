@@ -10,8 +10,10 @@ from harness.audit.token_flow.flow import (
     COUNTS,
     DISTRIBUTION,
     ENTROPY,
+    LENGTH,
     LOG_TWO,
     NOTHING,
+    PER_TOKEN,
     PLOGP,
     RANGE,
     SELECTION,
@@ -259,7 +261,8 @@ def _enumerate(walker: Walker, args: list[Flow], _kwargs: dict[str, Flow]) -> Fl
 def _length(walker: Walker, args: list[Flow], _kwargs: dict[str, Flow]) -> Flow:
     value = args[0] if args else NOTHING
     key = (value.number, *(each.id if isinstance(each, Cell) else id(each) for each in value.objects))
-    result = replace(mixed_of((value,)), number=walker.symbols.of("length", *key), kinds=frozenset())
+    kinds = frozenset({LENGTH} if PER_TOKEN in value.kinds else ())
+    result = replace(mixed_of((value,)), number=walker.symbols.of("length", *key), kinds=kinds)
     return replace(result, about=frozenset(), scores=frozenset(), tokens=frozenset())
 
 
@@ -301,6 +304,8 @@ def _scatter_add(walker: Walker, args: list[Flow], kwargs: dict[str, Flow]) -> F
     index = indexing.whole(walker, kwargs.get("index", args[2] if len(args) > 2 else NOTHING))
     if args and index.tokens:
         indexing.update(walker, args[0], index, "scatter_add_")
+    elif args and any(isinstance(each, Cell) for each in args[0].objects):
+        walker.recorder.unclear(walker.here, "under which tokens the table counts", frozenset())
     return args[0] if args else NOTHING
 
 
@@ -354,11 +359,15 @@ def _extend(walker: Walker, receiver: Flow, args: list[Flow]) -> Flow:
 
 
 def _values(walker: Walker, receiver: Flow, _args: list[Flow]) -> Flow:
+    if receiver.lookups:
+        walker.recorder.read_whole |= {each.id for each in receiver.objects if isinstance(each, Cell)}
     return replace(receiver, number=None)
 
 
 def _items(walker: Walker, receiver: Flow, _args: list[Flow]) -> Flow:
     held = indexing.content(walker, receiver)
+    if receiver.lookups:
+        walker.recorder.read_whole |= {each.id for each in receiver.objects if isinstance(each, Cell)}
     value = replace(held, lookups=held.lookups | receiver.lookups, keys=held.keys | receiver.keys)
     pair = Flow(items=(Flow(number=walker.symbols.fresh()), value))
     cell = walker.new_cell()

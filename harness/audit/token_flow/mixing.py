@@ -9,6 +9,7 @@ from harness.audit.token_flow.flow import (
     COMPARED,
     DISTRIBUTION,
     ENTROPY,
+    ENTRY,
     SELECTION,
     SUM,
     Flow,
@@ -30,7 +31,7 @@ def joined_terms(walker: Walker, node: ast.AST, left: Flow, right: Flow) -> Flow
     if SUM in left.kinds or SUM in right.kinds or not (left.scores or right.scores):
         return None
     for weight, one, other in _weighted(walker, node):
-        if _meet(one, other):
+        if _meet(one, other) or (weight.scores and one.lookups | other.lookups):
             return mixed(walker, [left, right], [weight])
     if not _meet(left, right):
         return None
@@ -98,14 +99,28 @@ def are_two_losses(walker: Walker, left: Flow, right: Flow) -> bool:
     if SUM in left.kinds or SUM in right.kinds or not (left.scores or right.scores):
         return False
     return (
-        _says_target(walker, left)
-        and _says_target(walker, right)
+        _says_target(walker, left, right)
+        and _says_target(walker, right, left)
         and (left.scores != right.scores or left.lookups != right.lookups)
     )
 
 
-def _says_target(walker: Walker, flow: Flow) -> bool:
-    return bool(flow.scores) or any(walker.recorder.drafts[one].has_target() for one in flow.lookups)
+def _says_target(walker: Walker, flow: Flow, other: Flow) -> bool:
+    if flow.scores or any(walker.recorder.drafts[one].has_target() for one in flow.lookups):
+        return True
+    scored = {token.place for token in other.about}
+    return ENTRY in flow.kinds and any(token.place in scored for token in flow.tokens)
+
+
+def multiplied(walker: Walker, left: Flow, right: Flow) -> None:
+    """A value times a test on tokens: a gate, when the value is mixed into the score of the same tokens."""
+    for gate, value in ((left, right), (right, left)):
+        if SELECTION not in gate.kinds or not gate.tokens or SUM in value.kinds:
+            continue
+        if value.lookups or value.scores:
+            tokens = {token.place for token in gate.tokens}
+            is_whole = any(token.place in tokens for token in value.tokens)
+            walker.recorder.product(gate, value, gate.joined_at or walker.here, is_whole=is_whole)
 
 
 def either(walker: Walker, test: Flow, yes: Flow, no: Flow) -> Flow:
@@ -122,6 +137,10 @@ def either(walker: Walker, test: Flow, yes: Flow, no: Flow) -> Flow:
         walker.recorder.gate(walker, yes.scores ^ no.scores or yes.scores, result, [test, *walker.guards])
     elif _meet(yes, no):
         result = mixed(walker, [yes, no], [test])
+    elif (yes.scores or no.scores) and test.lookups - both.lookups and SUM not in kinds:
+        result = mixed(walker, [gated(both, [test])], [test])
+    elif {t.place for t in test.tokens} & {t.place for t in both.about} and SUM not in kinds:
+        walker.recorder.unclear(walker.here, "a choice by the scored token", both.scores)
     return gated(result, [test])
 
 

@@ -123,6 +123,9 @@ def why_not_clean(case: Case) -> str | None:
     index = TokenIndex(claim)
     if index.witness() is None:
         return "unresolved: no score of single tokens was followed into the claimed number"
+    open_point = next((one for one in claim.token_events if isinstance(one, Unresolved)), None)
+    if open_point is not None:
+        return f"unresolved: {open_point.reason} at {open_point.at.file}:{open_point.at.line}"
     used = {one for mixed in index.mixed.values() for one in mixed.lookups}
     lost = next((one for one in index.lookups.values() if one.id not in used), None)
     if lost is not None:
