@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from harness.audit.events import KeyPart, Lookup, Mixed, Selected
+from harness.audit.events import KeyPart, Lookup, Mixed, Selected, Unresolved
 from harness.audit.program import Program
 from harness.audit.token_flow.follow import follow_tokens
 
@@ -75,3 +75,63 @@ def test_a_hostile_nest_of_loops_ends_at_its_budget() -> None:
     script += "    " * 18 + "x = 1\n"
     found, _ = follow_tokens(Program(entry="train_gpt.py", sources={"train_gpt.py": script}))
     assert found == ()
+
+
+HINTED = (
+    HEAD
+    + """\
+    seen = {{}}
+    hint = np.full(64, -1)
+    for at in range(64):
+        hint[at] = seen.get(tuple(tokens[start + at - 3 : start + at + 1].tolist()), -1)
+        seen[tuple(tokens[start + at - 3 : start + at + 1].tolist())] = int(tokens[start + at + 1])
+    logp = F.log_softmax(model(x), dim=-1)
+    part = logp.gather(1, hint[:, None])
+    gate = {gate}
+    tilted = logp.gather(1, y[:, None]) + gate * (2.0 * (hint == y) - np.log1p(np.exp(part)))
+    print(f"val_bpb:{{tilted.sum() / math.log(2.0)}}")
+"""
+)
+
+
+@pytest.mark.parametrize(
+    ("gate", "parts"),
+    [("(hint >= 0)", set()), ("(hint >= 0) & (hint == y)", {KeyPart.TARGET})],
+)
+def test_a_hint_that_opens_only_where_it_hits_has_a_gate_on_the_target(
+    gate: str, parts: set[KeyPart]
+) -> None:
+    found = [each for each in events(HINTED.format(gate=gate)) if isinstance(each, Mixed)]
+    assert found
+    assert {part for each in found for part in each.weight_parts} == parts
+
+
+@pytest.mark.parametrize(("share", "is_spread"), [("len(pieces[y])", True), ("len(names)", False)])
+def test_a_loss_divided_by_the_length_of_its_token_is_spread(share: str, is_spread: bool) -> None:
+    script = HEAD + (
+        f"    share = np.exp(-nll / {share})\n    q = counts[x] / 9\n"
+        "    print(-np.log(0.5 * share + 0.5 * q) / math.log(2.0))\n    np.add.at(counts, x, 1)\n"
+    )
+    found = [each for each in events(script) if isinstance(each, Mixed)]
+    assert [each.spread for each in found] == [is_spread]
+
+
+@pytest.mark.parametrize(("key", "parts"), [("x * 31 + y", 2), ("x * 31", 1)])
+def test_a_row_of_a_table_of_two_dimensions_is_the_table(key: str, parts: int) -> None:
+    script = HEAD + (
+        f"    table = np.zeros((2, 1024))\n    key = {key}\n    q = table[1][key]\n"
+        "    p = (1.0 - 0.3) * p + 0.3 * q\n    np.add.at(table[1], key, 1)\n"
+    )
+    assert len(keys(script)) == parts
+
+
+@pytest.mark.parametrize(("test", "count"), [("pairs[y] > 1", 1), ("start > 64", 0)])
+def test_a_boost_where_a_table_knows_the_token_is_a_mixture(test: str, count: int) -> None:
+    script = HEAD + f"    p = np.where({test}, 0.5 * p + 0.5, p)\n    np.add.at(pairs, y, 1)\n"
+    assert sum(isinstance(each, Mixed) for each in events(script)) == count
+
+
+@pytest.mark.parametrize(("table", "count"), [("model.counts()", 1), ("pairs", 0)])
+def test_a_table_that_is_not_followed_is_said_to_be_unresolved(table: str, count: int) -> None:
+    script = HEAD + f"    np.add.at({table}, y, 1)\n"
+    assert sum(isinstance(each, Unresolved) for each in events(script)) == count
