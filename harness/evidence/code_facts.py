@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from harness.audit.events import Spot
+from harness.audit.scans.setting_values import holds
 from harness.finding import Role
 
 if TYPE_CHECKING:
@@ -12,6 +13,8 @@ if TYPE_CHECKING:
 
     from harness.case import Case
     from harness.finding import Place
+
+_NATIVE = {"native", "compiler"}
 
 
 def scan_facts(case: Case, scan: str) -> Any:
@@ -28,6 +31,17 @@ def fact_place(
     assert case.audit is not None
     spot = Spot(file=str(fact[f"{prefix}file"]), line=int(fact[f"{prefix}line"]))
     return case.audit.place(spot, note, role)
+
+
+def native_code(case: Case) -> str | None:
+    """The first call of native code or a compiler that the claimed run does not switch off."""
+    run = case.audit.claim_run if case.audit is not None else None
+    for fact in scan_facts(case, "hidden_code") or ():
+        if fact["kind"] not in _NATIVE:
+            continue
+        if any(holds(way, run) is not False for way in fact.get("ways", [[]])):
+            return f"{fact['call']} at {fact['file']}:{fact['line']} runs native code, which is not read here"
+    return None
 
 
 def unseen_code(case: Case) -> str | None:

@@ -6,6 +6,7 @@ import ast
 import re
 from typing import Any
 
+from harness.audit.scans.call_order import call_order
 from harness.audit.scans.scanned_program import (
     FACTS_AT_MOST,
     FunctionNode,
@@ -14,6 +15,7 @@ from harness.audit.scans.scanned_program import (
     full_name,
     own_nodes,
 )
+from harness.audit.scans.setting_expressions import Expression, Settings
 
 _NATIVE = re.compile(
     r"ctypes\.(CDLL|PyDLL|cdll\.LoadLibrary|WinDLL)|cffi\.FFI|.*\.(load_inline|load_library)"
@@ -21,6 +23,7 @@ _NATIVE = re.compile(
 )
 _COMPILER = re.compile(r"(?<![\w./-])(gcc|g\+\+|cc|c\+\+|clang(\+\+)?|nvcc|rustc|cargo|make|cmake)(?![\w+-])")
 _STARTS = re.compile(r"subprocess\.\w+|os\.(system|popen)")
+_WAYS_AT_MOST = 8
 _DYNAMIC = {"exec": "executed-text", "eval": "executed-text", "compile": "executed-text"}
 _MODULES = re.compile(r"runpy\.run_(path|module)|importlib\.(import_module|util\.spec_from_\w+)|__import__")
 
@@ -28,7 +31,8 @@ _MODULES = re.compile(r"runpy\.run_(path|module)|importlib\.(import_module|util\
 def scan_hidden_code(index: ProgramIndex) -> list[dict[str, Any]]:
     """Facts of `kind` native, compiler, executed-text or unknown-module; reached code only.
 
-    Text and module names that are constants can be seen, and are no facts.
+    Constant text and module names can be seen, and are no facts. `ways` are the conditions above the
+    call, for each way to it.
     """
     facts: list[dict[str, Any]] = []
     for path, scope in index.reached:
@@ -39,8 +43,30 @@ def scan_hidden_code(index: ProgramIndex) -> list[dict[str, Any]]:
             kind = _kind(node, aliases, scope)
             if kind is not None:
                 name = full_name(node.func, aliases)[:80]
-                facts.append({"file": path, "line": node.lineno, "kind": kind, "call": name})
+                ways = _ways(node, index)
+                fact = {"file": path, "line": node.lineno, "kind": kind, "call": name, "ways": ways}
+                facts.append(fact)
     return facts
+
+
+def _ways(node: ast.Call, index: ProgramIndex) -> list[list[Expression]]:
+    """The conditions above the call on each way to it; one way without any where it is not known how."""
+    settings: Settings = index.memo.get("settings") or Settings(index)
+    index.memo["settings"] = settings
+    ways = [
+        [condition(test, outcome, scope, settings) for test, outcome, scope in call.tests]
+        for call in call_order(index).calls
+        if call.node is node
+    ]
+    return ways[:_WAYS_AT_MOST] if 0 < len(ways) <= _WAYS_AT_MOST else [[]]
+
+
+def condition(
+    test: ast.expr, outcome: bool, scope: FunctionNode | ast.Module, settings: Settings
+) -> Expression:
+    """A test with its outcome as data."""
+    expression = settings.expression(test, scope)
+    return expression if outcome or expression is None else {"op": "not", "of": [expression]}
 
 
 def _kind(node: ast.Call, aliases: dict[str, str], scope: FunctionNode | ast.Module) -> str | None:

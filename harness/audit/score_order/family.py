@@ -23,6 +23,7 @@ from harness.audit.score_order.setting_words import settings_behind
 from harness.audit.submission_audit import why_no_audit
 from harness.case import failed, needs_human, not_applicable, not_checked, passed
 from harness.evidence.clocks import ActivityKind, measure_clocks
+from harness.evidence.code_facts import native_code
 from harness.evidence.stated_methods import named, readme_says
 from harness.submission import Track
 
@@ -72,7 +73,9 @@ def order_of(case: Case) -> OrderReading | None:
     if not _last or _last[0][0] is not case:
         words = said_without_log(case)
         found = None if words is None else f"{words.file}:{words.line or 1} {UNCONFIRMED}"
-        reading = read_order(case.audit.claim, log_adapts=_log_adapts(case), words=found)
+        reading = read_order(
+            case.audit.claim, log_adapts=_log_adapts(case), words=found, hidden=native_code(case)
+        )
         _last[:] = [(case, reading)]
     return _last[0][1]
 

@@ -48,16 +48,21 @@ class OrderReading:
         return any(breach.is_proven for breach in self.breaches)
 
 
-def read_order(audit: ProfileAudit, *, log_adapts: bool = False, words: str | None = None) -> OrderReading:
+def read_order(
+    audit: ProfileAudit, *, log_adapts: bool = False, words: str | None = None, hidden: str | None = None
+) -> OrderReading:
     """What the events of one profile say about the order of scoring and learning.
 
-    `words` is why the submission's own words keep a script that never adapts from being called clean.
+    `words` is why the submission's own words keep a script that never adapts from being called clean;
+    `hidden` is code that runs and cannot be read, which keeps any script from it.
     """
     index = EventIndex(audit)
     breaches, complete = find_breaches(index)
     reason = why_open(index, log_adapts=log_adapts)
     if words is not None and not index.validation_updates():
         reason = reason or words
+    if hidden is not None:
+        reason = f"unresolved: {hidden}"
     if not complete:
         reason = reason or f"unresolved: more than {PAIR_LIMIT:,} pairs of scores and updates"
     return OrderReading(

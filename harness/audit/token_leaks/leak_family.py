@@ -9,6 +9,7 @@ from harness.audit.score_order.evidence_chain import placed
 from harness.audit.submission_audit import why_no_audit
 from harness.audit.token_leaks.leaks import LeakKind, TokenIndex, find_leaks
 from harness.case import failed, needs_human, not_checked, passed
+from harness.evidence.code_facts import native_code
 from harness.wording import listed
 
 if TYPE_CHECKING:
@@ -113,6 +114,9 @@ def why_not_clean(case: Case) -> str | None:
     missing = why_no_audit(case)
     if missing is not None or case.audit is None:
         return missing or "the static audit of the code was not run"
+    native = native_code(case)
+    if native is not None:
+        return f"unresolved: {native}"
     claim = case.audit.claim
     if not claim.tokens_followed or not claim.finished:
         return "unresolved: single tokens were not followed to the end of the script"
