@@ -54,19 +54,11 @@ def _ways(node: ast.Call, index: ProgramIndex) -> list[list[Expression]]:
     settings: Settings = index.memo.get("settings") or Settings(index)
     index.memo["settings"] = settings
     ways = [
-        [condition(test, outcome, scope, settings) for test, outcome, scope in call.tests]
+        [settings.condition(test, outcome, scope) for test, outcome, scope in call.tests]
         for call in call_order(index).calls
         if call.node is node
     ]
     return ways[:_WAYS_AT_MOST] if 0 < len(ways) <= _WAYS_AT_MOST else [[]]
-
-
-def condition(
-    test: ast.expr, outcome: bool, scope: FunctionNode | ast.Module, settings: Settings
-) -> Expression:
-    """A test with its outcome as data."""
-    expression = settings.expression(test, scope)
-    return expression if outcome or expression is None else {"op": "not", "of": [expression]}
 
 
 def _kind(node: ast.Call, aliases: dict[str, str], scope: FunctionNode | ast.Module) -> str | None:

@@ -14,6 +14,7 @@ from typing import Any
 
 from harness.audit.scans.local_values import LocalValues, assignments
 from harness.audit.scans.scanned_program import FunctionNode, ProgramIndex, dotted
+from harness.audit.syntax_walk import nodes_below
 
 Expression = dict[str, Any] | None
 
@@ -79,9 +80,14 @@ class Settings:
             return {"op": "list", "of": [self.expression(one, scope, depth + 1) for one in node.elts]}
         return None
 
+    def condition(self, test: ast.expr, outcome: bool, scope: FunctionNode | ast.Module) -> Expression:
+        """A test as data, turned round where its other branch is meant."""
+        expression = self.expression(test, scope)
+        return expression if outcome or expression is None else {"op": "not", "of": [expression]}
+
     def names_in(self, node: ast.AST) -> set[str]:
         """Settings that an expression reads by attribute or name."""
-        return {name for child in ast.walk(node) if (name := _last_name(child)) in self._values}
+        return {name for child in nodes_below(node) if (name := _last_name(child)) in self._values}
 
     def _call(self, node: ast.Call, scope: FunctionNode | ast.Module, depth: int) -> Expression:
         looked_up = _lookup(node)
@@ -128,7 +134,7 @@ def _is_constant(node: ast.expr) -> bool:
 
 def _is_lookup(node: ast.expr) -> bool:
     """Whether an expression is small and reads the environment."""
-    nodes = list(ast.walk(node))
+    nodes = list(nodes_below(node))
     return len(nodes) <= 60 and any(isinstance(one, ast.Call) and _lookup(one) is not None for one in nodes)
 
 

@@ -14,6 +14,7 @@ from harness.audit.scans.call_order import CLOCKS, CallOrder, OrderedCall, call_
 from harness.audit.scans.data_sources import TRAIN, TRAIN_LOADER, data_roles
 from harness.audit.scans.scanned_program import ProgramIndex, dotted, own_nodes
 from harness.audit.scans.setting_expressions import Expression, Settings
+from harness.audit.syntax_walk import nodes_below
 
 if TYPE_CHECKING:
     from harness.audit.scans.name_roles import Roles
@@ -48,7 +49,7 @@ def scan_training_reads(index: ProgramIndex) -> dict[str, Any]:
                 "read_file": call.file,
                 "read_line": call.node.lineno,
                 "opens": _opens(call, index),
-                "tests": [_condition(test, outcome, scope, settings) for test, outcome, scope in call.tests],
+                "tests": [settings.condition(test, outcome, scope) for test, outcome, scope in call.tests],
             }
         )
     return {
@@ -90,11 +91,6 @@ def _opens(call: OrderedCall, index: ProgramIndex) -> bool:
     return isinstance(call.node.func, ast.Name) and call.node.func.id in index.by_owner
 
 
-def _condition(test: ast.expr, outcome: bool, scope: Any, settings: Settings) -> Expression:
-    expression = settings.expression(test, scope)
-    return expression if outcome or expression is None else {"op": "not", "of": [expression]}
-
-
 def _caps(order: CallOrder, settings: Settings) -> list[dict[str, Any]]:
     """Every number of settings that the training loop compares its clock with."""
     training = order.training
@@ -103,7 +99,7 @@ def _caps(order: CallOrder, settings: Settings) -> list[dict[str, Any]]:
     if training is None or scope is None:
         return []
     timed = _timed_names(scope)
-    for node in ast.walk(training):
+    for node in nodes_below(training):
         if not isinstance(node, ast.Compare) or not isinstance(
             node.ops[0], ast.GtE | ast.Gt | ast.Lt | ast.LtE
         ):
@@ -126,7 +122,7 @@ def _timed_names(scope: Any) -> set[str]:
             if not isinstance(node, ast.Assign | ast.AugAssign) or not _reads_clock(node.value, timed):
                 continue
             for target in node.targets if isinstance(node, ast.Assign) else [node.target]:
-                timed |= {one.id for one in ast.walk(target) if isinstance(one, ast.Name)}
+                timed |= {one.id for one in nodes_below(target) if isinstance(one, ast.Name)}
         if len(timed) == before:
             break
     return timed
@@ -136,7 +132,7 @@ def _reads_clock(node: ast.expr, timed: set[str]) -> bool:
     return any(
         (isinstance(one, ast.Name) and one.id in timed)
         or (isinstance(one, ast.Call) and dotted(one.func).rpartition(".")[2] in CLOCKS)
-        for one in ast.walk(node)
+        for one in nodes_below(node)
     )
 
 

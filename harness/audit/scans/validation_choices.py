@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any
 from harness.audit.scans.call_order import call_order
 from harness.audit.scans.data_sources import VALIDATION, data_roles
 from harness.audit.scans.name_roles import Role, Roles, Scope
-from harness.audit.scans.scanned_program import FACTS_AT_MOST, FunctionNode, ProgramIndex, dotted, own_nodes
-from harness.audit.scans.setting_expressions import Expression, Settings
+from harness.audit.scans.scanned_program import FACTS_AT_MOST, ProgramIndex, dotted, own_nodes
+from harness.audit.scans.setting_expressions import Settings
+from harness.audit.syntax_walk import nodes_below
 
 if TYPE_CHECKING:
     from harness.audit.scans.call_order import CallOrder, OrderedCall
@@ -59,7 +60,7 @@ def scan_validation_choices(index: ProgramIndex) -> list[dict[str, Any]]:
                     "evaluated_line": before.node.lineno,
                     "in_training": order.training is not None and order.training in before.loops,
                     "writes_later": _writes_after(order, before),
-                    "tests": [_condition(test, outcome, at, settings) for test, outcome, at in tests],
+                    "tests": [settings.condition(test, outcome, at) for test, outcome, at in tests],
                 }
             )
     return facts
@@ -129,18 +130,18 @@ def _compares_results(test: ast.expr, scope: Scope, roles: Roles) -> bool:
         and isinstance(one.ops[0], _ORDERS)
         and _is_result(one.left, scope, roles)
         and _is_result(one.comparators[0], scope, roles)
-        for one in ast.walk(test)
+        for one in nodes_below(test)
     )
 
 
 def _effect(node: ast.If, scope: Scope, roles: Roles) -> str | None:
     """What the branch does with the better result; None for a record that is only kept and printed."""
-    inside = [one for statement in node.body for one in ast.walk(statement)]
+    inside = [one for statement in node.body for one in nodes_below(statement)]
     own_loops = {
         id(one)
         for loop in inside
         if isinstance(loop, ast.For | ast.While)
-        for one in ast.walk(loop)
+        for one in nodes_below(loop)
         if isinstance(one, ast.Break)
     }
     if any(isinstance(one, ast.Break) and id(one) not in own_loops for one in inside):
@@ -157,7 +158,7 @@ def _effect(node: ast.If, scope: Scope, roles: Roles) -> str | None:
     }
     if not kept:
         return None
-    within = {id(one) for one in ast.walk(node)}
+    within = {id(one) for one in nodes_below(node)}
     printed = _printed(scope)
     for one in own_nodes(scope):
         is_read = isinstance(one, ast.Name) and isinstance(one.ctx, ast.Load) and one.id in kept
@@ -181,13 +182,13 @@ def _printed(scope: Scope) -> set[int]:
     found: set[int] = set()
     for node in own_nodes(scope):
         if isinstance(node, ast.JoinedStr):
-            found.update(id(one) for one in ast.walk(node))
+            found.update(id(one) for one in nodes_below(node))
         elif isinstance(node, ast.If | ast.IfExp | ast.While):
-            found.update(id(one) for one in ast.walk(node.test))
+            found.update(id(one) for one in nodes_below(node.test))
         elif isinstance(node, ast.Dict | ast.Return) or (
             isinstance(node, ast.Call) and dotted(node.func) == "print"
         ):
-            found.update(id(one) for one in ast.walk(node))
+            found.update(id(one) for one in nodes_below(node))
     return found
 
 
@@ -213,13 +214,6 @@ def _tests_around(node: ast.If, scope: Scope) -> list[tuple[ast.expr, bool, Scop
         if not isinstance(one, ast.If) or one is node:
             continue
         for body, outcome in ((one.body, True), (one.orelse, False)):
-            if any(child is node for statement in body for child in ast.walk(statement)):
+            if any(child is node for statement in body for child in nodes_below(statement)):
                 found.append((one.test, outcome, scope))
     return found
-
-
-def _condition(
-    test: ast.expr, outcome: bool, scope: FunctionNode | ast.Module, settings: Settings
-) -> Expression:
-    expression = settings.expression(test, scope)
-    return expression if outcome or expression is None else {"op": "not", "of": [expression]}

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from harness.audit.scans.call_order import call_order
 from harness.audit.scans.data_sources import VALIDATION, data_roles
 from harness.audit.scans.scanned_program import FACTS_AT_MOST, ProgramIndex, dotted, own_nodes
-from harness.audit.scans.setting_expressions import Expression, Settings
+from harness.audit.scans.setting_expressions import Settings
 
 if TYPE_CHECKING:
     from harness.audit.scans.call_order import OrderedCall
@@ -41,7 +41,7 @@ def scan_validation_stored(index: ProgramIndex) -> list[dict[str, Any]]:
         if kind is None:
             continue
         seen.add(id(call.node))
-        tests = [_condition(test, outcome, scope, settings) for test, outcome, scope in call.tests]
+        tests = [settings.condition(test, outcome, scope) for test, outcome, scope in call.tests]
         facts.append({"file": call.file, "line": call.node.lineno, "kind": kind, "tests": tests})
     return facts
 
@@ -85,8 +85,3 @@ def _hooks(name: str, index: ProgramIndex) -> bool:
         if calls & _HOOKS and "log" not in calls:
             return True
     return False
-
-
-def _condition(test: ast.expr, outcome: bool, scope: Any, settings: Settings) -> Expression:
-    expression = settings.expression(test, scope)
-    return expression if outcome or expression is None else {"op": "not", "of": [expression]}
