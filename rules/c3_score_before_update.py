@@ -33,12 +33,16 @@ from harness.audit.score_order.family import (
     primary_rule,
     unproven,
 )
+from harness.audit.token_leaks.leak_family import leak_places, leaks_of
+from harness.audit.token_leaks.leaks import LeakKind
 from harness.case import failed, not_checked
 from harness.wording import count_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from harness.audit.submission_audit import SubmissionAudit
+    from harness.audit.token_leaks.leaks import Leak
     from harness.case import Case
     from harness.finding import Finding
 
@@ -66,6 +70,10 @@ def check(case: Case) -> Iterator[Finding]:
     if reading is not None and reading.breaches:
         yield unproven(case, reading, RULE)
         return
+    counted = leaks_of(case, LeakKind.COUNTED_FIRST)
+    if counted and case.audit is not None:
+        yield _table(case.audit, counted)
+        return
     scores = reading.index.validation_scores() if reading is not None else ()
     lines = count_of(len({score.forward for score in scores}), "scoring line")
     yield member_verdict(
@@ -73,4 +81,17 @@ def check(case: Case) -> Iterator[Finding]:
         RULE,
         clean=f"nothing had learned from a token when its loss was computed ({lines})",
         absent="",
+    )
+
+
+def _table(audit: SubmissionAudit, leaks: tuple[Leak, ...]) -> Finding:
+    """A table that had counted the tokens it scores: the whole chain is stated at the rule on passes."""
+    proven = next((leak for leak in leaks if leak.is_proven and leak.update is not None), None)
+    if proven is None or proven.update is None:
+        return not_checked(RULE, "depends on the question asked at two-pass-rescore")
+    return failed(
+        RULE,
+        f"broken: the table at {at(proven.update.at)} counts the tokens that {at(proven.at.at)} scores with "
+        "it later; the chain is at two-pass-rescore",
+        *leak_places(audit, proven),
     )

@@ -52,6 +52,7 @@ LEAKS = [
         50,
     ),
     ("two-pass-rescore", mixture((C,), already=(2,)), mixture((C,)), 40),
+    ("c3-score-before-update", mixture((C,), already=(2,)), mixture((C,)), 40),
 ]
 
 

@@ -17,6 +17,7 @@ from harness.audit.interpreter.values import (
 )
 from harness.audit.libraries import learning
 from harness.audit.libraries.registry import on_attribute, on_call, on_method
+from harness.audit.regions import Split
 
 if TYPE_CHECKING:
     import ast
@@ -69,7 +70,7 @@ def _step(
         return NONE
     made: dict[int, frozenset[int]] = {}
     learners = learning.learners_in(machine, ref.slots[PARAMETERS])
-    if not any(GRAD in root_of(obj).slots for obj in learners):
+    if not any(GRAD in root_of(obj).slots for obj in learners) and _waits_for_a_step(machine):
         machine.cannot_see(
             "optimizer-step", "what the step changes could not be followed", node, on_path=True
         )
@@ -86,6 +87,15 @@ def _step(
     for obj in learners:
         learning.gradients_used(machine, obj)
     return result
+
+
+def _waits_for_a_step(machine: Machine) -> bool:
+    """Whether a gradient of tokens that are scored is pending somewhere: this step may use it."""
+    found = [root.slots[GRAD] for root in machine.states.values() if GRAD in root.slots]
+    return any(
+        value.const != "used" and any(one.split is not Split.TRAINING for one in value.source.reads)
+        for value in found
+    )
 
 
 def _kind(machine: Machine, obj: object) -> StateKind | None:

@@ -123,3 +123,9 @@ def test_documents_in_a_list_twice_are_met_again() -> None:
     assert not is_late(found + textwrap.dedent(loop.format(times="")))
     assert is_late(found + textwrap.dedent(loop.format(times=" * 2")))
     assert is_late(found + textwrap.dedent(loop.format(times=" + documents")))
+
+
+def test_a_step_that_changes_nothing_known_matters_where_a_gradient_of_validation_waits() -> None:
+    before = "lost = torch.optim.SGD(nowhere, lr=0.1)\n"
+    assert "optimizer-step" in hidden(body("model(x, y).mean().backward()\nlost.step()", before))
+    assert hidden(body("pass", before + "lost.step()\n")) == []
