@@ -19,7 +19,7 @@ from harness.audit.event_json import audit_json
 from harness.audit.events import ProfileAudit, Spot, Unresolved
 from harness.audit.interpreter.walk import audit_program
 from harness.audit.program import Program
-from harness.audit.run_profile import RunProfile
+from harness.audit.run_profile import RunProfile, claim_index
 from harness.audit.scans import scan_sources
 from harness.audit.syntax_walk import nodes_below
 from harness.audit.token_flow.follow import follow_tokens
@@ -83,6 +83,7 @@ def audit_all(
     left_nodes = NODES_AT_MOST
     audits: list[dict[str, Any]] = []
     followed: dict[Reached, tuple[tuple[Event, ...], bool]] = {}  # most profiles reach the same lines
+    claim = claim_index(runs) if runs else 0
     for index, run in enumerate(runs):
         seconds = min(SECONDS_PER_PROFILE, deadline - time.monotonic())
         nodes = min(NODES_PER_PROFILE, left_nodes)
@@ -91,7 +92,8 @@ def audit_all(
             audit = _unresolved(run.name, entry, "budget", why)
         else:
             audit = _walked(program, run, problems, walk, node_budget=nodes, seconds=seconds)
-        if audit.reached not in followed and time.monotonic() < deadline:
+        # Rules read single tokens in the claimed run only, and following them costs more than the walk.
+        if index == claim and time.monotonic() < deadline:
             followed[audit.reached] = _followed(program, audit, problems, follow)
         events, is_whole = followed.get(audit.reached, ((), False))
         audit = dataclasses.replace(audit, token_events=events, tokens_followed=is_whole)

@@ -12,7 +12,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from harness.evidence.seed_evidence import Evidence
     from harness.file_tree import FileTree
@@ -115,6 +115,18 @@ class RunProfile:
             unknown=tuple(str(name) for name in data["unknown"]),
             also=tuple(str(name) for name in data["also"]),
         )
+
+
+# Without a profile marked as the claim: what the author says to run comes before what runs by default.
+_PREFERRED = {"log": 0, "shell": 1, "command": 2, "defaults": 3}
+
+
+def claim_index(runs: Sequence[RunProfile]) -> int:
+    """Which of these runs made the claimed score; there is at least one."""
+    return min(
+        range(len(runs)),
+        key=lambda at: (not runs[at].is_claim, _PREFERRED.get(runs[at].kind.value, len(_PREFERRED))),
+    )
 
 
 def run_profiles(

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from harness.audit.events import ProfileAudit, Spot, Unresolved
+from harness.audit.run_profile import claim_index
 from harness.finding import Place, Role
 
 if TYPE_CHECKING:
@@ -70,11 +71,7 @@ class SubmissionAudit:
         return self.run_profiles[self._claim_index()] if self.run_profiles else None
 
     def _claim_index(self) -> int:
-        def preference(index: int) -> tuple[bool, int]:
-            run = self.run_profiles[index]
-            return not run.is_claim, _PREFERRED.get(run.kind.value, len(_PREFERRED))
-
-        return min(range(len(self.run_profiles)), key=preference)
+        return claim_index(self.run_profiles)
 
     def run_of(self, audit: ProfileAudit) -> RunProfile | None:
         """The configuration behind a profile's events."""
@@ -107,10 +104,6 @@ class SubmissionAudit:
             excerpt=self.excerpt(spot),
             is_step=True,
         )
-
-
-# Without a profile marked as the claim: what the author says to run comes before what runs by default.
-_PREFERRED = {"log": 0, "shell": 1, "command": 2, "defaults": 3}
 
 
 def not_audited(why: str, reason: str = "not-audited", profile: str = "") -> ProfileAudit:

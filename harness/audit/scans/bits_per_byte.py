@@ -19,6 +19,7 @@ from harness.audit.scans.scanned_program import (
     dotted,
     own_nodes,
 )
+from harness.audit.syntax_walk import nodes_below
 
 if TYPE_CHECKING:
     from harness.audit.scans.name_roles import Scope
@@ -40,7 +41,7 @@ def scan_bits_per_byte(index: ProgramIndex) -> list[dict[str, Any]]:
                 continue
             if not isinstance(node.op, ast.Div | ast.Mult):
                 continue
-            inner.update(id(one) for one in ast.walk(node))
+            inner.update(id(one) for one in nodes_below(node))
             found = _judged(node, scope, values, index)
             if found is not None and len(facts) < FACTS_AT_MOST:
                 facts.append({"file": path, "line": node.lineno, **found})
@@ -153,7 +154,7 @@ def _is_size(node: ast.expr) -> bool:
     return any(
         (isinstance(one, ast.Call) and dotted(one.func).rpartition(".")[2] in {"numel", "len", "size"})
         or (isinstance(one, ast.Attribute) and one.attr in {"size", "shape"})
-        for one in ast.walk(node)
+        for one in nodes_below(node)
     )
 
 

@@ -19,6 +19,7 @@ from harness.audit.scans.scanned_program import (
     dotted,
     own_nodes,
 )
+from harness.audit.syntax_walk import nodes_below
 
 _SPACE_INSIDE = "bytes-with-space"
 
@@ -66,7 +67,7 @@ def _judged(statement: ast.stmt, scope: Scope, roles: Roles, values: LocalValues
     value = getattr(statement, "value", None)
     if not isinstance(value, ast.expr):
         return None
-    leads = [node for node in ast.walk(value) if _reads(node, "lead", scope, roles)]
+    leads = [node for node in nodes_below(value) if _reads(node, "lead", scope, roles)]
     if not leads:
         return None
     if isinstance(statement, ast.Assign) and value in leads:
@@ -76,8 +77,8 @@ def _judged(statement: ast.stmt, scope: Scope, roles: Roles, values: LocalValues
 
 def _kind(lead: ast.AST, value: ast.expr, scope: Scope, roles: Roles, values: LocalValues) -> str | None:
     whole = values.written_out(value, scope)
-    boundaries = [node for node in ast.walk(whole) if _reads(node, "boundary", scope, roles)]
-    if any(_reads(node, _SPACE_INSIDE, scope, roles) for node in ast.walk(whole)):
+    boundaries = [node for node in nodes_below(whole) if _reads(node, "boundary", scope, roles)]
+    if any(_reads(node, _SPACE_INSIDE, scope, roles) for node in nodes_below(whole)):
         return "twice"
     if not boundaries:
         return "unguarded"
@@ -94,7 +95,7 @@ def _kind(lead: ast.AST, value: ast.expr, scope: Scope, roles: Roles, values: Lo
 
 def _is_negated(node: ast.AST, whole: ast.expr) -> bool:
     """Whether a flag is turned round before it is used."""
-    above = [one for one in ast.walk(whole) if one is not node and node in set(ast.walk(one))]
+    above = [one for one in nodes_below(whole) if one is not node and node in set(ast.walk(one))]
     return any(_turns_round(parent, node) for parent in above)
 
 
@@ -107,7 +108,7 @@ def _turns_round(parent: ast.AST, node: ast.AST) -> bool:
     if isinstance(parent, ast.Compare):
         return isinstance(parent.ops[0], ast.Eq | ast.Is | ast.NotEq)
     if isinstance(parent, ast.IfExp):
-        return node in set(ast.walk(parent.test))
+        return node in set(nodes_below(parent.test))
     names = {"logical_not", "bitwise_not", "where", "eq"}
     return isinstance(parent, ast.Call) and dotted(parent.func).rpartition(".")[2] in names
 

@@ -7,6 +7,8 @@ import copy
 import hashlib
 from typing import TYPE_CHECKING
 
+from harness.audit.syntax_walk import nodes_below
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -21,7 +23,7 @@ def fingerprint(node: ast.AST, constants: Mapping[str, ast.Constant] | None = No
     as what they stand for, names from outside as themselves. Docstrings, annotations, decorators and defaults
     are left out. Attributes, strings and numbers count.
     """
-    if sum(1 for _ in ast.walk(node)) > _NODES_AT_MOST:
+    if sum(1 for _ in nodes_below(node)) > _NODES_AT_MOST:
         return None
     renamed = _Normaliser(constants or {}, _own_names(node)).visit(copy.deepcopy(node))
     text = ast.dump(renamed, annotate_fields=False)
@@ -31,7 +33,7 @@ def fingerprint(node: ast.AST, constants: Mapping[str, ast.Constant] | None = No
 def _own_names(node: ast.AST) -> set[str]:
     """Names that the syntax binds itself: parameters and what is assigned."""
     found: set[str] = set()
-    for one in ast.walk(node):
+    for one in nodes_below(node):
         if isinstance(one, ast.arg):
             found.add(one.arg)
         elif isinstance(one, ast.Name) and isinstance(one.ctx, ast.Store):

@@ -7,6 +7,7 @@ import copy
 from typing import TYPE_CHECKING
 
 from harness.audit.scans.scanned_program import FunctionNode, own_nodes
+from harness.audit.syntax_walk import nodes_below
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -45,7 +46,7 @@ class LocalValues:
         for _ in range(rounds):
             replacer = _Replacer(values)
             larger = replacer.visit(copy.deepcopy(node))
-            if not replacer.replaced or sum(1 for _ in ast.walk(larger)) > _NODES_AT_MOST:
+            if not replacer.replaced or sum(1 for _ in nodes_below(larger)) > _NODES_AT_MOST:
                 break
             node = larger
         return node
@@ -65,7 +66,7 @@ class _Replacer(ast.NodeTransformer):
             return node
         if isinstance(value, ast.List | ast.Dict | ast.Set):  # a container that is filled later
             return node
-        if any(isinstance(one, ast.Name) and one.id == node.id for one in ast.walk(value)):
+        if any(isinstance(one, ast.Name) and one.id == node.id for one in nodes_below(value)):
             return node
         self.replaced = True
         return copy.deepcopy(value)

@@ -20,6 +20,7 @@ from harness.audit.scans.scanned_program import (
     full_name,
     own_nodes,
 )
+from harness.audit.syntax_walk import nodes_below
 
 _FETCHES = re.compile(
     r"(urllib\.request\.(urlopen|urlretrieve)|urllib\.urlopen|requests\.(get|post|put|head|request|Session)"
@@ -94,7 +95,7 @@ def _guarded_calls(scope: FunctionNode | ast.Module) -> set[int]:
         elif isinstance(node, ast.ExceptHandler):
             branches = list(node.body)
         for branch in branches:
-            found.update(id(one) for one in ast.walk(branch) if isinstance(one, ast.Call))
+            found.update(id(one) for one in nodes_below(branch) if isinstance(one, ast.Call))
     if after_exit and isinstance(scope, FunctionNode):  # "if it is there: return", then the download
         found.update(id(one) for one in own_nodes(scope) if isinstance(one, ast.Call))
     return found
@@ -108,5 +109,5 @@ def _tests_existence(test: ast.expr) -> bool:
     return any(
         isinstance(one, ast.Call)
         and (one.func.attr if isinstance(one.func, ast.Attribute) else getattr(one.func, "id", "")) in _EXISTS
-        for one in ast.walk(test)
+        for one in nodes_below(test)
     )

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from harness.audit.scans.scanned_program import FACTS_AT_MOST, FunctionNode, dotted, own_nodes
 from harness.audit.scans.setting_expressions import Expression, Settings
+from harness.audit.syntax_walk import nodes_below
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -63,9 +64,9 @@ def _guarded(scope: FunctionNode, settings: Settings) -> Iterator[tuple[ast.stmt
 
 def _mixed(statement: ast.stmt, scope: FunctionNode) -> ast.BinOp | None:
     """The sum of a tensor and a computed share of its shifted self."""
-    if any(isinstance(node, ast.Mod | ast.BitXor) for node in ast.walk(statement)):
+    if any(isinstance(node, ast.Mod | ast.BitXor) for node in nodes_below(statement)):
         return None  # arithmetic on token ids
-    for node in ast.walk(statement):
+    for node in nodes_below(statement):
         if not isinstance(node, ast.BinOp) or not isinstance(node.op, ast.Add):
             continue
         for side, other in ((node.left, node.right), (node.right, node.left)):
@@ -96,7 +97,7 @@ def _factors(node: ast.expr) -> list[ast.expr]:
 
 def _is_constant(node: ast.expr) -> bool:
     leaves = (ast.Constant, ast.operator, ast.BinOp, ast.UnaryOp, ast.unaryop)
-    return all(isinstance(leaf, leaves) for leaf in ast.walk(node))
+    return all(isinstance(leaf, leaves) for leaf in nodes_below(node))
 
 
 def _shifted(node: ast.expr, scope: FunctionNode) -> str | None:
@@ -108,7 +109,7 @@ def _shifted(node: ast.expr, scope: FunctionNode) -> str | None:
 
 
 def _sliced_name(node: ast.expr) -> str | None:
-    for child in ast.walk(node):
+    for child in nodes_below(node):
         if isinstance(child, ast.Subscript) and isinstance(child.slice, ast.Tuple):
             parts = child.slice.elts
             if len(parts) >= 2 and _is_all_but_last(parts[1]) and isinstance(child.value, ast.Name):
@@ -128,7 +129,7 @@ def _is_all_but_last(node: ast.expr) -> bool:
 
 
 def _mentions(node: ast.expr, name: str) -> bool:
-    return any(isinstance(child, ast.Name) and child.id == name for child in ast.walk(node))
+    return any(isinstance(child, ast.Name) and child.id == name for child in nodes_below(node))
 
 
 def _assigned(scope: FunctionNode) -> list[tuple[str, ast.expr]]:
@@ -149,7 +150,7 @@ def _is_masked(node: ast.expr, scope: FunctionNode) -> bool:
     for _ in range(_SLICE_ROUNDS):
         names = set()
         for expression in waiting:
-            for child in ast.walk(expression):
+            for child in nodes_below(expression):
                 if isinstance(child, ast.Compare):
                     return True
                 if isinstance(child, ast.Call) and dotted(child.func).rpartition(".")[2] in _MASKS:

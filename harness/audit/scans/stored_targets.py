@@ -11,6 +11,7 @@ import ast
 from typing import TYPE_CHECKING, Any
 
 from harness.audit.scans.scanned_program import FACTS_AT_MOST, FunctionNode, dotted, own_nodes
+from harness.audit.syntax_walk import nodes_below
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -55,7 +56,7 @@ def _in_function(scope: FunctionNode) -> Iterator[dict[str, int]]:
 
 def _targets(value: ast.expr) -> set[str]:
     """The names in the target argument of a loss per token, none for other values."""
-    for call in ast.walk(value):
+    for call in nodes_below(value):
         if not isinstance(call, ast.Call) or dotted(call.func).rpartition(".")[2] not in _LOSSES:
             continue
         kinds = [key.value for key in call.keywords if key.arg == "reduction"]
@@ -88,7 +89,7 @@ def _comparison(factor: ast.expr, targets: set[str], made: dict[str, list[ast.ex
     waiting, seen = [factor], set[str]()
     for _ in range(_ROUNDS):
         for expression in waiting:
-            for node in ast.walk(expression):
+            for node in nodes_below(expression):
                 if isinstance(node, ast.Compare) and _is_store(node, targets, made):
                     return node
         names = {name for expression in waiting for name in _names(expression)} - seen
@@ -107,7 +108,7 @@ def _is_store(node: ast.Compare, targets: set[str], made: dict[str, list[ast.exp
             return not any(
                 isinstance(node, ast.Call) and dotted(node.func).rpartition(".")[2] in _GUESSES
                 for each in behind
-                for node in ast.walk(each)
+                for node in nodes_below(each)
             )
     return False
 
@@ -115,7 +116,7 @@ def _is_store(node: ast.Compare, targets: set[str], made: dict[str, list[ast.exp
 def _behind(node: ast.expr, made: dict[str, list[ast.expr]]) -> list[ast.AST]:
     """All nodes of an expression and of what its names were made from, one step back."""
     every = [node, *(value for name in sorted(_names(node)) for value in made.get(name, ())[:4])]
-    return [child for each in every for child in ast.walk(each)]
+    return [child for each in every for child in nodes_below(each)]
 
 
 def _names_behind(node: ast.expr, made: dict[str, list[ast.expr]]) -> set[str]:
@@ -128,4 +129,4 @@ def _names_behind(node: ast.expr, made: dict[str, list[ast.expr]]) -> set[str]:
 
 
 def _names(node: ast.AST) -> set[str]:
-    return {child.id for child in ast.walk(node) if isinstance(child, ast.Name)}
+    return {child.id for child in nodes_below(node) if isinstance(child, ast.Name)}

@@ -15,6 +15,7 @@ from harness.audit.scans.call_order import OrderedCall, call_order
 from harness.audit.scans.data_sources import VALIDATION, data_roles
 from harness.audit.scans.scanned_program import FACTS_AT_MOST, FunctionNode, ProgramIndex, dotted, own_nodes
 from harness.audit.scans.setting_expressions import Expression, Settings
+from harness.audit.syntax_walk import nodes_below
 
 _RANDOM = frozenset(
     {"randint", "randperm", "choice", "choices", "sample", "randrange", "integers", "shuffle"}
@@ -76,7 +77,7 @@ def _limit(end: ast.expr, scope: Any, index: ProgramIndex, settings: Settings) -
     if not _parameters_named(end, scope):
         return None
     given = {name: value for name, value in _given(scope, index, settings).items() if value is not None}
-    for name in [node.id for node in ast.walk(end) if isinstance(node, ast.Name)]:
+    for name in [node.id for node in nodes_below(end) if isinstance(node, ast.Name)]:
         if name in given and _is_determined(given[name]):
             return given[name]
     return None
@@ -102,7 +103,7 @@ def _number(end: ast.expr, scope: Any, settings: Settings) -> Expression:
     whole = settings.locals.written_out(end, scope)
     smaller = [
         argument
-        for node in ast.walk(whole)
+        for node in nodes_below(whole)
         if isinstance(node, ast.Call) and dotted(node.func) == "min"
         for argument in node.args[:6]
     ]
@@ -123,7 +124,7 @@ def _condition(
     expression = settings.expression(test, scope)
     if (expression is None or not _is_determined(expression)) and _parameters_named(test, scope):
         given = _given(scope, index, settings)
-        for node in ast.walk(test):
+        for node in nodes_below(test):
             if isinstance(node, ast.Name) and given.get(node.id) is not None:
                 expression = given[node.id]  # `if limit > 0` and the like: true of a limit that is set
                 break
@@ -138,7 +139,7 @@ def _parameters_named(node: ast.AST, scope: Any) -> bool:
         return False
     arguments = scope.args
     names = {one.arg for one in (*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs)}
-    return any(isinstance(one, ast.Name) and one.id in names for one in ast.walk(node))
+    return any(isinstance(one, ast.Name) and one.id in names for one in nodes_below(node))
 
 
 def _given(scope: Any, index: ProgramIndex, settings: Settings) -> dict[str, Expression]:
@@ -188,7 +189,7 @@ def _tests_above(scope: Any) -> dict[int, list[tuple[ast.expr, bool]]]:
         others = [node.orelse] if isinstance(node, ast.IfExp) else node.orelse
         for branch, outcome in ((bodies, True), (others, False)):
             for statement in branch:
-                for one in ast.walk(statement):
+                for one in nodes_below(statement):
                     if isinstance(one, ast.Subscript):
                         found.setdefault(id(one), []).append((node.test, outcome))
     return found
@@ -229,7 +230,7 @@ def _is_repeat(loop: ast.For | ast.While) -> bool:
     used = any(
         isinstance(node, ast.Name) and node.id == name and isinstance(node.ctx, ast.Load)
         for statement in loop.body
-        for node in ast.walk(statement)
+        for node in nodes_below(statement)
     )
     return is_range and not used
 
