@@ -1,49 +1,21 @@
-"""The rules about n-gram tables and mixtures on events written by hand."""
+"""Rules about tables and mixtures that read logs too: what events of the code add."""
 
 from __future__ import annotations
 
-import dataclasses
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
-from harness.audit.events import KeyPart, Lookup, Mixed, Score, Selected, Sink, StateKind, Update
+from harness.audit.events import Selected
 from harness.finding import RuleVerdict
-from tests.harness.audit.audit_builder import at, audit_of, audited_case, val
+from tests.harness.audit.audit_builder import at
+from tests.rules.token_leak_events import C, T, judged, mixture
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from harness.finding import Finding
-
-C, T = KeyPart.CONTEXT, KeyPart.TARGET
-
-
-def mixture(key: tuple[KeyPart, ...] = (C,), row: bool = False, **facts: Any) -> list:
-    already = facts.pop("already", ())
-    return [
-        Score(id=1, at=at(10), region=val(), forward=at(10)),
-        Update(id=2, at=at(20), state=7, kind=StateKind.TABLE, name="", region=val(), how="+="),
-        Lookup(id=3, at=at(30), state=7, name="", key=key, row_target=row, is_hashed=True, already=already),
-        Mixed(id=4, at=at(40), score=4, scores=(1,), lookups=(3,), **facts),
-        Sink(id=9, at=at(90), label="final", scores=(1, 4)),
-    ]
-
-
-def judged(root: Path, rule: str, token_events: list, claimed: bool = True) -> Finding:
-    sink = Sink(id=1, at=at(90 if claimed else 60), label="final", scores=(), is_claim=True)
-    audit = audit_of(sink)
-    profile = dataclasses.replace(audit.profiles[0], token_events=tuple(token_events), tokens_followed=True)
-    case = audited_case(root, audit=dataclasses.replace(audit, profiles=(profile,)))
-    module = importlib.import_module(f"rules.{rule.replace('-', '_')}")
-    return next(iter(module.check(case)))
-
-
 LEAKS = [
-    ("ngram-key-target", mixture((T, C)), mixture((C,)), 40),
     ("ngram-target-gate", mixture((T,), row=True, weight_parts=(T,)), mixture((C,), weight_parts=(C,)), 40),
-    ("mixer-hedge", mixture((C,), pseudo=True), mixture((C,)), 40),
     ("byte-ppm-mixture", mixture((C,), spread=True), mixture((C,)), 40),
     (
         "oracle-min",
@@ -84,17 +56,3 @@ def test_a_gate_on_the_target_keeps_the_choice_of_a_lower_loss_open(tmp_path: Pa
     finding = judged(tmp_path, "oracle-min", mixture((T,), row=True, weight_parts=(T,)))
     assert finding.verdict is RuleVerdict.NOT_CHECKED
     assert "ngram-target-gate" in finding.message
-
-
-def test_a_target_cell_alone_is_a_question(tmp_path: Path) -> None:
-    assert judged(tmp_path, "ngram-cache", mixture((T,), row=True)).verdict is RuleVerdict.NEEDS_HUMAN
-
-
-def test_a_leak_into_another_number_is_a_question(tmp_path: Path) -> None:
-    finding = judged(tmp_path, "ngram-key-target", mixture((T, C)), claimed=False)
-    assert finding.verdict is RuleVerdict.NEEDS_HUMAN
-
-
-def test_a_table_whose_use_was_lost_is_not_called_clean(tmp_path: Path) -> None:
-    lost = [event for event in mixture((C,)) if not isinstance(event, Mixed)]
-    assert judged(tmp_path, "c2-normalized", lost).verdict is RuleVerdict.NOT_CHECKED
