@@ -12,6 +12,9 @@ KNOWN_MISSES: dict[str, str] = {
     "a-carried-adapter-meets-documents-it-has-read": (
         "ttt-multi-epoch asks about it, as the loop meets the same documents again"
     ),
+    "a-delta-learns-from-scored-windows-as-it-stands": (
+        "slot-context-only asks: #1336 left shifts learned from scored positions undecided"
+    ),
     "trains-on-everything-scored-so-far": (
         "a range that grows with the chunk is taken for one that reaches later chunks"
     ),

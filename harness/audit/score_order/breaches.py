@@ -68,7 +68,7 @@ class _Finder:
     def breach(self, score: Score, update: Update) -> Breach | None:
         """What is wrong with this score having this update, None when nothing is."""
         if not update.region.overlaps(score.region):
-            if update.kind is StateKind.DELTA and not self._was_scored(update, score):
+            if update.kind is StateKind.DELTA:
                 return self._made(Shape.SLOT_CONTEXT, score, update)
             return None
         if update.kind is StateKind.STATISTICS:
@@ -82,15 +82,6 @@ class _Finder:
         if revision is not None and update.id > revision.members[0]:
             return None  # stated once, for the choice itself
         return self._learned(score, update)
-
-    def _was_scored(self, update: Update, score: Score) -> bool:
-        """Whether a shift learned from tokens of other passes, each counted before the shift saw it."""
-        if not (update.region.is_exact and score.region.is_exact):
-            return False
-        return any(
-            first.id < update.id and first.region == update.region and first.region.is_exact
-            for first in self._index.validation_scores()
-        )
 
     def lowest(self, revision: Revision) -> Breach:
         """The choice of the lower of two losses with an update between them."""
