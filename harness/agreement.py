@@ -4,6 +4,8 @@ Labels are a list of objects with `pr`, `ruling_sha`, `record_dir`, `verdict` (a
 `reasons`, `organiser_reasons`, `extra_reasons` (codes) and `decidable_from`. Codes are mapped to rule ids by
 `rules/reason_codes.toml`. A rejection counts as found when at least one finding at WARN or above maps to one
 of its reasons; a FAIL on an accepted state is a false alarm unless it maps to a code in `extra_reasons`.
+Where a label says that the scripts show the fault, the finding must also point at one of the lines in its
+`evidence`. Folders that the organisers merged are accepted states without a label.
 """
 
 from __future__ import annotations
@@ -15,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from harness.errors import SetupError
 from harness.git.pr_metadata import PullRequestInfo
+from harness.labelled_lines import LabelledLine, LineMatch, labelled_lines, match_lines
 from harness.targets import Target
 
 if TYPE_CHECKING:
@@ -42,6 +45,8 @@ class Label:
     extra_reasons: frozenset[str]
     decidable_from: frozenset[str]
     family: str
+    code_visible: bool = False
+    lines: tuple[LabelledLine, ...] = ()
 
     @property
     def target(self) -> Target:
@@ -55,7 +60,8 @@ class LabelResult:
     """One label against what golf-check said.
 
     `outcome` is found, missed, false-alarm, clear, held (an accept with only questions), left-out or
-    could-not-check. `by_code` says for each reason which of the mapped rules spoke, and how.
+    could-not-check. `by_code` says for each reason which of the mapped rules spoke, and how; `lines` which
+    of the label's lines their findings point at.
     """
 
     label: Label
@@ -65,13 +71,35 @@ class LabelResult:
     fails: tuple[str, ...]
     needs_human: tuple[str, ...]
     seconds: float
+    lines: LineMatch
+
+    @property
+    def is_shown(self) -> bool:
+        """The right rule spoke and pointed at one of the label's lines."""
+        return self.outcome == "found" and bool(self.lines.reached)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MergedResult:
+    """One folder under records/ that the organisers merged: what golf-check holds against it."""
+
+    folder: str
+    verdict: str
+    fails: tuple[str, ...]
+    needs_human: tuple[str, ...]
+    seconds: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Agreement:
-    """The confusion over all labels."""
+    """The confusion over all labels, and over the merged folders where those were judged too.
+
+    `static_rules` are the rules that read code.
+    """
 
     results: tuple[LabelResult, ...]
+    merged: tuple[MergedResult, ...] = ()
+    static_rules: frozenset[str] = frozenset()
 
     def _of(self, verdict: str) -> list[LabelResult]:
         left_out = {"left-out"}
@@ -92,6 +120,11 @@ class Agreement:
         """Rejections decidable without looking at code or running anything."""
         return [r for r in self.rejects if r.label.decidable_from & _DECIDED_WITHOUT_CODE]
 
+    @property
+    def code_visible(self) -> list[LabelResult]:
+        """Rejections whose fault the scripts show, by lines that the label names."""
+        return [r for r in self.rejects if r.label.code_visible and r.label.lines]
+
     @staticmethod
     def recall(results: Sequence[LabelResult]) -> tuple[int, int]:
         """Found and all."""
@@ -99,12 +132,11 @@ class Agreement:
 
     def family_averaged_recall(self) -> float | None:
         """The mean over families of near-identical scripts of the share found in each."""
-        families: dict[str, list[bool]] = defaultdict(list)
-        for result in self.rejects:
-            families[result.label.family].append(result.outcome == "found")
-        if not families:
-            return None
-        return sum(sum(found) / len(found) for found in families.values()) / len(families)
+        return _over_families((r.label.family, r.outcome == "found") for r in self.rejects)
+
+    def family_averaged_shown(self) -> float | None:
+        """The same for rejections that code shows: found, and one of the label's lines pointed at."""
+        return _over_families((r.label.family, r.is_shown) for r in self.code_visible)
 
     def recall_by_code(self) -> dict[str, tuple[int, int]]:
         """Per reason code: how many of its labels had a mapped rule speak, of how many."""
@@ -113,6 +145,15 @@ class Agreement:
             for code in result.label.reasons:
                 counts[code].append(bool(result.by_code.get(code)))
         return {code: (sum(found), len(found)) for code, found in sorted(counts.items())}
+
+
+def _over_families(found: Iterable[tuple[str, bool]]) -> float | None:
+    families: dict[str, list[bool]] = defaultdict(list)
+    for family, is_found in found:
+        families[family].append(is_found)
+    if not families:
+        return None
+    return sum(sum(each) / len(each) for each in families.values()) / len(families)
 
 
 def read_labels(path: Path) -> tuple[Label, ...]:
@@ -140,6 +181,8 @@ def read_labels(path: Path) -> tuple[Label, ...]:
                     extra_reasons=frozenset(row["extra_reasons"] or ()),
                     decidable_from=frozenset(row["decidable_from"] or ()),
                     family=str(row["family"]),
+                    code_visible=bool(row.get("code_visible")),
+                    lines=labelled_lines(row.get("evidence") or ()),
                 )
             )
         except (KeyError, TypeError, ValueError) as error:
@@ -171,8 +214,8 @@ def compare(label: Label, document: Mapping[str, Any], codes: Mapping[str, froze
         for code in sorted(label.reasons | label.extra_reasons)
     }
     excused = frozenset().union(*(codes.get(code, frozenset()) for code in label.extra_reasons))
-    fails = tuple(sorted(rule for rule, outcome in spoken.items() if outcome == "FAIL"))
-    questions = tuple(sorted(rule for rule, outcome in spoken.items() if outcome == "NEEDS-HUMAN"))
+    fails, questions = _with_outcome(document, "FAIL"), _with_outcome(document, "NEEDS-HUMAN")
+    right = frozenset().union(*(codes.get(code, frozenset()) for code in label.reasons))
     return LabelResult(
         label=label,
         verdict=str(document["verdict"]),
@@ -181,7 +224,24 @@ def compare(label: Label, document: Mapping[str, Any], codes: Mapping[str, froze
         fails=fails,
         needs_human=questions,
         seconds=float(document.get("seconds") or 0.0),
+        lines=match_lines(label.lines, document, right, _SPEAKING),
     )
+
+
+def merged_result(folder: str, document: Mapping[str, Any]) -> MergedResult:
+    """What the report (as JSON) of a merged folder holds against it."""
+    return MergedResult(
+        folder=folder,
+        verdict=str(document["verdict"]),
+        fails=_with_outcome(document, "FAIL"),
+        needs_human=_with_outcome(document, "NEEDS-HUMAN"),
+        seconds=float(document.get("seconds") or 0.0),
+    )
+
+
+def _with_outcome(document: Mapping[str, Any], wanted: str) -> tuple[str, ...]:
+    checked = document.get("rules_checked", {})
+    return tuple(sorted(rule for rule, outcome in checked.items() if outcome == wanted))
 
 
 def _outcome(

@@ -46,6 +46,14 @@ def _metadata(arguments: argparse.Namespace, note: Callable[[str], None]) -> dic
     return known
 
 
+def record_targets(clone: Clone, revision: str) -> tuple[Target, ...]:
+    """Every folder under records/ at a revision, each standing for itself."""
+    from harness.targets import Target
+
+    folders = clone.record_folders(revision)
+    return tuple(Target(revision=revision, entry=folder, whole_tree=True) for folder in folders)
+
+
 def plan_clone(arguments: argparse.Namespace, note: Callable[[str], None]) -> Plan:
     """Targets of --pr, --ref, --all-prs or --records. Raises `SetupError` when the clone cannot be read."""
     from harness.git.pull_request import open_clone
@@ -58,11 +66,7 @@ def plan_clone(arguments: argparse.Namespace, note: Callable[[str], None]) -> Pl
         targets = tuple(Target(pr=number, info=info.get(number)) for number in numbers)
         return Plan(targets=targets, clone=clone, is_batch=True)
     if arguments.records is not None:
-        folders = clone.record_folders(arguments.records)
-        targets = tuple(
-            Target(revision=arguments.records, entry=folder, whole_tree=True) for folder in folders
-        )
-        return Plan(targets=targets, clone=clone, is_batch=True)
+        return Plan(targets=record_targets(clone, arguments.records), clone=clone, is_batch=True)
     if arguments.ref is not None:
         pr = arguments.pr[0] if arguments.pr else None
         known = info.get(pr) if pr is not None else None

@@ -97,7 +97,7 @@ def build_parser() -> argparse.ArgumentParser:
         "--agreement",
         type=Path,
         metavar="LABELS",
-        help="judge labelled commits and compare with their rulings",
+        help="judge labelled commits and compare with their rulings; with --records also the merged folders",
     )
     what.add_argument(
         "--pr-metadata",
@@ -172,6 +172,8 @@ def _check_usage(arguments: argparse.Namespace, parser: argparse.ArgumentParser)
         "--agreement": arguments.agreement is not None,
     }
     named = [way for way, is_used in ways.items() if is_used]
+    if named == ["--records", "--agreement"]:
+        named = ["--agreement"]  # the merged folders are judged as accepted states beside the labels
     if not named:
         parser.error("nothing to judge: name a submission folder, or --repo DIR with --pr N (see --help)")
     if len(named) > 1:
@@ -267,24 +269,29 @@ def _run_agreement(arguments: argparse.Namespace, note: Callable[[str], None]) -
     from harness.agreement import read_labels, read_reason_codes
     from harness.batch import in_order, judge_all
     from harness.check_output import write_whole
-    from harness.check_plan import Plan, check_options
+    from harness.check_plan import Plan, check_options, record_targets
     from harness.git.pull_request import open_clone
     from harness.progress import shown_progress
     from harness.reports.agreement_report import build, render
+    from harness.ruleset import load_ruleset
 
     labels = read_labels(arguments.agreement)
     clone = open_clone(arguments.repo)
+    merged = record_targets(clone, arguments.records) if arguments.records is not None else ()
     with (
         _cache_or_nothing(_open_cache(arguments, note)) as cache,
-        shown_progress(len(labels), "judged", quiet=arguments.quiet) as advance,
+        shown_progress(len(labels) + len(merged), "judged", quiet=arguments.quiet) as advance,
     ):
-        targets = tuple(label.target for label in labels)
+        targets = tuple(label.target for label in labels) + merged
         plan = Plan(targets=targets, clone=clone, is_batch=True)
         options = check_options(arguments, plan, cache, note)
         codes = read_reason_codes(options.rules_dir)
         results = judge_all(targets, clone, options, jobs=arguments.jobs, cache=cache)
         documents = [result.document for result in in_order(advance(results))]
-    write_whole(render(build(labels, documents, codes), arguments.format), arguments.output)
+    static = {rule.id for rule in load_ruleset(options.rules_dir).rules.values() if rule.needs_audit}
+    folders = tuple(target.label for target in merged)
+    agreement = build(labels, documents, codes, merged=folders, static_rules=frozenset(static))
+    write_whole(render(agreement, arguments.format), arguments.output)
     return Exit.OK
 
 

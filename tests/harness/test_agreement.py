@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from harness.agreement import Agreement, Label, compare, read_labels
+from harness.agreement import Agreement, Label, LabelResult, compare, read_labels
 from harness.errors import SetupError
-from harness.reports.agreement_report import render_text, to_json
+from harness.labelled_lines import LabelledLine
+from harness.reports.agreement_report import build, render_text, to_json
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -104,7 +106,61 @@ def test_the_json_report_names_each_false_alarm():
     results = (compare(label("accept"), report(artifact_cap="FAIL"), CODES),)
     document = to_json(Agreement(results=results))
     assert document["labels"][0]["fails"] == ["artifact-cap"]
-    assert document["accepts"] == {"all": 1, "with_fail": 1, "with_question": 0}
+    assert document["accepts"] == {
+        "all": 1,
+        "with_fail": 1,
+        "with_question": 0,
+        "with_question_of_code_rules": 0,
+    }
+
+
+def shown(line: int, *, at: int, family: str = "F1") -> LabelResult:
+    """A rejection that code shows at a line, against a finding at another."""
+    there = LabelledLine(file="records/x/y/train_gpt.py", line=line, unpacked=False, what="")
+    ruled = replace(label("reject", "artifact-size"), code_visible=True, lines=(there,), family=family)
+    place = {"file": "train_gpt.py", "line": at, "unpacked": False}
+    finding = {"rule": "artifact-cap", "verdict": "FAIL", "places": [place]}
+    said = {**report(artifact_cap="FAIL"), "submission": {"entry": "records/x/y"}, "findings": [finding]}
+    return compare(ruled, said, CODES)
+
+
+def test_a_rejection_that_code_shows_is_shown_when_its_finding_points_at_the_line():
+    assert shown(100, at=102).is_shown
+
+
+def test_a_rejection_found_elsewhere_in_the_script_is_found_and_not_shown():
+    result = shown(100, at=300)
+    assert (result.outcome, result.is_shown) == ("found", False)
+    assert "NOT at train_gpt.py:100 (nearest 200 lines away)" in render_text(Agreement(results=(result,)))
+
+
+def test_a_line_pointed_at_by_a_rule_of_another_reason_does_not_show_the_rejection():
+    result = shown(100, at=100)
+    other = compare(replace(result.label, reasons=frozenset({"too-few-seeds"})), report(), CODES)
+    assert not other.is_shown
+
+
+def test_families_count_alike_whatever_their_size():
+    results = (*(shown(100, at=100) for _ in range(3)), shown(100, at=300, family="F2"))
+    assert Agreement(results=results).family_averaged_shown() == 0.5
+
+
+def test_merged_folders_are_counted_beside_the_labels():
+    documents = [report(), report(c3="NEEDS-HUMAN"), report(artifact_cap="FAIL"), report(seeds="NEEDS-HUMAN")]
+    agreement = build(
+        [label("accept")],
+        documents,
+        CODES,
+        merged=("records/a", "records/b", "records/c"),
+        static_rules=frozenset({"c3"}),
+    )
+    assert to_json(agreement)["merged"] == {
+        "all": 3,
+        "with_fail": ["records/b"],
+        "with_question": 2,
+        "with_question_of_code_rules": 1,
+    }
+    assert "records/a: c3 ?" in render_text(agreement)
 
 
 def test_a_label_without_a_commit_is_an_error_that_names_it(tmp_path: Path):
