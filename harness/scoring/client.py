@@ -20,6 +20,7 @@ Needs numpy and the standard library. Shapes: N tokens of the stream, V vocabula
 from __future__ import annotations
 
 import os
+import socket
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -124,12 +125,18 @@ class Scoring:
 
 
 def open_scoring() -> Scoring:
-    """The evaluation this process was started for.
+    """The evaluation this process was started for; one process of a run opens it, for all its ranks.
 
-    Raises `ScoringError` outside one: the variable GOLF_SCORING_FDS names the pipe.
+    Raises `ScoringError` outside an evaluation: the variable GOLF_SCORING_SOCKET names its socket.
     """
-    told = os.environ.get(wire.DESCRIPTORS_VARIABLE, "")
-    reads, _, writes = told.partition(",")
-    if not (reads.isdigit() and writes.isdigit()):
-        raise ScoringError(f"{wire.DESCRIPTORS_VARIABLE} is not set: this run is not scored by an evaluator")
-    return Scoring(int(reads), int(writes))
+    path = os.environ.get(wire.SOCKET_VARIABLE, "")
+    if not path:
+        raise ScoringError(f"{wire.SOCKET_VARIABLE} is not set: this run is not scored by an evaluator")
+    connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        connection.connect(path)
+    except OSError as error:
+        connection.close()
+        raise ScoringError(f"the evaluator's socket {path} does not answer ({error})") from error
+    descriptor = connection.detach()
+    return Scoring(descriptor, descriptor)

@@ -5,17 +5,20 @@ from __future__ import annotations
 import contextlib
 import os
 import random
+import socket
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from harness.errors import SetupError
 from harness.scoring import wire
 from harness.scoring.sealed_scores import ScoreError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     import numpy.typing as npt
 
@@ -24,6 +27,7 @@ if TYPE_CHECKING:
 # Tokens that come at once at most: twice the chunk of PR #461; a batch of 8 GPUs x 128 windows of stride 64.
 LONGEST_STEP = 65_536
 _LAST_WORDS_SECONDS = 5.0
+_LOOKING_SECONDS = 0.1
 _FOREVER_SECONDS = 1e6  # a poll takes no more milliseconds than an int holds
 _FORMS = {"<f4": 4, "<f8": 8}
 
@@ -47,6 +51,67 @@ def blind_positions(count: int, tokens: int, secret: int) -> tuple[int, ...]:
     """At most `count` positions of 1 to `tokens` - 1, chosen by a secret the submission does not know."""
     chosen = random.Random(secret).sample(range(1, tokens), min(count, tokens - 1))
     return tuple(sorted(chosen))
+
+
+class ScoringSocket:
+    """A socket file that exactly one process of a submission may connect to.
+
+    `path` may have about 100 bytes (a limit of the system). Raises `SetupError` where it cannot be made.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._listening = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        try:
+            self._listening.bind(str(path))
+            path.chmod(0o666)  # the submission runs as another user; the folder around it is ours alone
+            self._listening.listen(1)
+        except OSError as error:
+            self._listening.close()
+            raise SetupError(
+                f"{path}: the scoring socket cannot be made ({error}); it needs a folder that can be "
+                "written to and a path of at most 100 bytes, such as one below /tmp"
+            ) from error
+
+    def evaluate(
+        self,
+        scores: SealedScores,
+        *,
+        deadline: float | None = None,
+        tell: Callable[[int, int], None] | None = None,
+        gone: Callable[[], bool] = lambda: False,
+    ) -> Evaluation:
+        """Wait for the submission and serve it as `evaluate` does.
+
+        `gone` is asked while nobody has connected: when the submission has ended, nobody will.
+        """
+        began = time.monotonic()
+        limit = began + _FOREVER_SECONDS if deadline is None else deadline
+        self._listening.settimeout(_LOOKING_SECONDS)
+        while True:
+            try:
+                connection, _ = self._listening.accept()
+                break
+            except TimeoutError:
+                waited = time.monotonic() - began
+                if time.monotonic() >= limit:
+                    return Evaluation(
+                        score=None, seconds=waited, reason="late",
+                        message="the time limit passed before the submission asked for anything to score",
+                    )  # fmt: skip
+                if gone():
+                    return Evaluation(
+                        score=None, seconds=waited, reason="never-asked",
+                        message="the submission ended without asking for anything to score",
+                    )  # fmt: skip
+        self.close()  # whoever comes later is refused by the system
+        with connection:
+            return evaluate(scores, connection.fileno(), connection.fileno(), deadline=deadline, tell=tell)
+
+    def close(self) -> None:
+        """Take no connection any more."""
+        self._listening.close()
+        self.path.unlink(missing_ok=True)
 
 
 def evaluate(

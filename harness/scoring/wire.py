@@ -17,8 +17,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 VERSION = 1
-# Where the submission finds its two file descriptors: "READ,WRITE".
-DESCRIPTORS_VARIABLE = "GOLF_SCORING_FDS"
+# Names the socket; a path, as torchrun hands no file descriptors on to its ranks.
+SOCKET_VARIABLE = "GOLF_SCORING_SOCKET"
 _HEADER = struct.Struct("<4sIQ")
 _LONGEST_JSON = 1 << 16
 LONGEST_PAYLOAD = 1 << 30
@@ -72,7 +72,7 @@ def send(descriptor: int, message: Message, deadline: float | None = None) -> No
             with contextlib.suppress(BlockingIOError):
                 rest = rest[os.write(descriptor, rest[:_PIECE]) :]
     except OSError as error:
-        raise WireError("closed", f"the other end of the scoring pipe is gone ({error})") from error
+        raise WireError("closed", f"the other end of the scoring socket is gone ({error})") from error
 
 
 def receive(descriptor: int, deadline: float | None = None, *, longest: int = LONGEST_PAYLOAD) -> Message:
@@ -103,9 +103,9 @@ def _read(descriptor: int, length: int, deadline: float | None) -> bytes:
         except BlockingIOError:
             continue
         except OSError as error:
-            raise WireError("closed", f"the scoring pipe cannot be read ({error})") from error
+            raise WireError("closed", f"the scoring socket cannot be read ({error})") from error
         if not part:
-            raise WireError("closed", "the other end closed the scoring pipe")
+            raise WireError("closed", "the other end closed the scoring socket")
         parts += part
     return bytes(parts)
 
@@ -117,4 +117,4 @@ def _wait(descriptor: int, deadline: float | None, what: int) -> None:
     poll = select.poll()
     poll.register(descriptor, what)
     if not poll.poll(max(deadline - time.monotonic(), 0.0) * 1000):
-        raise WireError("late", "the time limit passed while waiting for the other end of the scoring pipe")
+        raise WireError("late", "the time limit passed while waiting for the other end of the scoring socket")

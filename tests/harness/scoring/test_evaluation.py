@@ -2,16 +2,22 @@ from __future__ import annotations
 
 import math
 import os
+import threading
 import time
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
 
+from harness.errors import SetupError
 from harness.scoring import wire
 from harness.scoring.client import ScoringError, open_scoring
-from harness.scoring.evaluator import blind_positions, evaluate
+from harness.scoring.evaluator import ScoringSocket, blind_positions, evaluate
 from harness.scoring.sealed_scores import BLIND_TOLERANCE_NATS
 from tests.harness.scoring.scored_runs import LOG_P, TOKENS, VOCAB, fixed, honest, run, sealed
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 NATS = -float(LOG_P[TOKENS[1:]].sum())
 
@@ -219,6 +225,35 @@ def test_blind_positions_depend_on_the_secret_and_stay_inside_the_stream() -> No
 
 
 def test_outside_an_evaluation_the_client_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv(wire.DESCRIPTORS_VARIABLE, raising=False)
-    with pytest.raises(ScoringError, match="GOLF_SCORING_FDS is not set"):
+    monkeypatch.delenv(wire.SOCKET_VARIABLE, raising=False)
+    with pytest.raises(ScoringError, match="GOLF_SCORING_SOCKET is not set"):
         open_scoring()
+
+
+def test_a_submission_finds_the_evaluator_by_its_socket(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place = ScoringSocket(tmp_path / "s")
+    monkeypatch.setenv(wire.SOCKET_VARIABLE, str(place.path))
+
+    def play() -> None:
+        with open_scoring() as scoring:
+            honest(scoring)
+
+    thread = threading.Thread(target=play)
+    thread.start()
+    evaluation = place.evaluate(sealed(), deadline=time.monotonic() + 20)
+    thread.join(30)
+    assert evaluation.score is not None
+    with pytest.raises(ScoringError, match="does not answer"):  # one submission, one connection
+        open_scoring()
+
+
+def test_a_submission_that_ends_without_asking_is_told_so(tmp_path: Path) -> None:
+    place = ScoringSocket(tmp_path / "s")
+    assert place.evaluate(sealed(), gone=lambda: True).reason == "never-asked"
+
+
+def test_a_socket_that_cannot_be_made_is_a_fault_of_the_machine(tmp_path: Path) -> None:
+    with pytest.raises(SetupError, match="scoring socket cannot be made"):
+        ScoringSocket(tmp_path / ("x" * 120))
