@@ -119,6 +119,17 @@ class Score(Event):
     has_gradient: bool = False
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ForwardPass(Event):
+    """A network ran on validation tokens without a gradient, whether or not a loss came of it.
+
+    A loss that did names this line as its `forward`; a pass that no Score names was thrown away.
+    """
+
+    region: Region
+    state: int
+
+
 class KeyPart(StrEnum):
     """What a lookup key was computed from."""
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from harness.finding import RuleVerdict
 from harness.reports.escape import markdown, markdown_code, uri_path
 from harness.reports.report_outline import (
+    STEPS_AT_LEAST,
     STEPS_AT_MOST,
     basis,
     by_rule,
@@ -43,6 +44,7 @@ COMMENT_CHARACTERS = 65_536
 FINDINGS_AT_MOST = 40
 FINDINGS_PER_RULE = 5
 PLACES_AT_MOST = 6
+CLEAN_CHAINS_AT_MOST = 3
 # One cell of the table; longer text keeps its first part, the JSON document the whole.
 CELL_CHARACTERS = 600
 
@@ -131,6 +133,20 @@ def _chains(report: Report, repo_url: str | None) -> list[list[str]]:
     return [_chain(report, finding, repo_url) for finding in shown]
 
 
+def _clean_chains(report: Report, repo_url: str | None) -> list[list[str]]:
+    """What passing rules saw line by line; the chain that several rules share is shown once, for all."""
+    alike: dict[tuple[Place, ...], list[Finding]] = {}
+    for finding in seen(report):
+        if len(steps(finding)) > STEPS_AT_LEAST:
+            alike.setdefault(finding.places, []).append(finding)
+    blocks = []
+    for group in list(alike.values())[:CLEAN_CHAINS_AT_MOST]:
+        rules = ", ".join(markdown_code(finding.rule) for finding in group)
+        title = f"**Why {rules} {'pass' if len(group) > 1 else 'passes'}, step by step**"
+        blocks.append(["", title, *_chain(report, group[0], repo_url)[2:]])
+    return blocks
+
+
 def _number(value: float | None, form: str) -> str:
     return "-" if value is None or not math.isfinite(value) else format(value, form)
 
@@ -216,6 +232,7 @@ def render_markdown(report: Report, repo_url: str | None = None) -> str:
     blocks = [
         _findings(report, repo_url),
         *_chains(report, repo_url),
+        *_clean_chains(report, repo_url),
         _measured(report),
         _details("What could not be seen", _unchecked(report)),
         _details("What was seen", passes[: 2 * FINDINGS_AT_MOST]),

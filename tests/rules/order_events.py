@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from harness.audit.events import (
     Event,
     Exported,
+    ForwardPass,
     LoopEntered,
     PhaseMark,
     Reloaded,
@@ -169,7 +170,8 @@ def two_phases(
 ) -> tuple[Event, ...]:
     """A phase that learns from all of validation, and one that scores it: `before` decides the order.
 
-    `first_score`: "discarded" or "reported", a loss taken before each step inside the learning phase.
+    `first_score`: "discarded" or "reported", a loss taken before each step inside the learning phase;
+    "untaken": a forward pass there without any loss.
     """
     trace = Trace()
     trained = trace.update(train(), line=5)
@@ -178,7 +180,11 @@ def two_phases(
     trace.loop(3, 35, epochs, advances=False)
     trace.loop(4, 36)
     inner, part = ((3, 0), (4, 0)), val((4, (0, 0)))
-    if first_score:
+    if first_score == "untaken":
+        trace.add(
+            ForwardPass(id=0, at=at(37), region=part, state=STATE, loops=inner, calls=(at(LEARN_CALL),))
+        )
+    elif first_score:
         first = trace.score(part, trained, line=37, loops=inner, call=LEARN_CALL)
         if first_score == "reported":
             trace.printed(first, line=62, is_claim=False, label="ttt val_bpb:")

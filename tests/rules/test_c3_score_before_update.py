@@ -10,8 +10,10 @@ from tests.builders import findings_of
 from tests.harness.audit.audit_builder import at, audit_of, audited_case
 from tests.rules.audited import judged, lines
 from tests.rules.order_events import (
+    BACKWARD,
     FIRST,
     PRINTED,
+    READ,
     SCORE_CALL,
     SCORED,
     SECOND,
@@ -68,8 +70,8 @@ def test_legal_twins_pass(tmp_path: Path, events: tuple[Event, ...]) -> None:
     assert judged(RULE, tmp_path, events).verdict is RuleVerdict.PASS
 
 
-def test_a_pass_shows_score_update_and_printed_line(tmp_path: Path) -> None:
-    assert lines(judged(RULE, tmp_path, chunked())) == [SCORED, STEPPED, PRINTED]
+def test_a_pass_shows_where_tokens_enter_score_update_and_printed_line(tmp_path: Path) -> None:
+    assert lines(judged(RULE, tmp_path, chunked())) == [READ, SCORED, BACKWARD, STEPPED, PRINTED]
 
 
 def test_no_claimed_number_is_no_pass(tmp_path: Path) -> None:

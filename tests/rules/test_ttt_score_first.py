@@ -73,6 +73,13 @@ def test_a_discarded_first_score_is_shown_with_the_printed_one(tmp_path: Path) -
     assert {37, STEPPED, SCORE_CALL, PRINTED} <= set(lines(finding))
 
 
+def test_a_first_pass_without_any_loss_is_shown_as_counting_for_nothing(tmp_path: Path) -> None:
+    finding = judged(RULE, tmp_path, two_phases(first_score="untaken"))
+    assert finding.verdict is RuleVerdict.FAIL
+    assert "(train_gpt.py:37) counts for nothing: no loss is taken from its result" in finding.message
+    assert {37, STEPPED, SCORE_CALL, PRINTED} <= set(lines(finding))
+
+
 @pytest.mark.parametrize("edit", [{"swapped": True}, {"ahead": True}])
 def test_a_chunk_loop_that_learns_too_early_fails(tmp_path: Path, edit: dict[str, bool]) -> None:
     assert judged(RULE, tmp_path, chunked(**edit)).verdict is RuleVerdict.FAIL

@@ -5,8 +5,9 @@ from __future__ import annotations
 import ast
 from typing import TYPE_CHECKING
 
-from harness.audit.events import Accumulated, Score, Selected
+from harness.audit.events import Accumulated, ForwardPass, Score, Selected
 from harness.audit.interpreter.heap import Instance, Sequence
+from harness.audit.interpreter.objects import root_of
 from harness.audit.interpreter.values import (
     COMPARED,
     LOGITS,
@@ -18,6 +19,7 @@ from harness.audit.interpreter.values import (
 )
 from harness.audit.libraries import learning
 from harness.audit.libraries.registry import HANDLERS, on_call, on_method
+from harness.audit.regions import Split
 
 if TYPE_CHECKING:
     from harness.audit.interpreter.machine import Machine
@@ -63,6 +65,22 @@ def score(machine: Machine, made: Source, targets: Value, node: ast.AST) -> Valu
     for handler in HANDLERS.scored:
         value = handler(machine, value, targets, value, node)
     return value
+
+
+def _ran(
+    machine: Machine, _receiver: Value, ref: Instance, args: Args, _result: Value, node: ast.AST
+) -> None:
+    """A forward pass over validation that cannot learn: if no loss comes of it, its result was discarded."""
+    if not machine.no_grad:
+        return
+    source = computed_from(machine.deep_source(one) for one in args)
+    for region in learning.regions_of(machine, source):
+        if region.split is Split.VALIDATION:
+            state = root_of(ref).id
+            machine.recorder.record(ForwardPass, machine.spot(node), region=region, state=state)
+
+
+HANDLERS.forwarded.append(_ran)
 
 
 @on_call(

@@ -7,7 +7,16 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from harness.audit.events import Exported, Reloaded, Score, Selected, Sink, Update
+    from harness.audit.events import (
+        Exported,
+        ForwardPass,
+        Reloaded,
+        Score,
+        Selected,
+        Sink,
+        Spot,
+        Update,
+    )
 
 
 class Shape(StrEnum):
@@ -33,8 +42,9 @@ class Breach:
     """A score inside the claimed number and an update inside the state that made it.
 
     `doubts` are what keeps it from being proven: then it is a question, not a violation. `first` is an
-    earlier score of the same tokens (discarded, or reported elsewhere). `others` counts further pairs of the
-    same shape. `repeats` is the known number of passes of the repeating loop.
+    earlier score of the same tokens (discarded, or reported elsewhere), `unused` an earlier pass over them
+    that no loss was taken from. `others` counts further pairs of the same shape. `repeats` is the known
+    number of passes of the repeating loop.
     """
 
     shape: Shape
@@ -43,11 +53,19 @@ class Breach:
     sink: Sink | None
     doubts: tuple[str, ...] = ()
     first: Score | None = None
+    unused: ForwardPass | None = None
     export: Exported | None = None
     reload: Reloaded | None = None
     selected: Selected | None = None
     repeats: int | None = None
     others: int = 0
+
+    @property
+    def first_spot(self) -> Spot | None:
+        """Where the network ran over the same tokens before it learned from them."""
+        if self.first is not None:
+            return self.first.forward
+        return self.unused.at if self.unused is not None else None
 
     @property
     def is_proven(self) -> bool:

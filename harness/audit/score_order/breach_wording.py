@@ -77,6 +77,13 @@ _MESSAGES = {
     ),
 }
 
+# Of DISCARDED_SCORE, where not even a loss was taken from the first pass.
+_UNUSED = (
+    "the pass over the tokens before learning ({first}) counts for nothing: no loss is taken from its "
+    "result. {learn} then adapts on the same tokens, and the score{printed} comes from a later pass at "
+    "{score} with the adapted state. Count the loss of the first pass, and report that"
+)
+
 _QUESTIONS = {
     Shape.SLOT_CONTEXT: (
         "Is the shift optimised only on positions whose score is already counted, for every sample of the "
@@ -93,10 +100,11 @@ _QUESTION = "Has the state that scores a token at {score} learned from that toke
 def message_of(breach: Breach) -> str:
     """The sentences of the finding, with the doubts that keep it from being proven."""
     printed = f" printed at {at(breach.sink.at)}" if breach.sink is not None else ""
-    text = _MESSAGES[breach.shape].format(
+    template = _UNUSED if breach.unused is not None else _MESSAGES[breach.shape]
+    text = template.format(
         learn=_learning(breach),
         score=at(score_spot(breach)),
-        first=at(breach.first.forward) if breach.first is not None else "",
+        first=at(breach.first_spot) if breach.first_spot is not None else "",
         export=at(breach.export.at) if breach.export is not None else "",
         selected=at(breach.selected.at) if breach.selected is not None else "",
         times=f" ({breach.repeats} epochs)" if breach.repeats is not None else "",

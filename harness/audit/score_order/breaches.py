@@ -14,7 +14,7 @@ from harness.audit.score_order.repetition import find_revisions, repetitions
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from harness.audit.events import Exported, Reloaded, Score, Selected, Spot, Update
+    from harness.audit.events import Exported, ForwardPass, Reloaded, Score, Selected, Spot, Update
     from harness.audit.score_order.event_index import EventIndex
     from harness.audit.score_order.repetition import Revision
 
@@ -64,6 +64,7 @@ class _Finder:
         self._lowest = {name: revision for revision in self.revisions for name in revision.members}
         self._first: dict[int, Score | None] = {}
         self._late_forwards: frozenset[Spot] | None = None
+        self._scored_lines: frozenset[Spot] | None = None
 
     def breach(self, score: Score, update: Update) -> Breach | None:
         """What is wrong with this score having this update, None when nothing is."""
@@ -102,6 +103,9 @@ class _Finder:
         if first is not None:
             kept = first.id in self._index.reported
             return self._made(Shape.RESCORE if kept else Shape.DISCARDED_SCORE, score, update, first=first)
+        unused = self._unused_pass(update)
+        if unused is not None:
+            return self._made(Shape.DISCARDED_SCORE, score, update, unused=unused)
         export, reload = self._through_file(score, update)
         if export is not None and reload is not None:
             return self._made(Shape.PREQUANT, score, update, export=export, reload=reload)
@@ -114,6 +118,7 @@ class _Finder:
         update: Update,
         *,
         first: Score | None = None,
+        unused: ForwardPass | None = None,
         export: Exported | None = None,
         reload: Reloaded | None = None,
         selected: Selected | None = None,
@@ -127,6 +132,7 @@ class _Finder:
             sink=self._index.sink_of(score),
             doubts=doubts,
             first=first,
+            unused=unused,
             export=export,
             reload=reload,
             selected=selected,
@@ -159,6 +165,19 @@ class _Finder:
         if update.id not in self._first:
             self._first[update.id] = _first_score(self._index, update, self._late_forwards)
         return self._first[update.id]
+
+    def _unused_pass(self, update: Update) -> ForwardPass | None:
+        """A pass over the update's tokens, before it beside it, that no loss was taken from."""
+        if self._scored_lines is None:
+            self._scored_lines = frozenset(s.forward for s in self._index.scores.values())
+        near = set(update.loops)
+        for one in self._index.forwards:
+            if one.id >= update.id:
+                return None
+            beside = one.calls == update.calls or near & set(one.loops)
+            if beside and one.at not in self._scored_lines and one.region.overlaps(update.region):
+                return one
+        return None
 
     def _through_file(self, score: Score, update: Update) -> tuple[Exported | None, Reloaded | None]:
         for export in self._index.exports:

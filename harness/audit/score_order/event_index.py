@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, TypeVar
 from harness.audit.events import (
     Event,
     Exported,
+    ForwardPass,
     LoopEntered,
     Mixed,
     PhaseMark,
@@ -48,6 +49,7 @@ class EventIndex:
         self.marks = self.all_of(PhaseMark)
         self.unresolved = self.all_of(Unresolved)
         self.sinks = self.all_of(Sink)
+        self.forwards = self.all_of(ForwardPass)
         self.selections = {event.score: event for event in self.all_of(Selected)}
         self._on_validation = frozenset(update.id for update in self.validation_updates())
         self._parts: dict[int, tuple[int, ...]] = {

@@ -11,7 +11,7 @@ from harness.finding import Role
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from harness.audit.events import Event, Sink, Spot, TokensRead, Update
+    from harness.audit.events import Event, Score, Sink, Spot, TokensRead, Update
     from harness.audit.score_order.breach import Breach
     from harness.audit.score_order.clean_witness import Witness
     from harness.audit.score_order.event_index import EventIndex
@@ -30,14 +30,15 @@ def at(spot: Spot) -> str:
 def breach_places(audit: SubmissionAudit, index: EventIndex, breach: Breach) -> tuple[Place, ...]:
     """From where validation tokens enter to the printed line; the update is what to look at first."""
     steps: list[Step] = []
-    read = read_behind(index, breach.update)
-    if read is not None:
-        steps.append((read.at, "validation tokens are read"))
-    steps += _around(breach)
+    steps += entrance(index, breach.update)
+    steps += _around(breach.score, breach.update)
     if breach.first is not None:
         steps += _calls(own_calls(breach.first, breach.score), "call of the first pass")
         steps.append((breach.first.forward, "first score of the same tokens, before the update"))
-    steps += _calls(own_calls(breach.update, breach.score), "call that leads to the update")
+    steps += _calls(own_calls(breach.update, breach.score), "call of the part that learns")
+    if breach.unused is not None:
+        note = "first pass over the same tokens, before the update: its result goes nowhere"
+        steps.append((breach.unused.at, note))
     if breach.update.backward is not None:
         steps.append((breach.update.backward, "gradient of their loss"))
     decisive = breach.update.at
@@ -48,6 +49,8 @@ def breach_places(audit: SubmissionAudit, index: EventIndex, breach: Breach) -> 
         steps.append((breach.reload.at, "and read back"))
     steps += _calls(own_calls(breach.score, breach.update), "call of the scored pass")
     steps.append((breach.score.forward, "the same tokens are scored with what was learned"))
+    if breach.score.at != breach.score.forward:
+        steps.append((breach.score.at, "the loss that is counted"))
     if breach.selected is not None:
         decisive = breach.selected.at
         steps.append((decisive, "the lowest of several losses is kept"))
@@ -55,15 +58,28 @@ def breach_places(audit: SubmissionAudit, index: EventIndex, breach: Breach) -> 
     return placed(audit, steps, decisive)
 
 
-def witness_places(audit: SubmissionAudit, witness: Witness) -> tuple[Place, ...]:
+def witness_places(audit: SubmissionAudit, index: EventIndex, witness: Witness) -> tuple[Place, ...]:
     """The score, the update after it, who uses it, and the printed line."""
-    steps = [(witness.score.forward, "scored first")]
-    if witness.update is not None:
-        steps.append((witness.update.at, f"{witness.update.how} learns from these tokens afterwards"))
-    if witness.later is not None and witness.later.forward != witness.score.forward:
-        steps.append((witness.later.forward, "later tokens are scored with it"))
+    score, update = witness.score, witness.update
+    steps: list[Step] = []
+    if update is not None:
+        steps += entrance(index, update)
+        steps += _around(score, update)
+        steps += _calls(own_calls(score, update), "call of the scored pass")
+    steps.append((score.forward, "scored first, with a state that had not learned from these tokens"))
+    if score.at != score.forward:
+        steps.append((score.at, "the loss that is counted"))
+    if update is not None:
+        steps += _calls(own_calls(update, score), "call of the part that learns")
+        if update.backward is not None:
+            steps.append((update.backward, "gradient of their loss"))
+        again = witness.later is not None and witness.later.forward == score.forward
+        then = f"; {at(score.forward)} scores later tokens with it" if again else ""
+        steps.append((update.at, f"{update.how} learns from these tokens afterwards{then}"))
+    if witness.later is not None and witness.later.forward != score.forward:
+        steps.append((witness.later.forward, "later tokens are scored with what was learned"))
     steps += _printed(witness.sink)
-    return placed(audit, steps, witness.score.forward)
+    return placed(audit, steps, score.forward)
 
 
 def placed(audit: SubmissionAudit, steps: Iterable[Step], decisive: Spot) -> tuple[Place, ...]:
@@ -79,6 +95,19 @@ def placed(audit: SubmissionAudit, steps: Iterable[Step], decisive: Spot) -> tup
     if places and not any(place.role is Role.PRIMARY for place in places):
         places[0] = dataclasses.replace(places[0], role=Role.PRIMARY)
     return tuple(places)
+
+
+def entrance(index: EventIndex, update: Update) -> list[Step]:
+    """Where the tokens an update learned from come in: the call of the script itself, and the file."""
+    read = read_behind(index, update)
+    if read is None:
+        return []
+    what = f"{read.split.value} tokens"
+    called = own_calls(read, update)
+    path = f" from {read.path}"[:80] if read.path else ""
+    if not called:
+        return [(read.at, f"{what} are read{path}")]
+    return [(called[0], f"{what} come in"), (read.at, f"read{path}")]
 
 
 def read_behind(index: EventIndex, update: Update) -> TokensRead | None:
@@ -121,13 +150,13 @@ def score_spot(breach: Breach) -> Spot:
 
 
 def update_call(breach: Breach) -> Spot | None:
-    """The call that leads to the update and not to the score, None when both lie in one function."""
+    """The call of the part that learns and not to the score, None when both lie in one function."""
     calls = own_calls(breach.update, breach.score)
     return calls[0] if calls else None
 
 
-def _around(breach: Breach) -> list[Step]:
+def _around(score: Score, update: Update) -> list[Step]:
     """The innermost call that leads to both, when they lie in one function."""
-    both = breach.update.calls[: len(breach.update.calls) - len(own_calls(breach.update, breach.score))]
-    inside = both and not own_calls(breach.update, breach.score)
-    return [(both[-1], "call of the pass that scores and learns")] if inside else []
+    apart = own_calls(update, score)
+    both = update.calls[: len(update.calls) - len(apart)]
+    return [(both[-1], "call of the pass that scores and learns")] if both and not apart else []

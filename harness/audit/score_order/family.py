@@ -183,7 +183,7 @@ def clean_places(case: Case, reading: OrderReading) -> tuple[Place, ...]:
     """The witnesses of a clean verdict."""
     if case.audit is None or reading.witness is None:
         return ()
-    return witness_places(case.audit, reading.witness)
+    return witness_places(case.audit, reading.index, reading.witness)
 
 
 def _witness_words(reading: OrderReading) -> str:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from harness.audit.events import StateKind
 from harness.audit.regions import Split
+from harness.audit.score_order.repetition import repeating_loops
 
 if TYPE_CHECKING:
     from harness.audit.events import Score, Update
@@ -57,14 +58,8 @@ def _protocols(
         found.append(Protocol.CARRY_OVER if kept else Protocol.PER_DOCUMENT)
     elif update.kind is StateKind.DELTA:
         found.append(Protocol.CONTEXT_SHIFT)
-    chosen = dict(update.region.loops)
-    for loop, _ in update.loops:
-        entered = index.loops.get(loop)
-        if entered is None or entered.advances is not False or loop in chosen:
-            continue
-        if entered.trips is None or entered.trips > 1:
-            found.append(Protocol.MULTI_EPOCH)
-            break
+    if any(index.loops[loop].trips != 1 for loop in repeating_loops(index, update)):
+        found.append(Protocol.MULTI_EPOCH)
     return found
 
 

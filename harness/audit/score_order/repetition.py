@@ -20,14 +20,23 @@ _LEARNERS = {StateKind.WEIGHTS, StateKind.ADAPTER, StateKind.DELTA}
 
 def repetitions(index: EventIndex, update: Update) -> int | None:
     """How often a loop around the update repeats the same tokens, as far as known."""
+    trips = (index.loops[loop].trips for loop in repeating_loops(index, update))
+    return next((known for known in trips if known is not None and known > 1), None)
+
+
+def repeating_loops(index: EventIndex, update: Update) -> Iterator[int]:
+    """The loops around an update whose passes take the same tokens, outermost first.
+
+    Where nothing says so, a loop that the choice of tokens does not depend on repeats them, provided that
+    another loop does choose: else the tokens may be drawn at random.
+    """
     chosen = dict(update.region.loops)
     for loop, _ in update.loops:
         entered = index.loops.get(loop)
-        if entered is None or entered.advances is not False or loop in chosen:
+        if entered is None or loop in chosen or entered.advances:
             continue
-        if entered.trips is not None and entered.trips > 1:
-            return entered.trips
-    return None
+        if entered.advances is False or (chosen and update.region.is_exact and entered.trips is not None):
+            yield loop
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from harness.case import warned
+from harness.case import passed, warned
 from harness.finding import Place
 from harness.reports.report_markdown import COMMENT_CHARACTERS, render_markdown
 from tests.harness.reports.report_samples import (
@@ -29,6 +29,14 @@ def test_what_could_not_be_checked_reads_as_in_the_snapshot():
 
 def test_a_chain_of_code_lines_reads_as_numbered_steps():
     assert_snapshot("chain.md", render_markdown(chain_report(), REPO))
+
+
+def test_rules_that_pass_by_the_same_lines_show_them_once_as_steps():
+    chain = [Place(file="train_gpt.py", line=n, note=f"step {n}", is_step=True) for n in range(1, 5)]
+    rules = ("c3-score-before-update", "ttt-score-first")
+    text = render_markdown(make_report(findings=tuple(passed(rule, "clean", *chain) for rule in rules)))
+    assert "**Why <code>c3-score-before-update</code>, <code>ttt-score-first</code> pass, step by" in text
+    assert text.count("step 4") == 1
 
 
 def test_a_place_links_to_its_line_at_the_judged_commit():

@@ -6,6 +6,7 @@ import textwrap
 
 import pytest
 
+from harness.audit.events import ForwardPass, Score
 from tests.harness.audit.interpreter.small_programs import audit, is_late, learned
 
 LEGAL = """
@@ -195,3 +196,18 @@ def test_a_loop_that_does_not_run_learns_nothing() -> None:
 def test_generated_tokens_are_not_validation() -> None:
     warm = "fake = torch.randint(0, 1024, (8, C))\ntrain(fake, fake)\n"
     assert not learned(audit(warm + "total += score(*pair(0, C)).sum()\n"))
+
+
+def _forward_lines(body: str) -> tuple[set[int], set[int]]:
+    """Lines of passes over validation without gradient, and those that a loss came of."""
+    events = audit(body).events
+    passes = {event.at.line for event in events if isinstance(event, ForwardPass)}
+    return passes, {event.forward.line for event in events if isinstance(event, Score)}
+
+
+def test_a_pass_that_nothing_is_taken_from_is_seen_as_unused() -> None:
+    thrown_away = "with torch.no_grad():\n    model.logits(tokens[:C])\ntotal += score(*pair(0, C)).sum()\n"
+    passes, scored = _forward_lines(thrown_away)
+    assert len(passes - scored) == 1
+    passes, scored = _forward_lines(thrown_away.replace("    model.logits(tokens[:C])", "    pass"))
+    assert passes == scored
