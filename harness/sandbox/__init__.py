@@ -1,0 +1,1 @@
+"""Runs an untrusted command, ends every process of it, and says which protections were in force."""

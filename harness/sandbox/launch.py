@@ -1,0 +1,184 @@
+"""The first process inside a sandbox: ours, trusted, it confines itself a child and becomes the command.
+
+It stays as the parent of everything the command starts (process 1 where there is a process namespace), so it
+alone can say how the command ended; the command cannot write to the pipe it says it on.
+Order of talk: it reads the plan, reports `ready`, waits for one byte (the caller has put it into its control
+group by then), starts the command, reports `ended`, and waits for the caller to end it.
+Runs with nothing but the standard library and this package's landlock, namespaces and syscall_filter.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import json
+import os
+import resource
+import signal
+from typing import Any, NoReturn
+
+from harness.sandbox.landlock import LandlockAccess, restrict_self
+from harness.sandbox.namespaces import own_proc_and_shm, raise_loopback, unshare_all
+from harness.sandbox.syscall_filter import refuse_dangerous_calls
+
+LENGTH_BYTES = 4
+_PR_SET_PDEATHSIG, _PR_SET_DUMPABLE, _PR_CAPBSET_DROP = 1, 4, 24
+_PR_SET_CHILD_SUBREAPER, _PR_CAP_AMBIENT, _PR_CAP_AMBIENT_CLEAR_ALL, _PR_SET_NO_NEW_PRIVS = 36, 47, 4, 38
+_LAST_CAPABILITY = 63
+_PROC_WITHOUT_NAMESPACE = ("/proc/cpuinfo", "/proc/meminfo", "/proc/stat", "/proc/sys", "/proc/version")
+
+
+def main(control: int, status: int) -> NoReturn:
+    """Read the plan from `control`, report on `status`; both are pipe descriptors."""
+    signal.signal(signal.SIGPIPE, signal.SIG_IGN)
+    os.set_inheritable(control, False)
+    os.set_inheritable(status, False)
+    try:
+        plan = _plan(control)
+        if plan["unshares"]:
+            unshare_all(uses_user_namespace=plan["unshares"] == "user")
+        # Both after a change of identity, which resets the first and needs the second as it was.
+        _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL if plan["has_pid_namespace"] else signal.SIGTERM)
+        _prctl(_PR_SET_DUMPABLE, 0)  # nobody may trace us or read our memory and descriptors
+        if plan["unshares"]:
+            _become_parent_of_process_1(control, status)
+        _supervise(plan, control, status)
+    except BaseException as error:  # whatever failed here is the machine's fault or ours
+        _say(status, {"fault": f"{type(error).__name__}: {error}"})
+    os._exit(1)
+
+
+def _plan(control: int) -> Any:
+    size = int.from_bytes(_exactly(control, LENGTH_BYTES), "big")
+    return json.loads(_exactly(control, size))
+
+
+def _exactly(descriptor: int, count: int) -> bytes:
+    data = bytearray()
+    while len(data) < count:
+        chunk = os.read(descriptor, count - len(data))
+        if not chunk:
+            raise EOFError("the caller has gone")
+        data += chunk
+    return bytes(data)
+
+
+def _say(status: int, message: dict[str, Any]) -> None:
+    os.write(status, json.dumps(message).encode()[: 2**15] + b"\n")
+
+
+def _become_parent_of_process_1(control: int, status: int) -> None:
+    """Returns in the child only; the parent waits for it and ends as it did."""
+    child = os.fork()
+    if child == 0:
+        _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+        return
+    os.close(control)
+    os.close(status)
+    os.close(0)
+    os.close(1)
+    os.close(2)
+    os.waitpid(child, 0)
+    os._exit(0)
+
+
+def _supervise(plan: Any, control: int, status: int) -> NoReturn:
+    if not plan["has_pid_namespace"]:
+        _prctl(_PR_SET_CHILD_SUBREAPER, 1)
+        signal.signal(signal.SIGTERM, _kill_all_below)
+    has_proc = has_shm = True
+    if plan["unshares"]:
+        raise_loopback()
+        has_proc, has_shm = own_proc_and_shm(plan["temporary_bytes"])
+    _say(status, {"ready": True, "has_proc": has_proc, "has_shm": has_shm})
+    _exactly(control, 1)
+    errors, report = os.pipe()
+    child = os.fork()
+    if child == 0:
+        _become_command(plan, report, has_proc=has_proc)
+    os.close(report)
+    for descriptor in (0, 1, 2):
+        os.close(descriptor)  # the log ends when the command's own processes have closed it
+    failure = os.read(errors, 2**15)
+    if failure:
+        _say(status, {"fault": failure.decode("utf-8", "replace")})
+        os._exit(1)
+    peak_kilobytes = 0
+    while True:
+        pid, raw, usage = os.wait4(-1, 0)
+        peak_kilobytes = max(peak_kilobytes, usage.ru_maxrss)
+        if pid == child:
+            break
+    code = os.waitstatus_to_exitcode(raw)
+    _say(status, {"ended": code, "peak_bytes": peak_kilobytes * 1024})
+    while os.read(control, 1):
+        pass
+    if not plan["has_pid_namespace"]:
+        _kill_all_below(0, None)
+    os._exit(0)
+
+
+def _become_command(plan: Any, report: int, *, has_proc: bool) -> NoReturn:
+    try:
+        # Doors close from the outside in: identity first, then what needs no rights, the filter last.
+        os.setsid()
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        signal.signal(signal.SIGPIPE, signal.SIG_DFL)
+        os.umask(0o022)
+        _drop_identity(plan["user"], plan["drops_capabilities"])
+        _prctl(_PR_SET_NO_NEW_PRIVS, 1) if plan["drops_capabilities"] else None
+        os.chdir(plan["workdir"])
+        for name, value in plan["limits"].items():
+            _limit(getattr(resource, name), value)
+        if plan["landlock"] is not None:
+            restrict_self(_access(plan["landlock"], has_proc=has_proc))
+        if plan["filter"] is not None:
+            refuse_dangerous_calls(allows_internet=plan["filter"]["allows_internet"])
+        command = plan["command"]
+        os.execvpe(command[0], command, plan["environment"])
+    except BaseException as error:  # the parent turns it into a fault
+        os.write(report, f"{type(error).__name__}: {error}".encode()[:4096])
+    os._exit(127)
+
+
+def _drop_identity(user: int | None, drops_capabilities: bool) -> None:
+    if drops_capabilities:
+        for capability in range(_LAST_CAPABILITY + 1):
+            _prctl(_PR_CAPBSET_DROP, capability)  # refused without the right to, and then there is no need
+        _prctl(_PR_CAP_AMBIENT, _PR_CAP_AMBIENT_CLEAR_ALL)
+    if user is not None:
+        os.setgroups([])
+        os.setresgid(user, user, user)
+        os.setresuid(user, user, user)
+
+
+def _access(wanted: dict[str, Any], *, has_proc: bool) -> LandlockAccess:
+    # Without a /proc of our own only its harmless tables and the command's own entry stay open.
+    proc = (
+        ("/proc",) if has_proc and wanted["own_proc"] else (*_PROC_WITHOUT_NAMESPACE, f"/proc/{os.getpid()}")
+    )
+    return LandlockAccess(
+        readable=(*wanted["readable"], *proc),
+        writable=tuple(wanted["writable"]),
+        allows_tcp=wanted["allows_tcp"],
+    )
+
+
+def _limit(which: int, value: int) -> None:
+    """Lower both bounds; a bound that is already lower stays."""
+    _, hard = resource.getrlimit(which)
+    bound = value if hard == resource.RLIM_INFINITY else min(value, hard)
+    resource.setrlimit(which, (bound, bound))
+
+
+def _prctl(option: int, value: int) -> None:
+    libc = ctypes.CDLL(None, use_errno=True)
+    zero = ctypes.c_ulong(0)
+    libc.prctl(ctypes.c_int(option), ctypes.c_ulong(value), zero, zero, zero)
+
+
+def _kill_all_below(_number: int, _frame: object) -> NoReturn:
+    """Without a process namespace: end every descendant, adopted ones included, then this process."""
+    from harness.sandbox.process_tree import kill_descendants
+
+    kill_descendants(os.getpid())
+    os._exit(0)
