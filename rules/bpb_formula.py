@@ -13,7 +13,8 @@ How it is detected
     and up to 5 % too few bytes below the full token count is a warning, since it makes the score worse.
     Bands are widened by the rounding of the print. A line that names a mixture may take loss and score from
     different distributions, so its deviation is put to a person, but a printed byte count of such a line
-    must still be that of the text.
+    must still be that of the text. Tokens of no known stream that hold fewer bytes than the text are
+    another set, measured against nothing: val-full asks about it.
 What it cannot see
     Two errors that cancel, and whether the tokens printed are the tokens scored.
 Rulings
@@ -36,6 +37,7 @@ from harness.evidence.validation_bytes import (
     diagnose,
     equation,
     is_precise,
+    may_be_the_text,
     measure,
     percent,
     printed_byte_count,
@@ -103,7 +105,20 @@ def _implied(case: Case, seed: SeedEvidence) -> Finding:
             f"{said}; the bytes per token are right, the set is not the full one (see val-full)",
             *implied.places(),
         )
+    if found.agreement is Agreement.OTHER_SET:
+        return _another_set(case, who, implied)
     return _off(said, implied, found)
+
+
+def _another_set(case: Case, who: str, implied: ImpliedBytes) -> Finding:
+    return not_checked(
+        RULE,
+        f"{who}: loss and score imply {implied.bytes_per_token:.5f} bytes per token, but "
+        f"{implied.tokens.value if implied.tokens else 0:,} tokens are those of another set than the "
+        f"challenge's text, whose {case.limits.integer('validation.canonical_bytes'):,} bytes are no measure "
+        "for it (see val-full)",
+        *implied.places(),
+    )
 
 
 def _off(said: str, implied: ImpliedBytes, found: Diagnosis) -> Finding:
@@ -143,6 +158,9 @@ def _printed_count(case: Case, seed: SeedEvidence) -> Iterator[Finding]:
         yield passed(RULE, said, place)
         return
     tokens = tokens_of(seed)
+    if tokens is not None and not may_be_the_text(tokens.value, case.limits):
+        yield not_checked(RULE, f"{said}; its {tokens.value:,} tokens are another set (see val-full)", place)
+        return
     as_tokens = " and exactly the number of its tokens" if tokens and tokens.value == printed else ""
     yield failed(
         RULE,

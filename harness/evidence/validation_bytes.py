@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 # A printed stream is a known one when its length differs by less than this share (a tail, or one BOS).
 _SAME_STREAM = 5e-4
 _SAME_RATIO = 3e-4
+# Bytes per token that a tokenizer of this challenge may have: one is a byte each, the largest known has 3.7.
+_PER_TOKEN = (0.99, 16.0)
 # Up to this share too few bytes below a full token count is an averaging error that makes the score worse.
 _SHORT_AT_MOST = 0.05
 _PRECISE = 1e-6
@@ -49,6 +51,7 @@ class Agreement(StrEnum):
         "short"  # a few per cent too few bytes: the score is worse than it should be, or a part is missing
     )
     SUBSET = "subset"  # far fewer tokens, at a known tokenizer's bytes per token
+    OTHER_SET = "other set"  # tokens of no known stream that hold fewer bytes, or more at a right ratio
     OFF = "off"  # another denominator
 
 
@@ -287,7 +290,29 @@ def diagnose(implied: ImpliedBytes, limits: Limits) -> Diagnosis | None:
     same_tokenizer = stream_of_ratio(implied.bytes_per_token, limits, 0.02)
     if stream is None and ratio < 1 and same_tokenizer is not None:
         return Diagnosis(agreement=Agreement.SUBSET, ratio=ratio, stream=same_tokenizer)
+    if stream is None and _is_another_set(implied, ratio, limits):
+        return Diagnosis(agreement=Agreement.OTHER_SET, ratio=ratio)
     return Diagnosis(agreement=Agreement.OFF, ratio=ratio, stream=stream, cause=_direction(ratio))
+
+
+def _is_another_set(implied: ImpliedBytes, ratio: float, limits: Limits) -> bool:
+    """Whether a count of no known stream says nothing of how bytes are counted.
+
+    A smaller set gives nobody an advantage by its byte count; a larger one with the bytes per token of a
+    known tokenizer is counted rightly. Both are no less than a matter of val-full.
+    """
+    if implied.tokens is None or not may_be_the_text(implied.tokens.value, limits) or ratio < 1:
+        return True
+    return stream_of_ratio(implied.bytes_per_token, limits, implied.rounding) is not None
+
+
+def may_be_the_text(tokens: int, limits: Limits) -> bool:
+    """Whether so many tokens can hold the validation text, at one byte a token and at very many.
+
+    Any other count is another set, whose bytes are not to be measured against those of the text.
+    """
+    low, high = _PER_TOKEN
+    return low <= limits.integer("validation.canonical_bytes") / max(tokens, 1) <= high
 
 
 def _known_cause(ratio: float, limits: Limits) -> tuple[str, str] | None:

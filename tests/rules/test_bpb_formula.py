@@ -83,3 +83,23 @@ def test_seeds_that_divide_by_different_bytes_ask_a_person(tmp_path: Path) -> No
     findings = judge_all(RULE, tmp_path, scored_with(RIGHT * 1.001, TOKENS))
     assert findings[-1].verdict is RuleVerdict.NEEDS_HUMAN
     assert "bytes per token in seed" in findings[-1].message
+
+
+@pytest.mark.parametrize("tokens", [68_975, 30_000_000])
+def test_another_corpus_is_not_measured_against_the_text(tmp_path: Path, tokens: int) -> None:
+    log = scored_with(2.6036, tokens)
+    finding = judge(RULE, tmp_path, log)
+    assert finding.verdict is RuleVerdict.NOT_CHECKED
+    assert f"{tokens:,} tokens are those of another set" in finding.message
+    assert judge("val-full", tmp_path / "again", log).verdict is RuleVerdict.NEEDS_HUMAN
+
+
+def test_more_bytes_than_the_text_fail_whatever_the_set(tmp_path: Path) -> None:
+    log = scored_with(3.9589, 49_999_872)
+    assert judge(RULE, tmp_path, log).verdict is RuleVerdict.FAIL
+
+
+def test_a_larger_set_counted_as_a_known_tokenizer_counts_is_a_matter_of_val_full(tmp_path: Path) -> None:
+    log = scored_with(2.43593, 80_000_000)
+    assert judge(RULE, tmp_path, log).verdict is RuleVerdict.NOT_CHECKED
+    assert judge("val-full", tmp_path / "again", log).verdict is RuleVerdict.NEEDS_HUMAN
