@@ -55,7 +55,8 @@ def check(case: Case) -> Iterator[Finding]:
     """A short FAIL that names the rule with the chain, a PASS with witnesses, or the reason for neither."""
     reading = order_of(case)
     proven = [b for b in reading.breaches if b.is_proven] if reading is not None else []
-    again = next((breach for breach in proven if breach.shape in _AGAIN), None)
+    scored = (breach for breach in proven if breach.shape in _AGAIN and breach.unused is None)
+    again = next(scored, None)
     if again is not None:
         rule = primary_rule(again.shape, case.submission.track)
         yield failed(
