@@ -1,6 +1,7 @@
 """Landlock: a process gives up files and TCP for itself and all its children, without privilege or helper.
 
-Runs inside the sandbox just before the untrusted command and imports the standard library only.
+Runs inside the sandbox just before the untrusted command and imports little, because it is paid
+for at every start.
 Source: linux/landlock.h and Documentation/userspace-api/landlock.rst of the kernel.
 """
 
@@ -8,9 +9,12 @@ from __future__ import annotations
 
 import ctypes
 import os
+import stat
 import struct
-from dataclasses import dataclass
-from pathlib import Path
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 _CREATE_RULESET, _ADD_RULE, _RESTRICT_SELF = 444, 445, 446  # the same numbers on every architecture
 _ABI_QUERY = 1
@@ -24,15 +28,6 @@ _REFER, _TRUNCATE, _IOCTL_DEV = 1 << 13, 1 << 14, 1 << 15
 _FILE_RIGHTS = _EXECUTE | _WRITE_FILE | _READ_FILE | _TRUNCATE | _IOCTL_DEV
 _BIND_TCP, _CONNECT_TCP = 1, 2
 _SCOPE_ABSTRACT_SOCKETS, _SCOPE_SIGNALS = 1, 2
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LandlockAccess:
-    """What stays allowed. Paths that do not exist are skipped; everything below a folder is included."""
-
-    readable: tuple[str, ...]
-    writable: tuple[str, ...]
-    allows_tcp: bool
 
 
 def landlock_abi() -> int:
@@ -64,24 +59,25 @@ def ruleset_attributes(abi: int, *, allows_tcp: bool) -> bytes:
     return attributes
 
 
-def restrict_self(access: LandlockAccess) -> int:
-    """Apply it to this thread and its future children, for good; the version used, 0 when there is none.
+def restrict_self(readable: Sequence[str], writable: Sequence[str], *, allows_tcp: bool) -> int:
+    """Leave this thread and its future children only these paths and what is below them, for good.
 
+    Paths that do not exist are skipped. The version used, 0 when there is none.
     Raises OSError when the kernel has Landlock and refuses.
     """
     abi = landlock_abi()
     if abi == 0:
         return 0
     libc = ctypes.CDLL(None, use_errno=True)
-    attributes = ruleset_attributes(abi, allows_tcp=access.allows_tcp)
+    attributes = ruleset_attributes(abi, allows_tcp=allows_tcp)
     ruleset = _checked(
         libc.syscall(_CREATE_RULESET, attributes, ctypes.c_size_t(len(attributes)), ctypes.c_uint32(0)),
         "landlock_create_ruleset",
     )
     try:
-        for path in access.readable:
+        for path in readable:
             _allow(libc, ruleset, path, _READ & handled_rights(abi))
-        for path in access.writable:
+        for path in writable:
             _allow(libc, ruleset, path, handled_rights(abi))
         zero = ctypes.c_ulong(0)
         _checked(libc.prctl(_PR_SET_NO_NEW_PRIVS, ctypes.c_ulong(1), zero, zero, zero), "no_new_privs")
@@ -99,7 +95,7 @@ def _allow(libc: ctypes.CDLL, ruleset: int, path: str, rights: int) -> None:
     except (FileNotFoundError, PermissionError, NotADirectoryError):
         return
     try:
-        if not Path(path).is_dir():
+        if not stat.S_ISDIR(os.fstat(descriptor).st_mode):
             rights &= _FILE_RIGHTS
         rule = struct.pack("=Qi", rights, descriptor)
         _checked(

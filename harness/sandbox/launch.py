@@ -4,21 +4,24 @@ It stays as the parent of everything the command starts (process 1 where there i
 alone can say how the command ended; the command cannot write to the pipe it says it on.
 Order of talk: it reads the plan, reports `ready`, waits for one byte (the caller has put it into its control
 group by then), starts the command, reports `ended`, and waits for the caller to end it.
-Runs with nothing but the standard library and this package's landlock, namespaces and syscall_filter.
+Every start pays for what this module imports, so it is little: no typing, dataclasses, pathlib or json.
 """
 
 from __future__ import annotations
 
 import ctypes
-import json
+import marshal
 import os
 import resource
 import signal
-from typing import Any, NoReturn
 
-from harness.sandbox.landlock import LandlockAccess, restrict_self
+from harness.sandbox.landlock import restrict_self
 from harness.sandbox.namespaces import own_proc_and_shm, raise_loopback, unshare_all
 from harness.sandbox.syscall_filter import refuse_dangerous_calls
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, NoReturn
 
 LENGTH_BYTES = 4
 _PR_SET_PDEATHSIG, _PR_SET_DUMPABLE, _PR_CAPBSET_DROP = 1, 4, 24
@@ -43,13 +46,13 @@ def main(control: int, status: int) -> NoReturn:
             _become_parent_of_process_1(control, status)
         _supervise(plan, control, status)
     except BaseException as error:  # whatever failed here is the machine's fault or ours
-        _say(status, {"fault": f"{type(error).__name__}: {error}"})
+        _say(status, f"fault {type(error).__name__}: {error}")
     os._exit(1)
 
 
 def _plan(control: int) -> Any:
     size = int.from_bytes(_exactly(control, LENGTH_BYTES), "big")
-    return json.loads(_exactly(control, size))
+    return marshal.loads(_exactly(control, size))
 
 
 def _exactly(descriptor: int, count: int) -> bytes:
@@ -62,8 +65,9 @@ def _exactly(descriptor: int, count: int) -> bytes:
     return bytes(data)
 
 
-def _say(status: int, message: dict[str, Any]) -> None:
-    os.write(status, json.dumps(message).encode()[: 2**15] + b"\n")
+def _say(status: int, message: str) -> None:
+    """One line: `ready`, `ended CODE PEAK_BYTES` (a negative code is a signal) or `fault REASON`."""
+    os.write(status, message.replace("\n", " ").encode("utf-8", "replace")[:4000] + b"\n")
 
 
 def _become_parent_of_process_1(control: int, status: int) -> None:
@@ -85,11 +89,11 @@ def _supervise(plan: Any, control: int, status: int) -> NoReturn:
     if not plan["has_pid_namespace"]:
         _prctl(_PR_SET_CHILD_SUBREAPER, 1)
         signal.signal(signal.SIGTERM, _kill_all_below)
-    has_proc = has_shm = True
+    has_proc = True
     if plan["unshares"]:
         raise_loopback()
-        has_proc, has_shm = own_proc_and_shm(plan["temporary_bytes"])
-    _say(status, {"ready": True, "has_proc": has_proc, "has_shm": has_shm})
+        has_proc = own_proc_and_shm(plan["temporary_bytes"])
+    _say(status, "ready")
     _exactly(control, 1)
     errors, report = os.pipe()
     child = os.fork()
@@ -100,7 +104,7 @@ def _supervise(plan: Any, control: int, status: int) -> NoReturn:
         os.close(descriptor)  # the log ends when the command's own processes have closed it
     failure = os.read(errors, 2**15)
     if failure:
-        _say(status, {"fault": failure.decode("utf-8", "replace")})
+        _say(status, f"fault {failure.decode('utf-8', 'replace')}")
         os._exit(1)
     peak_kilobytes = 0
     while True:
@@ -109,7 +113,7 @@ def _supervise(plan: Any, control: int, status: int) -> NoReturn:
         if pid == child:
             break
     code = os.waitstatus_to_exitcode(raw)
-    _say(status, {"ended": code, "peak_bytes": peak_kilobytes * 1024})
+    _say(status, f"ended {code} {peak_kilobytes * 1024}")
     while os.read(control, 1):
         pass
     if not plan["has_pid_namespace"]:
@@ -125,12 +129,13 @@ def _become_command(plan: Any, report: int, *, has_proc: bool) -> NoReturn:
         signal.signal(signal.SIGPIPE, signal.SIG_DFL)
         os.umask(0o022)
         _drop_identity(plan["user"], plan["drops_capabilities"])
-        _prctl(_PR_SET_NO_NEW_PRIVS, 1) if plan["drops_capabilities"] else None
+        if plan["drops_capabilities"]:
+            _prctl(_PR_SET_NO_NEW_PRIVS, 1)
         os.chdir(plan["workdir"])
         for name, value in plan["limits"].items():
             _limit(getattr(resource, name), value)
         if plan["landlock"] is not None:
-            restrict_self(_access(plan["landlock"], has_proc=has_proc))
+            _confine_files(plan["landlock"], has_proc=has_proc)
         if plan["filter"] is not None:
             refuse_dangerous_calls(allows_internet=plan["filter"]["allows_internet"])
         command = plan["command"]
@@ -151,16 +156,12 @@ def _drop_identity(user: int | None, drops_capabilities: bool) -> None:
         os.setresuid(user, user, user)
 
 
-def _access(wanted: dict[str, Any], *, has_proc: bool) -> LandlockAccess:
+def _confine_files(wanted: dict[str, Any], *, has_proc: bool) -> None:
     # Without a /proc of our own only its harmless tables and the command's own entry stay open.
     proc = (
         ("/proc",) if has_proc and wanted["own_proc"] else (*_PROC_WITHOUT_NAMESPACE, f"/proc/{os.getpid()}")
     )
-    return LandlockAccess(
-        readable=(*wanted["readable"], *proc),
-        writable=tuple(wanted["writable"]),
-        allows_tcp=wanted["allows_tcp"],
-    )
+    restrict_self([*wanted["readable"], *proc], wanted["writable"], allows_tcp=wanted["allows_tcp"])
 
 
 def _limit(which: int, value: int) -> None:

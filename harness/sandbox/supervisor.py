@@ -7,7 +7,7 @@ counted in slices, so that neither a flood of output nor silence delays the cloc
 from __future__ import annotations
 
 import contextlib
-import json
+import marshal
 import os
 import selectors
 import shutil
@@ -77,7 +77,8 @@ class Supervisor:
         self._first_handle: int | None = None
         self._process: subprocess.Popen[bytes] | None = None
         self.survivors_killed = 0
-        self.ready: Mapping[str, Any] | None = None
+        self.is_ready = False
+        """Whether the command itself may have begun; output before that is the sandbox's own."""
 
     @property
     def peak_memory_bytes(self) -> int | None:
@@ -136,7 +137,7 @@ class Supervisor:
         return ending
 
     def _watch(self, control: int, status: int, plan: dict[str, Any]) -> Ending:
-        message = json.dumps(plan).encode()
+        message = marshal.dumps(plan)
         _write_all(control, len(message).to_bytes(LENGTH_BYTES, "big") + message)
         with selectors.DefaultSelector() as selector:
             selector.register(self._log.read_end, selectors.EVENT_READ)
@@ -165,21 +166,20 @@ class Supervisor:
         while b"\n" in self._status:
             line, _, rest = bytes(self._status).partition(b"\n")
             self._status = bytearray(rest)
-            message = json.loads(line)
-            if "fault" in message:
-                return Ending(
-                    kind=EndKind.MACHINE_FAULT, detail=f"the sandbox did not start: {message['fault']}"
-                )
-            if "ready" in message:
-                self._let_go(message, control)
-            if "ended" in message:
-                self._peak_bytes = max(self._peak_bytes, message["peak_bytes"])
-                return _ending_of(message["ended"])
+            word, _, more = line.decode("utf-8", "replace").partition(" ")
+            if word == "fault":
+                return Ending(kind=EndKind.MACHINE_FAULT, detail=f"the sandbox did not start: {more}")
+            if word == "ready":
+                self._let_go(control)
+            if word == "ended":
+                code, peak_bytes = more.split()
+                self._peak_bytes = max(self._peak_bytes, int(peak_bytes))
+                return _ending_of(int(code))
         return None
 
-    def _let_go(self, message: Mapping[str, Any], control: int) -> None:
+    def _let_go(self, control: int) -> None:
         assert self._process is not None
-        self.ready = message
+        self.is_ready = True
         self._first = process_1_below(self._process.pid) or self._process.pid
         self._first_handle = os.pidfd_open(self._first)
         self._group.add(self._first)
@@ -194,7 +194,7 @@ class Supervisor:
             code = self._process.wait(_BURY_SECONDS)
         except subprocess.TimeoutExpired:
             code = 0
-        said = "before it was ready" if self.ready is None else "while the command ran"
+        said = "before it was ready" if not self.is_ready else "while the command ran"
         return Ending(
             kind=EndKind.MACHINE_FAULT,
             detail=f"the sandbox's first process ended {said} (status {code}); its output says more",
@@ -205,7 +205,7 @@ class Supervisor:
         limits = self._limits
         if limits.wall_seconds is not None and now >= limits.wall_seconds:
             return Ending(kind=EndKind.TIME_LIMIT, detail=f"not ended within {limits.wall_seconds:,.1f} s")
-        if self.ready is None and now >= _START_SECONDS:
+        if not self.is_ready and now >= _START_SECONDS:
             return Ending(kind=EndKind.MACHINE_FAULT, detail=f"no sandbox within {_START_SECONDS:.0f} s")
         if self._log.is_over:
             return Ending(

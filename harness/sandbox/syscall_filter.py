@@ -2,7 +2,7 @@
 
 Namespaces bound what a process sees; this bounds which doors of the kernel it may knock at. AF_VSOCK matters
 most: it is not part of a network namespace, so a virtual machine's guest could reach its host.
-Runs inside the sandbox just before the untrusted command and imports the standard library only.
+Runs inside the sandbox just before the untrusted command and imports little.
 Source: linux/seccomp.h, linux/filter.h, asm/unistd_64.h and asm-generic/unistd.h of the kernel.
 """
 
@@ -11,9 +11,7 @@ from __future__ import annotations
 import ctypes
 import errno
 import os
-import platform
 import struct
-from dataclasses import dataclass
 
 _LOAD_WORD, _JUMP_EQUAL, _JUMP_GREATER_EQUAL, _JUMP_ANY_BIT, _RETURN = 0x20, 0x15, 0x35, 0x45, 0x06
 _ALLOW, _REFUSE = 0x7FFF0000, 0x00050000  # SECCOMP_RET_ALLOW, SECCOMP_RET_ERRNO
@@ -23,25 +21,23 @@ _NEW_NAMESPACES = 0x7E020080  # CLONE_NEW{TIME,NS,CGROUP,UTS,IPC,USER,PID,NET}
 _X32_NUMBERS = 0x40000000
 _AF_UNIX, _AF_INET, _AF_INET6, _AF_NETLINK = 1, 2, 10, 16
 
+_CLONE3 = 435
 # The same numbers on x86-64 and arm64, because they are younger than the common table.
 # io_uring_setup, _enter, _register, open_tree, move_mount, fsopen, fsconfig, fsmount, fspick, mount_setattr
 _YOUNG = (425, 426, 427, 428, 429, 430, 431, 432, 433, 442)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class _Machine:
-    audit_number: int
-    clone: int
-    clone3: int
-    socket: int
-    refused: tuple[int, ...]
+    """Numbers of one architecture."""
+
+    def __init__(self, *, audit_number: int, clone: int, socket: int, refused: tuple[int, ...]) -> None:
+        self.audit_number, self.clone, self.socket, self.refused = audit_number, clone, socket, refused
 
 
 _MACHINES = {
     "x86_64": _Machine(
         audit_number=0xC000003E,
         clone=56,
-        clone3=435,
         socket=41,
         # ptrace, pivot_root, chroot, acct, mount, umount2, swapon, swapoff, reboot, sethostname,
         # init_module, delete_module, kexec_load, add_key, request_key, keyctl, unshare, perf_event_open,
@@ -53,7 +49,6 @@ _MACHINES = {
     "aarch64": _Machine(
         audit_number=0xC00000B7,
         clone=220,
-        clone3=435,
         socket=198,
         refused=(117, 41, 51, 89, 40, 39, 224, 225, 142, 161, 105, 106, 104, 217, 218, 219, 97, 241, 264, 265,
                  268, 271, 273, 294, 280, 282),
@@ -62,7 +57,7 @@ _MACHINES = {
 
 
 def filter_program(machine: str, *, allows_internet: bool) -> bytes | None:
-    """The filter for a machine name of `platform.machine()`; None where we have no table for it.
+    """The filter for a machine name of `os.uname()`; None where we have no table for it.
 
     `allows_internet` leaves IPv4 and IPv6 sockets, for a sandbox whose network namespace is empty.
     """
@@ -79,7 +74,7 @@ def filter_program(machine: str, *, allows_internet: bool) -> bytes | None:
         _jump(_JUMP_GREATER_EQUAL, _X32_NUMBERS, 0, 1),
         refuse,
         # its flags lie in memory a filter cannot read; the C library then uses clone
-        _jump(_JUMP_EQUAL, table.clone3, 0, 1),
+        _jump(_JUMP_EQUAL, _CLONE3, 0, 1),
         _statement(_RETURN, _REFUSE | errno.ENOSYS),
     ]
     for number in (*table.refused, *_YOUNG):
@@ -107,7 +102,7 @@ class _Program(ctypes.Structure):
 
 def refuse_dangerous_calls(*, allows_internet: bool) -> bool:
     """Put the filter on this thread and its future children, for good; False where none is possible."""
-    program = filter_program(platform.machine(), allows_internet=allows_internet)
+    program = filter_program(os.uname().machine, allows_internet=allows_internet)
     if program is None:
         return False
     libc = ctypes.CDLL(None, use_errno=True)
