@@ -1,9 +1,9 @@
 """Which files of some folders are opened, read and written, seen by the kernel and told by our clock.
 
-The system's file events (inotify) do not ask the script: an open by C++ code counts like one by Python, inside
-a sandbox or not. They do not tell who opened a file, nor about pages of a file that stays mapped;
-`mapped_files` looks for those. What happened before the `with` block ends is in `events` when it has ended: the
-kernel queues events at the time of the call.
+The system's file events (inotify) do not ask the script: an open by C++ code counts like one by Python, in a
+sandbox or not. They do not tell who opened a file, nor about pages of a file that stays mapped;
+`mapped_files` looks for those. What happened before the `with` block ends is in `events` when it has ended:
+the kernel queues events at the time of the call.
 """
 
 from __future__ import annotations
