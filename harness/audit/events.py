@@ -226,6 +226,14 @@ class PhaseMark(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class BranchProven(Event):
+    """The log shows how the `if` at `at` came out: `log` is a line that only the arm taken prints."""
+
+    taken: bool
+    log: Spot
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Unresolved(Event):
     """Something the interpreter could not see through. `on_path`: the reported score may depend on it."""
 

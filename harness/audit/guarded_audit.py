@@ -35,6 +35,7 @@ AUDITOR_CODE = (
     "audit/*.py",
     "audit/interpreter/**/*.py",
     "audit/libraries/**/*.py",
+    "audit/profiles/*.py",
     "audit/scans/**/*.py",
     "audit/token_flow/**/*.py",
     "code/*.py",

@@ -25,6 +25,7 @@ class Program:
     sources: Mapping[str, str]
     _parsed: dict[str, Parsed] = field(default_factory=dict)
     _facts: dict[str, SyntaxFacts] = field(default_factory=dict)
+    kept: dict[str, object] = field(default_factory=dict)  # what a pass made of the sources, for later walks
 
     def tree(self, path: str) -> ast.Module | None:
         """The syntax tree of the file, None when it does not parse or is not there."""

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from harness.audit.interpreter.budget import Budget
     from harness.audit.interpreter.flows import Flow, Waiting
+    from harness.audit.interpreter.log_evidence import LogEvidence
     from harness.audit.interpreter.machine_frame import Frame, LoopFrame
     from harness.audit.libraries.dispatch import Registry
     from harness.audit.program import Program
@@ -49,6 +50,7 @@ class Machine:
     here: Spot = field(default_factory=lambda: Spot(file="", line=0))  # the statement being walked
     forwards: int = 0  # nesting of network calls
     unresolved: set[tuple[str, str]] = field(default_factory=set)
+    evidence: LogEvidence | None = None  # what the log of the run settles
 
     @property
     def frame(self) -> Frame:

@@ -60,6 +60,8 @@ def exit_value() -> object:
 def _if(machine: Machine, node: ast.If) -> Flow | None:
     tested = machine.evaluate(node.test)
     condition = assignments.truth(machine, tested)
+    if machine.evidence is not None:
+        condition = machine.evidence.settle(machine, node, tested, condition)
     machine.here = machine.spot(node)
     is_assumed = isinstance(tested.ref, Sequence) and tested.ref.size is None  # a list that may be empty
     may_fail = condition.const is True and not node.orelse and (is_assumed or not machine.tries)

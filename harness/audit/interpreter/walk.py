@@ -8,11 +8,15 @@ from typing import TYPE_CHECKING
 from harness.audit.events import Event, ProfileAudit, Score, Sink, Unresolved, Update
 from harness.audit.interpreter.budget import Budget, OutOfBudget
 from harness.audit.interpreter.importing import run_module
+from harness.audit.interpreter.log_evidence import evidence_of, take_in
 from harness.audit.interpreter.machine import Machine
 from harness.audit.libraries.dispatch import Registry
+from harness.audit.libraries.printing import LABEL_AT_MOST
+from harness.audit.profiles.claimed_print import claimed_print, last_line
 from harness.audit.regions import Split
 
 if TYPE_CHECKING:
+    from harness.audit.profiles.claimed_print import ClaimedPrint
     from harness.audit.program import Program
     from harness.audit.run_profile import RunProfile
 
@@ -24,8 +28,11 @@ def audit_program(
     machine = Machine(
         program=program, profile=profile, registry=Registry(), budget=Budget(node_budget, seconds)
     )
+    evidence = evidence_of(program, profile)
+    if evidence is not None:
+        take_in(machine, evidence)
     is_finished = _walk(machine)
-    events = _with_claim(machine.recorder.events, profile)
+    events = _mark_claim(machine)
     return ProfileAudit(
         profile=profile.name,
         events=tuple(events),
@@ -62,34 +69,57 @@ def _unresolved(machine: Machine, reason: str, detail: str) -> None:
     machine.recorder.record(Unresolved, machine.here, reason=reason, detail=detail[:300], on_path=True)
 
 
-def _with_claim(events: list[Event], profile: RunProfile) -> list[Event]:
-    """Mark the sink that carries the claim: the last whose words are in the log, or the last of all."""
-    validated = {
-        event.id for event in events if isinstance(event, Score) and event.region.split is Split.VALIDATION
-    }
-    sinks = [event for event in events if isinstance(event, Sink) and not validated.isdisjoint(event.scores)]
-    if not sinks:
-        return events
-    printed = [sink for sink in sinks if _is_printed(sink.label, profile)]
-    outside = [sink for sink in sinks if not sink.loops]
-    claim = (printed or outside or sinks)[-1]
+def _mark_claim(machine: Machine) -> list[Event]:
+    """The events with the sink that carries the claim marked.
+
+    With a counted log that is the print of the line with the claimed score. Without one it is the last number
+    printed outside of loops.
+    """
+    events = machine.recorder.events
+    sinks = [event for event in events if isinstance(event, Sink)]
+    evidence = machine.evidence
+    if evidence is None or not evidence.found.carrying:
+        return _marked(events, _last_told(events, sinks))
+    claimed = claimed_print(evidence.found, sinks, machine.profile.log_lines)
+    if claimed.sink is not None:
+        return _marked(events, claimed.sink)
+    log = f"{evidence.log_file}:{claimed.line}"
+    if not claimed.by:
+        _unresolved(machine, "log-of-other-code", f"no print of the script can have written {log}, the claim")
+        return _marked(machine.recorder.events, _last_told(events, sinks))
+    _without_number(machine, claimed, log)
+    return machine.recorder.events
+
+
+def _marked(events: list[Event], claim: Sink | None) -> list[Event]:
     return [replace(event, is_claim=True) if event is claim else event for event in events]
 
 
-def _is_printed(label: str, profile: RunProfile) -> bool:
-    parts = [part.strip() for part in label.split("{}") if len(part.strip()) > 2]
-    if not parts:
-        return False
-    for _, line in profile.log_lines:
-        at = 0
-        for part in parts:
-            found = line.find(part, at)
-            if found < 0:
-                break
-            at = found + len(part)
-        else:
-            return True
-    return False
+def _without_number(machine: Machine, claimed: ClaimedPrint, log: str) -> None:
+    """The claim was printed by a call in which the walk followed no score: no other number stands in."""
+    lines = {file: set(found) for file, found in machine.recorder.reached()}
+    reached = [
+        one
+        for one in claimed.by
+        if any(line in lines.get(one.spot.file, ()) for line in range(one.spot.line, last_line(one) + 1))
+    ]
+    print_ = (reached or claimed.by)[-1]
+    at = f"its print at {print_.spot.file}:{print_.spot.line}"
+    if not reached:
+        _unresolved(machine, "claim-not-reached", f"{log} is the claim; {at} was not reached")
+        return
+    _unresolved(machine, "claim-not-followed", f"{log} is the claim; no score was followed into {at}")
+    label = print_.label[:LABEL_AT_MOST]
+    machine.recorder.record(Sink, print_.spot, label=label, scores=(), is_claim=True)
+
+
+def _last_told(events: list[Event], sinks: list[Sink]) -> Sink | None:
+    validated = {
+        event.id for event in events if isinstance(event, Score) and event.region.split is Split.VALIDATION
+    }
+    told = [sink for sink in sinks if not validated.isdisjoint(sink.scores)]
+    outside = [sink for sink in told if not sink.loops]
+    return next(reversed(outside or told), None)
 
 
 def _configured(events: list[Event], program: Program) -> tuple[str, ...]:

@@ -8,14 +8,19 @@ from __future__ import annotations
 
 import ast
 import re
+from bisect import bisect_left
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from harness.audit.events import Spot
+from harness.audit.profiles.statement_outline import expressions_of
 from harness.audit.run_profile import LONGEST_LOG_LINE
+from harness.audit.syntax_walk import children
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Sequence
+
+    from harness.audit.profiles.statement_outline import Outline, Placed
 
 MOST_TEMPLATES = 4_000
 MOST_WORK = 600_000  # parts of templates looked for; real logs need 20,000
@@ -24,7 +29,9 @@ FEWEST_LETTERS = 8
 _LONGEST_PART = 400
 _TELLING_START = 4
 _DEEPEST = 40
+_START = 3  # characters by which templates are looked up
 
+_FORMAT_START = re.compile(r"""\b[rR]?[fF][rR]?["']""")
 _WORD = re.compile(r"[A-Za-z][A-Za-z0-9]+")
 _FORMAT_HOLE = re.compile(r"\{[^{}]{0,80}\}")
 _PERCENT_HOLE = re.compile(r"%[-+ #0]{0,5}\d{0,5}(?:\.\d{1,3})?[sdifgeExXr]")
@@ -39,7 +46,7 @@ class Template:
 
     parts: tuple[str, ...]
     spot: Spot
-    node: ast.AST
+    placed: Placed
     call: ast.Call | None
 
     @property
@@ -54,48 +61,74 @@ class Template:
 
     def matches(self, line: str) -> bool:
         """True when the whole line may have been printed by this template."""
-        first, *rest = self.parts
-        line = line.strip()
-        if not line.startswith(first.lstrip()):
+        return fits(self.parts, line)
+
+
+def fits(parts: Sequence[str], line: str) -> bool:
+    """True when the whole line may be these constant parts with anything between them."""
+    first, *rest = parts
+    line = line.strip()
+    if not line.startswith(first.lstrip()):
+        return False
+    at = len(first.lstrip())
+    if len(line) >= LONGEST_LOG_LINE and len(first.strip()) >= _TELLING_START:
+        return True  # cut, so that the rest cannot be looked for
+    if not rest:
+        return at == len(line)
+    last = rest.pop().rstrip()
+    for part in rest:
+        found = line.find(part, at)
+        if found < 0:
             return False
-        at = len(first.lstrip())
-        if len(line) >= LONGEST_LOG_LINE and len(first.strip()) >= _TELLING_START:
-            return True  # cut, so that the rest cannot be looked for
-        if not rest:
-            return at == len(line)
-        last = rest.pop().rstrip()
-        for part in rest:
-            found = line.find(part, at)
-            if found < 0:
-                return False
-            at = found + len(part)
-        return len(line) - len(last) >= at and line.endswith(last)
+        at = found + len(part)
+    return len(line) - len(last) >= at and line.endswith(last)
 
 
-def templates_of(trees: Mapping[str, ast.Module]) -> list[Template]:
+def templates_of(outline: Outline) -> list[Template]:
     """Every distinctive template of the program, in order of files and lines."""
     found: list[Template] = []
-    for file, tree in sorted(trees.items()):
-        taken: set[int] = set()
-        for node in ast.walk(tree):
-            if len(found) >= MOST_TEMPLATES:
-                return found
+    for file, statements in outline.statements.items():
+        lines = _lines_with_formats(outline.texts.get(file, ""))
+        for placed in statements:
+            node = placed.node
             if isinstance(node, ast.Expr) and isinstance(node.value, ast.Call):
-                template = _of_call(file, node.value)
+                template = _of_call(placed, node.value)
                 if template is not None:
-                    taken.update(id(inner) for inner in ast.walk(node.value))
                     found.append(template)
-        for node in ast.walk(tree):
+                    continue
+            if _spans(lines, node):
+                found += _of_expressions(placed)
             if len(found) >= MOST_TEMPLATES:
-                return found
-            if id(node) not in taken and isinstance(node, ast.JoinedStr):
-                template = _template(file, node, _parts(node), None)
-                if template is not None:
-                    found.append(template)
-    return sorted(found, key=lambda one: (one.spot.file, one.spot.line))
+                return found[:MOST_TEMPLATES]
+    return found
 
 
-def _of_call(file: str, call: ast.Call) -> Template | None:
+def _lines_with_formats(text: str) -> list[int]:
+    """The lines on which an f-string may start: looking into every expression would cost far more."""
+    return [number for number, line in enumerate(text.split("\n"), 1) if _FORMAT_START.search(line)]
+
+
+def _spans(lines: list[int], node: ast.AST) -> bool:
+    first, last = getattr(node, "lineno", 0), getattr(node, "end_lineno", 0) or 0
+    at = bisect_left(lines, first)
+    return at < len(lines) and lines[at] <= last
+
+
+def _of_expressions(placed: Placed) -> list[Template]:
+    """The f-strings of a statement: they may be printed elsewhere."""
+    found = []
+    todo = expressions_of(placed.node)
+    while todo:
+        node = todo.pop()
+        if isinstance(node, ast.JoinedStr):
+            template = _template(placed, node, _parts(node), None)
+            if template is not None:
+                found.append(template)
+        todo += children(node)
+    return sorted(found, key=lambda one: one.spot.line)
+
+
+def _of_call(placed: Placed, call: ast.Call) -> Template | None:
     """The template of a call statement with a text among its first arguments."""
     if not call.args:
         return None
@@ -104,15 +137,15 @@ def _of_call(file: str, call: ast.Call) -> Template | None:
         if index:
             parts[-1] += " "  # print separates its arguments
         parts = _joined(parts, _parts(argument))
-    return _template(file, call, parts, call)
+    return _template(placed, call, parts, call)
 
 
-def _template(file: str, node: ast.expr, parts: list[str], call: ast.Call | None) -> Template | None:
+def _template(placed: Placed, node: ast.expr, parts: list[str], call: ast.Call | None) -> Template | None:
     parts = [_spaced(part)[:_LONGEST_PART] for part in parts]
     text = " ".join(parts)
     if len(_WORD.findall(text)) < FEWEST_WORDS or sum(map(str.isalpha, text)) < FEWEST_LETTERS:
         return None
-    return Template(tuple(parts), Spot(file=file, line=node.lineno), node, call)
+    return Template(tuple(parts), Spot(file=placed.file, line=node.lineno), placed, call)
 
 
 def _spaced(part: str) -> str:
@@ -151,33 +184,40 @@ def _joined(one: list[str], other: list[str]) -> list[str]:
     return [*one[:-1], one[-1] + other[0], *other[1:]]
 
 
-def matching(
-    templates: list[Template], lines: tuple[tuple[int, str], ...]
-) -> tuple[list[tuple[int, list[Template]]], bool]:
-    """((line number, the templates that may have printed it) of every line any fits, whether all were read).
+@dataclass(frozen=True, slots=True)
+class Printed:
+    """A line of a log with the templates that may have printed it."""
+
+    line: int
+    text: str
+    by: tuple[Template, ...]
+
+
+def matching(templates: list[Template], lines: Sequence[tuple[int, str]]) -> tuple[list[Printed], bool]:
+    """(every line that any template fits, whether all lines were read).
 
     Templates with much less constant text than the best one are left out: `f"{a} val_bpb:{b}"` fits whatever
     a longer one prints. A hostile log or script ends the matching early.
     """
     by_start: dict[str, list[Template]] = {}
     for template in templates:
-        start = template.parts[0].lstrip()[:3]
-        by_start.setdefault(start if len(start) == 3 else "", []).append(template)
-    found: list[tuple[int, list[Template]]] = []
+        start = template.parts[0].lstrip()[:_START]
+        by_start.setdefault(start if len(start) == _START else "", []).append(template)
+    found: list[Printed] = []
     work = 0
     for number, text in lines:
-        start = text.strip()[:3]
-        candidates = [*(by_start.get(start, []) if len(start) == 3 else []), *by_start.get("", ())]
+        stripped = text.strip()
+        candidates = [*by_start.get(stripped[:_START] or "-", ()), *by_start.get("", ())]
         work += len(candidates)
         fitting = []
         for one in candidates:
-            if text.lstrip().startswith(one.parts[0].lstrip()):
+            if stripped.startswith(one.parts[0].lstrip()):
                 work += len(one.parts)
-                if one.matches(text):
+                if one.matches(stripped):
                     fitting.append(one)
         if work > MOST_WORK:
             return found, False
         if fitting:
             best = max(one.weight for one in fitting)
-            found.append((number, [one for one in fitting if one.weight * 10 >= best * 6]))
+            found.append(Printed(number, text, tuple(one for one in fitting if one.weight * 10 >= best * 6)))
     return found, True

@@ -6,13 +6,21 @@ import ast
 import textwrap
 import time
 
-from harness.audit.events import Spot
-from harness.audit.profiles.log_witnesses import Witnesses, claim_sites, witnesses
+from harness.audit.profiles.log_witnesses import ProgramPrints, Witnesses, witnesses
+
+FILE = "a.py"
 
 
-def proven(source: str, log: str) -> Witnesses:
-    lines = [(number, text) for number, text in enumerate(log.splitlines(), 1) if text]
-    return witnesses({"a.py": ast.parse(textwrap.dedent(source))}, lines)
+def proven(source: str, log: str, values: tuple[float, ...] = ()) -> Witnesses:
+    text = textwrap.dedent(source)
+    lines = [(number, line) for number, line in enumerate(log.splitlines(), 1) if line]
+    return witnesses(ProgramPrints.of({FILE: ast.parse(text)}, {FILE: text}), lines, values)
+
+
+def arms(source: str, log: str) -> dict[int, bool]:
+    """The `if` by line, and how the log says it came out."""
+    taken = proven(source, log).taken.values()
+    return {proof.passed.node.lineno: proof.passed.arm for proof in taken}
 
 
 MAIN = """\
@@ -31,17 +39,11 @@ LOG = (
 
 
 def test_a_printed_line_proves_the_branch_it_stands_in() -> None:
-    assert proven(MAIN, LOG.format("ttt adaptation started lr:0.1\n")).arm("a.py", 3) is True
+    assert arms(MAIN, LOG.format("ttt adaptation started lr:0.1\n")) == {3: True}
 
 
-def test_silence_between_printed_lines_proves_the_other_branch() -> None:
-    found = proven(MAIN, LOG.format(""))
-    assert found.arm("a.py", 3) is False
-    assert found.did_not_run == (Spot(file="a.py", line=4),)
-
-
-def test_silence_of_a_cut_log_proves_nothing() -> None:
-    assert proven(MAIN, "evaluation finished after all\n").arm("a.py", 3) is None
+def test_a_line_that_is_not_there_proves_nothing() -> None:
+    assert arms(MAIN, LOG.format("")) == {}
 
 
 def test_an_exit_before_a_printed_line_was_not_taken() -> None:
@@ -52,7 +54,7 @@ def test_an_exit_before_a_printed_line_was_not_taken() -> None:
         print(f"ttt adaptation started lr:{args.lr}")
     main(ARGS)
     """
-    assert proven(source, "ttt adaptation started lr:0.1").arm("a.py", 2) is False
+    assert arms(source, "ttt adaptation started lr:0.1") == {2: False}
 
 
 def test_the_only_caller_was_reached_too() -> None:
@@ -64,7 +66,7 @@ def test_the_only_caller_was_reached_too() -> None:
             adapt(args.lr)
     main(ARGS)
     """
-    assert proven(source, "ttt adaptation started lr:0.1").arm("a.py", 4) is True
+    assert arms(source, "ttt adaptation started lr:0.1") == {4: True}
 
 
 def test_a_function_with_two_callers_proves_neither() -> None:
@@ -76,8 +78,7 @@ def test_a_function_with_two_callers_proves_neither() -> None:
     if B:
         adapt(2)
     """
-    found = proven(source, "ttt adaptation started lr:0.1")
-    assert (found.arm("a.py", 3), found.arm("a.py", 5)) == (None, None)
+    assert arms(source, "ttt adaptation started lr:0.1") == {}
 
 
 def test_calls_that_print_alike_prove_only_what_they_share() -> None:
@@ -90,8 +91,7 @@ def test_calls_that_print_alike_prove_only_what_they_share() -> None:
                 print(f"final result val_bpb:{b}")
     main(A, B)
     """
-    found = proven(source, "final result val_bpb:1.1")
-    assert (found.arm("a.py", 2), found.arm("a.py", 3)) == (True, None)
+    assert arms(source, "final result val_bpb:1.1") == {2: True}
 
 
 def test_both_arms_printed_force_nothing() -> None:
@@ -103,7 +103,7 @@ def test_both_arms_printed_force_nothing() -> None:
             print(f"leaving the model alone {a}")
     main(A)
     """
-    assert proven(source, "adapting the model now 1\nleaving the model alone 0").arm("a.py", 2) is None
+    assert arms(source, "adapting the model now 1\nleaving the model alone 0") == {}
 
 
 def test_one_pass_of_a_loop_proves_nothing_about_the_others() -> None:
@@ -116,7 +116,7 @@ def test_one_pass_of_a_loop_proves_nothing_about_the_others() -> None:
                 train(i)
     main(A)
     """
-    assert proven(source, "odd step number 1").arm("a.py", 3) is None
+    assert arms(source, "odd step number 1") == {}
 
 
 def test_an_evaluation_that_ends_the_program_does_not_hide_the_training() -> None:
@@ -129,28 +129,38 @@ def test_an_evaluation_that_ends_the_program_does_not_hide_the_training() -> Non
         four(); five(); six()
     main(A)
     """
-    assert proven(source, "evaluating a saved model x").arm("a.py", 2) is None
+    assert arms(source, "evaluating a saved model x") == {}
 
 
 def test_formats_and_percent_templates_are_patterns_too() -> None:
-    source = 'if A:\n    pass\ndef f(a):\n    if a:\n        print("adapting model %d times" % a)\nf(A)\n'
-    assert proven(source, "adapting model 3 times").arm("a.py", 4) is True
-    assert proven(source.replace("%d", "{}").replace(" % a)", ".format(a))"), "adapting model 3 times").arm(
-        "a.py", 4
-    )
+    source = 'def f(a):\n    if a:\n        print("adapting model %d times" % a)\nf(A)\n'
+    assert arms(source, "adapting model 3 times") == {2: True}
+    assert arms(source.replace("%d", "{}").replace(" % a)", ".format(a))"), "adapting model 3 times") == {
+        2: True
+    }
 
 
-def test_the_claim_is_the_call_that_printed_the_claimed_score() -> None:
-    tree = ast.parse('print(f"before adapting val_bpb:{a:.8f}")\nprint(f"after adapting val_bpb:{b:.8f}")\n')
-    lines = [(1, "before adapting val_bpb:1.20000000"), (2, "after adapting val_bpb:1.10012345")]
-    assert claim_sites({"a.py": tree}, lines, [1.10012345]) == (Spot(file="a.py", line=2),)
+def test_a_print_inside_a_test_of_a_setting_proves_the_setting() -> None:
+    found = proven(MAIN, LOG.format("ttt adaptation started lr:0.1\n")).settings
+    assert {name: value for name, (value, _) in found.items()} == {"ttt": True}
 
 
-def test_a_log_of_other_code_forces_nothing() -> None:
-    lines = [(1, "ttt adaptation started lr:0.1"), (2, "some_other_label val_bpb:1.10012345")]
-    found = witnesses({"a.py": ast.parse(MAIN)}, lines, [1.10012345])
-    assert not found.is_from_this_code
-    assert not found.forced
+def test_an_attribute_that_the_script_assigns_is_no_setting() -> None:
+    source = MAIN + "ARGS.ttt = False\n"
+    assert proven(source, LOG.format("ttt adaptation started lr:0.1\n")).settings == {}
+
+
+def test_the_claim_is_on_the_line_with_most_of_its_digits() -> None:
+    source = 'print(f"before adapting val_bpb:{a:.8f}")\nprint(f"after adapting val_bpb:{b:.8f}")\n'
+    log = "before adapting val_bpb:1.20000000\nafter adapting val_bpb:1.10012345"
+    (claimed,) = proven(source, log, (1.10012345,)).claimed
+    assert (claimed.line, [one.spot.line for one in claimed.by]) == (2, [2])
+
+
+def test_a_log_of_other_code_proves_nothing() -> None:
+    log = "ttt adaptation started lr:0.1\nsome_other_label val_bpb:1.10012345"
+    found = proven(MAIN, log, (1.10012345,))
+    assert (found.carrying[0][0], found.claimed, found.taken) == (2, (), {})
 
 
 def test_many_holes_and_lines_end_soon() -> None:

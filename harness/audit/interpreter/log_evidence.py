@@ -1,0 +1,92 @@
+"""What the log of a run settles for the walk: settings the script takes from outside, and arms it took.
+
+Only what the configuration decides is settled by the log: a test of scores, of tokens or of a loop's position
+is walked as the interpreter knows it, since one printed line does not say how it comes out each time.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+from harness.audit.events import BranchProven, Spot
+from harness.audit.interpreter.values import ENVIRONMENT, FALSE, TRUE, UNKNOWN, Value
+from harness.audit.profiles.log_witnesses import ProgramPrints, Witnesses, witnesses
+from harness.audit.run_profile import Setting
+
+if TYPE_CHECKING:
+    import ast
+
+    from harness.audit.interpreter.machine import Machine
+    from harness.audit.profiles.log_witnesses import Proof
+    from harness.audit.program import Program
+    from harness.audit.run_profile import RunProfile
+
+
+@dataclass(slots=True)
+class LogEvidence:
+    """The proofs of one run's log, and which of them the walk has used."""
+
+    log_file: str
+    found: Witnesses
+    _used: set[int] = field(default_factory=set)
+
+    def settle(self, machine: Machine, node: ast.If, tested: Value, truth: Value) -> Value:
+        """The truth of the test of an `if`, by the log where the configuration decides it."""
+        proof = self.found.taken.get(id(node))
+        if proof is None or truth.const is proof.passed.arm:
+            return truth
+        source = machine.source_of(tested)
+        if source.index or source.reads or source.scores or source.learned or source.states:
+            return truth
+        is_setting = ENVIRONMENT in source.labels
+        if not is_setting and (truth.const is not UNKNOWN or not proof.passed.once):
+            return truth
+        self.note(machine, proof)
+        return TRUE if proof.passed.arm else FALSE
+
+    def note(self, machine: Machine, proof: Proof) -> None:
+        """Record the proof, once, where it is used."""
+        node = proof.passed.node
+        if id(node) not in self._used:
+            self._used.add(id(node))
+            machine.recorder.record(
+                BranchProven,
+                # A spot of its own: proving a setting by a line is not reaching that line.
+                Spot(file=proof.passed.file, line=node.lineno),
+                taken=proof.passed.arm,
+                log=Spot(file=self.log_file, line=proof.log_line),
+            )
+
+
+def evidence_of(program: Program, profile: RunProfile) -> LogEvidence | None:
+    """What the log of the profile proves about the program; None without a log."""
+    if not profile.log_lines or profile.log_file is None:
+        return None
+    prints = program.kept.get("prints")
+    if not isinstance(prints, ProgramPrints):
+        trees = {path: tree for path in program.sources if (tree := _tree(program, path)) is not None}
+        prints = program.kept["prints"] = ProgramPrints.of(trees, program.sources)
+    return LogEvidence(profile.log_file, witnesses(prints, profile.log_lines, profile.claimed_values))
+
+
+def _tree(program: Program, path: str) -> ast.Module | None:
+    return program.tree(path) if path.endswith(".py") else None
+
+
+def take_in(machine: Machine, evidence: LogEvidence) -> None:
+    """Let the walk use the evidence: its settings now, its branches where the walk comes to them."""
+    machine.evidence = evidence
+    profile = machine.profile
+    proven = {
+        name: Setting(
+            value=str(value),
+            source=f"{evidence.log_file}:{proof.log_line}",
+            file=evidence.log_file,
+            line=proof.log_line,
+        )
+        for name, (value, proof) in evidence.found.settings.items()
+        if name not in profile.attributes
+    }
+    if proven:
+        machine.profile = replace(profile, attributes={**profile.attributes, **proven})
