@@ -123,3 +123,30 @@ def test_tokens_times_a_constant_below_the_bar_ask(tmp_path: Path) -> None:
     assert [place.line for place in found.places] == [14, 13]
     counted = new.replace("tokens.numel() * 2.44", "count(tokens).sum()")
     assert asked(tmp_path, "no-constant-bpt", "    return loss, loss / math.log(2.0)", counted) == []
+
+
+LOADER = """\
+class Batches:
+    def __init__(self, pattern):
+        self.tokens = read(pattern)
+
+    def next(self):
+        return self.tokens[:64]
+
+
+def watch_batches(model, batches):
+    for layer in model.modules():
+        layer.register_forward_hook(print)
+    model(batches.next())
+
+
+watch_batches(model, Batches("data/fineweb_{split}_*.bin"))
+"""
+
+
+@pytest.mark.parametrize(("split", "count"), [("val", 1), ("train", 0)])
+def test_layers_watched_on_what_a_loader_reads_ask_for_validation_only(
+    tmp_path: Path, split: str, count: int
+) -> None:
+    new = LOADER.replace("{split}", split)
+    assert len(asked(tmp_path, "val-calibration", "watch(model, train)\n", new)) == count

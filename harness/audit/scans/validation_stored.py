@@ -1,8 +1,8 @@
 """Validation tokens that go elsewhere than into a score: written to a file, or into a quantiser's statistics.
 
 Statistics are recognised by hooks on the layers of a network: a function of the program that registers them
-and is given validation tokens. Written tokens are those turned into bytes or numbers inside the call that
-writes.
+and is given validation tokens, or an object that reads them. Written tokens are those turned into bytes or
+numbers inside the call that writes.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import ast
 from typing import TYPE_CHECKING, Any
 
 from harness.audit.scans.call_order import call_order
-from harness.audit.scans.data_sources import VALIDATION, data_roles
+from harness.audit.scans.data_sources import VALIDATION, VALIDATION_LOADER, data_roles
 from harness.audit.scans.scanned_program import FACTS_AT_MOST, ProgramIndex, dotted, own_nodes
 from harness.audit.scans.setting_expressions import Settings
 
@@ -52,7 +52,8 @@ def _kind(call: OrderedCall, roles: Roles, index: ProgramIndex) -> str | None:
     if name in _WRITES and name not in index.by_name:
         return "written" if any(_holds_tokens(one, call, roles, 0, False) for one in given[:6]) else None
     if name in index.by_name and _hooks(name, index):
-        return "statistics" if any(_has(roles.of(one, call.scope)) for one in given[:16]) else None
+        roles_given = [roles.of(one, call.scope) for one in given[:16]]
+        return "statistics" if any(_has(one) or one == VALIDATION_LOADER for one in roles_given) else None
     return None
 
 
