@@ -1,0 +1,1 @@
+"""Runs of a submission: one record for each seed, written once, and never lost."""
