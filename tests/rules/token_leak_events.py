@@ -12,6 +12,7 @@ from tests.harness.audit.audit_builder import at, audit_of, audited_case, val
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from harness.audit.events import Spot
     from harness.finding import Finding
 
 C, T = KeyPart.CONTEXT, KeyPart.TARGET
@@ -28,8 +29,11 @@ def mixture(key: tuple[KeyPart, ...] = (C,), row: bool = False, **facts: Any) ->
     ]
 
 
-def judged(root: Path, rule: str, token_events: list, claimed: bool = True) -> Finding:
-    sink = Sink(id=1, at=at(90 if claimed else 60), label="final", scores=(), is_claim=True)
+def judged(
+    root: Path, rule: str, token_events: list, claimed: bool = True, printed_by: tuple[Spot, ...] = ()
+) -> Finding:
+    line = 90 if claimed else 60
+    sink = Sink(id=1, at=at(line), calls=printed_by, label="final", scores=(), is_claim=True)
     audit = audit_of(sink)
     profile = dataclasses.replace(audit.profiles[0], token_events=tuple(token_events), tokens_followed=True)
     case = audited_case(root, audit=dataclasses.replace(audit, profiles=(profile,)))

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 # A call over several lines is printed at one of them; the two passes may name different ones.
 LINES_OF_A_CALL = 4
+_IN_TURN_DOUBT = "whether what the table counts first is scored with it"
 
 _E = TypeVar("_E", bound=Event)
 
@@ -28,6 +29,7 @@ class LeakKind(StrEnum):
     PSEUDO_EXPERT = "pseudo-expert"  # something that is no log-probability is mixed like one
     SPREAD = "spread"  # a token's log-probability is divided over its bytes and mixed there
     COUNTED_FIRST = "counted-first"  # the table had counted the tokens before they were scored with it
+    COUNTED_IN_TURN = "counted-in-turn"  # as above, chunk by chunk, as far as can be seen
     TARGET_ONLY = "target-only"  # one cell of a row is mixed into the scored token alone, nothing else wrong
 
 
@@ -64,10 +66,15 @@ class TokenIndex:
         self.claims = [event for event in audit.events if isinstance(event, Sink) and event.is_claim]
 
     def is_claimed(self, sink: Sink) -> bool:
-        """Whether the interpreter knows this printed number as the claimed one."""
+        """Whether the interpreter knows this printed number as the claimed one.
+
+        It may have followed the number into a function that prints what it is given, where this pass stops at
+        the call.
+        """
         return any(
-            claim.at.file == sink.at.file and abs(claim.at.line - sink.at.line) <= LINES_OF_A_CALL
+            spot.file == sink.at.file and abs(spot.line - sink.at.line) <= LINES_OF_A_CALL
             for claim in self.claims
+            for spot in (claim.at, *claim.calls[-1:])
         )
 
     def sink_of(self, score: int) -> Sink | None:
@@ -156,7 +163,26 @@ def _of_mixture(index: TokenIndex, mixed: Mixed, *, is_chosen: bool) -> Iterator
 def _counted_first(index: TokenIndex, mixed: Mixed, read: list[Lookup]) -> Iterator[Leak]:
     for lookup in read:
         update = next((index.updates[one] for one in lookup.already if one in index.updates), None)
+        in_turn = lookup.in_turn if update is not None else True
+        update = update or _counted_in_the_same_pass(index, lookup)
         if update is not None:
-            doubts = ("whether the table counts a chunk before it is scored",) if lookup.in_turn else ()
-            yield Leak(kind=LeakKind.COUNTED_FIRST, at=mixed, lookup=lookup, update=update, doubts=doubts)
+            doubts = (_IN_TURN_DOUBT,) if in_turn else ()
+            yield Leak(
+                kind=LeakKind.COUNTED_IN_TURN if in_turn else LeakKind.COUNTED_FIRST,
+                at=mixed,
+                lookup=lookup,
+                update=update,
+                doubts=doubts,
+            )
             return
+
+
+def _counted_in_the_same_pass(index: TokenIndex, lookup: Lookup) -> Update | None:
+    """A count of tokens of the same choice of the loops, made before the lookup in the very same pass."""
+    for name in lookup.updates:
+        update = index.updates.get(name)
+        if update is None or lookup.region is None or update.id > lookup.id:
+            continue
+        if lookup.loops and update.loops == lookup.loops and update.region.overlaps(lookup.region):
+            return update
+    return None
