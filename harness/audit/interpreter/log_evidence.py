@@ -6,21 +6,33 @@ is walked as the interpreter knows it, since one printed line does not say how i
 
 from __future__ import annotations
 
+import ast
+import itertools
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from harness.audit.events import BranchProven, Spot
-from harness.audit.interpreter.values import ENVIRONMENT, FALSE, TRUE, UNKNOWN, Value
+from harness.audit.interpreter.values import (
+    ENVIRONMENT,
+    FALSE,
+    TRUE,
+    UNKNOWN,
+    Source,
+    Value,
+    computed_from,
+)
 from harness.audit.profiles.log_witnesses import ProgramPrints, Witnesses, witnesses
 from harness.audit.run_profile import Setting
+from harness.audit.syntax_walk import nodes_below
 
 if TYPE_CHECKING:
-    import ast
-
     from harness.audit.interpreter.machine import Machine
     from harness.audit.profiles.log_witnesses import Proof
     from harness.audit.program import Program
     from harness.audit.run_profile import RunProfile
+
+
+NODES_AT_MOST = 60  # of a test, looked into for its names
 
 
 @dataclass(slots=True)
@@ -37,6 +49,8 @@ class LogEvidence:
         if proof is None or truth.const is proof.passed.arm:
             return truth
         source = machine.source_of(tested)
+        if truth.const is not UNKNOWN:  # the outcome of comparing constants does not say where they are from
+            source = computed_from([source, *_sources_of_names(machine, node.test)])
         if source.index or source.reads or source.scores or source.learned or source.states:
             return truth
         is_setting = ENVIRONMENT in source.labels
@@ -57,6 +71,16 @@ class LogEvidence:
                 taken=proof.passed.arm,
                 log=Spot(file=self.log_file, line=proof.log_line),
             )
+
+
+def _sources_of_names(machine: Machine, test: ast.expr) -> list[Source]:
+    """Where the names in a test come from: `x` and `args.x`, whose reading does nothing."""
+    found = []
+    for node in itertools.islice(nodes_below(test), NODES_AT_MOST):
+        is_attribute = isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name)
+        if isinstance(node, ast.Name) or is_attribute:
+            found.append(machine.source_of(machine.evaluate(cast("ast.expr", node))))
+    return found
 
 
 def evidence_of(program: Program, profile: RunProfile) -> LogEvidence | None:

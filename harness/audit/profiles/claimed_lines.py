@@ -26,8 +26,8 @@ def lines_with_claim(
         for value in claimed_values
         for count in range(_MOST_DIGITS, _FEWEST_DIGITS - 1, -1)
     ]
-    shortest = {text for count, text in forms if count == _FEWEST_DIGITS}
-    starts = {text[:-1] for text in shortest}
+    # Rounded forms differ in their first decimals; a line with none of these starts carries no form.
+    starts = {form[: form.index(".") + _FEWEST_DIGITS] for _, form in forms}
     digits = [
         max((count for count, form in forms if form in text), default=0)
         if any(start in text for start in starts)
