@@ -86,10 +86,14 @@ def bind(machine: Machine, name: str, value: Value) -> None:
 def as_logged(machine: Machine, name: str, value: Value) -> Value:
     """The value a log printed for a hyperparameter, where the script takes it from the environment."""
     setting = machine.profile.attributes.get(name)
-    if setting is None or not value.is_number or ENVIRONMENT not in value.source.labels:
+    if setting is None or ENVIRONMENT not in value.source.labels or value.ref is not None:
+        return value
+    if not value.is_number and value.is_known:
         return value
     text = setting.value.strip()
     try:
+        if not value.is_known:  # only the shell knew what the variable was set to; the log does too
+            return Value(_printed(text), None, value.source)
         if isinstance(value.const, bool):
             if text.lower() in {"true", "false", "0", "1"}:
                 return Value(text.lower() in {"true", "1"}, None, value.source)
@@ -100,6 +104,13 @@ def as_logged(machine: Machine, name: str, value: Value) -> Value:
         return Value(number, None, value.source)
     except (ValueError, OverflowError):
         return value
+
+
+def _printed(text: str) -> bool | int | float:
+    if text.lower() in {"true", "false"}:
+        return text.lower() == "true"
+    number = float(text)
+    return int(number) if number == int(number) else number
 
 
 def assign_statement(machine: Machine, node: ast.Assign) -> Flow | None:

@@ -37,6 +37,8 @@ def lookup(machine: Machine, name: object) -> Value | None:
         return Value(str(machine.profile.world_size), None, _FROM)
     if name in _ALWAYS:
         return Value("0", None, _FROM)
+    if name in machine.profile.unknown:
+        return Value(source=_FROM)  # set to what only the shell knew: not the script's default
     return None
 
 

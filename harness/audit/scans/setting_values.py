@@ -62,6 +62,8 @@ def value_of(expression: Mapping[str, Any] | None, run: RunProfile | None) -> Va
         return value_of(expression["is"], run) if printed is None else _plain(printed.value)
     if "env" in expression:
         given = run.environment.get(expression["env"]) if run is not None else None
+        if given is None and run is not None and expression["env"] in run.unknown:
+            return UNKNOWN
         return value_of(expression["default"], run) if given is None else given.value
     return _operation(expression["op"], expression["of"], run)
 

@@ -107,3 +107,20 @@ def test_a_choice_between_scores_stays_a_choice_whatever_the_log_prints() -> Non
     script = SCRIPT.replace("    if args.ttt:\n", "    a, b = evaluate(), evaluate()\n    if a < b:\n")
     result = audit(script, PLAIN, "adapting on all tokens lr:0.1", ADAPTED, value=1.10000001)
     assert not [event for event in result.events if isinstance(event, BranchProven)]
+
+
+def unknown_ttt(**attributes: str) -> ProfileAudit:
+    printed = {
+        name: Setting(value=value, source="run.log:1", file="run.log", line=1)
+        for name, value in attributes.items()
+    }
+    profile = RunProfile(name="run.sh:1", kind=ProfileKind.SHELL, unknown=("TTT",), attributes=printed)
+    return audit_program(Program(entry="a.py", sources={"a.py": HEAD + SCRIPT}), profile)
+
+
+def test_a_variable_that_only_the_shell_knew_is_not_the_default() -> None:
+    assert learned(unknown_ttt())
+
+
+def test_what_the_log_prints_of_it_is_its_value() -> None:
+    assert not learned(unknown_ttt(ttt="False"))
