@@ -11,7 +11,7 @@ How it is detected
     The static audit follows validation tokens through the script in the claimed configuration. The chain of
     lines stands at the rule that fits the breach best; this one names it. It passes only when the printed
     number was reached, every score inside it is clean, the adaptation was seen, and nothing on the path
-    stayed unresolved.
+    stayed unresolved. A table that counts tokens in each pass before the lookup of that pass asks a person.
 What it cannot see
     Code it cannot follow: then it is not checked, with the reason.
 Rulings
@@ -25,6 +25,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from harness.audit.events import Lookup, Update
 from harness.audit.score_order.evidence_chain import at, score_spot
 from harness.audit.score_order.family import (
     decisive_places,
@@ -33,7 +34,7 @@ from harness.audit.score_order.family import (
     primary_rule,
     unproven,
 )
-from harness.audit.token_leaks.leak_family import leak_places, leaks_of
+from harness.audit.token_leaks.leak_family import leak_findings, leak_places, leaks_of, why_not_clean
 from harness.audit.token_leaks.leaks import LeakKind
 from harness.case import failed, not_checked
 from harness.wording import count_of
@@ -74,6 +75,14 @@ def check(case: Case) -> Iterator[Finding]:
     if counted and case.audit is not None:
         yield _table(case.audit, counted)
         return
+    asked = leak_findings(case, RULE, LeakKind.COUNTED_IN_TURN)
+    if asked:
+        yield asked[0]
+        return
+    unseen = _tables_not_followed(case)
+    if unseen is not None and reading is not None and reading.is_clean:
+        yield not_checked(RULE, unseen)
+        return
     scores = reading.index.validation_scores() if reading is not None else ()
     lines = count_of(len({score.forward for score in scores}), "scoring line")
     yield member_verdict(
@@ -82,6 +91,14 @@ def check(case: Case) -> Iterator[Finding]:
         clean=f"nothing had learned from a token when its loss was computed ({lines})",
         absent="",
     )
+
+
+def _tables_not_followed(case: Case) -> str | None:
+    """Why nobody knows what tables had counted; None when there are none, or all of it was seen."""
+    claim = case.audit.claim if case.audit is not None else None
+    if claim is None or not any(isinstance(each, Lookup | Update) for each in claim.token_events):
+        return None
+    return why_not_clean(case)
 
 
 def _table(audit: SubmissionAudit, leaks: tuple[Leak, ...]) -> Finding:

@@ -18,12 +18,6 @@ KNOWN_MISSES: dict[str, str] = {
     "trains-on-everything-scored-so-far": (
         "a range that grows with the chunk is taken for one that reaches later chunks"
     ),
-    "the-dictionary-learns-the-target-before-it-is-scored": (
-        "the rules of its breach stay undecided; accused by two-pass-rescore"
-    ),
-    "the-hashed-table-is-filled-before-its-own-window-is-scored": ("the rules of its breach stay undecided"),
-    "the-torch-table-learns-the-window-before-scoring-it": ("the rules of its breach stay undecided"),
-    "the-hint-memory-learns-the-target-before-it-is-asked": ("the rules of its breach stay undecided"),
     "a-byte-model-that-only-logs-a-diagnostic": (
         "not cleared: a table whose entries reach another printed number keeps the verdict open"
     ),

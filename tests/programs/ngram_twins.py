@@ -138,7 +138,7 @@ DICTIONARIES = (
             _DICT_BLEND,
         ),
         Edit(_DICT_CACHED, _DICT_UPDATE + _DICT_CACHED),
-        shows="counts[context][target] += 1",
+        shows="totals[context] += 1",
     ),
     _twin(
         "the-dictionary-is-filled-in-a-pass-before-scoring",

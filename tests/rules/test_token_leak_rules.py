@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import TYPE_CHECKING
 
 import pytest
 
 from harness.audit.events import Selected
 from harness.finding import RuleVerdict
-from tests.harness.audit.audit_builder import at
-from tests.rules.token_leak_events import C, T, judged, mixture
+from tests.builders import findings_of
+from tests.harness.audit.audit_builder import at, audit_of, audited_case
+from tests.rules.order_events import chunked
+from tests.rules.token_leak_events import C, T, in_turn, judged, mixture
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -56,3 +59,23 @@ def test_a_gate_on_the_target_keeps_the_choice_of_a_lower_loss_open(tmp_path: Pa
     finding = judged(tmp_path, "oracle-min", mixture((T,), row=True, weight_parts=(T,)))
     assert finding.verdict is RuleVerdict.NOT_CHECKED
     assert "ngram-target-gate" in finding.message
+
+
+@pytest.mark.parametrize(("counted_first", "verdict"), [(True, "NEEDS-HUMAN"), (False, "PASS")])
+def test_a_table_that_counts_before_the_lookup_of_each_pass_asks(
+    tmp_path: Path, counted_first: bool, verdict: str
+) -> None:
+    audit = audit_of(*chunked())
+    events = in_turn(counted_first=counted_first)
+    profile = dataclasses.replace(audit.profiles[0], token_events=events, tokens_followed=True)
+    case = audited_case(tmp_path, audit=dataclasses.replace(audit, profiles=(profile,)))
+    finding = findings_of("c3-score-before-update", case)[0]
+    assert finding.verdict.value == verdict
+
+
+def test_a_table_that_was_not_followed_keeps_the_order_unchecked(tmp_path: Path) -> None:
+    audit = audit_of(*chunked())
+    profile = dataclasses.replace(audit.profiles[0], token_events=in_turn(counted_first=False))
+    case = audited_case(tmp_path, audit=dataclasses.replace(audit, profiles=(profile,)))
+    finding = findings_of("c3-score-before-update", case)[0]
+    assert finding.verdict is RuleVerdict.NOT_CHECKED

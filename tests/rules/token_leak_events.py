@@ -6,7 +6,7 @@ import dataclasses
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from harness.audit.events import KeyPart, Lookup, Mixed, Score, Sink, StateKind, Update
+from harness.audit.events import Event, KeyPart, Lookup, Mixed, Score, Sink, StateKind, Update
 from tests.harness.audit.audit_builder import at, audit_of, audited_case, val
 
 if TYPE_CHECKING:
@@ -27,6 +27,21 @@ def mixture(key: tuple[KeyPart, ...] = (C,), row: bool = False, **facts: Any) ->
         Mixed(id=4, at=at(40), score=4, scores=(1,), lookups=(3,), **facts),
         Sink(id=9, at=at(90), label="final", scores=(1, 4)),
     ]
+
+
+def in_turn(*, counted_first: bool) -> tuple[Event, ...]:
+    """In each pass of a loop a table is counted on before or after it is looked up for the score."""
+    part, turn = val((1, (0, 0))), ((1, 0),)
+    count, look = (2, 3) if counted_first else (3, 2)
+    return (
+        Score(id=1, at=at(10), region=part, forward=at(10), loops=turn),
+        Update(
+            id=count, at=at(20), state=7, kind=StateKind.TABLE, name="", region=part, how="+=", loops=turn
+        ),
+        Lookup(id=look, at=at(30), state=7, name="", key=(C,), updates=(count,), region=part, loops=turn),
+        Mixed(id=4, at=at(40), score=4, scores=(1,), lookups=(look,), loops=turn),
+        Sink(id=9, at=at(90), label="final", scores=(1, 4)),
+    )
 
 
 def judged(

@@ -38,6 +38,8 @@ def score(machine: Machine, made: Source, targets: Value, node: ast.AST) -> Valu
         own = active[0][1]
         learned, states = learned | own.learned, states | own.states
         forward = own.forward or forward
+    # A network that ran without gradient leaves no state for one to flow to.
+    has_gradient = not machine.no_grad and (bool(states) or forward is None)
     result = computed_from((made, aimed.changed(index={})))
     if not aimed.reads:
         aimed = made
@@ -49,7 +51,7 @@ def score(machine: Machine, made: Source, targets: Value, node: ast.AST) -> Valu
             forward=forward or machine.spot(node),
             states=tuple(sorted(states)),
             updates=tuple(sorted(learned)),
-            has_gradient=not machine.no_grad,
+            has_gradient=has_gradient,
         ).id
         for region in learning.regions_of(machine, aimed)
     ]

@@ -52,6 +52,10 @@ _SAID = {
         "the table looked up at {lookup} had counted the tokens it scores (at {update}) before the score at "
         "{at} was made. Score each token first, count it afterwards, and report that pass"
     ),
+    LeakKind.COUNTED_IN_TURN: (
+        "in each pass of its loop the table looked up at {lookup} has counted tokens (at {update}) before "
+        "the score at {at} is made with it. Score each chunk first, count it afterwards"
+    ),
     LeakKind.TARGET_ONLY: (
         "the table's entry of the scored token alone is mixed into its score at {at} (looked up at {lookup})"
     ),
@@ -65,6 +69,7 @@ _ASK = {
         "Is every token's probability, summed over the whole alphabet, one before the token is seen?"
     ),
     LeakKind.COUNTED_FIRST: "Had the table counted any token before it scored that token?",
+    LeakKind.COUNTED_IN_TURN: "Had the table counted any token before it scored that token?",
     LeakKind.TARGET_ONLY: "Does the mixed score, summed over the vocabulary, come to one?",
 }
 
@@ -174,6 +179,7 @@ _DECISIVE = {
     LeakKind.TARGET_GATE: "mixed into the score where the gate lets it",
     LeakKind.KEY_TARGET: "mixed into the score",
     LeakKind.COUNTED_FIRST: "scored with what was counted from the same tokens",
+    LeakKind.COUNTED_IN_TURN: "scored with what was counted before",
     LeakKind.TARGET_ONLY: "mixed into the score",
 }
 

@@ -178,11 +178,16 @@ def _counted_first(index: TokenIndex, mixed: Mixed, read: list[Lookup]) -> Itera
 
 
 def _counted_in_the_same_pass(index: TokenIndex, lookup: Lookup) -> Update | None:
-    """A count of tokens of the same choice of the loops, made before the lookup in the very same pass."""
+    """A count in the same passes of the same loops, whose line comes before that of the lookup.
+
+    Of the passes of an inner loop the events keep the last lookup; in which order the lines come shows in
+    the first pass, and both have been seen there in that order.
+    """
     for name in lookup.updates:
         update = index.updates.get(name)
-        if update is None or lookup.region is None or update.id > lookup.id:
+        if update is None or lookup.region is None or update.id > lookup.id or not lookup.loops:
             continue
-        if lookup.loops and update.loops == lookup.loops and update.region.overlaps(lookup.region):
+        outer = update.loops[:1] == lookup.loops[:1]
+        if outer and [loop for loop, _ in update.loops] == [loop for loop, _ in lookup.loops]:
             return update
     return None

@@ -211,3 +211,15 @@ def test_a_pass_that_nothing_is_taken_from_is_seen_as_unused() -> None:
     assert len(passes - scored) == 1
     passes, scored = _forward_lines(thrown_away.replace("    model.logits(tokens[:C])", "    pass"))
     assert passes == scored
+
+
+def test_a_loss_of_logits_made_without_gradient_has_none() -> None:
+    body = """
+    x, y = pair(0, C)
+    with torch.no_grad():
+        logits = model.logits(x)
+    total += F.cross_entropy(logits, y)
+    """
+    with_gradient = body.replace("with torch.no_grad()", "if True")
+    for text, expected in ((body, False), (with_gradient, True)):
+        assert [one.has_gradient for one in audit(text).events if isinstance(one, Score)] == [expected]
