@@ -100,11 +100,12 @@ class BubblewrapSandbox:
         arguments += ["--perms", "1777", "--size", size, "--tmpfs", "/tmp"]
         arguments += system_arguments()
         for name, pipe in pipes.items():
-            arguments += ["--ro-bind-data", str(pipe), f"/etc/{name}"]
+            arguments += ["--perms", "0644", "--ro-bind-data", str(pipe), f"/etc/{name}"]
         arguments += ["--proc", "/proc", "--dev", "/dev"]
         if request.wants_gpu:
             arguments += bwrap_gpu_arguments(gpu_nodes())
         else:
+            arguments += parent_arguments("/sys/devices/system")
             arguments += ["--ro-bind-try", "/sys/devices/system", "/sys/devices/system"]
         arguments += ["--perms", "1777", "--size", size, "--tmpfs", "/dev/shm", "--remount-ro", "/dev"]
         for mount in request.mounts:
@@ -135,6 +136,7 @@ def system_arguments() -> list[str]:
             arguments += ["--symlink", str(Path(folder).readlink()), folder]
         elif Path(folder).exists():
             arguments += ["--ro-bind", folder, folder]
+    arguments += parent_arguments("/etc/passwd")
     for name in _ETC_FILES:
         arguments += ["--ro-bind-try", f"/etc/{name}", f"/etc/{name}"]
     for folder in interpreter_folders():

@@ -112,13 +112,8 @@ class LandlockSandbox(_LaunchedSandbox):
             *(("/sys",) if request.wants_gpu else ()),
             *hosts,
         )
-        writable = (
-            *(str(mount.host) for mount in request.mounts if mount.is_writable),
-            *_DEVICES_WRITABLE,
-            *devices,
-            *(("/dev/shm",) if unshares else ()),
-            str(temporary),
-        )
+        own = (*(str(mount.host) for mount in request.mounts if mount.is_writable), str(temporary))
+        writable = (*own, *_DEVICES_WRITABLE, *devices, *(("/dev/shm",) if unshares else ()))
         needed = (sys.executable, *interpreter_folders(), *hosts, tempfile.gettempdir())
         return Launch(
             confinement=Confinement(
@@ -128,6 +123,8 @@ class LandlockSandbox(_LaunchedSandbox):
                 user=usable_user(needed, others_can_reach) if unshares != "user" else None,
                 readable=readable,
                 writable=writable,
+                writable_mounts=own,
+                keeps_metadata=not unshares,
                 shows_own_proc=bool(unshares),
             ),
             package_root=package_root(),

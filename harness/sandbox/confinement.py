@@ -41,6 +41,11 @@ class Confinement:
     readable: tuple[str, ...] | None
     """For Landlock; None to leave it out."""
     writable: tuple[str, ...] = ()
+    """For Landlock: devices too."""
+    writable_mounts: tuple[str, ...] = ()
+    """Folders that stay writable when the first process makes mounts of its own."""
+    keeps_metadata: bool = False
+    """Changing permissions, owners and times does nothing: no mount protects those of other files."""
     shows_own_proc: bool = True
     has_filter: bool = True
     drops_capabilities: bool = True
@@ -74,7 +79,13 @@ def plan_of(
             has_process_group=has_process_group,
         ),
         "landlock": landlock,
-        "filter": {"allows_internet": confinement.has_network_namespace} if confinement.has_filter else None,
+        "writable_mounts": list(confinement.writable_mounts),
+        "filter": {
+            "allows_internet": confinement.has_network_namespace,
+            "keeps_metadata": confinement.keeps_metadata,
+        }
+        if confinement.has_filter
+        else None,
     }
 
 

@@ -16,7 +16,7 @@ import resource
 import signal
 
 from harness.sandbox.landlock import restrict_self
-from harness.sandbox.namespaces import own_proc_and_shm, raise_loopback, unshare_all
+from harness.sandbox.namespaces import own_mounts, raise_loopback, unshare_all
 from harness.sandbox.syscall_filter import refuse_dangerous_calls
 
 TYPE_CHECKING = False
@@ -92,7 +92,7 @@ def _supervise(plan: Any, control: int, status: int) -> NoReturn:
     has_proc = True
     if plan["unshares"]:
         raise_loopback()
-        has_proc = own_proc_and_shm(plan["temporary_bytes"])
+        has_proc = own_mounts(plan["writable_mounts"], plan["temporary_bytes"])
     _say(status, "ready")
     _exactly(control, 1)
     errors, report = os.pipe()
@@ -137,7 +137,7 @@ def _become_command(plan: Any, report: int, *, has_proc: bool) -> NoReturn:
         if plan["landlock"] is not None:
             _confine_files(plan["landlock"], has_proc=has_proc)
         if plan["filter"] is not None:
-            refuse_dangerous_calls(allows_internet=plan["filter"]["allows_internet"])
+            refuse_dangerous_calls(**plan["filter"])
         command = plan["command"]
         os.execvpe(command[0], command, plan["environment"])
     except BaseException as error:  # the parent turns it into a fault

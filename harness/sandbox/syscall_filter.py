@@ -25,13 +25,23 @@ _CLONE3 = 435
 # The same numbers on x86-64 and arm64, because they are younger than the common table.
 # io_uring_setup, _enter, _register, open_tree, move_mount, fsopen, fsconfig, fsmount, fspick, mount_setattr
 _YOUNG = (425, 426, 427, 428, 429, 430, 431, 432, 433, 442)
+_YOUNG_METADATA = (452, 463, 466, 469)  # fchmodat2, setxattrat, removexattrat, file_setattr
 
 
 class _Machine:
     """Numbers of one architecture."""
 
-    def __init__(self, *, audit_number: int, clone: int, socket: int, refused: tuple[int, ...]) -> None:
+    def __init__(
+        self,
+        *,
+        audit_number: int,
+        clone: int,
+        socket: int,
+        refused: tuple[int, ...],
+        metadata: tuple[int, ...],
+    ) -> None:
         self.audit_number, self.clone, self.socket, self.refused = audit_number, clone, socket, refused
+        self.metadata = metadata
 
 
 _MACHINES = {
@@ -45,6 +55,9 @@ _MACHINES = {
         # userfaultfd
         refused=(101, 155, 161, 163, 165, 166, 167, 168, 169, 170, 175, 176, 246, 248, 249, 250, 272, 298,
                  303, 304, 308, 311, 313, 320, 321, 323),
+        # chmod, fchmod, chown, fchown, lchown, utime, (l, f)setxattr, (l, f)removexattr, utimes, fchownat,
+        # futimesat, fchmodat, utimensat
+        metadata=(90, 91, 92, 93, 94, 132, 188, 189, 190, 197, 198, 199, 235, 260, 261, 268, 280),
     ),
     "aarch64": _Machine(
         audit_number=0xC00000B7,
@@ -52,14 +65,17 @@ _MACHINES = {
         socket=198,
         refused=(117, 41, 51, 89, 40, 39, 224, 225, 142, 161, 105, 106, 104, 217, 218, 219, 97, 241, 264, 265,
                  268, 271, 273, 294, 280, 282),
+        metadata=(52, 53, 54, 55, 88, 5, 6, 7, 14, 15, 16),
     ),
 }  # fmt: skip
 
 
-def filter_program(machine: str, *, allows_internet: bool) -> bytes | None:
+def filter_program(machine: str, *, allows_internet: bool, keeps_metadata: bool) -> bytes | None:
     """The filter for a machine name of `os.uname()`; None where we have no table for it.
 
     `allows_internet` leaves IPv4 and IPv6 sockets, for a sandbox whose network namespace is empty.
+    `keeps_metadata` makes chmod, chown and the like succeed without effect, for a sandbox that cannot tell
+    the command's files from others there; failing would stop every program that copies a file.
     """
     table = _MACHINES.get(machine)
     if table is None:
@@ -77,6 +93,8 @@ def filter_program(machine: str, *, allows_internet: bool) -> bytes | None:
         _jump(_JUMP_EQUAL, _CLONE3, 0, 1),
         _statement(_RETURN, _REFUSE | errno.ENOSYS),
     ]
+    for number in (*table.metadata, *_YOUNG_METADATA) if keeps_metadata else ():
+        lines += [_jump(_JUMP_EQUAL, number, 0, 1), _statement(_RETURN, _REFUSE)]  # error number 0: done
     for number in (*table.refused, *_YOUNG):
         lines += [_jump(_JUMP_EQUAL, number, 0, 1), refuse]
     lines += [
@@ -100,9 +118,11 @@ class _Program(ctypes.Structure):
     _fields_ = (("length", ctypes.c_ushort), ("filter", ctypes.c_char_p))
 
 
-def refuse_dangerous_calls(*, allows_internet: bool) -> bool:
+def refuse_dangerous_calls(*, allows_internet: bool, keeps_metadata: bool) -> bool:
     """Put the filter on this thread and its future children, for good; False where none is possible."""
-    program = filter_program(os.uname().machine, allows_internet=allows_internet)
+    program = filter_program(
+        os.uname().machine, allows_internet=allows_internet, keeps_metadata=keeps_metadata
+    )
     if program is None:
         return False
     libc = ctypes.CDLL(None, use_errno=True)
