@@ -11,17 +11,16 @@ import dataclasses
 import gc
 import sys
 import threading
-import time
 import traceback
 from typing import TYPE_CHECKING, Any
 
 from harness.audit.event_json import audit_json
 from harness.audit.events import ProfileAudit, Spot, Unresolved
-from harness.audit.interpreter.walk import audit_program
+from harness.audit.interpreter.shared_walks import shared_audit
+from harness.audit.interpreter.walk import NODES
 from harness.audit.program import Program
 from harness.audit.run_profile import RunProfile, claim_index
 from harness.audit.scans import scan_sources
-from harness.audit.syntax_walk import nodes_below
 from harness.audit.token_flow.follow import follow_tokens
 
 if TYPE_CHECKING:
@@ -31,12 +30,10 @@ if TYPE_CHECKING:
 
 # Submissions have 1 to 8 run profiles that differ; the claim comes first, so that it is never left out.
 PROFILES_AT_MOST = 12
-NODES_AT_MOST = 4_000_000  # over all profiles: deterministic, unlike seconds
-NODES_PER_PROFILE = 1_500_000
+# Counted, not timed: an audit is the same on a slow machine. The guarded process has a limit on time as well.
+NODES_AT_MOST = 1_000_000
 # Of all scripts in pull requests 99 % have fewer than 50,000; beyond this every pass takes minutes.
 SYNTAX_NODES_AT_MOST = 300_000
-SECONDS_AT_MOST = 90.0
-SECONDS_PER_PROFILE = 60.0
 EVENTS_AT_MOST = 60_000
 # The interpreter calls itself for every nested node and every inlined call.
 _STACK_BYTES = 256 * 2**20
@@ -64,14 +61,14 @@ def audit_all(
     entry: str,
     sources: Mapping[str, str],
     runs: Sequence[RunProfile],
-    walk: Callable[..., ProfileAudit] = audit_program,
+    walk: Callable[..., ProfileAudit] = shared_audit,
     scan: Callable[..., dict[str, Any]] = scan_sources,
     follow: Callable[..., tuple[tuple[Event, ...], bool]] = follow_tokens,
 ) -> dict[str, Any]:
     """What `audit_sources` returns; the last three are the interpreter, the scans and the token pass."""
     program = Program(entry=entry, sources=sources)
     problems: list[dict[str, Any]] = []
-    if _is_too_large(program):
+    if program.is_larger_than(SYNTAX_NODES_AT_MOST):
         why = f"more than {SYNTAX_NODES_AT_MOST:,} syntax nodes: too large to be audited"
         problems.append({"kind": "limit", "message": why})
         return {
@@ -79,21 +76,19 @@ def audit_all(
             "scans": {},
             "problems": problems,
         }
-    deadline = time.monotonic() + SECONDS_AT_MOST
     left_nodes = NODES_AT_MOST
     audits: list[dict[str, Any]] = []
     followed: dict[Reached, tuple[tuple[Event, ...], bool]] = {}  # most profiles reach the same lines
     claim = claim_index(runs) if runs else 0
     for index, run in enumerate(runs):
-        seconds = min(SECONDS_PER_PROFILE, deadline - time.monotonic())
-        nodes = min(NODES_PER_PROFILE, left_nodes)
-        if index >= PROFILES_AT_MOST or seconds <= 0 or nodes <= 0:
+        nodes = min(NODES, left_nodes)
+        if index >= PROFILES_AT_MOST or nodes <= 0:
             why = f"{len(runs)} run profiles; {index} of them used up what an audit may take"
             audit = _unresolved(run.name, entry, "budget", why)
         else:
-            audit = _walked(program, run, problems, walk, node_budget=nodes, seconds=seconds)
+            audit = _walked(program, run, problems, walk, node_budget=nodes)
         # Rules read single tokens in the claimed run only, and following them costs more than the walk.
-        if index == claim and time.monotonic() < deadline:
+        if index == claim:
             followed[audit.reached] = _followed(program, audit, problems, follow)
         events, is_whole = followed.get(audit.reached, ((), False))
         audit = dataclasses.replace(audit, token_events=events, tokens_followed=is_whole)
@@ -103,24 +98,12 @@ def audit_all(
     return {"audits": audits, "scans": _scanned(program, scan, problems), "problems": problems}
 
 
-def _is_too_large(program: Program) -> bool:
-    """Whether the sources have more syntax nodes than the passes take in reasonable time."""
-    count = 0
-    for path in program.sources:
-        tree = program.tree(path) if path.lower().endswith(".py") else None
-        for _ in nodes_below(tree) if tree is not None else ():
-            count += 1
-            if count > SYNTAX_NODES_AT_MOST:
-                return True
-    return False
-
-
 def _walked(
     program: Program,
     run: RunProfile,
     problems: list[dict[str, Any]],
     walk: Callable[..., ProfileAudit],
-    **budget: float,
+    **budget: int,
 ) -> ProfileAudit:
     try:
         return walk(program, run, **budget)

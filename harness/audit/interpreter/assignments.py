@@ -20,7 +20,8 @@ from harness.audit.interpreter.heap import (
     Tensor,
     View,
 )
-from harness.audit.interpreter.values import ANYTHING, ENVIRONMENT, FALSE, TRUE, UNKNOWN, Value
+from harness.audit.interpreter.logged_settings import as_logged
+from harness.audit.interpreter.values import ANYTHING, FALSE, TRUE, UNKNOWN, Value
 
 if TYPE_CHECKING:
     from harness.audit.interpreter.flows import Flow
@@ -81,36 +82,6 @@ def bind(machine: Machine, name: str, value: Value) -> None:
     if scope.is_class:
         value = as_logged(machine, name, value)
     machine.heap.put(scope, name, value)
-
-
-def as_logged(machine: Machine, name: str, value: Value) -> Value:
-    """The value a log printed for a hyperparameter, where the script takes it from the environment."""
-    setting = machine.profile.attributes.get(name)
-    if setting is None or ENVIRONMENT not in value.source.labels or value.ref is not None:
-        return value
-    if not value.is_number and value.is_known:
-        return value
-    text = setting.value.strip()
-    try:
-        if not value.is_known:  # only the shell knew what the variable was set to; the log does too
-            return Value(_printed(text), None, value.source)
-        if isinstance(value.const, bool):
-            if text.lower() in {"true", "false", "0", "1"}:
-                return Value(text.lower() in {"true", "1"}, None, value.source)
-            return value
-        number = float(text)
-        if isinstance(value.const, int):
-            return Value(int(number), None, value.source) if number == int(number) else value
-        return Value(number, None, value.source)
-    except (ValueError, OverflowError):
-        return value
-
-
-def _printed(text: str) -> bool | int | float:
-    if text.lower() in {"true", "false"}:
-        return text.lower() == "true"
-    number = float(text)
-    return int(number) if number == int(number) else number
 
 
 def assign_statement(machine: Machine, node: ast.Assign) -> Flow | None:

@@ -26,6 +26,8 @@ from harness.audit.run_profile import Setting
 from harness.audit.syntax_walk import nodes_below
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from harness.audit.interpreter.machine import Machine
     from harness.audit.profiles.log_witnesses import Proof
     from harness.audit.program import Program
@@ -40,6 +42,7 @@ class LogEvidence:
     """The proofs of one run's log, and which of them the walk has used."""
 
     log_file: str
+    prints: ProgramPrints
     found: Witnesses
     _used: set[int] = field(default_factory=set)
 
@@ -58,6 +61,11 @@ class LogEvidence:
             return truth
         self.note(machine, proof)
         return TRUE if proof.passed.arm else FALSE
+
+    def changes(self, tests: Iterable[tuple[int, object]]) -> bool:
+        """Whether some of these `if`s, by id and how they came out, are for the log to decide."""
+        taken = self.found.taken
+        return any(node in taken and truth is not taken[node].passed.arm for node, truth in tests)
 
     def note(self, machine: Machine, proof: Proof) -> None:
         """Record the proof, once, where it is used."""
@@ -91,7 +99,8 @@ def evidence_of(program: Program, profile: RunProfile) -> LogEvidence | None:
     if not isinstance(prints, ProgramPrints):
         trees = {path: tree for path in program.sources if (tree := _tree(program, path)) is not None}
         prints = program.kept["prints"] = ProgramPrints.of(trees, program.sources)
-    return LogEvidence(profile.log_file, witnesses(prints, profile.log_lines, profile.claimed_values))
+    found = witnesses(prints, profile.log_lines, profile.claimed_values)
+    return LogEvidence(profile.log_file, prints, found)
 
 
 def _tree(program: Program, path: str) -> ast.Module | None:

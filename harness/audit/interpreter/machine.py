@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from harness.audit.events import Spot, Unresolved
 from harness.audit.interpreter import branches, calls, expressions, merging, objects, statements
+from harness.audit.interpreter.consulted import Consulted
 from harness.audit.interpreter.heap import Extern, Heap, Obj, Scope
 from harness.audit.interpreter.recorder import Recorder
 from harness.audit.interpreter.values import ANYTHING, NOTHING, Source, Value
 
 if TYPE_CHECKING:
     import ast
-    from collections.abc import Callable
+    from collections.abc import Callable, Hashable
 
     from harness.audit.interpreter.budget import Budget
     from harness.audit.interpreter.flows import Flow, Waiting
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
     from harness.audit.libraries.dispatch import Registry
     from harness.audit.program import Program
     from harness.audit.run_profile import RunProfile
+
+_A = TypeVar("_A")
 
 
 @dataclass(slots=True)
@@ -42,6 +45,7 @@ class Machine:
     externs: dict[str, Value] = field(default_factory=dict)
     states: dict[int, Obj] = field(default_factory=dict)
     disk: Obj = field(default_factory=lambda: Obj(0))  # slot = path text, value = what was written
+    consulted: Consulted = field(default_factory=Consulted)
     facts: dict[str, Any] = field(default_factory=dict)  # scratch space of libraries, by their name
     waiting: list[Waiting] = field(default_factory=list)
     tries: list[object] = field(default_factory=list)
@@ -92,6 +96,10 @@ class Machine:
     ) -> Flow | None:
         """Walk one arm where the condition is known, both and their merge where it is not."""
         return branches.decide(self, condition, yes, no)
+
+    def ask(self, question: Hashable, answer: Callable[[RunProfile], _A]) -> _A:
+        """What the run profile answers. Nothing may read the profile past this door."""
+        return self.consulted.ask(self.profile, question, answer)
 
     def join(self, one: Value, other: Value) -> Value:
         """A value that is one or the other."""

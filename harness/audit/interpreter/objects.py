@@ -28,6 +28,7 @@ from harness.audit.interpreter.heap import (
     View,
     Zipped,
 )
+from harness.audit.interpreter.logged_settings import as_logged
 from harness.audit.interpreter.values import (
     ANYTHING,
     NOTHING,
@@ -317,8 +318,8 @@ def set_attribute(machine: Machine, value: Value, name: str, to: Value, node: as
         if ref.is_module:
             adopt(machine, ref, to)
             machine.facts["structure"] = machine.facts.get("structure", 0) + 1
-        if ref.cls is not None and machine.registry.logged_attributes(machine, name):
-            to = machine.registry.as_logged(machine, name, to)
+        if ref.cls is not None:
+            to = as_logged(machine, name, to)
         heap.put(ref, name, to)
     elif isinstance(ref, Alternatives):
         for option in ref.options:

@@ -60,6 +60,7 @@ def exit_value() -> object:
 def _if(machine: Machine, node: ast.If) -> Flow | None:
     tested = machine.evaluate(node.test)
     condition = assignments.truth(machine, tested)
+    machine.consulted.tests.add((id(node), condition.const))
     if machine.evidence is not None:
         condition = machine.evidence.settle(machine, node, tested, condition)
     machine.here = machine.spot(node)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from harness.audit.events import Event, ProfileAudit, Score, Sink, Unresolved, Update
+from harness.audit.events import Event, ProfileAudit, Score, Sink, Spot, Unresolved, Update
 from harness.audit.interpreter.budget import Budget, OutOfBudget
 from harness.audit.interpreter.importing import run_module
 from harness.audit.interpreter.log_evidence import evidence_of, take_in
@@ -20,21 +20,30 @@ if TYPE_CHECKING:
     from harness.audit.program import Program
     from harness.audit.run_profile import RunProfile
 
+NODES = 400_000  # the largest walk of a script in a pull request takes 160,000
 
-def audit_program(
-    program: Program, profile: RunProfile, *, node_budget: int = 1_500_000, seconds: float = 60.0
-) -> ProfileAudit:
+
+def audit_program(program: Program, profile: RunProfile, *, node_budget: int = NODES) -> ProfileAudit:
     """What the program does under the profile, as events. Never executes any of it."""
-    machine = Machine(
-        program=program, profile=profile, registry=Registry(), budget=Budget(node_budget, seconds)
-    )
+    machine = begun(program, profile, node_budget)
+    return audit_of(machine, walked(machine))
+
+
+def begun(program: Program, profile: RunProfile, node_budget: int) -> Machine:
+    """A walk that has not taken its first step."""
+    machine = Machine(program=program, profile=profile, registry=Registry(), budget=Budget(node_budget))
     evidence = evidence_of(program, profile)
     if evidence is not None:
         take_in(machine, evidence)
-    is_finished = _walk(machine)
+    return machine
+
+
+def audit_of(machine: Machine, is_finished: bool) -> ProfileAudit:
+    """The audit of a walk that is over; which number is the claim is for the log of its profile to say."""
+    program = machine.program
     events = _mark_claim(machine)
     return ProfileAudit(
-        profile=profile.name,
+        profile=machine.profile.name,
         events=tuple(events),
         finished=is_finished and not machine.recorder.is_full,
         nodes=machine.budget.used,
@@ -43,7 +52,8 @@ def audit_program(
     )
 
 
-def _walk(machine: Machine) -> bool:
+def walked(machine: Machine) -> bool:
+    """Walk the program; whether the walk came to its end."""
     program = machine.program
     parsed = program.parsed(program.entry)
     machine.here = machine.recorder.spot_at(program.entry, 0)
@@ -83,19 +93,25 @@ def _mark_claim(machine: Machine) -> list[Event]:
     claimed = claimed_print(evidence.found, sinks, machine.profile.log_lines)
     if claimed.sink is not None:
         return _marked(events, claimed.sink)
-    log = f"{evidence.log_file}:{claimed.line}"
-    if not claimed.by:
-        _unresolved(machine, "log-of-other-code", f"no print of the script can have written {log}, the claim")
-        return _marked(machine.recorder.events, _last_told(events, sinks))
-    _without_number(machine, claimed, log)
-    return machine.recorder.events
+    if claimed.by:
+        _without_number(machine, claimed, Spot(file=evidence.log_file, line=claimed.line))
+        return machine.recorder.events
+    line, text = evidence.found.carrying[0]
+    is_foreign = evidence.prints.cannot_print(text)
+    _claim_unresolved(
+        machine,
+        "log-of-other-code" if is_foreign else "claim-not-found",
+        f"no print of the script was found to write the claim ({text[:80]})",
+        Spot(file=evidence.log_file, line=line),
+    )
+    return _marked(machine.recorder.events, _last_told(events, sinks))
 
 
 def _marked(events: list[Event], claim: Sink | None) -> list[Event]:
     return [replace(event, is_claim=True) if event is claim else event for event in events]
 
 
-def _without_number(machine: Machine, claimed: ClaimedPrint, log: str) -> None:
+def _without_number(machine: Machine, claimed: ClaimedPrint, log: Spot) -> None:
     """The claim was printed by a call in which the walk followed no score: no other number stands in."""
     lines = {file: set(found) for file, found in machine.recorder.reached()}
     reached = [
@@ -103,14 +119,20 @@ def _without_number(machine: Machine, claimed: ClaimedPrint, log: str) -> None:
         for one in claimed.by
         if any(line in lines.get(one.spot.file, ()) for line in range(one.spot.line, last_line(one) + 1))
     ]
-    print_ = (reached or claimed.by)[-1]
-    at = f"its print at {print_.spot.file}:{print_.spot.line}"
+    printing = (reached or claimed.by)[-1]
+    said = f"prints the claim at {log.file}:{log.line}"
     if not reached:
-        _unresolved(machine, "claim-not-reached", f"{log} is the claim; {at} was not reached")
+        _claim_unresolved(
+            machine, "claim-not-reached", f"the walk did not come to what {said}", printing.spot
+        )
         return
-    _unresolved(machine, "claim-not-followed", f"{log} is the claim; no score was followed into {at}")
-    label = print_.label[:LABEL_AT_MOST]
-    machine.recorder.record(Sink, print_.spot, label=label, scores=(), is_claim=True)
+    _claim_unresolved(machine, "claim-not-followed", f"no score was followed into what {said}", printing.spot)
+    label = printing.label[:LABEL_AT_MOST]
+    machine.recorder.record(Sink, printing.spot, label=label, scores=(), is_claim=True)
+
+
+def _claim_unresolved(machine: Machine, reason: str, detail: str, at: Spot) -> None:
+    machine.recorder.record(Unresolved, at, reason=reason, detail=detail, on_path=True)
 
 
 def _last_told(events: list[Event], sinks: list[Sink]) -> Sink | None:

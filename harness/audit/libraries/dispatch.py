@@ -87,8 +87,6 @@ class Registry:
     library_forward = staticmethod(torch_modules.library_forward)
     field_default = staticmethod(containers.field_default)
     subclass_made = staticmethod(torch_modules.subclass_made)
-    as_logged = staticmethod(environment.as_logged)
-    logged_attributes = staticmethod(environment.is_logged)
 
     def call(
         self, machine: Machine, path: str, args: list[Value], kwargs: dict[str, Value], node: ast.AST

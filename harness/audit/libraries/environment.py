@@ -10,7 +10,9 @@ from harness.audit.interpreter.values import (
     ENVIRONMENT,
     FALSE,
     NONE,
+    NOTHING,
     TRUE,
+    UNKNOWN,
     Source,
     Value,
 )
@@ -20,37 +22,57 @@ if TYPE_CHECKING:
     import ast
 
     from harness.audit.interpreter.machine import Machine
+    from harness.audit.run_profile import RunProfile
 
 _FROM = Source(labels=frozenset({ENVIRONMENT}))
 _ENVIRON = "os.environ"
-_ALWAYS = ("RANK", "LOCAL_RANK", "WORLD_SIZE")
+_RANKS = ("RANK", "LOCAL_RANK")
 
 
 def lookup(machine: Machine, name: object) -> Value | None:
     """An environment variable as the profile sets it; None when unset."""
     if not isinstance(name, str):
         return None
-    setting = machine.profile.environment.get(name)
-    if setting is not None and name not in {"RANK", "LOCAL_RANK"}:
-        return Value(setting.value, None, _FROM)
+    text = machine.ask(("environment", name), lambda profile: _variable(profile, name))
+    return Value(text, None, _FROM) if text is not None else None
+
+
+def _variable(profile: RunProfile, name: str) -> object:
+    """The text of a variable; None when it is not set, UNKNOWN when only the shell knew to what."""
+    if name in _RANKS:
+        return "0"
+    setting = profile.environment.get(name)
+    if setting is not None:
+        return setting.value
     if name == "WORLD_SIZE":
-        return Value(str(machine.profile.world_size), None, _FROM)
-    if name in _ALWAYS:
-        return Value("0", None, _FROM)
-    if name in machine.profile.unknown:
-        return Value(source=_FROM)  # set to what only the shell knew: not the script's default
-    return None
+        return str(profile.world_size)
+    return UNKNOWN if name in profile.unknown else None
 
 
 @on_call("os.environ.get", "os.getenv", "os.environ.pop", "os.environ.setdefault")
 def _get(machine: Machine, _path: str, args: list[Value], kwargs: dict[str, Value], _node: ast.AST) -> Value:
     default = args[1] if len(args) > 1 else kwargs.get("default", NONE)
-    if not args or not isinstance(args[0].const, str):
+    name = args[0].const if args else UNKNOWN
+    if not isinstance(name, str):
         return ANYTHING
-    found = lookup(machine, args[0].const)
+    if _is_bare_text(default):
+        text = default.const
+        # Set to what it is by default or not set at all: no difference to the script.
+        heard = machine.ask(("environment", name, text), lambda profile: _variable_or(profile, name, text))
+        return Value(heard, None, _FROM)
+    found = lookup(machine, name)
     if found is not None:
         return found
     return Value(default.const, default.ref, default.source.labelled(ENVIRONMENT), default.line)
+
+
+def _is_bare_text(value: Value) -> bool:
+    return type(value.const) is str and value.ref is None and value.line is None and value.source is NOTHING
+
+
+def _variable_or(profile: RunProfile, name: str, default: object) -> object:
+    found = _variable(profile, name)
+    return default if found is None else found
 
 
 def _subscript(machine: Machine, owner: Value, key: Value, _node: ast.AST) -> Value | None:
@@ -69,7 +91,8 @@ def contains(machine: Machine, container: Value, item: Value) -> Value | None:
     if isinstance(container.ref, Extern) and container.ref.path == _ENVIRON and isinstance(item.const, str):
         return TRUE if lookup(machine, item.const) is not None else FALSE
     if isinstance(container.ref, Extern) and container.ref.path == "sys.argv" and isinstance(item.const, str):
-        return TRUE if item.const in machine.profile.argv else FALSE
+        word = item.const
+        return TRUE if machine.ask(("word", word), lambda profile: word in profile.argv) else FALSE
     return None
 
 
@@ -99,7 +122,7 @@ def _rank(
 def _world(
     machine: Machine, _path: str, _args: list[Value], _kwargs: dict[str, Value], _node: ast.AST
 ) -> Value:
-    return Value(machine.profile.world_size)
+    return Value(machine.ask("world size", lambda profile: profile.world_size))
 
 
 @on_call("torch.cuda.get_device_capability")
@@ -107,18 +130,6 @@ def _capability(
     machine: Machine, _path: str, _args: list[Value], _kwargs: dict[str, Value], _node: ast.AST
 ) -> Value:
     return machine.heap.sequence("tuple", [Value(9), Value(0)])
-
-
-def is_logged(machine: Machine, name: str) -> bool:
-    """Whether a log prints a hyperparameter of this name."""
-    return name in machine.profile.attributes
-
-
-def as_logged(machine: Machine, name: str, value: Value) -> Value:
-    """An attribute as the log printed it, where it comes from the environment."""
-    from harness.audit.interpreter.assignments import as_logged as in_class
-
-    return in_class(machine, name, value)
 
 
 @on_call("argparse.ArgumentParser")
@@ -157,16 +168,21 @@ def _add_argument(
 def _on_command_line(
     machine: Machine, names: list[str], action: object, kind: Value | None, node: ast.AST
 ) -> Value | None:
-    argv = machine.profile.argv
+    text = machine.ask(("option", *names), lambda profile: _after_option(profile.argv, names))
+    if text is None:
+        return None
+    if action in {"store_true", "store_false"}:
+        return TRUE if action == "store_true" else FALSE
+    value = Value(text, None, _FROM)
+    return machine.call(kind, [value], {}, node) if kind is not None and kind.ref is not None else value
+
+
+def _after_option(argv: tuple[str, ...], names: list[str]) -> str | None:
+    """The word that belongs to the first of these options on the command line; None when none is there."""
     for at, word in enumerate(argv):
         name, _, after = word.partition("=")
-        if name not in names:
-            continue
-        if action in {"store_true", "store_false"}:
-            return TRUE if action == "store_true" else FALSE
-        text = after or (argv[at + 1] if at + 1 < len(argv) else "")
-        value = Value(text, None, _FROM)
-        return machine.call(kind, [value], {}, node) if kind is not None and kind.ref is not None else value
+        if name in names:
+            return after or (argv[at + 1] if at + 1 < len(argv) else "")
     return None
 
 
