@@ -39,7 +39,7 @@ _INPUT_NAME = re.compile(
 _PAIR = re.compile(
     r"""(?<![\w./-])['"]?([A-Za-z_]\w{2,60})['"]?\s{0,30}(?:[:=|]|\s\|)\s{0,30}['"]?"""
     r"""(-?\d{1,18}(?:\.\d{0,18})?(?:[eE][-+]?\d{1,3})?|True|False|true|false)"""
-    r"""(?=['"]?\s{0,30}(?:[,;|)}\]]|$|[A-Za-z_]\w{1,60}\s?[:=]))"""
+    r"""(?=['"]?\s{0,30}(?:,(?!\d)|[;|)}\]]|$|[A-Za-z_]\w{1,60}\s?[:=]))"""
 )
 _PLAIN_VALUE = re.compile(r"-?(?:\d{1,18}(?:\.\d{0,18})?|\.\d{1,18})(?:[eE][-+]?\d{1,3})?|[Tt]rue|[Ff]alse")
 # Facts of the machine, not of the configuration: another number of GPUs has its own.

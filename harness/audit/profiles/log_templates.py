@@ -84,20 +84,23 @@ def fits(parts: Sequence[str], line: str) -> bool:
     return len(line) - len(last) >= at and line.endswith(last)
 
 
-def templates_of(outline: Outline) -> list[Template]:
-    """Every distinctive template of the program, in order of files and lines."""
+def templates_of(outline: Outline, fewest_letters: int = FEWEST_LETTERS) -> list[Template]:
+    """Every template of the program with so many letters, in order of files and lines.
+
+    Fewer letters than usual fit many lines: such templates only show what the program may print.
+    """
     found: list[Template] = []
     for file, statements in outline.statements.items():
         lines = _lines_with_formats(outline.texts.get(file, ""))
         for placed in statements:
             node = placed.node
             if isinstance(node, ast.Expr) and isinstance(node.value, ast.Call):
-                template = _of_call(placed, node.value)
+                template = _of_call(placed, node.value, fewest_letters)
                 if template is not None:
                     found.append(template)
                     continue
             if _spans(lines, node):
-                found += _of_expressions(placed)
+                found += _of_expressions(placed, fewest_letters)
             if len(found) >= MOST_TEMPLATES:
                 return found[:MOST_TEMPLATES]
     return found
@@ -114,21 +117,21 @@ def _spans(lines: list[int], node: ast.AST) -> bool:
     return at < len(lines) and lines[at] <= last
 
 
-def _of_expressions(placed: Placed) -> list[Template]:
+def _of_expressions(placed: Placed, fewest: int) -> list[Template]:
     """The f-strings of a statement: they may be printed elsewhere."""
     found = []
     todo = expressions_of(placed.node)
     while todo:
         node = todo.pop()
         if isinstance(node, ast.JoinedStr):
-            template = _template(placed, node, _parts(node), None)
+            template = _template(placed, node, _parts(node), None, fewest)
             if template is not None:
                 found.append(template)
         todo += children(node)
     return sorted(found, key=lambda one: one.spot.line)
 
 
-def _of_call(placed: Placed, call: ast.Call) -> Template | None:
+def _of_call(placed: Placed, call: ast.Call, fewest: int) -> Template | None:
     """The template of a call statement with a text among its first arguments."""
     if not call.args:
         return None
@@ -137,13 +140,17 @@ def _of_call(placed: Placed, call: ast.Call) -> Template | None:
         if index:
             parts[-1] += " "  # print separates its arguments
         parts = _joined(parts, _parts(argument))
-    return _template(placed, call, parts, call)
+    return _template(placed, call, parts, call, fewest)
 
 
-def _template(placed: Placed, node: ast.expr, parts: list[str], call: ast.Call | None) -> Template | None:
+def _template(
+    placed: Placed, node: ast.expr, parts: list[str], call: ast.Call | None, fewest: int
+) -> Template | None:
     parts = [_spaced(part)[:_LONGEST_PART] for part in parts]
     text = " ".join(parts)
-    if len(_WORD.findall(text)) < FEWEST_WORDS or sum(map(str.isalpha, text)) < FEWEST_LETTERS:
+    if sum(map(str.isalpha, text)) < fewest:
+        return None
+    if fewest >= FEWEST_LETTERS and len(_WORD.findall(text)) < FEWEST_WORDS:
         return None
     return Template(tuple(parts), Spot(file=placed.file, line=node.lineno), placed, call)
 

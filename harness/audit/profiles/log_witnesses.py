@@ -8,6 +8,7 @@ Contradicting proofs prove nothing either.
 from __future__ import annotations
 
 import ast
+import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
     from harness.audit.profiles.ways_to_prints import Passed
 
 MOST_PROOFS = 4_000
+_FEW_LETTERS = 2
+_LONG_WORD = re.compile(r"[A-Za-z]{3,}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +57,16 @@ class ProgramPrints:
         if key not in self._ways:
             self._ways[key] = tests_on_the_way(template.placed, self.outline)
         return self._ways[key]
+
+    def cannot_print(self, line: str) -> bool:
+        """True for a line of other code: no text of the program fits it, and a word of it is in no file.
+
+        A word that the files lack may still come from the environment; a text with a hole there fits.
+        """
+        words = _LONG_WORD.findall(line)
+        if all(any(word in text for text in self.outline.texts.values()) for word in words):
+            return False
+        return not any(one.matches(line) for one in templates_of(self.outline, _FEW_LETTERS))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
