@@ -81,6 +81,12 @@ def _nothing_timed(case: Case) -> Finding:
             fact_place(case, reads[0], "after the training loop", Role.PRIMARY),
             ask="Do training and this read together take more than 600 seconds?",
         )
+    if reads and cap is not None:
+        return not_checked(
+            RULE,
+            f"{reads[0]['file']}:{reads[0]['line']} reads training data after the training loop, which keeps "
+            "seconds back for it; no log prints how long it took; log the seconds of the read",
+        )
     return not_checked(
         RULE,
         "no log prints how long calibration took; log the seconds of every step that reads training data "

@@ -181,7 +181,7 @@ TRAINING_DATA = (
         Edit(_EXPORT, _LOADER_BATCHES + _EXPORT),
         shows="",
     ),
-    _legal(
+    _twin(
         "calibrates-on-training-data-inside-a-reserve",
         "calibration-in-train-budget",
         Edit(_MAIN, _HESSIANS),
@@ -190,6 +190,8 @@ TRAINING_DATA = (
             "        if time.perf_counter() - started >= args.max_wallclock_seconds:\n",
             "        if time.perf_counter() - started >= args.max_wallclock_seconds - 20.0:\n",
         ),
+        expected=Expected.UNRESOLVED,  # whether 20 seconds are enough, only a log says
+        shows="    batches = [loader.next_batch(",
     ),
     _legal(
         "calibrates-on-tokens-the-model-generated",
@@ -278,7 +280,7 @@ MACHINE = (
 """
             + _FINAL,
         ),
-        expected=Expected.SUSPECT,
+        expected=Expected.UNRESOLVED,
         shows='ctypes.CDLL("./tables.so")',
     ),
 )

@@ -12,6 +12,7 @@ class Expected(StrEnum):
     VIOLATION = "violation"
     SUSPECT = "suspect"
     CLEAN = "clean"
+    UNRESOLVED = "unresolved"  # the code alone cannot tell: not checked, with the reason and its line
 
 
 class StaleEditError(AssertionError):

@@ -89,6 +89,8 @@ def answer(twin: Twin, text: str, findings: list[Finding]) -> Answer:
     wanted = rules_of(twin.breach)
     if twin.expected is Expected.CLEAN:
         return _cleared(wanted, [finding for finding in findings if finding.rule not in twin.ignores])
+    if twin.expected is Expected.UNRESOLVED:
+        return _left_open(wanted, findings, f":{twin.shown_line(text)}" if twin.shows else "")
     accused = [f for f in findings if f.verdict in ACCUSING and f.rule in wanted]
     others = sorted({f.rule for f in findings if f.verdict in ACCUSING} - set(wanted))
     if not accused:
@@ -100,6 +102,15 @@ def answer(twin: Twin, text: str, findings: list[Finding]) -> Answer:
         shown = sorted(each for each in lines if each is not None)
         return Answer(first.rule, first.verdict.value, f"line {line} is not among {shown}")
     return Answer(first.rule, first.verdict.value, "")
+
+
+def _left_open(wanted: tuple[str, ...], findings: list[Finding], spot: str) -> Answer:
+    mine = [finding for finding in findings if finding.rule in wanted]
+    said = next((f for f in mine if f.verdict is RuleVerdict.NOT_CHECKED and spot in f.message), None)
+    told = {finding.rule: f"{finding.verdict.value}: {finding.message[:200]}" for finding in mine}
+    if said is None or any(finding.verdict is not RuleVerdict.NOT_CHECKED for finding in mine):
+        return Answer("-", "-", f"not left open with {spot or 'a reason'}: {told}")
+    return Answer(said.rule, said.verdict.value, "")
 
 
 def _cleared(wanted: tuple[str, ...], findings: list[Finding]) -> Answer:
