@@ -1,19 +1,24 @@
 """log-matches-code: the logs come from the code that is shipped.
 
 What it checks
-    The code size each counted run printed against the script in the folder, and the source printed into the
-    log against that script.
+    The code size each counted run printed against the script in the folder, the source printed into the log
+    against that script, the settings it printed against the documented commands, and whether the script can
+    have printed the claimed score at all.
 Why it matters
-    A log of other code proves the score of other code.
+    A log of other code proves the score of other code, and one of other settings that of other settings.
 What is allowed instead
     Changes of white space and comments after the run, or packing; say so in the README, and run again when
     the program changed.
 How it is detected
     Logged size equal to the file (also unpacked, or with its helpers), within 16 bytes, different, or not the
     same for all seeds. A source dump is compared line by line with every script of the folder, ignoring
-    white space and empty lines.
+    white space and empty lines. Printed numbers and switches are compared with every command of the README
+    and the shell scripts; a value that one of them states is explained. Without a log the README's only
+    command is compared with the only shell script. The line with the claimed score must fit a text that the
+    script prints; it is of other code when none fits and a word of it stands in no file.
 What it cannot see
-    Which settings came from the environment, and edits that keep the size when no source is printed.
+    Settings that the log does not print, edits that keep the size when no source is printed, and texts that
+    are put together from the environment.
 Rulings
     #2124, 2026-05-02 (A2): seeds that ran different configurations. Issue #1594, 2026-04-13 (A6), on #1493:
     log keys absent from the code; the row stayed. #1060 re-ran after stripping its code.
@@ -27,14 +32,17 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING
 
+from harness.audit.events import OTHER_CODE, Unresolved
+from harness.audit.profiles.contradictions import contradictions
 from harness.case import not_checked, noted, passed, warned
 from harness.evidence.byte_count import count_bytes
 from harness.finding import Place, Role
-from harness.wording import count_of
+from harness.wording import count_of, listed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from harness.audit.profiles.contradictions import Contradiction
     from harness.case import Case
     from harness.evidence.byte_count import CodeBytes, SeedBytes
     from harness.finding import Finding, Sourced
@@ -44,6 +52,7 @@ RULE = "log-matches-code"
 
 _NEAR_BYTES = 16  # line ends, a trailing newline, a changed default
 _NEAR_LINES = 5
+_SHOWN_AT_MOST = 4  # contradicting settings
 # How far a packed size may lie below our tightest and above our plain packing (minifiers and codecs differ).
 _TIGHTER = 0.8
 _LOOSER = 1.25
@@ -178,13 +187,56 @@ def _dump_findings(case: Case) -> Iterator[Finding]:
         )
 
 
+def _setting_findings(case: Case) -> Iterator[Finding]:
+    """One finding for each place whose commands contradict the run that was counted."""
+    by_place: dict[tuple[str, str], list[Contradiction]] = {}
+    for one in contradictions(case.audit.run_profiles) if case.audit is not None else ():
+        by_place.setdefault((one.ran.file, one.stated.file), []).append(one)
+    for (ran, _), found in by_place.items():
+        shown = found[:_SHOWN_AT_MOST]
+        more = f" and {len(found) - len(shown)} more" if len(found) > len(shown) else ""
+        words = listed([one.message() for one in shown], _SHOWN_AT_MOST)
+        kind = "ran with" if found[0].is_logged else "sets"
+        yield warned(
+            RULE,
+            f"{ran} {kind} {words}{more}. Document the command that was run, or run the documented one",
+            *_both_places(shown),
+        )
+
+
+def _both_places(found: list[Contradiction]) -> Iterator[Place]:
+    for number, one in enumerate(found):
+        role = Role.RELATED if number else Role.PRIMARY
+        yield Place(file=one.ran.file, line=one.ran.line, note=f"{one.name}={one.ran.value}", role=role)
+        note = f"{one.name}={one.stated.value}"
+        yield Place(file=one.stated.file, line=one.stated.line, note=note, role=Role.RELATED)
+
+
+def _claim_findings(case: Case) -> Iterator[Finding]:
+    """The line that carries the claimed score, when the script prints no such line."""
+    if case.audit is None or case.audit.failure is not None:
+        return
+    for event in case.audit.claim.events:
+        if isinstance(event, Unresolved) and event.reason == OTHER_CODE:
+            yield warned(
+                RULE,
+                f"{event.detail}: other code made the counted run. Ship the code that ran, or run again",
+                Place(file=event.at.file, line=event.at.line, note="claimed score", role=Role.PRIMARY),
+            )
+
+
 def check(case: Case) -> Iterator[Finding]:
-    """Findings on the logged code size, then one for each log whose printed source differs."""
+    """Findings on the logged code size, printed sources, settings, and the print of the claimed score."""
     seeds = count_bytes(case)
     if case.submission.code.entry is None or not seeds:
         yield not_checked(RULE, "there is no script or no run to compare")
         return
-    found = [*_size_findings(case, seeds), *_dump_findings(case)]
+    found = [
+        *_size_findings(case, seeds),
+        *_dump_findings(case),
+        *_setting_findings(case),
+        *_claim_findings(case),
+    ]
     yield from found
     if not found:
         yield not_checked(RULE, "the logs print neither a code size nor the source; either would decide")

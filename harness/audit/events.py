@@ -77,10 +77,14 @@ class Update(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reset(Event):
-    """State goes back to what it was before the listed updates: fresh, zeroed, or a snapshot restored."""
+    """State goes back to what it was before the listed updates: fresh, zeroed, or a snapshot restored.
+
+    `of_optimizer`: an optimiser was made anew or took a saved state back; which steps that forgets is open.
+    """
 
     state: int
     forgets: tuple[int, ...] = ()
+    of_optimizer: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -231,6 +235,10 @@ class BranchProven(Event):
 
     taken: bool
     log: Spot
+
+
+# The reason of an `Unresolved` event on the line of a log whose claimed score the script cannot have printed.
+OTHER_CODE = "log-of-other-code"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,13 +1,19 @@
 from __future__ import annotations
 
+import dataclasses
 from typing import TYPE_CHECKING
 
+from harness.audit.events import OTHER_CODE, Unresolved
+from harness.audit.run_profile import ProfileKind, Setting
 from harness.finding import RuleVerdict
 from tests.builders import CODE, findings_of, good_log, make_case, make_submission
+from tests.harness.audit.audit_builder import at, audit_of, audited_case, run_profile
 from tests.rules.bytes_builders import SCRIPT_BYTES, script, sized_log, sized_submission
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from harness.finding import Finding
 
 RULE = "log-matches-code"
 RULER = "=" * 100
@@ -93,3 +99,48 @@ def test_a_size_between_the_packed_and_the_readable_script_is_a_warning(tmp_path
     case = make_case(sized_submission(tmp_path, model=15_900_000, logged_code=SCRIPT_BYTES - 1_000))
     (finding,) = findings_of(RULE, case)
     assert finding.verdict is RuleVerdict.WARN
+
+
+def _set(value: str, file: str, line: int) -> Setting:
+    return Setting(value=value, source=f"{file}:{line}", file=file, line=line)
+
+
+def _with_setting(root: Path, logged: str, stated: str) -> list[Finding]:
+    log = run_profile(
+        "train_seed13.log",
+        ProfileKind.LOG,
+        attributes={"ttt_epochs": _set(logged, "train_seed13.log", 9)},
+        log_file="train_seed13.log",
+    )
+    command = run_profile(
+        "README.md:12",
+        ProfileKind.COMMAND,
+        environment={"TTT_EPOCHS": _set(stated, "README.md", 12)},
+        is_claim=False,
+    )
+    audit = dataclasses.replace(audit_of(run=log), run_profiles=(log, command))
+    return [one for one in findings_of(RULE, audited_case(root, audit=audit)) if "ttt_epochs" in one.message]
+
+
+def test_a_setting_of_the_log_that_the_documented_command_contradicts_is_a_warning(tmp_path: Path) -> None:
+    (finding,) = _with_setting(tmp_path, "4", "3")
+    assert finding.verdict is RuleVerdict.WARN
+    assert "train_seed13.log ran with ttt_epochs=4 where README.md:12 says 3" in finding.message
+    assert [(place.file, place.line) for place in finding.places] == [
+        ("train_seed13.log", 9),
+        ("README.md", 12),
+    ]
+
+
+def test_a_setting_of_the_log_that_the_documented_command_states_is_not(tmp_path: Path) -> None:
+    assert _with_setting(tmp_path, "3", "3.0") == []
+
+
+def test_a_claimed_line_that_the_script_cannot_print_is_a_warning(tmp_path: Path) -> None:
+    event = Unresolved(
+        id=1, at=at(7, "train_seed13.log"), reason=OTHER_CODE, detail="no print writes it", on_path=True
+    )
+    finding = findings_of(RULE, audited_case(tmp_path, event))[-1]
+    assert finding.verdict is RuleVerdict.WARN
+    assert finding.message.startswith("no print writes it: other code made the counted run")
+    assert (finding.places[0].file, finding.places[0].line) == ("train_seed13.log", 7)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from harness.audit.events import Event, ProfileAudit, Score, Sink, Spot, Unresolved, Update
+from harness.audit.events import OTHER_CODE, Event, ProfileAudit, Score, Sink, Spot, Unresolved, Update
 from harness.audit.interpreter.budget import Budget, OutOfBudget
 from harness.audit.interpreter.importing import run_module
 from harness.audit.interpreter.log_evidence import evidence_of, take_in
@@ -97,10 +97,10 @@ def _mark_claim(machine: Machine) -> list[Event]:
         _without_number(machine, claimed, Spot(file=evidence.log_file, line=claimed.line))
         return machine.recorder.events
     line, text = evidence.found.carrying[0]
-    is_foreign = evidence.prints.cannot_print(text)
+    is_foreign = evidence.prints.lacks_a_word(text)
     _claim_unresolved(
         machine,
-        "log-of-other-code" if is_foreign else "claim-not-found",
+        OTHER_CODE if is_foreign else "claim-not-found",
         f"no print of the script was found to write the claim ({text[:80]})",
         Spot(file=evidence.log_file, line=line),
     )

@@ -1,7 +1,9 @@
-"""Where what is documented and what a claimed log prints disagree about a setting, with both places.
+"""Where two places say otherwise about a setting of the run that was counted.
 
-Only pairs that no other rule compares: a claimed log against the commands that may have made it, and against
-the defaults when no command explains its value. Logs of different seeds are compared by `same-config`.
+Only pairs that no other rule compares: what a claimed log prints against the commands that may have made it,
+and without a log the README's command against the shell script's. Logs of different seeds are compared by
+`same-config`. A default that the log does not show is no contradiction: logs name what they print as they
+like, and a setting that a command may change was not promised.
 """
 
 from __future__ import annotations
@@ -9,7 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from harness.audit.profiles.same_settings import IDENTITY, same_value
+from harness.audit.profiles.same_settings import IDENTITY, NUMBER_OR_TRUTH, same_value
 from harness.audit.run_profile import ProfileKind
 
 if TYPE_CHECKING:
@@ -22,85 +24,67 @@ MOST_CONTRADICTIONS = 200
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Contradiction:
-    """One setting, by its name in lower case, that the claimed log and another source give different values.
-
-    `stated_kind` says whether a README command, a shell script or the script's default states the other one.
-    """
+    """One setting, by its name in lower case, and the values that two places give it."""
 
     name: str
-    logged: Setting
+    ran: Setting  # as the log prints it; without a log as the shell script sets it
     stated: Setting
-    logged_in: str  # names of the profiles
-    stated_in: str
-    stated_kind: ProfileKind
+    is_logged: bool
 
     def message(self) -> str:
-        """Both values with their places, as findings quote them."""
-        return (
-            f"{self.logged.source} ran with {self.name}={self.logged.value} where {self.stated.source} says "
-            f"{self.name}={self.stated.value}"
-        )
+        """Name and both values."""
+        return f"{self.name}={self.ran.value} where {self.stated.source} says {self.stated.value}"
 
 
-def contradictions(
-    profiles: Sequence[RunProfile], defaults: Mapping[str, Setting] | None = None
-) -> tuple[Contradiction, ...]:
-    """Every setting a claimed log prints that a command, a shell script or a default contradicts.
+def contradictions(profiles: Sequence[RunProfile]) -> tuple[Contradiction, ...]:
+    """Every setting of the claimed run that a command or a shell script contradicts.
 
-    With several commands a value that one of them states is explained. `defaults` are the script's own, by
-    name, where the caller knows them; a default that any command changes is no contradiction.
+    With several commands a value that one of them states is explained, and a log may come from one that says
+    nothing about the setting.
     """
+    logs = [one for one in profiles if one.kind is ProfileKind.LOG and one.is_claim]
     stated = [one for one in profiles if one.kind in {ProfileKind.COMMAND, ProfileKind.SHELL}]
-    found: list[Contradiction] = []
-    seen: set[tuple[str, str, str]] = set()
-    for log in profiles:
-        if log.kind is not ProfileKind.LOG or not log.is_claim:
+    found: dict[tuple[str, str, str], Contradiction] = {}
+    if logs:
+        pairs = [(name, ran, _against(name, stated)) for log in logs for name, ran in _printed(log).items()]
+    else:
+        pairs = _documented_apart(stated)
+    for name, ran, others in pairs:
+        if any(same_value(ran.value, one.value) or not _is_comparable(ran, one) for one in others):
             continue
-        for name, logged in sorted(_printed(log).items()):
-            against = _against(name, logged, stated, defaults or {})
-            for other, setting in against:
-                key = (name, logged.value, setting.value)
-                if key in seen or len(found) >= MOST_CONTRADICTIONS:
-                    continue
-                seen.add(key)
-                found.append(
-                    Contradiction(
-                        name=name,
-                        logged=logged,
-                        stated=setting,
-                        logged_in=log.name,
-                        stated_in=other.name if other is not None else "defaults",
-                        stated_kind=other.kind if other is not None else ProfileKind.DEFAULTS,
-                    )
-                )
-    return tuple(found)
+        for one in others:
+            contradiction = Contradiction(name=name, ran=ran, stated=one, is_logged=bool(logs))
+            found.setdefault((name, ran.value, one.value), contradiction)
+    return tuple(sorted(found.values(), key=lambda one: one.name)[:MOST_CONTRADICTIONS])
 
 
 def _printed(log: RunProfile) -> dict[str, Setting]:
     """What the log itself says, by lower-case name; settings that come from a command are not its words."""
     both = {**log.environment, **log.attributes}
-    return {
-        name.lower(): setting
-        for name, setting in both.items()
-        if setting.file == log.log_file and not IDENTITY.fullmatch(name)
-    }
+    return {name: one for name, one in _by_name(both).items() if one.file == log.log_file}
 
 
-def _against(
-    name: str, logged: Setting, stated: Sequence[RunProfile], defaults: Mapping[str, Setting]
-) -> list[tuple[RunProfile | None, Setting]]:
-    """The statements about this setting, when none of them agrees with the log."""
-    statements: list[tuple[RunProfile | None, Setting]] = []
-    for profile in stated:
-        own = {key.lower(): setting for key, setting in profile.environment.items()}
-        if name not in own:
-            if len(stated) > 1:
-                return []  # the log may come from the command that says nothing about this setting
-            continue
-        statements.append((profile, own[name]))
-    if not statements:
-        default = defaults.get(name) or defaults.get(name.upper())
-        statements = [(None, default)] if default is not None else []
-    if any(same_value(logged.value, setting.value) for _, setting in statements):
+def _by_name(settings: Mapping[str, Setting]) -> dict[str, Setting]:
+    return {name.lower(): one for name, one in settings.items() if not IDENTITY.fullmatch(name)}
+
+
+def _against(name: str, stated: Sequence[RunProfile]) -> list[Setting]:
+    """What the commands say about a setting, when all of them say something."""
+    said = [_by_name(one.environment).get(name) for one in stated]
+    return [one for one in said if one is not None] if None not in said else []
+
+
+def _documented_apart(stated: Sequence[RunProfile]) -> list[tuple[str, Setting, list[Setting]]]:
+    """Settings that the only shell script and the only command of the README give different values."""
+    shells = [one for one in stated if one.kind is ProfileKind.SHELL]
+    commands = [one for one in stated if one.kind is ProfileKind.COMMAND]
+    if len(shells) != 1 or len(commands) != 1:
         return []
-    return statements
+    said = _by_name(commands[0].environment)
+    own = _by_name(shells[0].environment)
+    return [(name, one, [said[name]]) for name, one in own.items() if name in said]
+
+
+def _is_comparable(one: Setting, other: Setting) -> bool:
+    """Whether both are numbers or truth values; a list printed in part, or a word, is something else."""
+    return all(NUMBER_OR_TRUTH.fullmatch(setting.value.strip()) for setting in (one, other))

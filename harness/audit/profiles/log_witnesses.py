@@ -58,15 +58,10 @@ class ProgramPrints:
             self._ways[key] = tests_on_the_way(template.placed, self.outline)
         return self._ways[key]
 
-    def cannot_print(self, line: str) -> bool:
-        """True for a line of other code: no text of the program fits it, and a word of it is in no file.
-
-        A word that the files lack may still come from the environment; a text with a hole there fits.
-        """
-        words = _LONG_WORD.findall(line)
-        if all(any(word in text for text in self.outline.texts.values()) for word in words):
-            return False
-        return not any(one.matches(line) for one in templates_of(self.outline, _FEW_LETTERS))
+    def lacks_a_word(self, line: str) -> bool:
+        """Whether a word of the line is in no file of the program."""
+        texts = self.outline.texts.values()
+        return not all(any(word in text for text in texts) for word in _LONG_WORD.findall(line))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,7 +69,7 @@ class Witnesses:
     """Proofs from a log, by the identity of the `if`, and by the name of the setting it tests.
 
     `carrying` are the lines with the claimed score, the most digits first, `claimed` what may have printed
-    them. Where nothing of the program can have, the log is of other code, and proves nothing.
+    them. Where nothing was found to, the log may be of other code, and proves nothing.
     """
 
     taken: Mapping[int, Proof] = field(default_factory=dict)
@@ -97,7 +92,9 @@ def witnesses(
     by_line = {one.line: one for one in printed}
     claimed = tuple(by_line[number] for number, _ in carrying if number in by_line)
     if carrying and not claimed:
-        return Witnesses(carrying=carrying)
+        # Texts with few words of their own fit many lines: they may be the claim, and prove nothing.
+        few = matching(templates_of(program.outline, _FEW_LETTERS), carrying)[0]
+        return Witnesses(carrying=carrying, claimed=tuple(few))
     proofs: dict[int, dict[bool, Proof]] = {}
     for passed, line in _proven(program, printed):
         proofs.setdefault(id(passed.node), {}).setdefault(passed.arm, Proof(passed, line))

@@ -19,6 +19,7 @@ IDENTITY = re.compile(
 )
 
 _NUMBER = re.compile(r"-?(?:\d{1,18}(?:\.\d{0,18})?|\.\d{1,18})(?:e[-+]?\d{1,3})?")
+NUMBER_OR_TRUTH = re.compile(rf"(?i){_NUMBER.pattern}|true|false")
 
 
 def without_identity(
@@ -58,7 +59,7 @@ def same_value(one: str, other: str) -> bool:
         return True
     numbers = []
     for text in (one, other):
-        word = text.strip().lower()
+        word = text.strip().lower().replace("_", "")
         if word in {"true", "false"}:
             numbers.append(float(word == "true"))
         elif _NUMBER.fullmatch(word):

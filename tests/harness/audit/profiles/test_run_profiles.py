@@ -105,7 +105,21 @@ def test_a_log_against_its_command_is_a_contradiction_with_both_places(tmp_path:
     readme = f"{good_readme()}\n```bash\nTTT_ENABLED=1 {RUN}\n```\n"
     (one,) = contradictions(tuple(profiles(tmp_path, README__md=readme, **logs).values()))
     assert one.name == "ttt_enabled"
-    assert (one.logged.value, one.stated.source) == ("False", "README.md:14")
+    assert (one.ran.value, one.stated.source) == ("False", "README.md:14")
+
+
+def test_a_list_of_which_the_log_shows_a_part_is_no_contradiction(tmp_path: Path) -> None:
+    logs = {f"train_seed{seed}__log": good_log(seed, cap="ttt_lr:4,5") for seed in (13, 1337, 1111)}
+    readme = f"{good_readme()}\n```bash\nTTT_LR=4,5 {RUN}\n```\n"
+    assert contradictions(tuple(profiles(tmp_path, README__md=readme, **logs).values())) == ()
+
+
+def test_without_a_log_the_only_script_is_compared_with_the_only_command(tmp_path: Path) -> None:
+    readme = f"{good_readme()}\n```bash\nTTT_ENABLED=0 {RUN}\n```\n"
+    script = f"TTT_ENABLED=1 {RUN}\n"
+    found = profiles(tmp_path, **{**NO_LOGS, "README__md": readme, "run__sh": script})
+    (one,) = contradictions(tuple(found.values()))
+    assert (one.ran.source, one.stated.source, one.is_logged) == ("run.sh:1", "README.md:14", False)
 
 
 def test_profiles_over_the_limit_are_named(tmp_path: Path) -> None:
