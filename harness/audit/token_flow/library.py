@@ -346,6 +346,14 @@ def _get(walker: Walker, receiver: Flow, args: list[Flow]) -> Flow:
     return replace(mixed_of((receiver, *args)), number=walker.symbols.fresh())
 
 
+def _add_in_place(walker: Walker, receiver: Flow, args: list[Flow]) -> Flow:
+    result = _by_name(walker, "add", [receiver, *args], {})
+    if args and args[0].scores:
+        bare = replace(result, tokens=frozenset(), about=frozenset(), keys=frozenset())
+        indexing.keep_sum(walker, receiver, bare.with_kinds(SUM))
+    return result
+
+
 def _append(walker: Walker, receiver: Flow, args: list[Flow]) -> Flow:
     for cell in receiver.objects:
         if isinstance(cell, Cell) and args:
@@ -390,6 +398,7 @@ def _join(walker: Walker, receiver: Flow, args: list[Flow]) -> Flow:
 
 
 _ON_CONTAINERS = {
+    "add_": _add_in_place,
     "get": _get,
     "setdefault": _get,
     "append": _append,

@@ -256,7 +256,10 @@ def _augmented(walker: Walker, node: ast.AugAssign) -> str:
         indexing.add_in_place(walker, node.target, node.op, added)
         return ""
     old = walker.evaluate(node.target)
-    walker.bind(node.target, expressions.accumulated(walker, node, old, added))
+    result = expressions.accumulated(walker, node, old, added)
+    if added.scores:
+        indexing.keep_sum(walker, old, result)
+    walker.bind(node.target, result)
     return ""
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from harness.audit.events import KeyPart, Lookup, Mixed, Selected, Unresolved
+from harness.audit.events import KeyPart, Lookup, Mixed, Selected, Sink, Unresolved
 from harness.audit.program import Program
 from harness.audit.token_flow.follow import follow_tokens
 
@@ -135,3 +135,11 @@ def test_a_boost_where_a_table_knows_the_token_is_a_mixture(test: str, count: in
 def test_a_table_that_is_not_followed_is_said_to_be_unresolved(table: str, count: int) -> None:
     script = HEAD + f"    np.add.at({table}, y, 1)\n"
     assert sum(isinstance(each, Unresolved) for each in events(script)) == count
+
+
+@pytest.mark.parametrize("added", ["total += part.sum()", "total.add_(part.sum())"])
+def test_a_sum_added_to_in_a_function_reaches_the_number_that_its_caller_prints(added: str) -> None:
+    helper = f"def count(part, total):\n    {added}\n"
+    script = HEAD.replace("for start", helper + "total = np.zeros(1)\nfor start")
+    found = events(script + '    count(nll, total)\nprint(f"val_bpb:{total / math.log(2)}")\n')
+    assert [len(each.scores) for each in found if isinstance(each, Sink)] == [1]
