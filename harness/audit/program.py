@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from harness.audit.interpreter.syntax_facts import SyntaxFacts, facts_of
+from harness.audit.syntax_walk import SyntaxOrder
 from harness.code.source_text import Parsed, parse_source
 
 if TYPE_CHECKING:
@@ -23,6 +24,8 @@ class Program:
 
     entry: str
     sources: Mapping[str, str]
+    order: SyntaxOrder = field(default_factory=SyntaxOrder)  # the nodes of the files that were listed
+    _listed: dict[str, bool] = field(default_factory=dict)
     _parsed: dict[str, Parsed] = field(default_factory=dict)
     _facts: dict[str, SyntaxFacts] = field(default_factory=dict)
     kept: dict[str, object] = field(default_factory=dict)  # what a pass made of the sources, for later walks
@@ -48,6 +51,21 @@ class Program:
             tree = self.tree(path)
             self._facts[path] = SyntaxFacts() if tree is None else facts_of(tree)
         return self._facts[path]
+
+    def is_listed(self, path: str, at_most: int) -> bool:
+        """Whether the nodes of the file are in `order`: listed there unless it then exceeds `at_most`."""
+        if path not in self._listed:
+            tree = self.tree(path)
+            self._listed[path] = tree is not None and self.order.add(tree, at_most)
+        return self._listed[path]
+
+    def is_larger_than(self, nodes: int) -> bool:
+        """Whether the Python files together have more syntax nodes; stops counting where they do."""
+        return any(
+            self.tree(path) is not None and not self.is_listed(path, nodes)
+            for path in self.sources
+            if path == self.entry or path.lower().endswith(".py")
+        )
 
     def find_module(self, name: str, importer: str, level: int = 0) -> str | None:
         """The path of the module `name` as the file `importer` would import it; None when not in the folder.

@@ -14,9 +14,10 @@ from harness.audit.scans.byte_counting import scan_byte_counting
 from harness.audit.scans.byte_tables import scan_byte_tables
 from harness.audit.scans.c_target_gate import scan_c_target_gates
 from harness.audit.scans.hidden_code import scan_hidden_code
+from harness.audit.scans.loss_arithmetic import scan_loss_arithmetic
 from harness.audit.scans.network_calls import scan_network_calls
 from harness.audit.scans.previous_token import scan_previous_token
-from harness.audit.scans.scanned_program import ProgramIndex, ScannedProgram, forget_own_nodes
+from harness.audit.scans.scanned_program import ProgramIndex, ScannedProgram
 from harness.audit.scans.seeds import scan_seeds
 from harness.audit.scans.stored_targets import scan_stored_targets
 from harness.audit.scans.training_reads import scan_training_reads
@@ -35,6 +36,7 @@ SCANS: dict[str, Callable[[ProgramIndex], Any]] = {
     "bits_per_byte": scan_bits_per_byte,
     "c_target_gates": scan_c_target_gates,
     "hidden_code": scan_hidden_code,
+    "loss_arithmetic": scan_loss_arithmetic,
     "network_calls": scan_network_calls,
     "previous_token": scan_previous_token,
     "seeds": scan_seeds,
@@ -51,12 +53,9 @@ def scan_sources(program: Program) -> dict[str, Any]:
     index = ProgramIndex(ScannedProgram(program))
     facts: dict[str, Any] = {}
     failed: dict[str, str] = {}
-    try:
-        for name, scan in SCANS.items():
-            try:
-                facts[name] = scan(index)
-            except Exception as error:  # noqa: BLE001,RUF100 - our own bug must not cost the other scans
-                failed[name] = f"{type(error).__name__}: {error}"[:300]
-    finally:
-        forget_own_nodes()
+    for name, scan in SCANS.items():
+        try:
+            facts[name] = scan(index)
+        except Exception as error:  # noqa: BLE001,RUF100 - our own bug must not cost the other scans
+            failed[name] = f"{type(error).__name__}: {error}"[:300]
     return {**facts, "not_scanned": failed, "scanned": sorted(index.trees)}

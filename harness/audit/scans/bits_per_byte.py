@@ -11,18 +11,14 @@ import ast
 import math
 from typing import TYPE_CHECKING, Any
 
-from harness.audit.scans.local_values import LocalValues
-from harness.audit.scans.scanned_program import (
-    FACTS_AT_MOST,
-    FunctionNode,
-    ProgramIndex,
-    dotted,
-    own_nodes,
-)
+from harness.audit.scans.local_values import local_values
+from harness.audit.scans.scanned_program import FACTS_AT_MOST, ProgramIndex, called_name, dotted
+from harness.audit.scans.scope_nodes import FunctionNode
 from harness.audit.syntax_walk import nodes_below
 
 if TYPE_CHECKING:
-    from harness.audit.scans.name_roles import Scope
+    from harness.audit.scans.local_values import LocalValues
+    from harness.audit.scans.scope_nodes import Scope
 
 _MEANS = frozenset({"mean", "fmean", "nanmean", "average"})
 # Bytes per token of any tokenizer in use, and their reciprocals as a factor.
@@ -32,16 +28,15 @@ _HOPS = 2  # from a parameter to what callers give for it
 
 def scan_bits_per_byte(index: ProgramIndex) -> list[dict[str, Any]]:
     """Facts of `kind` constant (with `value`, and `constant_line` where the number stands) or batch-means."""
-    values = LocalValues()
+    values = local_values(index)
     facts: list[dict[str, Any]] = []
     for path, scope in index.reached:
-        inner: set[int] = set()
-        for node in own_nodes(scope):
-            if not isinstance(node, ast.BinOp) or id(node) in inner:
+        judged_to = 0  # parts of a product are judged with it
+        for node in index.own.of(scope, ast.BinOp):
+            stretch = index.order.stretch(node)
+            if stretch.start < judged_to or not isinstance(node.op, ast.Div | ast.Mult):
                 continue
-            if not isinstance(node.op, ast.Div | ast.Mult):
-                continue
-            inner.update(id(one) for one in nodes_below(node))
+            judged_to = stretch.stop
             found = _judged(node, scope, values, index)
             if found is not None and len(facts) < FACTS_AT_MOST:
                 facts.append({"file": path, "line": node.lineno, **found})
@@ -101,7 +96,7 @@ def _added_up(node: ast.expr, scope: Scope, index: ProgramIndex, depth: int) -> 
         node = node.func.value if isinstance(node.func, ast.Attribute) else node.args[0]
     if not isinstance(node, ast.Name) or depth > _HOPS:
         return None
-    for one in own_nodes(scope):
+    for one in index.own.of(scope, ast.AugAssign, ast.Call):
         added: ast.expr | None = None
         if isinstance(one, ast.AugAssign) and isinstance(one.op, ast.Add):
             added = one.value if isinstance(one.target, ast.Name) and one.target.id == node.id else None
@@ -119,16 +114,13 @@ def _given(name: str, scope: Scope, index: ProgramIndex, depth: int) -> dict[str
     if function is None or name not in function.parameters:
         return None
     place = function.parameters.index(name)
-    for _, caller in index.reached:
-        for one in own_nodes(caller):
-            if not isinstance(one, ast.Call) or dotted(one.func).rpartition(".")[2] != function.name:
-                continue
-            given = next((word.value for word in one.keywords if word.arg == name), None)
-            if given is None and place < len(one.args):
-                given = one.args[place]
-            found = _added_up(given, caller, index, depth + 1) if given is not None else None
-            if found is not None:
-                return {**found, "constant_file": index.file_of[id(caller)]}
+    for caller, one in index.calls_of(function.name):
+        given = next((word.value for word in one.keywords if word.arg == name), None)
+        if given is None and place < len(one.args):
+            given = one.args[place]
+        found = _added_up(given, caller, index, depth + 1) if given is not None else None
+        if found is not None:
+            return {**found, "constant_file": index.file_of[id(caller)]}
     return None
 
 
@@ -152,7 +144,7 @@ def _per_token(added: ast.expr) -> float | None:
 def _is_size(node: ast.expr) -> bool:
     """Whether an expression is how many elements something has."""
     return any(
-        (isinstance(one, ast.Call) and dotted(one.func).rpartition(".")[2] in {"numel", "len", "size"})
+        (isinstance(one, ast.Call) and called_name(one) in {"numel", "len", "size"})
         or (isinstance(one, ast.Attribute) and one.attr in {"size", "shape"})
         for one in nodes_below(node)
     )
@@ -174,29 +166,27 @@ def _is_ln2(node: ast.expr) -> bool:
     inner = node.args[0]
     if isinstance(inner, ast.Call) and len(inner.args) == 1:  # torch.log(torch.tensor(2.0))
         argument = _number(inner.args[0])
-    return dotted(node.func).rpartition(".")[2] == "log" and argument == 2.0
+    return called_name(node) == "log" and argument == 2.0
 
 
 def _is_log2e(node: ast.expr) -> bool:
     number = _number(node)
     if number is not None:
         return abs(number - 1 / math.log(2)) < 1e-4
-    return isinstance(node, ast.Call) and dotted(node.func).rpartition(".")[2] == "log2"
+    return isinstance(node, ast.Call) and called_name(node) == "log2"
 
 
 def _is_mean_of_means(node: ast.expr, scope: Scope, index: ProgramIndex) -> bool:
     """A mean over a list that a loop fills with losses: batches of different length would weigh the same."""
     if not isinstance(node, ast.Call):
         return False
-    last = dotted(node.func).rpartition(".")[2]
-    if last not in _MEANS or not node.args or not isinstance(node.args[0], ast.Name):
+    if called_name(node) not in _MEANS or not node.args or not isinstance(node.args[0], ast.Name):
         return False
     name = node.args[0].id
     return any(
-        isinstance(one, ast.Call)
-        and isinstance(one.func, ast.Attribute)
+        isinstance(one.func, ast.Attribute)
         and one.func.attr == "append"
         and isinstance(one.func.value, ast.Name)
         and one.func.value.id == name
-        for one in own_nodes(scope)
+        for one in index.own.of(scope, ast.Call)
     )

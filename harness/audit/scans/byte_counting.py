@@ -8,38 +8,37 @@ boundary table at another index (the token before), unguarded, or guarded by the
 from __future__ import annotations
 
 import ast
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from harness.audit.scans.byte_tables import builders, evaluated
-from harness.audit.scans.local_values import LocalValues, module_constants
-from harness.audit.scans.name_roles import Role, Roles, Scope
-from harness.audit.scans.scanned_program import (
-    FACTS_AT_MOST,
-    ProgramIndex,
-    dotted,
-    own_nodes,
-)
+from harness.audit.scans.byte_tables import builders
+from harness.audit.scans.local_values import local_values
+from harness.audit.scans.name_roles import Role, Roles
+from harness.audit.scans.scanned_program import FACTS_AT_MOST, ProgramIndex, called_name
 from harness.audit.syntax_walk import nodes_below
 
+if TYPE_CHECKING:
+    from harness.audit.scans.local_values import LocalValues
+    from harness.audit.scans.scope_nodes import Scope
+
+_STATEMENTS = (ast.Assign, ast.AugAssign, ast.AnnAssign, ast.Return, ast.Expr)
 _SPACE_INSIDE = "bytes-with-space"
 
 
 def scan_byte_counting(index: ProgramIndex) -> list[dict[str, Any]]:
     """Facts of `kind` guarded, unguarded, same-token or twice, with the line that counts."""
     results: dict[int, tuple[Role, ...]] = {}
-    for path, function in builders(index):
-        constants = {name: one.value for name, one in module_constants(index.trees[path]).items()}
-        tables, returned = evaluated(function, constants)
-        if any(returned):
-            twice = any(fault["kind"] == "space-inside" for table in tables for fault in table["faults"])
-            results[id(function)] = tuple(
-                _SPACE_INSIDE if role == "bytes" and twice else role for role in returned
+    for builder in builders(index):
+        if any(builder.returns):
+            twice = any(
+                fault["kind"] == "space-inside" for table in builder.tables for fault in table["faults"]
+            )
+            results[id(builder.function)] = tuple(
+                _SPACE_INSIDE if role == "bytes" and twice else role for role in builder.returns
             )
 
     def seed(node: ast.expr, scope: Scope) -> Role:
         if isinstance(node, ast.Call):
-            name = dotted(node.func).rpartition(".")[2]
-            for function in index.by_name.get(name, ()):
+            for function in index.by_name.get(called_name(node), ()):
                 found = results.get(id(function.node))
                 if found is not None:
                     return found if len(found) > 1 else found[0]
@@ -48,19 +47,17 @@ def scan_byte_counting(index: ProgramIndex) -> list[dict[str, Any]]:
     if not results:
         return []
     roles = Roles(index, seed)
-    values = LocalValues()
+    values = local_values(index)
     facts: list[dict[str, Any]] = []
     for path, scope in index.reached:
-        for statement in _statements(scope):
+        reads = index.own.of(scope, ast.Subscript)
+        if not any(_reads(node, "lead", scope, roles) for node in reads):
+            continue
+        for statement in index.own.of(scope, *_STATEMENTS):
             found = _judged(statement, scope, roles, values)
             if found is not None and len(facts) < FACTS_AT_MOST:
                 facts.append({"file": path, "line": statement.lineno, "kind": found})
     return facts
-
-
-def _statements(scope: Scope) -> list[ast.Assign | ast.AugAssign | ast.AnnAssign | ast.Return | ast.Expr]:
-    kinds = (ast.Assign, ast.AugAssign, ast.AnnAssign, ast.Return, ast.Expr)
-    return [node for node in own_nodes(scope) if isinstance(node, kinds)]
 
 
 def _judged(statement: ast.stmt, scope: Scope, roles: Roles, values: LocalValues) -> str | None:
@@ -95,7 +92,7 @@ def _kind(lead: ast.AST, value: ast.expr, scope: Scope, roles: Roles, values: Lo
 
 def _is_negated(node: ast.AST, whole: ast.expr) -> bool:
     """Whether a flag is turned round before it is used."""
-    above = [one for one in nodes_below(whole) if one is not node and node in set(ast.walk(one))]
+    above = [one for one in nodes_below(whole) if one is not node and node in set(nodes_below(one))]
     return any(_turns_round(parent, node) for parent in above)
 
 
@@ -110,7 +107,7 @@ def _turns_round(parent: ast.AST, node: ast.AST) -> bool:
     if isinstance(parent, ast.IfExp):
         return node in set(nodes_below(parent.test))
     names = {"logical_not", "bitwise_not", "where", "eq"}
-    return isinstance(parent, ast.Call) and dotted(parent.func).rpartition(".")[2] in names
+    return isinstance(parent, ast.Call) and called_name(parent) in names
 
 
 def _reads(node: ast.AST, role: str, scope: Scope, roles: Roles) -> bool:

@@ -10,55 +10,74 @@ from __future__ import annotations
 import ast
 import builtins
 import contextlib
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import Any
 
 from harness.audit.scans.fingerprint import fingerprint
 from harness.audit.scans.local_values import module_constants
 from harness.audit.scans.sample_evaluation import NotEvaluable, SampleRun
 from harness.audit.scans.sample_tokenizer import SIZE, TOKENS, SampleTokenizer, table_role
-from harness.audit.scans.scanned_program import FACTS_AT_MOST, FunctionNode, ProgramIndex, own_nodes
+from harness.audit.scans.scanned_program import FACTS_AT_MOST, ProgramIndex
+from harness.audit.scans.scope_nodes import FunctionNode
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
+_BUILDERS_AT_MOST = 400  # each may take all steps of an evaluation; scripts have one or two
 _ASKS = frozenset({"id_to_piece", "IdToPiece", "is_byte", "IsByte"})
 
 
-def builders(index: ProgramIndex) -> Iterator[tuple[str, FunctionNode]]:
-    """Reached functions that ask a tokenizer for the pieces of its tokens."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Builder:
+    """A reached function that asks a tokenizer for pieces, and what it made of the sample tokens."""
+
+    file: str
+    function: FunctionNode
+    tables: list[dict[str, Any]]
+    returns: list[str | None]
+
+
+def builders(index: ProgramIndex) -> list[Builder]:
+    """The builders of a program, each evaluated once."""
+    return index.once("builders", lambda: _found_builders(index))
+
+
+def _found_builders(index: ProgramIndex) -> list[Builder]:
+    found: list[Builder] = []
     for path, scope in index.reached:
-        if isinstance(scope, FunctionNode) and _asking(scope):
-            yield path, scope
+        if not isinstance(scope, FunctionNode) or len(found) >= _BUILDERS_AT_MOST:
+            continue
+        asking = _asking(scope, index)
+        if asking:
+            constants = {name: one.value for name, one in module_constants(path, index).items()}
+            tables, result = _evaluated(scope, asking, constants, index)
+            found.append(Builder(file=path, function=scope, tables=tables, returns=result))
+    return found
 
 
 def scan_byte_tables(index: ProgramIndex) -> list[dict[str, Any]]:
     """One fact for every reached builder: its digest and the tables it fills, by what they hold."""
     facts: list[dict[str, Any]] = []
-    for path, function in builders(index):
-        if len(facts) >= FACTS_AT_MOST:
-            break
-        constants = module_constants(index.trees[path])
-        tables, result = evaluated(function, {name: one.value for name, one in constants.items()})
+    for builder in builders(index)[:FACTS_AT_MOST]:
+        path, function = builder.file, builder.function
+        constants = module_constants(path, index)
         facts.append(
             {
                 "file": path,
                 "line": function.lineno,
                 "name": function.name,
                 "digest": None if _is_redefined(function, path, index) else fingerprint(function, constants),
-                "evaluated": bool(tables),
-                "tables": tables,
-                "returns": result,
-                "divides": _divides(function),
+                "evaluated": bool(builder.tables),
+                "tables": builder.tables,
+                "returns": builder.returns,
+                "divides": _divides(function, index),
             }
         )
     return facts
 
 
-def evaluated(
-    function: FunctionNode, constants: dict[str, Any] | None = None
+def _evaluated(
+    function: FunctionNode, asking: list[ast.Call], constants: dict[str, Any], index: ProgramIndex
 ) -> tuple[list[dict[str, Any]], list[str | None]]:
     """Tables of the function after it ran on the sample tokenizer, and the roles of what it returns."""
-    run = SampleRun({**(constants or {}), **_arguments(function)})
+    run = SampleRun({**constants, **_arguments(function, asking)})
     with contextlib.suppress(NotEvaluable):
         run.run(function.body)
     tables: list[dict[str, Any]] = []
@@ -68,7 +87,9 @@ def evaluated(
         value = [len(one) if isinstance(one, bytes) else one for one in held]
         role = table_role(value)
         if role is not None:
-            tables.append({"role": role, "line": _line_of(function, name), "faults": _faults(role, value)})
+            tables.append(
+                {"role": role, "line": _line_of(function, name, index), "faults": _faults(role, value)}
+            )
     result = run.result if isinstance(run.result, list) else [run.result]
     if len(result) == SIZE and table_role(result) is not None:
         result = [result]
@@ -76,36 +97,30 @@ def evaluated(
     return tables, roles if any(roles) else []
 
 
-def _asking(function: FunctionNode) -> list[ast.Call]:
+def _asking(function: FunctionNode, index: ProgramIndex) -> list[ast.Call]:
     return [
         node
-        for node in own_nodes(function)
-        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in _ASKS
+        for node in index.own.of(function, ast.Call)
+        if isinstance(node.func, ast.Attribute) and node.func.attr in _ASKS
     ]
 
 
-def _arguments(function: FunctionNode) -> dict[str, Any]:
+def _arguments(function: FunctionNode, asking: list[ast.Call]) -> dict[str, Any]:
     """The sample tokenizer for the parameter that is asked for pieces, its size for all others."""
-    asked = {call.func.value.id for call in _asking(function) if _is_named(call)}  # type: ignore[attr-defined]
+    holders = [call.func.value for call in asking if isinstance(call.func, ast.Attribute)]
+    asked = {one.id for one in holders if isinstance(one, ast.Name)}
     parameters = [*function.args.posonlyargs, *function.args.args, *function.args.kwonlyargs]
     return {one.arg: SampleTokenizer() if one.arg in asked else SIZE for one in parameters} | {
         name: SampleTokenizer() for name in asked
     }
 
 
-def _is_named(call: ast.Call) -> bool:
-    return isinstance(call.func, ast.Attribute) and isinstance(call.func.value, ast.Name)
-
-
-def _line_of(function: FunctionNode, name: str) -> int:
+def _line_of(function: FunctionNode, name: str, index: ProgramIndex) -> int:
     """The line that fills the table: the last store into an item of it, else its first assignment."""
     lines = [
         node.lineno
-        for node in own_nodes(function)
-        if isinstance(node, ast.Subscript)
-        and isinstance(node.ctx, ast.Store)
-        and isinstance(node.value, ast.Name)
-        and node.value.id == name
+        for node in index.own.of(function, ast.Subscript)
+        if isinstance(node.ctx, ast.Store) and isinstance(node.value, ast.Name) and node.value.id == name
     ]
     return max(lines, default=function.lineno)
 
@@ -133,21 +148,25 @@ def _faults(role: str, table: list[Any]) -> list[dict[str, Any]]:
 
 def _is_redefined(function: FunctionNode, path: str, index: ProgramIndex) -> bool:
     """Whether a name of the language that the function reads means something else in this file."""
-    read = {
-        one.id for one in own_nodes(function) if isinstance(one, ast.Name) and isinstance(one.ctx, ast.Load)
-    }
-    ours = read & set(dir(builtins))
-    given = {name for name in ours if any(one.file == path for one in index.by_name.get(name, ()))}
-    tree = index.trees[path]
-    stored = (
-        one.id for one in ast.walk(tree) if isinstance(one, ast.Name) and isinstance(one.ctx, ast.Store)
-    )
-    return bool(given or ours & set(stored) or ours & set(index.aliases(path)))
+    names = index.own.of(function, ast.Name)
+    ours = {one.id for one in names if isinstance(one.ctx, ast.Load)} & set(dir(builtins))
+    if any(one.file == path for name in sorted(ours) for one in index.by_name.get(name, ())):
+        return True
+    return bool(ours & _stored(path, index) or ours & set(index.aliases(path)))
 
 
-def _divides(function: FunctionNode) -> bool:
+def _stored(path: str, index: ProgramIndex) -> set[str]:
+    """Names that a file gives a value anywhere."""
+    found: set[str] = set()
+    for place in index.order.stretch(index.trees[path]):
+        node = index.order.nodes[place]
+        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+            found.add(node.id)
+    return found
+
+
+def _divides(function: FunctionNode, index: ProgramIndex) -> bool:
     """Whether the function itself turns nats into bits, so that the table is a denominator there."""
     return any(
-        isinstance(node, ast.BinOp) and isinstance(node.op, ast.Div) and "log" in ast.dump(node)
-        for node in own_nodes(function)
+        isinstance(node.op, ast.Div) and "log" in ast.dump(node) for node in index.own.of(function, ast.BinOp)
     )

@@ -12,6 +12,8 @@ import ast
 import re
 from typing import TYPE_CHECKING, Any
 
+from harness.audit.syntax_walk import nodes_below
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -20,7 +22,7 @@ if TYPE_CHECKING:
     from harness.audit.scans.scanned_program import ProgramIndex
 
 _C_FILES = (".c", ".cc", ".cpp", ".cu", ".h")
-_LOOKS_LIKE_C = re.compile(r"#include\s*<\w+|\b(int|void|static|uint\d+_t)\s+\w+\s*\([^;{]*\)\s*\{")
+_LOOKS_LIKE_C = re.compile(r"#include\s*<\w+|\b(int|void|static|uint\d+_t)\s+\w+\s*\([^;{]{0,2000}\)\s*\{")
 _SOURCE_AT_MOST = 400_000
 _NODES_AT_MOST = 200_000
 _FACTS_AT_MOST = 20
@@ -66,11 +68,22 @@ def _c_sources(index: ProgramIndex) -> Iterator[tuple[str, int, str]]:
         if path.endswith(_C_FILES) and len(text) <= _SOURCE_AT_MOST:
             yield path, 1, text
     for path, tree in index.trees.items():
-        for node in ast.walk(tree):
-            if not isinstance(node, ast.Constant) or not isinstance(node.value, str):
-                continue
-            if 200 < len(node.value) <= _SOURCE_AT_MOST and _LOOKS_LIKE_C.search(node.value):
-                yield path, node.lineno, node.value
+        found = {
+            id(node)
+            for node in index.order.below(tree)
+            if isinstance(node, ast.Constant) and _is_c(node.value)
+        }
+        for node in nodes_below(tree) if found else ():
+            if isinstance(node, ast.Constant) and id(node) in found:
+                yield path, node.lineno, str(node.value)
+
+
+def _is_c(value: object) -> bool:
+    return (
+        isinstance(value, str)
+        and 200 < len(value) <= _SOURCE_AT_MOST
+        and _LOOKS_LIKE_C.search(value) is not None
+    )
 
 
 def _walk(root: Node) -> Iterator[Node]:

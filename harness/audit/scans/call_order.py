@@ -11,13 +11,11 @@ import ast
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from harness.audit.scans.scanned_program import FunctionNode, ProgramIndex, dotted, is_main_guard
-from harness.audit.syntax_walk import children
+from harness.audit.scans.scanned_program import ProgramIndex, called_name
+from harness.audit.scans.scope_nodes import FunctionNode, Scope, is_main_guard
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-Scope = FunctionNode | ast.Module
 
 CALLS_AT_MOST = 30_000
 DEPTH_AT_MOST = 24
@@ -56,6 +54,7 @@ class CallOrder:
     _visits: dict[int, int] = field(default_factory=dict)
     _first: dict[int, int] = field(default_factory=dict)
     _last: dict[int, int] = field(default_factory=dict)
+    _inside: dict[int, list[ast.Call]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Follow the entry script."""
@@ -89,7 +88,7 @@ class CallOrder:
         clock: set[int] = set()
         ways = [call for call in self.calls if not call.leaves]
         for call in ways if any(_is_gradient(call) and call.loops for call in ways) else self.calls:
-            last = dotted(call.node.func).rpartition(".")[2]
+            last = called_name(call.node)
             for loop in call.loops:
                 loops[id(loop)] = loop
                 spans.setdefault(id(loop), []).append(call.place)
@@ -146,13 +145,31 @@ class CallOrder:
             self._expressions(node, here)
 
     def _expressions(self, node: ast.AST, here: _Here) -> None:
-        """Calls inside a statement or expression, inner ones first, as they run."""
-        if isinstance(node, ast.Lambda):
-            return
-        for child in children(node):
-            self._expressions(child, here)
-        if isinstance(node, ast.Call):
-            self._call(node, here)
+        for call in self._calls_in(node):
+            self._call(call, here)
+
+    def _calls_in(self, node: ast.AST) -> list[ast.Call]:
+        """Calls inside a statement or expression, inner ones first, as they run; none of a lambda."""
+        if id(node) in self._inside:
+            return self._inside[id(node)]
+        order = self.index.order
+        stretch = order.stretch(node)
+        found: list[ast.Call] = []
+        around: list[tuple[int, ast.Call]] = []  # calls not yet left, with the place where they end
+        skip_to = stretch.start
+        for place in stretch:
+            one = order.nodes[place]
+            if place < skip_to or not isinstance(one, ast.Call | ast.Lambda):
+                continue
+            if isinstance(one, ast.Lambda):
+                skip_to = order.ends[place]
+                continue
+            while around and around[-1][0] <= place:
+                found.append(around.pop()[1])
+            around.append((order.ends[place], one))
+        found += [one for _, one in reversed(around)]
+        self._inside[id(node)] = found
+        return found
 
     def _call(self, node: ast.Call, here: _Here) -> None:
         if len(self.calls) >= CALLS_AT_MOST:
@@ -182,7 +199,7 @@ class CallOrder:
 
     def _targets(self, node: ast.Call, here: _Here) -> list[FunctionNode]:
         """Functions a call runs: by name, the constructor of a class, a function among the arguments."""
-        name = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
+        name = called_name(node)
         named = self.index.by_name.get(name, [])
         if isinstance(node.func, ast.Name):
             named = [one for one in named if not one.owner] or named
@@ -198,10 +215,7 @@ class CallOrder:
 
 def call_order(index: ProgramIndex) -> CallOrder:
     """The order of calls of a program, followed once."""
-    if "call_order" not in index.memo:
-        index.memo["call_order"] = CallOrder(index)
-    order: CallOrder = index.memo["call_order"]
-    return order
+    return index.once("call_order", lambda: CallOrder(index))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,9 +8,14 @@ from __future__ import annotations
 
 import ast
 import re
+from bisect import bisect_left
+from typing import TYPE_CHECKING
 
-from harness.audit.scans.name_roles import Role, Roles, Scope
-from harness.audit.scans.scanned_program import ProgramIndex, constant_text, dotted, own_nodes
+from harness.audit.scans.name_roles import Role, Roles
+from harness.audit.scans.scanned_program import ProgramIndex, called_name, constant_text
+
+if TYPE_CHECKING:
+    from harness.audit.scans.scope_nodes import Scope
 
 TRAIN, VALIDATION = "train", "val"
 TRAIN_LOADER, VALIDATION_LOADER = "train-loader", "val-loader"
@@ -19,6 +24,9 @@ _PATTERNS = {
     TRAIN: re.compile(r"(?<![a-z])train(ing)?_?[\w*]*\.bin|_train_(\*|\d)|[\w/]*/train/\*"),
     VALIDATION: re.compile(r"(?<![a-z])val(idation)?_?[\w*]*\.bin|_val_(\*|\d)|[\w/]*/val/\*"),
 }
+_WORDS = re.compile("train|val")  # one of them is in whatever the patterns match
+_PUT_TOGETHER = ast.Constant | ast.JoinedStr | ast.Call | ast.BinOp
+_READS = frozenset({"fromfile", "memmap", "glob", "frombuffer", "open"})
 _LOADERS = {TRAIN: TRAIN_LOADER, VALIDATION: VALIDATION_LOADER}
 _PASSING = frozenset(
     [
@@ -43,19 +51,26 @@ _PASSING = frozenset(
 
 def data_roles(index: ProgramIndex) -> Roles:
     """Roles train and val for paths and tokens, train-loader and val-loader for objects that read them."""
-    if "data_roles" not in index.memo:
-        index.memo["data_roles"] = _followed(index)
-    roles: Roles = index.memo["data_roles"]
-    return roles
+    return index.once("data_roles", lambda: _followed(index))
 
 
 def _followed(index: ProgramIndex) -> Roles:
     reading: dict[str, str] = {}
     seeds: dict[int, Role] = {}
+    telling = [
+        place
+        for place, node in enumerate(index.order.nodes)
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and _WORDS.search(node.value)
+    ]
 
     def seed(node: ast.expr, scope: Scope) -> Role:
+        if not isinstance(node, _PUT_TOGETHER):
+            return None
         if id(node) not in seeds:
-            seeds[id(node)] = _seed(node)
+            stretch = index.order.stretch(node)
+            following = bisect_left(telling, stretch.start)
+            is_telling = following < len(telling) and telling[following] < stretch.stop
+            seeds[id(node)] = _seed(node) if is_telling else None
         return seeds[id(node)]
 
     loads = {name for name in index.by_name if _loads(name, index)}
@@ -69,9 +84,8 @@ def _followed(index: ProgramIndex) -> Roles:
             role
             for method in methods
             if method.name == "__init__"
-            for node in own_nodes(method.node)
-            if isinstance(node, ast.Attribute | ast.Name | ast.Constant)
-            and isinstance(role := roles.of(node, method.node), str)
+            for node in index.own.of(method.node, ast.Attribute, ast.Name, ast.Constant)
+            if isinstance(role := roles.of(node, method.node), str)
         }
         if len(found & {TRAIN, VALIDATION}) == 1:
             reading[owner] = next(iter(found & {TRAIN, VALIDATION}))
@@ -83,11 +97,9 @@ def _followed(index: ProgramIndex) -> Roles:
 def _seed(node: ast.expr) -> Role:
     if isinstance(node, ast.Constant) and not isinstance(node.value, str):
         return None
-    if not isinstance(node, ast.Constant | ast.JoinedStr | ast.Call | ast.BinOp):
-        return None
     if isinstance(node, ast.BinOp) and not isinstance(node.op, ast.Add | ast.Div | ast.Mod):
         return None
-    if isinstance(node, ast.Call) and dotted(node.func).rpartition(".")[2] not in {"join", "get", "format"}:
+    if isinstance(node, ast.Call) and called_name(node) not in {"join", "get", "format"}:
         return None
     text = constant_text(node, 600)
     found = [role for role, pattern in _PATTERNS.items() if pattern.search(text)]
@@ -97,7 +109,7 @@ def _seed(node: ast.expr) -> Role:
 def _through(
     node: ast.Call, scope: Scope, roles: Roles, index: ProgramIndex, reading: dict[str, str], loads: set[str]
 ) -> Role:
-    name = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
+    name = called_name(node)
     is_class = name in index.by_owner
     if not is_class and name not in _PASSING and name not in loads:
         return None
@@ -114,13 +126,6 @@ def _through(
 def _loads(name: str, index: ProgramIndex) -> bool:
     """Whether a function of the program reads files itself, or is a thin layer over one that does."""
     for function in index.by_name.get(name, ())[:2]:
-        for node in own_nodes(function.node):
-            if isinstance(node, ast.Call) and dotted(node.func).rpartition(".")[2] in {
-                "fromfile",
-                "memmap",
-                "glob",
-                "frombuffer",
-                "open",
-            }:
-                return True
+        if any(called_name(node) in _READS for node in index.own.of(function.node, ast.Call)):
+            return True
     return False

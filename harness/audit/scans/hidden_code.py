@@ -7,15 +7,8 @@ import re
 from typing import Any
 
 from harness.audit.scans.call_order import call_order
-from harness.audit.scans.scanned_program import (
-    FACTS_AT_MOST,
-    FunctionNode,
-    ProgramIndex,
-    constant_text,
-    full_name,
-    own_nodes,
-)
-from harness.audit.scans.setting_expressions import Expression, Settings
+from harness.audit.scans.scanned_program import FACTS_AT_MOST, ProgramIndex, constant_text, full_name
+from harness.audit.scans.setting_expressions import Expression, settings_of
 
 _NATIVE = re.compile(
     r"ctypes\.(CDLL|PyDLL|cdll\.LoadLibrary|WinDLL)|cffi\.FFI|.*\.(load_inline|load_library)"
@@ -23,6 +16,9 @@ _NATIVE = re.compile(
 )
 _COMPILER = re.compile(r"(?<![\w./-])(gcc|g\+\+|cc|c\+\+|clang(\+\+)?|nvcc|rustc|cargo|make|cmake)(?![\w+-])")
 _STARTS = re.compile(r"subprocess\.\w+|os\.(system|popen)")
+_TELLING = re.compile(  # one of these words is in every name below
+    "ctypes|cffi|load|cpp_ext|Raw|subprocess|system|popen|exec|eval|compile|runpy|import"
+)
 _WAYS_AT_MOST = 8
 _DYNAMIC = {"exec": "executed-text", "eval": "executed-text", "compile": "executed-text"}
 _MODULES = re.compile(r"runpy\.run_(path|module)|importlib\.(import_module|util\.spec_from_\w+)|__import__")
@@ -37,22 +33,21 @@ def scan_hidden_code(index: ProgramIndex) -> list[dict[str, Any]]:
     facts: list[dict[str, Any]] = []
     for path, scope in index.reached:
         aliases = index.aliases(path)
-        for node in own_nodes(scope, is_main=path == index.entry):
-            if not isinstance(node, ast.Call) or len(facts) >= FACTS_AT_MOST:
-                continue
-            kind = _kind(node, aliases, scope)
+        for node in index.own.of(scope, ast.Call, is_main=path == index.entry):
+            if len(facts) >= FACTS_AT_MOST:
+                return facts
+            name = full_name(node.func, aliases)
+            kind = _kind(node, name)
             if kind is not None:
-                name = full_name(node.func, aliases)[:80]
                 ways = _ways(node, index)
-                fact = {"file": path, "line": node.lineno, "kind": kind, "call": name, "ways": ways}
+                fact = {"file": path, "line": node.lineno, "kind": kind, "call": name[:80], "ways": ways}
                 facts.append(fact)
     return facts
 
 
 def _ways(node: ast.Call, index: ProgramIndex) -> list[list[Expression]]:
     """The conditions above the call on each way to it; one way without any where it is not known how."""
-    settings: Settings = index.memo.get("settings") or Settings(index)
-    index.memo["settings"] = settings
+    settings = settings_of(index)
     ways = [
         [settings.condition(test, outcome, scope) for test, outcome, scope in call.tests]
         for call in call_order(index).calls
@@ -61,8 +56,9 @@ def _ways(node: ast.Call, index: ProgramIndex) -> list[list[Expression]]:
     return ways[:_WAYS_AT_MOST] if 0 < len(ways) <= _WAYS_AT_MOST else [[]]
 
 
-def _kind(node: ast.Call, aliases: dict[str, str], scope: FunctionNode | ast.Module) -> str | None:
-    name = full_name(node.func, aliases)
+def _kind(node: ast.Call, name: str) -> str | None:
+    if not _TELLING.search(name):
+        return None
     if _NATIVE.fullmatch(name):
         return "native"
     if _STARTS.fullmatch(name) and _COMPILER.search(constant_text(node, 2_000)):

@@ -6,20 +6,22 @@ import ast
 import copy
 from typing import TYPE_CHECKING
 
-from harness.audit.scans.scanned_program import FunctionNode, own_nodes
+from harness.audit.scans.scope_nodes import FunctionNode, Scope
 from harness.audit.syntax_walk import nodes_below
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-Scope = FunctionNode | ast.Module
+    from harness.audit.scans.scanned_program import ProgramIndex
+
 _NODES_AT_MOST = 400
 
 
 class LocalValues:
     """Values of names that are assigned exactly once in their scope."""
 
-    def __init__(self) -> None:
+    def __init__(self, index: ProgramIndex) -> None:
+        self._index = index
         self._known: dict[int, dict[str, ast.expr | None]] = {}
 
     def of(self, scope: Scope) -> dict[str, ast.expr | None]:
@@ -28,11 +30,11 @@ class LocalValues:
         if found is None:
             found = dict.fromkeys(_parameters(scope))
             stored: set[str] = set(found)
-            for node in own_nodes(scope):
-                if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+            for node in self._index.own.of(scope, ast.Name):
+                if isinstance(node.ctx, ast.Store):
                     found[node.id] = None if node.id in stored else _NO_EXPRESSION
                     stored.add(node.id)
-            for target, value in assignments(scope):
+            for target, value in assignments(scope, self._index):
                 if isinstance(target, ast.Name) and found.get(target.id) is _NO_EXPRESSION:
                     found[target.id] = value
             for name in [name for name, value in found.items() if value is _NO_EXPRESSION]:
@@ -44,9 +46,10 @@ class LocalValues:
         """The expression with names of one value replaced by it, as long as it stays small."""
         values = self.of(scope)
         for _ in range(rounds):
-            replacer = _Replacer(values)
-            larger = replacer.visit(copy.deepcopy(node))
-            if not replacer.replaced or sum(1 for _ in nodes_below(larger)) > _NODES_AT_MOST:
+            if not any(_is_replaced(one, values) for one in self._index.order.below(node)):
+                break
+            larger = _Replacer(values).visit(copy.deepcopy(node))
+            if sum(1 for _ in nodes_below(larger)) > _NODES_AT_MOST:
                 break
             node = larger
         return node
@@ -58,18 +61,24 @@ _NO_EXPRESSION = ast.Constant(value=...)
 class _Replacer(ast.NodeTransformer):
     def __init__(self, values: dict[str, ast.expr | None]) -> None:
         self._values = values
-        self.replaced = False
 
     def visit_Name(self, node: ast.Name) -> ast.AST:
-        value = self._values.get(node.id)
-        if value is None or not isinstance(node.ctx, ast.Load):
-            return node
-        if isinstance(value, ast.List | ast.Dict | ast.Set):  # a container that is filled later
-            return node
-        if any(isinstance(one, ast.Name) and one.id == node.id for one in nodes_below(value)):
-            return node
-        self.replaced = True
-        return copy.deepcopy(value)
+        return copy.deepcopy(self._values[node.id]) if _is_replaced(node, self._values) else node  # type: ignore[return-value]
+
+
+def _is_replaced(node: ast.AST, values: dict[str, ast.expr | None]) -> bool:
+    if not isinstance(node, ast.Name) or not isinstance(node.ctx, ast.Load):
+        return False
+    value = values.get(node.id)
+    # A container is filled later: what it was made as is not what it holds.
+    if value is None or isinstance(value, ast.List | ast.Dict | ast.Set):
+        return False
+    return not any(isinstance(one, ast.Name) and one.id == node.id for one in nodes_below(value))
+
+
+def local_values(index: ProgramIndex) -> LocalValues:
+    """The local values of a program, found once for all scans."""
+    return index.once("local_values", lambda: LocalValues(index))
 
 
 def _parameters(scope: Scope) -> Iterator[str]:
@@ -79,10 +88,12 @@ def _parameters(scope: Scope) -> Iterator[str]:
             yield one.arg
 
 
-def assignments(scope: Scope) -> Iterator[tuple[ast.expr, ast.expr]]:
+def assignments(scope: Scope, index: ProgramIndex) -> Iterator[tuple[ast.expr, ast.expr]]:
     """Targets and values of a scope's plain assignments, tuples taken apart."""
-    for node in own_nodes(scope):
-        if isinstance(node, ast.Assign) and len(node.targets) == 1:
+    for node in index.own.of(scope, ast.Assign, ast.AnnAssign):
+        if isinstance(node, ast.Assign):
+            if len(node.targets) != 1:
+                continue
             target, value = node.targets[0], node.value
             if (
                 isinstance(target, ast.Tuple)
@@ -96,11 +107,11 @@ def assignments(scope: Scope) -> Iterator[tuple[ast.expr, ast.expr]]:
             yield node.target, node.value
 
 
-def module_constants(tree: ast.Module) -> dict[str, ast.Constant]:
+def module_constants(path: str, index: ProgramIndex) -> dict[str, ast.Constant]:
     """Names that a module assigns once, to a constant."""
     found: dict[str, ast.Constant] = {}
     several: set[str] = set()
-    for target, value in assignments(ast.Module(body=tree.body, type_ignores=[])):
+    for target, value in assignments(index.trees[path], index):
         if isinstance(target, ast.Name):
             if target.id in found:
                 several.add(target.id)

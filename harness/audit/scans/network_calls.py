@@ -14,13 +14,12 @@ from typing import Any
 from harness.audit.scans.call_order import CallOrder, call_order
 from harness.audit.scans.scanned_program import (
     FACTS_AT_MOST,
-    FunctionNode,
     ProgramIndex,
+    called_name,
     constant_text,
     full_name,
-    own_nodes,
 )
-from harness.audit.syntax_walk import nodes_below
+from harness.audit.scans.scope_nodes import FunctionNode, Scope
 
 _FETCHES = re.compile(
     r"(urllib\.request\.(urlopen|urlretrieve)|urllib\.urlopen|requests\.(get|post|put|head|request|Session)"
@@ -47,14 +46,15 @@ def scan_network_calls(index: ProgramIndex) -> list[dict[str, Any]]:
     order: CallOrder | None = None
     for path, scope in index.reached:
         aliases = index.aliases(path)
-        guards = _guarded_calls(scope)
-        for node in own_nodes(scope, is_main=path == index.entry):
-            if not isinstance(node, ast.Call) or len(facts) >= FACTS_AT_MOST:
-                continue
+        guards: set[int] | None = None
+        for node in index.own.of(scope, ast.Call, is_main=path == index.entry):
+            if len(facts) >= FACTS_AT_MOST:
+                return facts
             found = _network(node, aliases)
             if found is None:
                 continue
             order = order or call_order(index)
+            guards = _guarded_calls(scope, index) if guards is None else guards
             kind, call = found
             facts.append(
                 {
@@ -83,21 +83,21 @@ def _network(node: ast.Call, aliases: dict[str, str]) -> tuple[str, str] | None:
     return None
 
 
-def _guarded_calls(scope: FunctionNode | ast.Module) -> set[int]:
+def _guarded_calls(scope: Scope, index: ProgramIndex) -> set[int]:
     """Calls in a branch that a test for a file decides, or in the handler of an error."""
     found: set[int] = set()
     after_exit = False
-    for node in own_nodes(scope):
+    for node in index.own.of(scope, ast.If, ast.ExceptHandler):
         branches: list[ast.AST] = []
-        if isinstance(node, ast.If) and _tests_existence(node.test):
+        if isinstance(node, ast.ExceptHandler):
+            branches = list(node.body)
+        elif _tests_existence(node.test, index):
             branches = [*node.body, *node.orelse]
             after_exit = after_exit or _leaves(node.body)
-        elif isinstance(node, ast.ExceptHandler):
-            branches = list(node.body)
         for branch in branches:
-            found.update(id(one) for one in nodes_below(branch) if isinstance(one, ast.Call))
+            found.update(id(one) for one in index.order.below(branch) if isinstance(one, ast.Call))
     if after_exit and isinstance(scope, FunctionNode):  # "if it is there: return", then the download
-        found.update(id(one) for one in own_nodes(scope) if isinstance(one, ast.Call))
+        found.update(id(one) for one in index.own.of(scope, ast.Call))
     return found
 
 
@@ -105,9 +105,5 @@ def _leaves(body: list[ast.stmt]) -> bool:
     return bool(body) and isinstance(body[-1], ast.Return | ast.Continue)
 
 
-def _tests_existence(test: ast.expr) -> bool:
-    return any(
-        isinstance(one, ast.Call)
-        and (one.func.attr if isinstance(one.func, ast.Attribute) else getattr(one.func, "id", "")) in _EXISTS
-        for one in nodes_below(test)
-    )
+def _tests_existence(test: ast.expr, index: ProgramIndex) -> bool:
+    return any(isinstance(one, ast.Call) and called_name(one) in _EXISTS for one in index.order.below(test))

@@ -10,8 +10,9 @@ from __future__ import annotations
 import ast
 from typing import TYPE_CHECKING, Any
 
-from harness.audit.scans.scanned_program import FACTS_AT_MOST, FunctionNode, dotted, own_nodes
-from harness.audit.scans.setting_expressions import Expression, Settings
+from harness.audit.scans.scanned_program import FACTS_AT_MOST, called_name, dotted
+from harness.audit.scans.scope_nodes import FunctionNode
+from harness.audit.scans.setting_expressions import Expression, Settings, settings_of
 from harness.audit.syntax_walk import nodes_below
 
 if TYPE_CHECKING:
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
     from harness.audit.scans.scanned_program import ProgramIndex
 
+_Made = dict[str, list[ast.expr]]  # what local names are assigned
 _SLICE_ROUNDS = 6
 _NAMES_AT_MOST = 60
 _FACTORS_AT_MOST = 8
@@ -27,22 +29,24 @@ _MASKS = {"where", "masked_fill", "masked_fill_", "ne", "eq", "not_equal"}
 
 def scan_previous_token(index: ProgramIndex) -> dict[str, list[dict[str, Any]]]:
     """`mixes`: file, line, masked, conditions (as `setting_expressions`). `isolates`: file, line."""
-    settings = Settings(index)
     mixes: list[dict[str, Any]] = []
     isolates: list[dict[str, Any]] = []
     for path, scope in index.reached:
         if not isinstance(scope, FunctionNode):
             continue
-        for statement, conditions in _guarded(scope, settings):
-            mixed = _mixed(statement, scope)
-            if mixed is not None:
-                fact = {"file": path, "line": mixed.lineno, "masked": _is_masked(mixed, scope)}
-                mixes.append({**fact, "conditions": conditions})
         isolates.extend(
             {"file": path, "line": node.lineno}
-            for node in own_nodes(scope)
-            if isinstance(node, ast.Call) and _tells_documents(node)
+            for node in index.own.of(scope, ast.Call)
+            if _tells_documents(node)
         )
+        if not any(_sliced_name(node) for node in index.own.of(scope, ast.Subscript)):
+            continue
+        made = _assigned(scope, index)
+        for statement, conditions in _guarded(scope, settings_of(index)):
+            mixed = _mixed(statement, made)
+            if mixed is not None:
+                fact = {"file": path, "line": mixed.lineno, "masked": _is_masked(mixed, made)}
+                mixes.append({**fact, "conditions": conditions})
     return {"mixes": mixes[:FACTS_AT_MOST], "isolates": isolates[:FACTS_AT_MOST]}
 
 
@@ -62,7 +66,7 @@ def _guarded(scope: FunctionNode, settings: Settings) -> Iterator[tuple[ast.stmt
                 yield statement, conditions
 
 
-def _mixed(statement: ast.stmt, scope: FunctionNode) -> ast.BinOp | None:
+def _mixed(statement: ast.stmt, made: _Made) -> ast.BinOp | None:
     """The sum of a tensor and a computed share of its shifted self."""
     if any(isinstance(node, ast.Mod | ast.BitXor) for node in nodes_below(statement)):
         return None  # arithmetic on token ids
@@ -70,17 +74,17 @@ def _mixed(statement: ast.stmt, scope: FunctionNode) -> ast.BinOp | None:
         if not isinstance(node, ast.BinOp) or not isinstance(node.op, ast.Add):
             continue
         for side, other in ((node.left, node.right), (node.right, node.left)):
-            shifted = _share_of_shifted(side, scope)
+            shifted = _share_of_shifted(side, made)
             if shifted is not None and _mentions(other, shifted):
                 return node
     return None
 
 
-def _share_of_shifted(node: ast.expr, scope: FunctionNode) -> str | None:
+def _share_of_shifted(node: ast.expr, made: _Made) -> str | None:
     """The tensor whose shifted self is multiplied by something computed."""
     factors = _factors(node)
     for tensor in factors:
-        name = _shifted(tensor, scope) if len(factors) > 1 else None
+        name = _shifted(tensor, made) if len(factors) > 1 else None
         if name is not None and any(not _is_constant(each) for each in factors if each is not tensor):
             return name
     return None
@@ -100,20 +104,24 @@ def _is_constant(node: ast.expr) -> bool:
     return all(isinstance(leaf, leaves) for leaf in nodes_below(node))
 
 
-def _shifted(node: ast.expr, scope: FunctionNode) -> str | None:
+def _shifted(node: ast.expr, made: _Made) -> str | None:
     """The name X of `X[:, :-1]`, itself or inside what a local name was made from."""
     if isinstance(node, ast.Name):
-        made = [value for target, value in _assigned(scope) if target == node.id]
-        return next((name for value in made if (name := _sliced_name(value)) is not None), None)
-    return _sliced_name(node) if isinstance(node, ast.Subscript) else None
+        values = made.get(node.id, [])
+        return next((name for value in values if (name := _name_sliced_in(value)) is not None), None)
+    return _name_sliced_in(node) if isinstance(node, ast.Subscript) else None
 
 
-def _sliced_name(node: ast.expr) -> str | None:
-    for child in nodes_below(node):
-        if isinstance(child, ast.Subscript) and isinstance(child.slice, ast.Tuple):
-            parts = child.slice.elts
-            if len(parts) >= 2 and _is_all_but_last(parts[1]) and isinstance(child.value, ast.Name):
-                return child.value.id
+def _name_sliced_in(node: ast.expr) -> str | None:
+    return next((name for child in nodes_below(node) if (name := _sliced_name(child)) is not None), None)
+
+
+def _sliced_name(node: ast.AST) -> str | None:
+    if not isinstance(node, ast.Subscript) or not isinstance(node.slice, ast.Tuple):
+        return None
+    parts = node.slice.elts
+    if len(parts) >= 2 and _is_all_but_last(parts[1]) and isinstance(node.value, ast.Name):
+        return node.value.id
     return None
 
 
@@ -132,19 +140,18 @@ def _mentions(node: ast.expr, name: str) -> bool:
     return any(isinstance(child, ast.Name) and child.id == name for child in nodes_below(node))
 
 
-def _assigned(scope: FunctionNode) -> list[tuple[str, ast.expr]]:
-    found = []
-    for node in own_nodes(scope):
-        if isinstance(node, ast.Assign) and len(node.targets) == 1 and isinstance(node.targets[0], ast.Name):
-            found.append((node.targets[0].id, node.value))
-        elif isinstance(node, ast.AugAssign) and isinstance(node.target, ast.Name):
-            found.append((node.target.id, node.value))
-    return found
+def _assigned(scope: FunctionNode, index: ProgramIndex) -> _Made:
+    made: _Made = {}
+    for node in index.own.of(scope, ast.Assign, ast.AugAssign):
+        target = node.targets[0] if isinstance(node, ast.Assign) and len(node.targets) == 1 else None
+        target = node.target if isinstance(node, ast.AugAssign) else target
+        if isinstance(target, ast.Name):
+            made.setdefault(target.id, []).append(node.value)
+    return made
 
 
-def _is_masked(node: ast.expr, scope: FunctionNode) -> bool:
+def _is_masked(node: ast.expr, made: _Made) -> bool:
     """Whether a comparison, or a call that masks, lies behind the names of the sum."""
-    made = _assigned(scope)
     waiting: list[ast.expr] = [node]
     seen: set[str] = set()
     for _ in range(_SLICE_ROUNDS):
@@ -153,7 +160,7 @@ def _is_masked(node: ast.expr, scope: FunctionNode) -> bool:
             for child in nodes_below(expression):
                 if isinstance(child, ast.Compare):
                     return True
-                if isinstance(child, ast.Call) and dotted(child.func).rpartition(".")[2] in _MASKS:
+                if isinstance(child, ast.Call) and called_name(child) in _MASKS:
                     return True
                 if isinstance(child, ast.Name):
                     names.add(child.id)
@@ -161,7 +168,7 @@ def _is_masked(node: ast.expr, scope: FunctionNode) -> bool:
         if not names or len(seen) > _NAMES_AT_MOST:
             return False
         seen |= names
-        waiting = [value for target, value in made if target in names]
+        waiting = [value for name in sorted(names) for value in made.get(name, ())]
     return False
 
 

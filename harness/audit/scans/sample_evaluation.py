@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 from harness.audit.scans.sample_calls import UNKNOWN, call_method, call_named
 from harness.audit.scans.sample_tokenizer import SampleTokenizer
-from harness.audit.scans.scanned_program import FunctionNode, dotted
+from harness.audit.scans.scanned_program import dotted
+from harness.audit.scans.scope_nodes import FunctionNode
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -5,19 +5,23 @@ from __future__ import annotations
 import ast
 from collections import deque
 from dataclasses import dataclass, field
-from functools import cached_property, lru_cache
-from typing import TYPE_CHECKING, Any
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from harness.audit.syntax_walk import children, nodes_below
+from harness.audit.scans.scope_nodes import FunctionNode, Scope, ScopeNodes
+from harness.audit.syntax_walk import nodes_below
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from harness.audit.program import Program
 
-FunctionNode = ast.FunctionDef | ast.AsyncFunctionDef
 NODES_AT_MOST = 1_200_000  # over all files; the largest submission has about 300,000
 FACTS_AT_MOST = 40  # of one kind: a person reads a handful
+_BODIES = ("body", "handlers", "orelse", "finalbody", "cases")  # fields that hold statements, in source order
+_BLOCKS = ast.If | ast.For | ast.AsyncFor | ast.While | ast.With | ast.AsyncWith | ast.Try | ast.TryStar
+_PARTS = ast.Match | ast.ExceptHandler | ast.match_case
+_Derived = TypeVar("_Derived")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,26 +46,22 @@ class Function:
 
 @dataclass(slots=True)
 class ScannedProgram:
-    """One program with the indexes that several scans share."""
+    """The trees of a program that are scanned."""
 
     program: Program
     trees: dict[str, ast.Module] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Parse what fits the bound, the entry script first."""
-        left = NODES_AT_MOST
         for path in sorted(self.program.sources, key=lambda one: (one != self.program.entry, one)):
             if not path.endswith(".py") and path != self.program.entry:
                 continue
             tree = self.program.tree(path)
-            left -= 0 if tree is None else sum(1 for _ in nodes_below(tree))
-            if tree is not None and left >= 0:
-                self.trees[path] = tree
-
-    @property
-    def entry(self) -> str:
-        """The script that runs."""
-        return self.program.entry
+            if tree is None:
+                continue
+            if not self.program.is_listed(path, NODES_AT_MOST):
+                break
+            self.trees[path] = tree
 
 
 class ProgramIndex:
@@ -72,15 +72,18 @@ class ProgramIndex:
     """
 
     def __init__(self, scanned: ScannedProgram) -> None:
-        self.entry = scanned.entry
+        self.entry = scanned.program.entry
         self.trees = scanned.trees
         self.sources = scanned.program.sources
         self.find_module = scanned.program.find_module
-        self.memo: dict[str, Any] = {}  # what several scans derive from the program, computed once
+        self.order = scanned.program.order
+        self.own = ScopeNodes(self.order)
+        self._memo: dict[str, Any] = {}
+        self._imports: dict[str, list[ast.Import | ast.ImportFrom]] = {path: [] for path in self.trees}
         self._aliases: dict[str, dict[str, str]] = {}
         self.functions: list[Function] = []
         self.by_node: dict[int, Function] = {}
-        self.outer: dict[int, FunctionNode | ast.Module] = {}  # the scope a function is defined in
+        self.outer: dict[int, Scope] = {}  # the scope a function is defined in
         self.file_of: dict[int, str] = {id(tree): path for path, tree in self.trees.items()}
         for path, tree in self.trees.items():
             self._collect(path, tree)
@@ -91,50 +94,64 @@ class ProgramIndex:
             if function.owner:
                 self.by_owner.setdefault(function.owner, []).append(function)
 
+    def once(self, name: str, derive: Callable[[], _Derived]) -> _Derived:
+        """What several scans derive from the program, computed by the first that asks."""
+        if name not in self._memo:
+            self._memo[name] = derive()
+        found: _Derived = self._memo[name]
+        return found
+
     def aliases(self, path: str) -> dict[str, str]:
-        """What names of a file mean outside it."""
+        """What names of a file mean outside it: `F` is torch.nn.functional."""
         if path not in self._aliases:
-            self._aliases[path] = import_aliases(self.trees[path])
+            self._aliases[path] = _import_aliases(self._imports[path])
         return self._aliases[path]
 
     def _collect(self, path: str, tree: ast.Module) -> None:
-        queue: deque[tuple[ast.AST, str, FunctionNode | ast.Module]] = deque([(tree, "", tree)])
+        """Functions and imports of a file, level by level."""
+        queue: deque[tuple[ast.AST, str, Scope]] = deque([(tree, "", tree)])
         while queue:
             node, owner, scope = queue.popleft()
-            for child in children(node):
-                if isinstance(child, FunctionNode):
-                    function = Function(file=path, node=child, owner=owner)
-                    self.functions.append(function)
-                    self.by_node[id(child)] = function
-                    self.outer[id(child)] = scope
-                    self.file_of[id(child)] = path
-                    queue.append((child, "", child))
-                elif isinstance(child, ast.ClassDef):
-                    queue.append((child, child.name, scope))
-                else:
-                    queue.append((child, owner, scope))
+            for field_name in _BODIES:
+                for child in getattr(node, field_name, ()):
+                    if isinstance(child, FunctionNode):
+                        function = Function(file=path, node=child, owner=owner)
+                        self.functions.append(function)
+                        self.by_node[id(child)] = function
+                        self.outer[id(child)] = scope
+                        self.file_of[id(child)] = path
+                        queue.append((child, "", child))
+                    elif isinstance(child, ast.ClassDef):
+                        queue.append((child, child.name, scope))
+                    elif isinstance(child, ast.Import | ast.ImportFrom):
+                        self._imports[path].append(child)
+                    elif isinstance(child, _BLOCKS | _PARTS):
+                        queue.append((child, owner, scope))
 
     @cached_property
-    def reached(self) -> list[tuple[str, FunctionNode | ast.Module]]:
+    def reached(self) -> list[tuple[str, Scope]]:
         """Modules and functions that running the entry script can reach, the entry's own code first."""
-        found: list[tuple[str, FunctionNode | ast.Module]] = []
+        found: list[tuple[str, Scope]] = []
         seen: set[int] = set()
         names: set[str] = set()
-        queue: deque[tuple[str, FunctionNode | ast.Module]] = deque()
+        queue: deque[tuple[str, Scope]] = deque()
 
-        def reach(path: str, node: FunctionNode | ast.Module) -> None:
+        def reach(path: str, node: Scope) -> None:
             if id(node) not in seen:
                 seen.add(id(node))
                 queue.append((path, node))
 
         if self.entry in self.trees:
             reach(self.entry, self.trees[self.entry])
+        kinds = (ast.Name, ast.Attribute, ast.Import, ast.ImportFrom)
         while queue:
             path, scope = queue.popleft()
             found.append((path, scope))
-            for node in own_nodes(scope, is_main=path == self.entry):
-                for module in self._imported(path, node):
-                    reach(module, self.trees[module])
+            for node in self.own.of(scope, *kinds, is_main=path == self.entry):
+                if isinstance(node, ast.Import | ast.ImportFrom):
+                    for module in self._imported(path, node):
+                        reach(module, self.trees[module])
+                    continue
                 name = _read_name(node)
                 if name is None or name in names:
                     continue
@@ -146,11 +163,10 @@ class ProgramIndex:
                         reach(method.file, method.node)
         return found
 
-    def _imported(self, path: str, node: ast.AST) -> Iterator[str]:
-        names: list[tuple[str, int]] = []
+    def _imported(self, path: str, node: ast.Import | ast.ImportFrom) -> Iterator[str]:
         if isinstance(node, ast.Import):
             names = [(alias.name, 0) for alias in node.names]
-        elif isinstance(node, ast.ImportFrom):
+        else:
             base = node.module or ""
             names = [(base, node.level)]
             names += [(f"{base}.{alias.name}".lstrip("."), node.level) for alias in node.names]
@@ -159,59 +175,37 @@ class ProgramIndex:
             if module is not None and module in self.trees:
                 yield module
 
-    def scopes(self) -> Iterator[tuple[str, FunctionNode | ast.Module]]:
+    def scopes(self) -> Iterator[tuple[str, Scope]]:
         """Every module and function, reached or not."""
         yield from self.trees.items()
         for function in self.functions:
             yield function.file, function.node
 
+    @cached_property
+    def _calls(self) -> dict[str, list[tuple[Scope, ast.Call]]]:
+        calls: dict[str, list[tuple[Scope, ast.Call]]] = {}
+        for _, scope in self.reached:
+            for node in self.own.of(scope, ast.Call):
+                calls.setdefault(called_name(node), []).append((scope, node))
+        return calls
+
+    def calls_of(self, name: str) -> list[tuple[Scope, ast.Call]]:
+        """Reached calls by the last part of what they call, with the scope they stand in."""
+        return self._calls.get(name, [])
+
 
 def _read_name(node: ast.AST) -> str | None:
-    if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load):
-        return node.id
+    if isinstance(node, ast.Name):
+        return node.id if isinstance(node.ctx, ast.Load) else None
     return node.attr if isinstance(node, ast.Attribute) else None
 
 
-def own_nodes(scope: FunctionNode | ast.Module, *, is_main: bool = True) -> tuple[ast.AST, ...]:
-    """The nodes of a module or function without those of functions defined in it, in source order.
-
-    Class bodies belong to their scope, methods do not. Without `is_main` the block that runs only in a main
-    script is left out.
-    """
-    return _own_nodes(scope, is_main)
-
-
-def forget_own_nodes() -> None:
-    """Let go of the trees scanned so far."""
-    _own_nodes.cache_clear()
-
-
-@lru_cache(maxsize=20_000)  # every scan asks for the same scopes
-def _own_nodes(scope: FunctionNode | ast.Module, is_main: bool) -> tuple[ast.AST, ...]:
-    found: list[ast.AST] = []
-    stack: list[ast.AST] = list(reversed(scope.body))
-    if isinstance(scope, FunctionNode):
-        stack.extend(reversed([*scope.args.defaults, *(d for d in scope.args.kw_defaults if d is not None)]))
-    while stack:
-        node = stack.pop()
-        if not is_main and is_main_guard(node):
-            continue
-        found.append(node)
-        if isinstance(node, FunctionNode):
-            stack.extend(reversed(node.decorator_list))
-        elif node._fields:
-            stack.extend(reversed(children(node)))
-    return tuple(found)
-
-
-def is_main_guard(node: ast.AST) -> bool:
-    """Whether this is `if __name__ == "__main__":`."""
-    return (
-        isinstance(node, ast.If)
-        and isinstance(node.test, ast.Compare)
-        and isinstance(node.test.left, ast.Name)
-        and node.test.left.id == "__name__"
-    )
+def called_name(node: ast.Call) -> str:
+    """The last part of the name that is called, "" for what has none."""
+    function = node.func
+    if isinstance(function, ast.Attribute):
+        return function.attr
+    return function.id if isinstance(function, ast.Name) else ""
 
 
 def dotted(node: ast.AST) -> str:
@@ -230,10 +224,9 @@ def dotted(node: ast.AST) -> str:
     return ".".join(reversed(parts)) if parts != ["?"] else ""
 
 
-def import_aliases(tree: ast.Module) -> dict[str, str]:
-    """What names of a file mean outside it: `F` is torch.nn.functional."""
+def _import_aliases(imports: list[ast.Import | ast.ImportFrom]) -> dict[str, str]:
     aliases: dict[str, str] = {}
-    for node in nodes_below(tree):
+    for node in imports:
         if isinstance(node, ast.Import):
             for alias in node.names:
                 if alias.asname:
@@ -241,7 +234,7 @@ def import_aliases(tree: ast.Module) -> dict[str, str]:
                 else:
                     first = alias.name.partition(".")[0]
                     aliases[first] = first
-        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+        elif node.module and not node.level:
             for alias in node.names:
                 aliases[alias.asname or alias.name] = f"{node.module}.{alias.name}"
     return aliases
@@ -258,7 +251,7 @@ def constant_text(node: ast.AST, limit: int = 20_000) -> str:
     """All string constants inside an expression, joined by spaces."""
     texts = [
         child.value
-        for child in ast.walk(node)
+        for child in nodes_below(node)
         if isinstance(child, ast.Constant) and isinstance(child.value, str)
     ]
     return " ".join(texts)[:limit]

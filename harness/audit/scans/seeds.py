@@ -5,9 +5,10 @@ from __future__ import annotations
 import ast
 from typing import Any
 
-from harness.audit.scans.scanned_program import ProgramIndex, dotted, own_nodes
+from harness.audit.scans.scanned_program import ProgramIndex, called_name, dotted
 
 _SEEDS_TORCH = frozenset({"manual_seed", "manual_seed_all", "seed_everything", "set_seed", "PRNGKey"})
+_SEEDS = _SEEDS_TORCH | {"seed"}
 
 
 def scan_seeds(index: ProgramIndex) -> dict[str, Any]:
@@ -15,10 +16,11 @@ def scan_seeds(index: ProgramIndex) -> dict[str, Any]:
     calls: list[dict[str, Any]] = []
     reads: list[dict[str, Any]] = []
     for path, scope in index.reached:
-        for node in own_nodes(scope):
-            if isinstance(node, ast.Constant) and node.value == "SEED" and len(reads) < 4:
-                reads.append({"file": path, "line": node.lineno})
-            if not isinstance(node, ast.Call) or len(calls) >= 12:
+        for read in index.own.of(scope, ast.Constant):
+            if read.value == "SEED" and len(reads) < 4:
+                reads.append({"file": path, "line": read.lineno})
+        for node in index.own.of(scope, ast.Call):
+            if len(calls) >= 12 or called_name(node) not in _SEEDS:
                 continue
             parts = dotted(node.func).split(".")
             is_global = parts[-1] in _SEEDS_TORCH and parts[0] in {"torch", "mx", "jax", parts[-1]}

@@ -10,11 +10,14 @@ from __future__ import annotations
 
 import ast
 import re
-from typing import Any
+from bisect import bisect_left
+from typing import TYPE_CHECKING, Any
 
-from harness.audit.scans.local_values import LocalValues, assignments
-from harness.audit.scans.scanned_program import FunctionNode, ProgramIndex, dotted
-from harness.audit.syntax_walk import nodes_below
+from harness.audit.scans.local_values import assignments, local_values
+from harness.audit.scans.scanned_program import ProgramIndex, dotted
+
+if TYPE_CHECKING:
+    from harness.audit.scans.scope_nodes import Scope
 
 Expression = dict[str, Any] | None
 
@@ -35,6 +38,8 @@ _COMPARE = {
 _ARITHMETIC = {ast.Add: "+", ast.Sub: "-", ast.Mult: "*", ast.Div: "/", ast.FloorDiv: "//"}
 _DEPTH = 12
 _LENGTH = 200
+_NODES_AT_MOST = 60  # of an expression that is the value of a setting
+_NOWHERE = ast.Module(body=[], type_ignores=[])  # a scope without names
 
 
 class Settings:
@@ -42,14 +47,23 @@ class Settings:
 
     def __init__(self, index: ProgramIndex) -> None:
         self._values: dict[str, list[ast.expr]] = {}
-        self.locals = LocalValues()
+        self._dumped: dict[str, bool] = {}
+        self.locals = local_values(index)
         for _, scope in index.scopes():
-            for target, value in assignments(scope):
+            lookups = [
+                index.order.places[id(call)]
+                for call in index.own.of(scope, ast.Call)
+                if _lookup(call) is not None
+            ]
+            is_module = isinstance(scope, ast.Module)
+            for target, value in assignments(scope, index) if lookups or is_module else ():
                 name = target.attr if isinstance(target, ast.Attribute) else getattr(target, "id", "")
-                if name and (_is_lookup(value) or (isinstance(scope, ast.Module) and _is_constant(value))):
+                if not name:
+                    continue
+                if (is_module and _is_constant(value)) or _is_lookup(index.order.stretch(value), lookups):
                     self._values.setdefault(name, []).append(value)
 
-    def expression(self, node: ast.expr, scope: FunctionNode | ast.Module, depth: int = 0) -> Expression:
+    def expression(self, node: ast.expr, scope: Scope, depth: int = 0) -> Expression:
         """The node as data; None inside for what no setting determines."""
         if depth > _DEPTH:
             return None
@@ -80,16 +94,12 @@ class Settings:
             return {"op": "list", "of": [self.expression(one, scope, depth + 1) for one in node.elts]}
         return None
 
-    def condition(self, test: ast.expr, outcome: bool, scope: FunctionNode | ast.Module) -> Expression:
+    def condition(self, test: ast.expr, outcome: bool, scope: Scope) -> Expression:
         """A test as data, turned round where its other branch is meant."""
         expression = self.expression(test, scope)
         return expression if outcome or expression is None else {"op": "not", "of": [expression]}
 
-    def names_in(self, node: ast.AST) -> set[str]:
-        """Settings that an expression reads by attribute or name."""
-        return {name for child in nodes_below(node) if (name := _last_name(child)) in self._values}
-
-    def _call(self, node: ast.Call, scope: FunctionNode | ast.Module, depth: int) -> Expression:
+    def _call(self, node: ast.Call, scope: Scope, depth: int) -> Expression:
         looked_up = _lookup(node)
         if looked_up is not None:
             name, default = looked_up
@@ -105,9 +115,7 @@ class Settings:
             return {"op": last, "of": [self.expression(node.func.value, scope, depth + 1)]}
         return None
 
-    def _name(
-        self, node: ast.Name | ast.Attribute, scope: FunctionNode | ast.Module, depth: int
-    ) -> Expression:
+    def _name(self, node: ast.Name | ast.Attribute, scope: Scope, depth: int) -> Expression:
         if isinstance(node, ast.Name):
             local = self.locals.of(scope).get(node.id, ...)
             if local is None:
@@ -116,10 +124,23 @@ class Settings:
                 return self.expression(local, scope, depth + 1)
         name = _last_name(node)
         values = self._values.get(name, [])
-        if len({ast.dump(value) for value in values[:8]}) != 1:
-            return {"attribute": name, "is": None} if values else None
-        module = ast.Module(body=[], type_ignores=[])
-        return {"attribute": name, "is": self.expression(values[0], module, depth + 1)}
+        if not values:
+            return None
+        if not self._is_one(name, values):
+            return {"attribute": name, "is": None}
+        return {"attribute": name, "is": self.expression(values[0], _NOWHERE, depth + 1)}
+
+    def _is_one(self, name: str, values: list[ast.expr]) -> bool:
+        """Whether the program says the same of a setting wherever it says something."""
+        if name not in self._dumped:
+            first = ast.dump(values[0])
+            self._dumped[name] = all(ast.dump(value) == first for value in values[1:8])
+        return self._dumped[name]
+
+
+def settings_of(index: ProgramIndex) -> Settings:
+    """The settings of a program, found once for all scans."""
+    return index.once("settings", lambda: Settings(index))
 
 
 def _last_name(node: ast.AST) -> str:
@@ -132,10 +153,10 @@ def _is_constant(node: ast.expr) -> bool:
     return isinstance(node, ast.Constant) and isinstance(node.value, int | float | str | bool)
 
 
-def _is_lookup(node: ast.expr) -> bool:
+def _is_lookup(stretch: range, lookups: list[int]) -> bool:
     """Whether an expression is small and reads the environment."""
-    nodes = list(nodes_below(node))
-    return len(nodes) <= 60 and any(isinstance(one, ast.Call) and _lookup(one) is not None for one in nodes)
+    following = bisect_left(lookups, stretch.start)
+    return len(stretch) <= _NODES_AT_MOST and following < len(lookups) and lookups[following] < stretch.stop
 
 
 def _lookup(node: ast.Call) -> tuple[str, ast.expr | None] | None:

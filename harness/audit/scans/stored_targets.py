@@ -10,7 +10,8 @@ from __future__ import annotations
 import ast
 from typing import TYPE_CHECKING, Any
 
-from harness.audit.scans.scanned_program import FACTS_AT_MOST, FunctionNode, dotted, own_nodes
+from harness.audit.scans.scanned_program import FACTS_AT_MOST, called_name
+from harness.audit.scans.scope_nodes import FunctionNode
 from harness.audit.syntax_walk import nodes_below
 
 if TYPE_CHECKING:
@@ -29,35 +30,37 @@ def scan_stored_targets(index: ProgramIndex) -> list[dict[str, Any]]:
     found: list[dict[str, Any]] = []
     for path, scope in index.reached:
         if isinstance(scope, FunctionNode):
-            found.extend({"file": path, **fact} for fact in _in_function(scope))
+            found.extend({"file": path, **fact} for fact in _in_function(scope, index))
     return found[:FACTS_AT_MOST]
 
 
-def _in_function(scope: FunctionNode) -> Iterator[dict[str, int]]:
+def _in_function(scope: FunctionNode, index: ProgramIndex) -> Iterator[dict[str, int]]:
+    if not any(called_name(call) in _LOSSES for call in index.own.of(scope, ast.Call)):
+        return
     made: dict[str, list[ast.expr]] = {}
-    for node in own_nodes(scope):
-        if isinstance(node, ast.Assign) and len(node.targets) == 1 and isinstance(node.targets[0], ast.Name):
+    for node in index.own.of(scope, ast.Assign):
+        if len(node.targets) == 1 and isinstance(node.targets[0], ast.Name):
             made.setdefault(node.targets[0].id, []).append(node.value)
     losses: dict[str, set[str]] = {}
     for name, values in made.items():
         for value in values:
             losses.setdefault(name, set()).update(_targets(value))
-    for node in own_nodes(scope):
-        if not isinstance(node, ast.AugAssign | ast.Assign):
-            continue
-        changed = _changed(node)
+    if not any(losses.values()):
+        return
+    for change in index.own.of(scope, ast.AugAssign, ast.Assign):
+        changed = _changed(change)
         if changed is None:
             continue
         name, factor = changed
         compared = _comparison(factor, losses.get(name, set()), made)
         if compared is not None:
-            yield {"line": node.lineno, "compared": compared.lineno}
+            yield {"line": change.lineno, "compared": compared.lineno}
 
 
 def _targets(value: ast.expr) -> set[str]:
     """The names in the target argument of a loss per token, none for other values."""
     for call in nodes_below(value):
-        if not isinstance(call, ast.Call) or dotted(call.func).rpartition(".")[2] not in _LOSSES:
+        if not isinstance(call, ast.Call) or called_name(call) not in _LOSSES:
             continue
         kinds = [key.value for key in call.keywords if key.arg == "reduction"]
         per_token = any(isinstance(kind, ast.Constant) and kind.value == "none" for kind in kinds)
@@ -106,7 +109,7 @@ def _is_store(node: ast.Compare, targets: set[str], made: dict[str, list[ast.exp
         is_tensor = any(isinstance(each, ast.Subscript) for each in behind)
         if _names_behind(one, made) & targets and is_tensor and not _names_behind(other, made) & targets:
             return not any(
-                isinstance(node, ast.Call) and dotted(node.func).rpartition(".")[2] in _GUESSES
+                isinstance(node, ast.Call) and called_name(node) in _GUESSES
                 for each in behind
                 for node in nodes_below(each)
             )

@@ -8,18 +8,21 @@ that is subtracted from it leaves time for calibration.
 from __future__ import annotations
 
 import ast
+from bisect import bisect_left
 from typing import TYPE_CHECKING, Any
 
 from harness.audit.scans.call_order import CLOCKS, CallOrder, OrderedCall, call_order
 from harness.audit.scans.data_sources import TRAIN, TRAIN_LOADER, data_roles
-from harness.audit.scans.scanned_program import ProgramIndex, dotted, own_nodes
-from harness.audit.scans.setting_expressions import Expression, Settings
+from harness.audit.scans.scanned_program import ProgramIndex, called_name
+from harness.audit.scans.setting_expressions import Expression, Settings, settings_of
 from harness.audit.syntax_walk import nodes_below
 
 if TYPE_CHECKING:
     from harness.audit.scans.name_roles import Roles
+    from harness.audit.scans.scope_nodes import Scope
 
 _READS_AT_MOST = 6
+_ROUNDS = 4  # from a name that a clock went into to the next
 
 
 def scan_training_reads(index: ProgramIndex) -> dict[str, Any]:
@@ -27,7 +30,7 @@ def scan_training_reads(index: ProgramIndex) -> dict[str, Any]:
     order = call_order(index)
     if order.training is None:
         return {"training_loop": None, "caps": [], "reads": []}
-    settings = Settings(index)
+    settings = settings_of(index)
     roles = data_roles(index)
     reads: list[dict[str, Any]] = []
     seen: set[tuple[str, int]] = set()
@@ -83,8 +86,7 @@ def _reads_training(call: OrderedCall, roles: Roles) -> bool:
         # An attribute of `self` may belong to a loader of other files: the loader's own call tells.
         return roles.of(function.value, call.scope) == TRAIN_LOADER
     given = [roles.of(argument, call.scope) for argument in call.node.args[:8]]
-    name = function.attr if isinstance(function, ast.Attribute) else getattr(function, "id", "")
-    return TRAIN in given and name in {"load", "fromfile", "memmap", "open"}
+    return TRAIN in given and called_name(call.node) in {"load", "fromfile", "memmap", "open"}
 
 
 def _opens(call: OrderedCall, index: ProgramIndex) -> bool:
@@ -98,53 +100,68 @@ def _caps(order: CallOrder, settings: Settings) -> list[dict[str, Any]]:
     scope = next((c.scope for c in order.calls if c.loops and c.loops[-1] is training), None)
     if training is None or scope is None:
         return []
-    timed = _timed_names(scope)
-    for node in nodes_below(training):
-        if not isinstance(node, ast.Compare) or not isinstance(
-            node.ops[0], ast.GtE | ast.Gt | ast.Lt | ast.LtE
-        ):
+    clocks = _Clocks(scope, order.index)
+    compared = [one for one in nodes_below(training) if isinstance(one, ast.Compare)]
+    for node in compared:
+        if not isinstance(node.ops[0], ast.GtE | ast.Gt | ast.Lt | ast.LtE):
             continue
         for side, other in ((node.left, node.comparators[0]), (node.comparators[0], node.left)):
-            if not _reads_clock(other, timed) or _reads_clock(side, timed):
+            if not clocks.are_read(other) or clocks.are_read(side):
                 continue
-            values = _values(side, scope, settings)
+            values = _values(side, scope, settings, order.index)
             if values and len(caps) < 12:
-                caps.append({"line": node.lineno, "is": values, "minus": _subtracted(side, scope, settings)})
+                caps.append(
+                    {
+                        "line": node.lineno,
+                        "is": values,
+                        "minus": _subtracted(side, scope, settings, order.index),
+                    }
+                )
     return caps
 
 
-def _timed_names(scope: Any) -> set[str]:
-    """Names that a clock went into, through other names too."""
-    timed: set[str] = set()
-    for _ in range(4):
-        before = len(timed)
-        for node in own_nodes(scope):
-            if not isinstance(node, ast.Assign | ast.AugAssign) or not _reads_clock(node.value, timed):
-                continue
-            for target in node.targets if isinstance(node, ast.Assign) else [node.target]:
-                timed |= {one.id for one in nodes_below(target) if isinstance(one, ast.Name)}
-        if len(timed) == before:
-            break
-    return timed
+class _Clocks:
+    """Where a scope reads a clock, itself or by a name that one went into, through other names too."""
+
+    def __init__(self, scope: Scope, index: ProgramIndex) -> None:
+        self._order = index.order
+        self._names: dict[str, list[int]] = {}
+        for name in index.own.of(scope, ast.Name):
+            self._names.setdefault(name.id, []).append(index.order.places[id(name)])
+        self._places = [
+            index.order.places[id(call)]
+            for call in index.own.of(scope, ast.Call)
+            if called_name(call) in CLOCKS
+        ]
+        timed: set[str] = set()
+        for _ in range(_ROUNDS):
+            before = len(timed)
+            for node in index.own.of(scope, ast.Assign, ast.AugAssign):
+                if not self.are_read(node.value):
+                    continue
+                for target in node.targets if isinstance(node, ast.Assign) else [node.target]:
+                    fresh = {one.id for one in nodes_below(target) if isinstance(one, ast.Name)} - timed
+                    timed |= fresh
+                    self._places += [place for name in fresh for place in self._names.get(name, ())]
+                    self._places.sort()
+            if len(timed) == before:
+                break
+
+    def are_read(self, node: ast.expr) -> bool:
+        """Whether a clock went into an expression of the scope."""
+        stretch = self._order.stretch(node)
+        following = bisect_left(self._places, stretch.start)
+        return following < len(self._places) and self._places[following] < stretch.stop
 
 
-def _reads_clock(node: ast.expr, timed: set[str]) -> bool:
-    return any(
-        (isinstance(one, ast.Name) and one.id in timed)
-        or (isinstance(one, ast.Call) and dotted(one.func).rpartition(".")[2] in CLOCKS)
-        for one in nodes_below(node)
-    )
-
-
-def _values(side: ast.expr, scope: Any, settings: Settings) -> list[Expression]:
+def _values(side: ast.expr, scope: Scope, settings: Settings, index: ProgramIndex) -> list[Expression]:
     found: list[Expression] = []
     candidates: list[ast.expr] = [side]
     if isinstance(side, ast.Name):
         candidates += [
             node.value
-            for node in own_nodes(scope)
-            if isinstance(node, ast.Assign)
-            and any(isinstance(one, ast.Name) and one.id == side.id for one in node.targets)
+            for node in index.own.of(scope, ast.Assign)
+            if any(isinstance(one, ast.Name) and one.id == side.id for one in node.targets)
         ]
     for candidate in candidates[:6]:
         expression = settings.expression(candidate, scope)
@@ -153,16 +170,13 @@ def _values(side: ast.expr, scope: Any, settings: Settings) -> list[Expression]:
     return found
 
 
-def _subtracted(side: ast.expr, scope: Any, settings: Settings) -> list[Expression]:
+def _subtracted(side: ast.expr, scope: Scope, settings: Settings, index: ProgramIndex) -> list[Expression]:
     if not isinstance(side, ast.Name):
         return []
     return [
         settings.expression(node.value, scope)
-        for node in own_nodes(scope)
-        if isinstance(node, ast.AugAssign)
-        and isinstance(node.op, ast.Sub)
-        and isinstance(node.target, ast.Name)
-        and node.target.id == side.id
+        for node in index.own.of(scope, ast.AugAssign)
+        if isinstance(node.op, ast.Sub) and isinstance(node.target, ast.Name) and node.target.id == side.id
     ][:4]
 
 

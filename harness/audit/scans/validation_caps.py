@@ -13,8 +13,9 @@ from typing import Any
 
 from harness.audit.scans.call_order import OrderedCall, call_order
 from harness.audit.scans.data_sources import VALIDATION, data_roles
-from harness.audit.scans.scanned_program import FACTS_AT_MOST, FunctionNode, ProgramIndex, dotted, own_nodes
-from harness.audit.scans.setting_expressions import Expression, Settings
+from harness.audit.scans.scanned_program import FACTS_AT_MOST, ProgramIndex, called_name, dotted
+from harness.audit.scans.scope_nodes import FunctionNode, Scope
+from harness.audit.scans.setting_expressions import Expression, Settings, settings_of
 from harness.audit.syntax_walk import nodes_below
 
 _RANDOM = frozenset(
@@ -26,7 +27,7 @@ _TOKENS_AT_LEAST = 10_000  # of a cap that is a plain number: fewer are a header
 
 def scan_validation_caps(index: ProgramIndex) -> list[dict[str, Any]]:
     """Facts of `kind` slice (with `limit` and `tests`) or random-minibatches (with `passes`)."""
-    settings = Settings(index)
+    settings = settings_of(index)
     facts = _slices(index, settings)
     facts += _samples(index, settings)
     return facts[:FACTS_AT_MOST]
@@ -38,8 +39,8 @@ def _slices(index: ProgramIndex, settings: Settings) -> list[dict[str, Any]]:
     for path, scope in index.reached:
         tests: dict[int, list[tuple[ast.expr, bool]]] | None = None
         whole: set[int] | None = None
-        for node in own_nodes(scope):
-            if not isinstance(node, ast.Subscript) or not isinstance(node.slice, ast.Slice):
+        for node in index.own.of(scope, ast.Subscript):
+            if not isinstance(node.slice, ast.Slice):
                 continue
             end = node.slice.upper
             if end is None or node.slice.lower is not None or isinstance(end, ast.UnaryOp):
@@ -48,12 +49,12 @@ def _slices(index: ProgramIndex, settings: Settings) -> list[dict[str, Any]]:
                 continue
             limit = _limit(end, scope, index, settings)
             if limit is None or "const" in limit:
-                whole = _in_place_of_the_stream(scope) if whole is None else whole
+                whole = _in_place_of_the_stream(scope, index) if whole is None else whole
                 limit = _number(end, scope, settings) if id(node) in whole else None
                 if limit is None:
                     continue
             if tests is None:
-                tests = _tests_above(scope)
+                tests = _tests_above(scope, index)
             facts.append(
                 {
                     "file": path,
@@ -69,7 +70,7 @@ def _slices(index: ProgramIndex, settings: Settings) -> list[dict[str, Any]]:
     return facts
 
 
-def _limit(end: ast.expr, scope: Any, index: ProgramIndex, settings: Settings) -> Expression:
+def _limit(end: ast.expr, scope: Scope, index: ProgramIndex, settings: Settings) -> Expression:
     """The end as an expression of settings; a parameter stands for what its one caller gives."""
     expression = settings.expression(end, scope)
     if expression is not None and _is_determined(expression):
@@ -83,11 +84,11 @@ def _limit(end: ast.expr, scope: Any, index: ProgramIndex, settings: Settings) -
     return None
 
 
-def _in_place_of_the_stream(scope: Any) -> set[int]:
+def _in_place_of_the_stream(scope: Scope, index: ProgramIndex) -> set[int]:
     """Slices that a scope returns, or puts back into the name they were taken from."""
     found: set[int] = set()
-    for node in own_nodes(scope):
-        value = node.value if isinstance(node, ast.Return | ast.Assign | ast.AnnAssign) else None
+    for node in index.own.of(scope, ast.Return, ast.Assign, ast.AnnAssign):
+        value = node.value
         while isinstance(value, ast.Call) and isinstance(value.func, ast.Attribute):
             value = value.func.value  # tokens[:n].contiguous()
         if not isinstance(value, ast.Subscript):
@@ -98,7 +99,7 @@ def _in_place_of_the_stream(scope: Any) -> set[int]:
     return found
 
 
-def _number(end: ast.expr, scope: Any, settings: Settings) -> Expression:
+def _number(end: ast.expr, scope: Scope, settings: Settings) -> Expression:
     """A plain number as the end, or the one that `min` puts above it."""
     whole = settings.locals.written_out(end, scope)
     smaller = [
@@ -119,7 +120,7 @@ def _number(end: ast.expr, scope: Any, settings: Settings) -> Expression:
 
 
 def _condition(
-    test: ast.expr, outcome: bool, scope: Any, index: ProgramIndex, settings: Settings
+    test: ast.expr, outcome: bool, scope: Scope, index: ProgramIndex, settings: Settings
 ) -> Expression:
     expression = settings.expression(test, scope)
     if (expression is None or not _is_determined(expression)) and _parameters_named(test, scope):
@@ -133,7 +134,7 @@ def _condition(
     return expression if outcome else {"op": "not", "of": [expression]}
 
 
-def _parameters_named(node: ast.AST, scope: Any) -> bool:
+def _parameters_named(node: ast.AST, scope: Scope) -> bool:
     """Whether an expression reads a parameter of its function."""
     if not isinstance(scope, FunctionNode):
         return False
@@ -142,7 +143,7 @@ def _parameters_named(node: ast.AST, scope: Any) -> bool:
     return any(isinstance(one, ast.Name) and one.id in names for one in nodes_below(node))
 
 
-def _given(scope: Any, index: ProgramIndex, settings: Settings) -> dict[str, Expression]:
+def _given(scope: Scope, index: ProgramIndex, settings: Settings) -> dict[str, Expression]:
     """What the only reached call of a function gives its parameters, defaults included."""
     if not isinstance(scope, FunctionNode):
         return {}
@@ -156,15 +157,12 @@ def _given(scope: Any, index: ProgramIndex, settings: Settings) -> dict[str, Exp
         )
     )
     found: dict[str, Expression] = {name: settings.expression(one, scope) for name, one in defaults.items()}
-    for _, caller in index.reached:
-        for node in own_nodes(caller):
-            if not isinstance(node, ast.Call) or dotted(node.func).rpartition(".")[2] != scope.name:
-                continue
-            for name, argument in zip(function.parameters, node.args, strict=False):
-                found[name] = settings.expression(argument, caller)
-            for word in node.keywords:
-                if word.arg:
-                    found[word.arg] = settings.expression(word.value, caller)
+    for caller, node in index.calls_of(scope.name):
+        for name, argument in zip(function.parameters, node.args, strict=False):
+            found[name] = settings.expression(argument, caller)
+        for word in node.keywords:
+            if word.arg:
+                found[word.arg] = settings.expression(word.value, caller)
     return found
 
 
@@ -179,17 +177,15 @@ def _is_determined(expression: Expression) -> bool:
     return True
 
 
-def _tests_above(scope: Any) -> dict[int, list[tuple[ast.expr, bool]]]:
+def _tests_above(scope: Scope, index: ProgramIndex) -> dict[int, list[tuple[ast.expr, bool]]]:
     """Conditions above each subscript of a scope, with their outcome."""
     found: dict[int, list[tuple[ast.expr, bool]]] = {}
-    for node in own_nodes(scope):
-        if not isinstance(node, ast.If | ast.IfExp):
-            continue
+    for node in index.own.of(scope, ast.If, ast.IfExp):
         bodies = [node.body] if isinstance(node, ast.IfExp) else node.body
         others = [node.orelse] if isinstance(node, ast.IfExp) else node.orelse
         for branch, outcome in ((bodies, True), (others, False)):
             for statement in branch:
-                for one in nodes_below(statement):
+                for one in index.order.below(statement):
                     if isinstance(one, ast.Subscript):
                         found.setdefault(id(one), []).append((node.test, outcome))
     return found
@@ -199,7 +195,7 @@ def _samples(index: ProgramIndex, settings: Settings) -> list[dict[str, Any]]:
     facts: list[dict[str, Any]] = []
     seen: set[int] = set()
     for call in call_order(index).calls:
-        if dotted(call.node.func).rpartition(".")[2] not in _RANDOM or not _takes_validation(call):
+        if called_name(call.node) not in _RANDOM or not _takes_validation(call):
             continue
         loop = next((one for one in reversed(call.loops) if _is_repeat(one)), None)
         if loop is None or id(loop) in seen:

@@ -12,13 +12,14 @@ from typing import TYPE_CHECKING, Any
 
 from harness.audit.scans.call_order import call_order
 from harness.audit.scans.data_sources import VALIDATION, data_roles
-from harness.audit.scans.name_roles import Role, Roles, Scope
-from harness.audit.scans.scanned_program import FACTS_AT_MOST, ProgramIndex, dotted, own_nodes
-from harness.audit.scans.setting_expressions import Settings
+from harness.audit.scans.name_roles import Role, Roles
+from harness.audit.scans.scanned_program import FACTS_AT_MOST, ProgramIndex, called_name, dotted
+from harness.audit.scans.setting_expressions import settings_of
 from harness.audit.syntax_walk import nodes_below
 
 if TYPE_CHECKING:
     from harness.audit.scans.call_order import CallOrder, OrderedCall
+    from harness.audit.scans.scope_nodes import Scope
 
 _RESULT = "result"
 _RESULTS_AT_MOST = 8  # values that one evaluation returns
@@ -38,19 +39,19 @@ def scan_validation_choices(index: ProgramIndex) -> list[dict[str, Any]]:
     if not evaluations:
         return []
     roles = _result_roles(index, {id(call.node) for call in evaluations})
-    settings = Settings(index)
+    settings = settings_of(index)
     facts: list[dict[str, Any]] = []
     for path, scope in index.reached:
-        for node in own_nodes(scope):
-            if not isinstance(node, ast.If) or len(facts) >= FACTS_AT_MOST:
-                continue
+        for node in index.own.of(scope, ast.If):
+            if len(facts) >= FACTS_AT_MOST:
+                return facts
             if not _compares_results(node.test, scope, roles):
                 continue
-            effect = _effect(node, scope, roles)
+            effect = _effect(node, scope, roles, index)
             before = _last_before(evaluations, node, scope)
             if effect is None or before is None:
                 continue
-            tests = [*before.tests, *_tests_around(node, scope)]
+            tests = [*before.tests, *_tests_around(node, scope, index)]
             facts.append(
                 {
                     "file": path,
@@ -72,7 +73,7 @@ def _evaluations(order: CallOrder, index: ProgramIndex) -> list[OrderedCall]:
     turns: dict[str, bool] = {}
     found: list[OrderedCall] = []
     for call in order.calls:
-        name = dotted(call.node.func).rpartition(".")[2]
+        name = called_name(call.node)
         if name not in index.by_name or call.leaves:
             continue
         if name not in turns:
@@ -88,10 +89,8 @@ def _turns_to_bits(name: str, index: ProgramIndex, levels: int) -> bool:
     if levels == 0:
         return False
     for function in index.by_name.get(name, ())[:2]:
-        for node in own_nodes(function.node):
-            if not isinstance(node, ast.Call):
-                continue
-            called = dotted(node.func).rpartition(".")[2]
+        for node in index.own.of(function.node, ast.Call):
+            called = called_name(node)
             if called == "log" and any(isinstance(a, ast.Constant) and a.value == 2 for a in node.args):
                 return True
             if called in index.by_name and called != name and _turns_to_bits(called, index, levels - 1):
@@ -134,7 +133,7 @@ def _compares_results(test: ast.expr, scope: Scope, roles: Roles) -> bool:
     )
 
 
-def _effect(node: ast.If, scope: Scope, roles: Roles) -> str | None:
+def _effect(node: ast.If, scope: Scope, roles: Roles, index: ProgramIndex) -> str | None:
     """What the branch does with the better result; None for a record that is only kept and printed."""
     inside = [one for statement in node.body for one in nodes_below(statement)]
     own_loops = {
@@ -147,7 +146,7 @@ def _effect(node: ast.If, scope: Scope, roles: Roles) -> str | None:
     if any(isinstance(one, ast.Break) and id(one) not in own_loops for one in inside):
         return "stops"
     for one in inside:
-        if isinstance(one, ast.Call) and dotted(one.func).rpartition(".")[2] in _WEIGHTS:
+        if isinstance(one, ast.Call) and called_name(one) in _WEIGHTS:
             return "weights"
     kept = {
         target.id
@@ -159,10 +158,10 @@ def _effect(node: ast.If, scope: Scope, roles: Roles) -> str | None:
     if not kept:
         return None
     within = {id(one) for one in nodes_below(node)}
-    printed = _printed(scope)
-    for one in own_nodes(scope):
-        is_read = isinstance(one, ast.Name) and isinstance(one.ctx, ast.Load) and one.id in kept
-        if is_read and id(one) not in within and id(one) not in printed and one.lineno > node.lineno:  # type: ignore[attr-defined]
+    printed = _printed(scope, index)
+    for name in index.own.of(scope, ast.Name):
+        is_read = isinstance(name.ctx, ast.Load) and name.id in kept
+        if is_read and id(name) not in within and id(name) not in printed and name.lineno > node.lineno:
             return "setting"
     return None
 
@@ -177,18 +176,16 @@ def _pairs(node: ast.Assign) -> list[tuple[ast.expr, ast.expr]]:
     return found
 
 
-def _printed(scope: Scope) -> set[int]:
+def _printed(scope: Scope, index: ProgramIndex) -> set[int]:
     """Names that only go into text or a test: what is printed, and what decides whether to print."""
     found: set[int] = set()
-    for node in own_nodes(scope):
-        if isinstance(node, ast.JoinedStr):
-            found.update(id(one) for one in nodes_below(node))
-        elif isinstance(node, ast.If | ast.IfExp | ast.While):
-            found.update(id(one) for one in nodes_below(node.test))
-        elif isinstance(node, ast.Dict | ast.Return) or (
-            isinstance(node, ast.Call) and dotted(node.func) == "print"
-        ):
-            found.update(id(one) for one in nodes_below(node))
+    for node in index.own.of(scope, ast.JoinedStr, ast.Dict, ast.Return):
+        found.update(id(one) for one in index.order.below(node))
+    for test in index.own.of(scope, ast.If, ast.IfExp, ast.While):
+        found.update(id(one) for one in index.order.below(test.test))
+    for call in index.own.of(scope, ast.Call):
+        if dotted(call.func) == "print":
+            found.update(id(one) for one in index.order.below(call))
     return found
 
 
@@ -200,20 +197,20 @@ def _last_before(evaluations: list[OrderedCall], node: ast.If, scope: Scope) -> 
 
 def _writes_after(order: CallOrder, before: OrderedCall) -> bool:
     return any(
-        dotted(call.node.func).rpartition(".")[2] in _WRITES and not call.leaves
-        for call in order.calls[before.place + 1 :]
+        called_name(call.node) in _WRITES and not call.leaves for call in order.calls[before.place + 1 :]
     )
 
 
-def _tests_around(node: ast.If, scope: Scope) -> list[tuple[ast.expr, bool, Scope]]:
+def _tests_around(node: ast.If, scope: Scope, index: ProgramIndex) -> list[tuple[ast.expr, bool, Scope]]:
     """Conditions of the scope that the comparison stands under, those beside it in its test included."""
     found: list[tuple[ast.expr, bool, Scope]] = []
     if isinstance(node.test, ast.BoolOp) and isinstance(node.test.op, ast.And):
         found += [(one, True, scope) for one in node.test.values]
-    for one in own_nodes(scope):
-        if not isinstance(one, ast.If) or one is node:
+    place = index.order.places[id(node)]
+    for one in index.own.of(scope, ast.If):
+        if one is node:
             continue
         for body, outcome in ((one.body, True), (one.orelse, False)):
-            if any(child is node for statement in body for child in nodes_below(statement)):
+            if any(place in index.order.stretch(statement) for statement in body):
                 found.append((one.test, outcome, scope))
     return found

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 from harness.audit.scans.call_order import call_order
 from harness.audit.scans.data_sources import VALIDATION, VALIDATION_LOADER, data_roles
-from harness.audit.scans.scanned_program import FACTS_AT_MOST, ProgramIndex, dotted, own_nodes
-from harness.audit.scans.setting_expressions import Settings
+from harness.audit.scans.scanned_program import FACTS_AT_MOST, ProgramIndex, called_name
+from harness.audit.scans.setting_expressions import settings_of
 
 if TYPE_CHECKING:
     from harness.audit.scans.call_order import OrderedCall
@@ -31,7 +31,7 @@ _DEPTH = 8
 def scan_validation_stored(index: ProgramIndex) -> list[dict[str, Any]]:
     """Facts of `kind` written or statistics, with the conditions above the call."""
     roles = data_roles(index)
-    settings = Settings(index)
+    settings = settings_of(index)
     facts: list[dict[str, Any]] = []
     seen: set[int] = set()
     for call in call_order(index).calls:
@@ -47,7 +47,7 @@ def scan_validation_stored(index: ProgramIndex) -> list[dict[str, Any]]:
 
 
 def _kind(call: OrderedCall, roles: Roles, index: ProgramIndex) -> str | None:
-    name = dotted(call.node.func).rpartition(".")[2]
+    name = called_name(call.node)
     given = [*call.node.args, *(word.value for word in call.node.keywords)]
     if name in _WRITES and name not in index.by_name:
         return "written" if any(_holds_tokens(one, call, roles, 0, False) for one in given[:6]) else None
@@ -62,7 +62,7 @@ def _holds_tokens(node: ast.expr, call: OrderedCall, roles: Roles, depth: int, a
     if depth > _DEPTH:
         return False
     if isinstance(node, ast.Call):
-        name = dotted(node.func).rpartition(".")[2]
+        name = called_name(node)
         inner = [*node.args[:2]]
         if isinstance(node.func, ast.Attribute) and not isinstance(node.func.value, ast.Constant):
             inner.append(node.func.value)
@@ -78,11 +78,7 @@ def _has(role: Role) -> bool:
 def _hooks(name: str, index: ProgramIndex) -> bool:
     """Whether a function watches what goes through layers; one that turns nats to bits measures a score."""
     for function in index.by_name[name][:2]:
-        calls = {
-            dotted(one.func).rpartition(".")[2]
-            for one in own_nodes(function.node)
-            if isinstance(one, ast.Call)
-        }
+        calls = {called_name(one) for one in index.own.of(function.node, ast.Call)}
         if calls & _HOOKS and "log" not in calls:
             return True
     return False
