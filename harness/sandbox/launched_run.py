@@ -64,17 +64,11 @@ def run_launched(
     should_stop: Callable[[], bool],
 ) -> SandboxOutcome:
     """Run it to its end; `known` are the protections the probe found."""
-    writable = tuple(mount.host for mount in request.mounts if mount.is_writable)
-    if launch.temporary is not None:
-        writable = (*writable, launch.temporary)
-    if os.geteuid() == 0:
-        for folder in writable:
-            _hand_over(folder, launch.confinement.user or 0)
-    disk = DiskMeter(writable)
-    if disk.uncountable is not None:
-        raise SetupError(
-            f"{disk.uncountable} in a writable folder cannot be read; mend it or use a new folder."
-        )
+    try:
+        writable, disk = _prepared_folders(request, launch)
+    except BaseException:
+        _abandon(launch)
+        raise
     group = make_control_group()
     limits = request.limits
     group.limit(limits.memory_bytes, limits.processes + SPARE_TASKS if limits.processes is not None else None)
@@ -132,6 +126,28 @@ def run_launched(
         survivors_killed=supervisor.survivors_killed,
         protections=_with_groups(known, memory=group.limits_memory, processes=group.limits_processes),
     )
+
+
+def _prepared_folders(request: SandboxRequest, launch: Launch) -> tuple[tuple[Path, ...], DiskMeter]:
+    """The writable folders, handed to the sandbox user when we are root, and what they hold by now."""
+    writable = tuple(mount.host for mount in request.mounts if mount.is_writable)
+    if launch.temporary is not None:
+        writable = (*writable, launch.temporary)
+    if os.geteuid() == 0:
+        for folder in writable:
+            _hand_over(folder, launch.confinement.user or 0)
+    disk = DiskMeter(writable)
+    if disk.uncountable is not None:
+        raise SetupError(f"{disk.uncountable} in a writable folder cannot be read; mend it or use a new one.")
+    return writable, disk
+
+
+def _abandon(launch: Launch) -> None:
+    """What was made for a run that does not begin."""
+    for pipe in launch.data_pipes:
+        os.close(pipe)
+    if launch.temporary is not None:
+        _remove(launch.temporary)
 
 
 def probe_launched(
