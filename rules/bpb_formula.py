@@ -32,6 +32,7 @@ from typing import TYPE_CHECKING
 
 from harness.case import failed, needs_human, not_checked, noted, passed, warned
 from harness.evidence.byte_surplus import ORIGINAL_TEXT
+from harness.evidence.code_facts import of_the_logs
 from harness.evidence.validation_bytes import (
     Agreement,
     diagnose,
@@ -91,7 +92,7 @@ def _implied(case: Case, seed: SeedEvidence) -> Finding:
         return _without_tokens(case, who, implied)
     said = f"{who}: {equation(implied, case.limits)}"
     if found.agreement is Agreement.EXACT:
-        return passed(RULE, said, *implied.places())
+        return passed(RULE, f"{said}{of_the_logs(case)}", *implied.places())
     if found.agreement is Agreement.TAIL:
         why = _TAIL if found.ratio < 1 else _TOO_MANY
         return warned(RULE, f"{said}; {why}", *implied.places())
@@ -139,7 +140,7 @@ def _without_tokens(case: Case, who: str, implied: ImpliedBytes) -> Finding:
     stream = stream_of_ratio(implied.bytes_per_token, case.limits, implied.rounding)
     said = f"{who}: loss and score imply {implied.bytes_per_token:.5f} bytes per token"
     if stream is not None:
-        return passed(RULE, f"{said}, as {stream.name} has", *implied.places())
+        return passed(RULE, f"{said}, as {stream.name} has{of_the_logs(case)}", *implied.places())
     return not_checked(RULE, f"{said}, like no known stream, and no log prints val_tokens", *implied.places())
 
 
@@ -155,7 +156,7 @@ def _printed_count(case: Case, seed: SeedEvidence) -> Iterator[Finding]:
         f"the {canonical:,} bytes of the validation text"
     )
     if abs(ratio - 1) <= case.limits.number("validation.warn_relative"):
-        yield passed(RULE, said, place)
+        yield passed(RULE, f"{said}{of_the_logs(case)}", place)
         return
     tokens = tokens_of(seed)
     if tokens is not None and not may_be_the_text(tokens.value, case.limits):

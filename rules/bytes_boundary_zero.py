@@ -28,6 +28,7 @@ from typing import TYPE_CHECKING
 from harness.case import warned
 from harness.evidence.byte_code import judge_byte_tables
 from harness.evidence.byte_surplus import judge_surplus
+from harness.finding import RuleVerdict
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -40,10 +41,12 @@ RULE = "bytes-boundary-zero"
 
 def check(case: Case) -> Iterator[Finding]:
     """One finding per seed whose score implies a byte count, and one for a fault in the code."""
-    yield from judge_byte_tables(case, RULE)
+    tables = list(judge_byte_tables(case, RULE))
+    yield from tables
     yield from judge_surplus(
         case,
         RULE,
+        is_read=any(one.verdict is RuleVerdict.PASS for one in tables),
         absent="no room for 50,000 boundary bytes",
         advice="count the loss of boundary tokens, and zero bytes for them",
         tell=warned,

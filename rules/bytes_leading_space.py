@@ -45,10 +45,12 @@ def check(case: Case) -> Iterator[Finding]:
     tables = list(judge_byte_tables(case, RULE))
     yield from added
     # A right table passes only together with the line that adds the space.
-    yield from (one for one in tables if one.verdict is not RuleVerdict.PASS or adds_space_rightly(case))
+    shown = [one for one in tables if one.verdict is not RuleVerdict.PASS or adds_space_rightly(case)]
+    yield from shown
     yield from judge_surplus(
         case,
         RULE,
+        is_read=any(one.verdict is RuleVerdict.PASS for one in shown),
         absent="no room for a doubled space",
         advice="count each space mark once, as train_gpt.py on main does",
     )

@@ -33,7 +33,7 @@ from typing import TYPE_CHECKING
 from harness.case import failed, needs_human, not_applicable, not_checked, passed, warned
 from harness.evidence.calibration_code import late_reads, seconds_of_cap
 from harness.evidence.clocks import ActivityKind, measure_clocks, seconds_text, total
-from harness.evidence.code_facts import fact_place
+from harness.evidence.code_facts import fact_place, of_the_logs
 from harness.evidence.headline_runs import carries_headline
 from harness.finding import Role
 from harness.wording import seed_label
@@ -61,7 +61,8 @@ def check(case: Case) -> Iterator[Finding]:
     if generated and not timed:
         yield passed(
             RULE,
-            "calibration after the stop uses data the model generates itself: no training data is read",
+            "the log says that calibration after the stop uses data the model generates itself"
+            f"{of_the_logs(case)}",
             generated[0].of_kind(ActivityKind.SELF_GENERATION)[0].place(Role.PRIMARY),
         )
     elif not timed:
@@ -115,7 +116,7 @@ def _judge(case: Case, seed: SeedEvidence, clocks: Clocks) -> Finding:
         f"of calibration after it make {seconds_text(together)}"
     )
     if together <= case.limits.number("time.one_step_overshoot_seconds"):
-        return passed(RULE, f"{said}, within {seconds_text(cap)}", *places)
+        return passed(RULE, f"{said}, within {seconds_text(cap)}{of_the_logs(case)}", *places)
     over = f"{said}, {seconds_text(together - cap)} over the cap of {seconds_text(cap)}"
     if not carries_headline(case, seed):
         return warned(RULE, f"{over}; the headline comes from another run", *places)

@@ -28,7 +28,7 @@ import re
 from typing import TYPE_CHECKING
 
 from harness.case import failed, needs_human, not_checked, passed
-from harness.evidence.code_facts import fact_place, scan_facts
+from harness.evidence.code_facts import fact_place, of_the_logs, scan_facts
 from harness.evidence.validation_bytes import is_precise, measure, measure_claim, stream_of_ratio
 from harness.finding import Role, RuleVerdict, Sourced
 from harness.wording import seed_label
@@ -91,7 +91,8 @@ def _judge(case: Case, implied: ImpliedBytes) -> Finding:
     is_short = abs(ratio - short) <= 3 * implied.rounding * ratio and round(ratio, 4) == short
     if stream is not None or not is_short:
         like = f", as {stream.name} has" if stream is not None else ", no short constant"
-        return passed(RULE, f"{who}: {ratio:.7f} bytes per token{like}", *implied.places()[:1])
+        said = f"{who}: {ratio:.7f} bytes per token{like}{of_the_logs(case)}"
+        return passed(RULE, said, *implied.places()[:1])
     said = (
         f"{who}: {implied.loss.value:.8f} / (ln 2 x {implied.score.value:.8f}) is {short:g} bytes per token "
         "to the last digit, which no known tokenizer has"

@@ -28,7 +28,7 @@ from typing import TYPE_CHECKING
 
 from harness.audit.scans.setting_values import holds, value_of
 from harness.case import failed, needs_human, not_checked, passed, warned
-from harness.evidence.code_facts import fact_place, scan_facts
+from harness.evidence.code_facts import fact_place, of_the_logs, scan_facts
 from harness.evidence.validation_bytes import (
     Agreement,
     diagnose,
@@ -137,7 +137,8 @@ def _judge(case: Case, seed: SeedEvidence, tokens: Sourced[int]) -> Finding:
             place,
         )
     if stream is not None:
-        return passed(RULE, f"{who}: {tokens.value:,} validation tokens, the {stream.name} stream", place)
+        said = f"{who} prints {tokens.value:,} validation tokens, the {stream.name} stream"
+        return passed(RULE, f"{said}{of_the_logs(case)}", place)
     return _unknown(case, seed, tokens)
 
 
@@ -160,7 +161,8 @@ def _unknown(case: Case, seed: SeedEvidence, tokens: Sourced[int]) -> Finding:
         f"{implied.value:,.0f} bytes are {implied.value / canonical * 100:,.2f} % of the text's {canonical:,}"
     )
     if found.agreement in {Agreement.EXACT, Agreement.TAIL}:
-        return passed(RULE, f"{who}: {tokens.value:,} validation tokens; the implied {share}", place, related)
+        said = f"{who} prints {tokens.value:,} validation tokens; the implied {share}"
+        return passed(RULE, f"{said}{of_the_logs(case)}", place, related)
     if found.agreement is Agreement.SUBSET and found.stream is not None:
         return failed(
             RULE,

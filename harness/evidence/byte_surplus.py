@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from harness.case import Case
     from harness.finding import Finding, Place
 
+BY_LOG = " by the printed numbers; how the code counts was not settled"
 ORIGINAL_TEXT = "Does the score divide by the bytes of the original text?"
 
 
@@ -25,14 +26,14 @@ class Tell(Protocol):
 
 
 def judge_surplus(
-    case: Case, rule: str, *, absent: str, advice: str, tell: Tell = failed
+    case: Case, rule: str, *, absent: str, advice: str, is_read: bool, tell: Tell = failed
 ) -> Iterator[Finding]:
     """One finding per seed whose score implies a byte count.
 
     The surplus of a rule is the band that limits.toml gives it under `validation.wrong_denominator`. Inside
     the band `tell` speaks, with the cause and the advice; a mixture's line asks a person, since its loss and
-    score may belong to different distributions. A right byte count passes with `absent`; any other count is
-    left to bpb-formula.
+    score may belong to different distributions. A right byte count passes with `absent`, and says so when
+    the code that counts was not read (`is_read`); any other count is left to bpb-formula.
     """
     seen = False
     for seed in case.evidence.seeds:
@@ -43,7 +44,7 @@ def judge_surplus(
         seen = True
         said = f"{seed_label(seed.seed)}: {equation(implied, case.limits)}"
         if found.agreement is Agreement.EXACT:
-            yield passed(rule, f"{said}: {absent}", *implied.places())
+            yield passed(rule, f"{said}: {absent}{'' if is_read else BY_LOG}", *implied.places())
         elif found.agreement is not Agreement.OFF or found.rule != rule:
             continue
         elif implied.is_mixture:

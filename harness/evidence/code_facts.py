@@ -52,3 +52,9 @@ def unseen_code(case: Case) -> str | None:
     for fact in hidden:
         return f"{fact['call']} at {fact['file']}:{fact['line']} runs code that cannot be read here"
     return None
+
+
+def of_the_logs(case: Case) -> str:
+    """Words for a pass that rests on printed numbers while the code cannot be read; "" when it can."""
+    unseen = unseen_code(case)
+    return "" if unseen is None else f" (by the log alone: {unseen})"

@@ -70,3 +70,9 @@ def test_the_question_names_both_lines(tmp_path: Path) -> None:
     log = good_log(13, val_loader=f"{LOADED}\nval_tokens: 12000000")
     lines = {place.line for place in judge(RULE, tmp_path, log).places if place.file == LOG}
     assert lines == {line_of(log, LOADED), line_of(log, "val_tokens: 12")}
+
+
+def test_a_pass_says_that_it_rests_on_the_log_where_the_code_is_unread(tmp_path: Path) -> None:
+    finding = judge(RULE, tmp_path, good_log(13))
+    assert finding.verdict is RuleVerdict.PASS
+    assert "by the log alone" in finding.message
