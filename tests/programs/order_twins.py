@@ -292,6 +292,13 @@ MONOLITHIC = (
     ),
 )
 
+_VALIDATION_WARM_UP = """\
+    warm = torch.optim.SGD(model.parameters(), lr=args.ttt_lr)
+    first = val_tokens[: args.train_seq_len + 1].to(device, torch.int64)
+    model(first[:-1][None], first[1:][None]).backward()
+    warm.step()
+"""
+
 CHUNKED = (
     _legal("chunked-score-first-as-it-stands", "chunked"),
     _twin(
@@ -394,16 +401,7 @@ CHUNKED = (
         "warms-up-on-validation-and-keeps-what-it-learned",
         "chunked",
         ADAPT_THEN_SCORE,
-        Edit(
-            _CALL,
-            """\
-    warm = torch.optim.SGD(model.parameters(), lr=args.ttt_lr)
-    first = val_tokens[: args.train_seq_len + 1].to(device, torch.int64)
-    model(first[:-1][None], first[1:][None]).backward()
-    warm.step()
-"""
-            + _CALL,
-        ),
+        Edit(_CALL, _VALIDATION_WARM_UP + _CALL),
         shows="warm.step()",
     ),
     _twin(
@@ -412,18 +410,33 @@ CHUNKED = (
         "ttt-warmup-on-val",
         Edit(
             _CALL,
-            """\
-    saved = copy.deepcopy(model.state_dict())
-    warm = torch.optim.SGD(model.parameters(), lr=args.ttt_lr)
-    first = val_tokens[: args.train_seq_len + 1].to(device, torch.int64)
-    model(first[:-1][None], first[1:][None]).backward()
-    warm.step()
-    model.load_state_dict(saved)
-"""
+            "    saved = copy.deepcopy(model.state_dict())\n"
+            + _VALIDATION_WARM_UP
+            + "    model.load_state_dict(saved)\n"
             + _CALL,
         ),
         expected=Expected.SUSPECT,
         shows="warm.step()",
+    ),
+    _twin(
+        "a-warm-up-on-validation-leaves-state-behind",
+        "chunked",
+        "no-state-from-warmup",
+        Edit(_CALL, _VALIDATION_WARM_UP + _CALL),
+        shows="warm.step()",
+    ),
+    _legal(
+        "a-warm-up-on-validation-leaves-no-state",
+        "chunked",
+        Edit(
+            _CALL,
+            "    saved = copy.deepcopy(model.state_dict())\n"
+            + _VALIDATION_WARM_UP
+            + "    model.load_state_dict(saved)\n"
+            + _CALL,
+        ),
+        rule="no-state-from-warmup",
+        ignores=("ttt-warmup-on-val", "val-full"),
     ),
     _twin(
         "discards-the-scores-of-a-first-pass",

@@ -190,13 +190,20 @@ def learn(machine: Machine, obj: Obj, ids: frozenset[int], more: Source = NOTHIN
 def replace(machine: Machine, obj: Obj, source: Source, node: ast.AST) -> None:
     """Parts of a network take other content: what they had learned is forgotten."""
     old = learned_in(machine, obj).learned
-    fresh = Value(source=Source(learned=source.learned))
+    fresh = Value(source=Source(learned=source.learned | statistics(machine, obj, source, node)))
     for holder in holders(machine, obj):
         machine.heap.put(holder, LEARNED, fresh)
     forgotten = old - source.learned
     if forgotten:
         root = root_of(obj)
         machine.recorder.record(Reset, machine.spot(node), state=root.id, forgets=tuple(sorted(forgotten)))
+
+
+def statistics(machine: Machine, obj: Obj, source: Source, node: ast.AST) -> frozenset[int]:
+    """Record that weights were computed from tokens without a gradient: a quantiser's calibration."""
+    if not source.reads or GRADIENT in source.labels:
+        return frozenset()
+    return update(machine, obj, source, "calibration", node, StateKind.STATISTICS)
 
 
 def write_in_place(machine: Machine, target: Value, operand: Value, how: str, node: ast.AST) -> None:
@@ -236,8 +243,8 @@ def _write_parameter(machine: Machine, target: Value, source: Source, how: str, 
     elif how == "copy_" and isinstance(target.ref, Tensor | Parameters):
         if source.learned or isinstance(obj, Tensor | Instance):
             replace(machine, obj, source, node)
-    elif source.learned:
-        learn(machine, obj, frozenset(), source)
+    elif source.learned or source.reads:
+        learn(machine, obj, statistics(machine, obj, source, node), source)
 
 
 def _factor(machine: Machine, obj: Obj) -> Obj:

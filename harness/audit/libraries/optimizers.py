@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from harness.audit.events import StateKind
+from harness.audit.events import Reset, StateKind
 from harness.audit.interpreter.heap import GRAD, Instance, Mapping, Parameters, Sequence
 from harness.audit.interpreter.objects import root_of
 from harness.audit.interpreter.values import (
@@ -31,10 +31,10 @@ def new_optimizer(
     machine: Machine, made: Instance, args: list[Value], kwargs: dict[str, Value], node: ast.AST
 ) -> None:
     """Give an optimiser the parameters it was made with."""
-    del node
     made.library = made.library or "torch.optim"
     given = [*args, *kwargs.values()]
     machine.heap.put(made, PARAMETERS, machine.heap.sequence("list", given))
+    machine.recorder.record(Reset, machine.spot(node), state=made.id, of_optimizer=True)
 
 
 def is_optimizer(value: Value) -> bool:
@@ -123,6 +123,21 @@ def _zero_grad(
         learning.gradients_used(machine, ref)
         return NONE
     return None
+
+
+@on_method("load_state_dict")
+def _load(
+    machine: Machine,
+    receiver: Value,
+    _name: str,
+    _args: list[Value],
+    _kwargs: dict[str, Value],
+    node: ast.AST,
+) -> Value | None:
+    if not is_optimizer(receiver) or receiver.ref is None:
+        return None
+    machine.recorder.record(Reset, machine.spot(node), state=receiver.ref.id, of_optimizer=True)
+    return NONE
 
 
 @on_attribute("param_groups")

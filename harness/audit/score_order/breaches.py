@@ -143,7 +143,7 @@ class _Finder:
         if shape is Shape.SLOT_CONTEXT:
             yield "which positions the shift is optimised on is decided by masks or batches"
             return
-        if not (update.region.is_exact and score.region.is_exact):
+        if not (update.region.is_exact and (score.region.is_exact or _no_common_loop(score, update))):
             yield "which validation tokens the update takes could not be followed exactly"
         if shape is Shape.EPOCHS and repeats is None:
             yield "how often the loop repeats is not known"
@@ -186,6 +186,12 @@ class _Finder:
                     if export.id < reload.id < score.id and update.id in reload.updates:
                         return export, reload
         return None, None
+
+
+def _no_common_loop(score: Score, update: Update) -> bool:
+    """No loop chooses the tokens of both: all passes of the scored loop take whatever the update took."""
+    around = {loop for loop, _ in update.loops}.union(loop for loop, _ in update.region.loops)
+    return not any(loop in around for loop, _ in (*score.loops, *score.region.loops))
 
 
 def _loop_shape(score: Score, update: Update) -> tuple[Shape | None, int | None]:
