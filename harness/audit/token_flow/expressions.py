@@ -43,25 +43,14 @@ _LOG_OF_TWO = 0.6931
 _KEPT = frozenset({BITS, SUM, SPREAD, DISTRIBUTION, ENTRY})  # kinds arithmetic does not take away
 
 
-def evaluate(walker: Walker, node: ast.expr) -> Flow:
-    """The value of an expression."""
-    walker.spend()
-    before, walker.line = walker.line, getattr(node, "lineno", walker.line)
-    try:
-        found = _EXPRESSIONS.get(type(node))
-        return found(walker, node) if found is not None else _children(walker, node)
-    finally:
-        walker.line = before
-
-
-def _children(walker: Walker, node: ast.expr) -> Flow:
+def children(walker: Walker, node: ast.expr) -> Flow:
     return mixed_of(
-        [evaluate(walker, each) for each in ast.iter_child_nodes(node) if isinstance(each, ast.expr)]
+        [walker.evaluate(each) for each in ast.iter_child_nodes(node) if isinstance(each, ast.expr)]
     )
 
 
-def _constant(_walker: Walker, node: ast.Constant) -> Flow:
-    value = node.value
+def constant(value: object) -> Flow:
+    """The value of a literal."""
     if isinstance(value, str):
         return Flow(text=value)
     if isinstance(value, bool) or value is None:
@@ -74,45 +63,49 @@ def _constant(_walker: Walker, node: ast.Constant) -> Flow:
     return Flow()
 
 
-def _name(walker: Walker, node: ast.Name) -> Flow:
-    found = walker.lookup_name(node.id)
-    return found if found is not None else Flow(text=f"module:{node.id}")
-
-
 def _attribute(walker: Walker, node: ast.Attribute) -> Flow:
-    return attribute(walker, evaluate(walker, node.value), node.attr)
+    return attribute(walker, walker.evaluate(node.value), node.attr)
 
 
 def attribute(walker: Walker, owner: Flow, name: str) -> Flow:
     """Read `owner.name`."""
+    is_object = False
     for each in owner.objects:
-        found = None
         if isinstance(each, Instance):
+            is_object = True
             found = each.names.get(name)
             if found is None:
-                member = each.of.find(name)
-                if member is not None:
-                    functions = [one for one in member.objects if isinstance(one, Function)]
-                    if not functions:
-                        return member
-                    return Flow(
-                        objects=tuple(Function(f.node, f.scope, f.file, ((owner,), {})) for f in functions)
-                    )
+                found = _member(each, owner, name)
         elif isinstance(each, ClassOf):
+            is_object = True
             found = each.find(name)
+        else:
+            continue
         if found is not None:
             return found
     if owner.text is not None and owner.text.startswith("module:"):
-        return Flow(text=f"{owner.text}.{name}")
+        return walker.module(f"{owner.text}.{name}")
     number = walker.symbols.of("attribute", owner.number, name) if owner.number is not None else None
-    if number is None and any(isinstance(each, Instance | ClassOf) for each in owner.objects):
-        number = walker.symbols.of("attribute", owner.objects[0], name)
-    labels = owner if not any(isinstance(each, Instance | ClassOf) for each in owner.objects) else NOTHING
-    return replace(labels, number=number, text=None, items=None, objects=(Bound(owner, name),))
+    if is_object:
+        if number is None:
+            number = walker.symbols.of("attribute", owner.objects[0], name)
+        return Flow(number=number, objects=(Bound(owner, name),))
+    return replace(owner, number=number, text=None, items=None, objects=(Bound(owner, name),))
+
+
+def _member(instance: Instance, owner: Flow, name: str) -> Flow | None:
+    """What the class of an object has under the name; functions are bound to the object."""
+    member = instance.of.find(name)
+    if member is None:
+        return None
+    functions = [one for one in member.objects if isinstance(one, Function)]
+    if not functions:
+        return member
+    return Flow(objects=tuple(Function(f.node, f.scope, f.file, ((owner,), {})) for f in functions))
 
 
 def _binary(walker: Walker, node: ast.BinOp) -> Flow:
-    before, walker.in_log_sum = walker.in_log_sum, walker.in_log_sum or _is_log_sum(node)
+    before, walker.in_log_sum = walker.in_log_sum, walker.in_log_sum or walker.syntax_fact(_is_log_sum, node)
     try:
         return _operator(walker, node)
     finally:
@@ -137,8 +130,8 @@ def _last(node: ast.expr) -> str:
 
 
 def _operator(walker: Walker, node: ast.BinOp) -> Flow:
-    left = indexing.whole(walker, evaluate(walker, node.left))
-    right = indexing.whole(walker, evaluate(walker, node.right))
+    left = indexing.whole(walker, walker.evaluate(node.left))
+    right = indexing.whole(walker, walker.evaluate(node.right))
     if isinstance(node.op, ast.Mod) and left.text is not None and not left.text.startswith("module:"):
         return printed(walker, left.text, [right])
     if isinstance(node.op, ast.Add | ast.Sub):
@@ -211,7 +204,7 @@ def accumulated(walker: Walker, node: ast.AugAssign, old: Flow, added: Flow) -> 
 
 
 def _unary(walker: Walker, node: ast.UnaryOp) -> Flow:
-    value = evaluate(walker, node.operand)
+    value = walker.evaluate(node.operand)
     number = value.number.times(-1) if value.number is not None and isinstance(node.op, ast.USub) else None
     if isinstance(node.op, ast.USub):
         return replace(value, number=number, text=None)
@@ -219,8 +212,8 @@ def _unary(walker: Walker, node: ast.UnaryOp) -> Flow:
 
 
 def _compare(walker: Walker, node: ast.Compare) -> Flow:
-    left = indexing.whole(walker, evaluate(walker, node.left))
-    rights = [evaluate(walker, each) for each in node.comparators]
+    left = indexing.whole(walker, walker.evaluate(node.left))
+    rights = [walker.evaluate(each) for each in node.comparators]
     if len(rights) == 1 and isinstance(node.ops[0], ast.In | ast.NotIn) and left.tokens:
         found = indexing.lookup(walker, rights[0], left, (left,))
         return replace(found, number=ZERO, objects=(), items=None, text=None, kinds=frozenset({SELECTION}))
@@ -243,40 +236,40 @@ def _compare(walker: Walker, node: ast.Compare) -> Flow:
 
 
 def _boolean(walker: Walker, node: ast.BoolOp) -> Flow:
-    flows = [evaluate(walker, each) for each in node.values]
+    flows = [walker.evaluate(each) for each in node.values]
     if isinstance(node.op, ast.Or):
         return joined(flows)
     return replace(mixed_of(flows), number=ZERO, kinds=frozenset({SELECTION}))
 
 
 def _conditional(walker: Walker, node: ast.IfExp) -> Flow:
-    test, body, other = (evaluate(walker, each) for each in (node.test, node.body, node.orelse))
+    test, body, other = (walker.evaluate(each) for each in (node.test, node.body, node.orelse))
     return mixing.either(walker, test, body, other)
 
 
 def _sequence(walker: Walker, node: ast.Tuple | ast.List | ast.Set) -> Flow:
-    items = [evaluate(walker, each.value if isinstance(each, ast.Starred) else each) for each in node.elts]
+    items = [walker.evaluate(each.value if isinstance(each, ast.Starred) else each) for each in node.elts]
     if isinstance(node, ast.Tuple):
         return replace(mixed_of(items), items=tuple(items), kinds=frozenset())
     cell = walker.new_cell()
     cell.is_list = True
     for at, item in enumerate(items):
-        cell.parts["item", at] = item
+        walker.put(cell, ("item", at), item)
     return Flow(objects=(cell,), items=None)
 
 
 def _dictionary(walker: Walker, node: ast.Dict) -> Flow:
     cell = walker.new_cell(is_mapping=True)
     for key, value in zip(node.keys, node.values, strict=True):
-        name = evaluate(walker, key) if key is not None else NOTHING
-        held = evaluate(walker, value)
+        name = walker.evaluate(key) if key is not None else NOTHING
+        held = walker.evaluate(value)
         if name.tokens:
             indexing.update(walker, Flow(objects=(cell,)), name, "{...}")
-            cell.parts[walker.here] = held
+            walker.put(cell, walker.here, held)
         elif name.text is not None:
-            cell.parts["key", name.text] = held
+            walker.put(cell, ("key", name.text), held)
         else:
-            cell.parts["item", name.number] = held
+            walker.put(cell, ("item", name.number), held)
     return Flow(objects=(cell,))
 
 
@@ -287,20 +280,20 @@ def _comprehension(
     walker.scope = Scope(outer=outer, module=walker.file)
     try:
         for generator in node.generators:
-            iterable = evaluate(walker, generator.iter)
+            iterable = walker.evaluate(generator.iter)
             walker.bind(generator.target, indexing.element(walker, iterable, 0))
             for test in generator.ifs:
-                evaluate(walker, test)
+                walker.evaluate(test)
         if isinstance(node, ast.DictComp):
-            key, value = evaluate(walker, node.key), evaluate(walker, node.value)
+            key, value = walker.evaluate(node.key), walker.evaluate(node.value)
         else:
-            key, value = NOTHING, evaluate(walker, node.elt)
+            key, value = NOTHING, walker.evaluate(node.elt)
     finally:
         walker.scope = outer
     cell = walker.new_cell(is_mapping=isinstance(node, ast.DictComp))
     if key.tokens:
         indexing.update(walker, Flow(objects=(cell,)), key, "{...}")
-    cell.parts[walker.here] = value
+    walker.put(cell, walker.here, value)
     cell.is_list = True
     return Flow(objects=(cell,))
 
@@ -310,7 +303,7 @@ def _lambda(walker: Walker, node: ast.Lambda) -> Flow:
 
 
 def _named(walker: Walker, node: ast.NamedExpr) -> Flow:
-    value = evaluate(walker, node.value)
+    value = walker.evaluate(node.value)
     walker.bind(node.target, value)
     return value
 
@@ -321,7 +314,7 @@ def _formatted(walker: Walker, node: ast.JoinedStr) -> Flow:
         if isinstance(part, ast.Constant):
             text += str(part.value)
         elif isinstance(part, ast.FormattedValue):
-            fields.append(indexing.whole(walker, evaluate(walker, part.value)))
+            fields.append(indexing.whole(walker, walker.evaluate(part.value)))
             text += "{}"
     return printed(walker, text, fields)
 
@@ -344,9 +337,7 @@ def _subscript(walker: Walker, node: ast.Subscript) -> Flow:
     return indexing.load(walker, node)
 
 
-_EXPRESSIONS: dict[type[ast.expr], Callable[..., Flow]] = {
-    ast.Constant: _constant,
-    ast.Name: _name,
+EXPRESSIONS: dict[type[ast.expr], Callable[..., Flow]] = {
     ast.Attribute: _attribute,
     ast.BinOp: _binary,
     ast.UnaryOp: _unary,
@@ -368,4 +359,4 @@ _EXPRESSIONS: dict[type[ast.expr], Callable[..., Flow]] = {
     ast.Subscript: _subscript,
 }
 
-__all__ = ["ENTROPY", "accumulated", "attribute", "combined", "evaluate", "printed"]
+__all__ = ["ENTROPY", "EXPRESSIONS", "accumulated", "attribute", "combined", "printed"]

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar
 
 from harness.audit.token_flow.linear import ZERO, Linear
 
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from harness.audit.events import Spot
 
 SET_AT_MOST = 64
+SETS_KEPT = 2_000  # sets of tokens that were moved or cut lately, and what became of them
 
 _T = TypeVar("_T")
 
@@ -35,8 +37,7 @@ LENGTH = "length"  # how long such a piece is
 RANGE = "range"  # `range(...)`; its items are start, stop and step
 
 
-@dataclass(frozen=True, slots=True)
-class Token:
+class Token(NamedTuple):
     """Tokens of the array `root` from position `first` (of lane 0) to `last`, None for just that lane."""
 
     root: int
@@ -56,8 +57,7 @@ class Token:
         return Token(self.root, first, None if self.last is None or by is None else self.last)
 
 
-@dataclass(frozen=True, slots=True)
-class Key:
+class Key(NamedTuple):
     """A lookup inside a value and one of the tokens in its key."""
 
     lookup: int
@@ -100,8 +100,8 @@ class Flow:
             return self
         return replace(
             self,
-            tokens=frozenset(m for t in self.tokens if (m := t.moved(by)) is not None),
-            about=frozenset(m for t in self.about if (m := t.moved(by)) is not None),
+            tokens=_moved(self.tokens, by),
+            about=_moved(self.about, by),
             keys=frozenset(Key(k.lookup, m) for k in self.keys if (m := k.token.moved(by)) is not None),
         )
 
@@ -237,7 +237,19 @@ def mixed_of(flows: Iterable[Flow]) -> Flow:
     """A value computed from all of these; only what it was made from, not what it is."""
     parts = [flow for flow in flows if flow is not NOTHING]
     if len(parts) == 1:
-        return replace(parts[0], number=None, text=None, objects=(), items=None, kinds=frozenset())
+        only = parts[0]
+        return Flow(
+            None,
+            None,
+            only.tokens,
+            only.about,
+            only.scores,
+            only.lookups,
+            only.keys,
+            _NONE,
+            only.loops,
+            joined_at=only.joined_at,
+        )
     tokens = about = scores = lookups = keys = loops = _NONE
     joined_at = None
     for flow in parts:  # nearly all of these sets are empty
@@ -269,5 +281,26 @@ def mixed_of(flows: Iterable[Flow]) -> Flow:
     )
 
 
+@lru_cache(maxsize=SETS_KEPT)
+def _moved(tokens: frozenset[Token], by: Linear) -> frozenset[Token]:
+    return frozenset(m for t in tokens if (m := t.moved(by)) is not None)
+
+
 def _few(values: frozenset[_T]) -> frozenset[_T]:
-    return values if len(values) <= SET_AT_MOST else frozenset(sorted(values, key=repr)[:SET_AT_MOST])
+    if len(values) <= SET_AT_MOST:
+        return values
+    return _oldest(values)
+
+
+@lru_cache(maxsize=SETS_KEPT)
+def _oldest(values: frozenset[_T]) -> frozenset[_T]:
+    return frozenset(sorted(values, key=_age)[:SET_AT_MOST])
+
+
+def _age(value: Any) -> tuple[Any, ...]:
+    """Old symbols, lookups and loops first: tokens of the data are older than what networks make of them."""
+    if isinstance(value, Token):
+        return value.root, value.first, value.last or ()
+    if isinstance(value, Key):
+        return value.lookup, *_age(value.token)
+    return (value,)

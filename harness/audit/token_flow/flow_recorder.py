@@ -82,8 +82,10 @@ class FlowRecorder:
         self.read_whole: set[int] = set()  # rows looked up, then read entry by entry
         self._by_key: dict[object, Draft] = {}
         self._last = 0
+        self.seen = 0  # grows with everything told
 
     def _draft(self, kind: str, key: object, at: Spot, walker: Walker | None = None) -> Draft:
+        self.seen += 1
         draft = self._by_key.get((kind, key))
         if draft is None:
             self._last += 1
@@ -163,6 +165,7 @@ class FlowRecorder:
 
     def product(self, gate: Flow, value: Flow, at: Spot, *, is_whole: bool) -> None:
         """A value is multiplied by a test on tokens."""
+        self.seen += 1
         if len(self.products) < DRAFTS_AT_MOST:
             self.products.append((gate, value, at, is_whole))
 
@@ -182,11 +185,13 @@ class FlowRecorder:
 
     def unclear(self, at: Spot, what: str, scores: frozenset[int]) -> None:
         """Something that may let the scored token into these scores, or into any when none is named."""
+        self.seen += 1
         if len(self.open_points) < DRAFTS_AT_MOST:
             self.open_points.setdefault((at, what), set()).update(scores)
 
     def gate(self, walker: Walker, scores: frozenset[int], result: Flow, gates: list[Flow]) -> None:
         """A mixture is kept only where gates say so."""
+        self.seen += 1
         for one in scores:
             draft = self.drafts.get(one)
             if draft is not None and draft.kind == "mixed":
@@ -214,18 +219,21 @@ class FlowRecorder:
 
     def fed_back(self, lookups: frozenset[int]) -> None:
         """What was looked up goes into the table again."""
+        self.seen += len(lookups)
         for one in lookups:
             if one in self.drafts:
                 self.drafts[one].feeds_table = True
 
     def ratio(self, left: frozenset[int], right: frozenset[int]) -> None:
         """A count divided by another of fewer tokens: what the first has more is the scored token."""
+        self.seen += 1
         for one in sorted(left - right):
             for other in sorted(right):
                 self.ratios.add((one, other))
 
     def spread(self, scores: frozenset[int], at: Spot) -> None:
         """A token's log-probability is divided by something of that token."""
+        self.seen += 1
         for one in scores:
             self.spreads.setdefault(one, at)
 
@@ -240,6 +248,11 @@ class FlowRecorder:
         draft = self._draft("sink", at, at)
         draft.label = label
         draft.scores |= scores
+
+    def tokens(self) -> set[Token]:
+        """The tokens that were scored, looked up, counted, or tested to weigh a score."""
+        found = {token for draft in self.drafts.values() for token in draft.tokens}
+        return found.union(*(gate.tokens for gate, *_ in self.products))
 
     def events(self) -> tuple[Event, ...]:
         """What was seen, as events."""

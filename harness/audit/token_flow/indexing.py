@@ -166,6 +166,8 @@ def _ending(token: Token, base: Flow, origin: frozenset[Token], stop: Linear) ->
 
 def whole(walker: Walker, value: Flow) -> Flow:
     """A value with what its arrays hold; a table of counts is not what it holds."""
+    if not value.objects:
+        return value
     cells = [each for each in value.objects if isinstance(each, Cell) and each.site not in walker.counted]
     if not cells:
         return value
@@ -178,12 +180,15 @@ def whole(walker: Walker, value: Flow) -> Flow:
 
 def content(walker: Walker, base: Flow) -> Flow:
     """What the arrays, lists and dictionaries of a value hold."""
-    found = []
+    if not base.objects:
+        return NOTHING
+    found: list[Flow] = []
     for cell in base.objects:
         if isinstance(cell, Cell):
             if not cell.parts and cell.factory is not None:
-                cell.parts["default"] = walker.call_value(cell.factory)
-            found += list(cell.parts.values())
+                walker.put(cell, "default", walker.call_value(cell.factory))
+            found += cell.parts.values()
+    walker.spend(len(found) // 4)
     return joined(found)
 
 
@@ -191,7 +196,7 @@ def keep_sum(walker: Walker, base: Flow, result: Flow) -> None:
     """An array is added to in place: whoever handed it in sees the sum."""
     for cell in base.objects:
         if isinstance(cell, Cell) and not cell.is_list and not cell.is_mapping:
-            cell.parts[walker.here] = replace(result, objects=())
+            walker.put(cell, walker.here, replace(result, objects=()))
 
 
 def lookup(walker: Walker, base: Flow, key: Flow, parts: tuple[Flow, ...]) -> Flow:
@@ -226,7 +231,7 @@ def store(walker: Walker, target: ast.Subscript, value: Flow) -> None:
     if isinstance(target.value, ast.Name) and not base.objects and base.items is None:
         # An array that came out of a computation: from here on it is changed in place.
         cell = walker.new_cell()
-        cell.parts["before"] = replace(base, number=None)
+        walker.put(cell, "before", replace(base, number=None))
         base = Flow(number=base.number, objects=(cell,))
         walker.bind(target.value, base)
     if index.tokens:
@@ -247,7 +252,7 @@ def store(walker: Walker, target: ast.Subscript, value: Flow) -> None:
     if len(index.flows) == 1 and index.dims == 1 and index.flows[0].text is not None:
         for each in base.objects:
             if isinstance(each, Cell):
-                each.parts["key", index.flows[0].text] = value
+                walker.put(each, ("key", index.flows[0].text), value)
         return
     back = index.start.times(-1) if index.start is not None and not gates else ZERO
     held = value.moved(back) if value.about or value.tokens or value.keys else value
@@ -260,7 +265,7 @@ def store(walker: Walker, target: ast.Subscript, value: Flow) -> None:
 def _put(walker: Walker, base: Flow, place: object, value: Flow) -> None:
     for cell in base.objects:
         if isinstance(cell, Cell):
-            cell.parts[place] = value
+            walker.put(cell, place, value)
 
 
 def add_in_place(walker: Walker, target: ast.Subscript, op: ast.operator, added: Flow) -> None:

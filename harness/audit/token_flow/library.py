@@ -357,7 +357,7 @@ def _add_in_place(walker: Walker, receiver: Flow, args: list[Flow]) -> Flow:
 def _append(walker: Walker, receiver: Flow, args: list[Flow]) -> Flow:
     for cell in receiver.objects:
         if isinstance(cell, Cell) and args:
-            cell.parts[walker.here] = args[-1]
+            walker.put(cell, walker.here, args[-1])
             cell.is_list = True
     return NOTHING
 

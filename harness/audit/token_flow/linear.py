@@ -8,24 +8,26 @@ twice is one number.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 TERMS_AT_MOST = 8
 LARGEST = 2**40
+SUMS_KEPT = 20_000  # networks move the same positions by the same number over and over
 
 
-@dataclass(frozen=True, slots=True)
-class Linear:
-    """The sum of `coefficient * symbol` over `terms`, and `constant`."""
+class Linear(NamedTuple):
+    """The sum of `coefficient * symbol` over `terms`, and `constant`. A tuple: hashed by the million."""
 
     terms: tuple[tuple[int, int], ...] = ()
     constant: int = 0
 
     def plus(self, other: Linear, sign: int = 1) -> Linear | None:
         """The sum; the difference with sign -1. None when it grows beyond what is worth following."""
-        total = dict(self.terms)
-        for symbol, factor in other.terms:
-            total[symbol] = total.get(symbol, 0) + sign * factor
-        return _linear(total, self.constant + sign * other.constant)
+        return _sum(self, other, sign)
 
     def times(self, factor: int) -> Linear | None:
         """The product with a known number."""
@@ -44,6 +46,14 @@ class Linear:
         )
 
 
+@lru_cache(maxsize=SUMS_KEPT)
+def _sum(one: Linear, other: Linear, sign: int) -> Linear | None:
+    total = dict(one.terms)
+    for symbol, factor in other.terms:
+        total[symbol] = total.get(symbol, 0) + sign * factor
+    return _linear(total, one.constant + sign * other.constant)
+
+
 def _linear(terms: dict[int, int], constant: int) -> Linear | None:
     kept = tuple(sorted((symbol, factor) for symbol, factor in terms.items() if factor))
     if len(kept) > TERMS_AT_MOST or abs(constant) > LARGEST or any(abs(f) > LARGEST for _, f in kept):
@@ -58,7 +68,7 @@ ZERO = Linear()
 class Symbols:
     """Hands out symbols: a new one each time, or the same one for the same expression."""
 
-    _by_key: dict[object, int] = field(default_factory=dict)
+    _by_key: dict[tuple[object, ...], Linear] = field(default_factory=dict)
     _last: int = 0
 
     def fresh(self) -> Linear:
@@ -68,7 +78,22 @@ class Symbols:
 
     def of(self, *key: object) -> Linear:
         """The symbol of an expression, the same for the same parts."""
-        if key not in self._by_key:
+        found = self._by_key.get(key)
+        if found is None:
             self._last += 1
-            self._by_key[key] = self._last
-        return Linear(((self._by_key[key], 1),))
+            found = self._by_key[key] = Linear(((self._last, 1),))
+        return found
+
+    def behind(self, wanted: Iterable[int]) -> set[int]:
+        """These symbols and all that their expressions were made of."""
+        made_of = {number.terms[0][0]: key for key, number in self._by_key.items()}
+        found: set[int] = set()
+        left = list(wanted)
+        while left:
+            symbol = left.pop()
+            if symbol not in found:
+                found.add(symbol)
+                for part in made_of.get(symbol, ()):
+                    if isinstance(part, Linear):
+                        left += [each for each, _ in part.terms]
+        return found

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import ast
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from harness.audit.events import Spot
-from harness.audit.token_flow import calling, expressions, indexing
+from harness.audit.token_flow import calling, expressions, indexing, second_passes
 from harness.audit.token_flow.flow import (
     NOTHING,
     Cell,
@@ -32,12 +32,17 @@ if TYPE_CHECKING:
 
     from harness.audit.program import Program
     from harness.audit.token_flow.flow_recorder import FlowRecorder
+    from harness.audit.token_flow.second_passes import SecondPasses
 
 NODES_AT_MOST = 400_000
 CALLS_DEEP = 14
 DEEP_LOOPS = 6
+CALLS_IN_SKETCH = 3
 
 ENDS = frozenset({"return", "break", "continue", "raise"})
+
+
+_N = TypeVar("_N", bound=ast.AST)
 
 
 class OutOfNodesError(Exception):
@@ -52,7 +57,9 @@ class Walker:
     recorder: FlowRecorder
     reached: dict[str, frozenset[int]]
     counted: frozenset[Spot]  # where arrays are made that are counted into by token
+    passes: SecondPasses
     nodes_left: int = NODES_AT_MOST
+    is_sketch: bool = False  # one pass through each loop, a few calls of each function
     symbols: Symbols = field(default_factory=Symbols)
     modules: dict[str, Scope] = field(default_factory=dict)
     scope: Scope = field(default_factory=Scope)
@@ -67,7 +74,10 @@ class Walker:
     in_log_sum: bool = False  # inside `max(a, b) + log1p(...)`
     last_cell: int = 0
     found_counted: set[Spot] = field(default_factory=set)
-    walked: set[int] = field(default_factory=set)  # functions, by the id of their node
+    sketched: dict[ast.AST, list[Flow]] = field(default_factory=dict)  # results of calls by function
+    constants: dict[ast.expr, Flow] = field(default_factory=dict)
+    outside: dict[str, Flow] = field(default_factory=dict)
+    facts: dict[tuple[object, ast.AST], bool] = field(default_factory=dict)
     spots: dict[tuple[str, int], Spot] = field(default_factory=dict)
 
     @property
@@ -99,10 +109,13 @@ class Walker:
 
     def run(self, body: Sequence[ast.stmt]) -> str:
         """Walk a block; "return", "break", "continue" or "raise" when it ends early, else ""."""
+        lines = self.reached.get(self.file)
         for node in body:
-            self.spend()
-            if not self.is_reached(node):
+            self.nodes_left -= 1
+            if lines is not None and node.lineno not in lines:
                 continue
+            if self.nodes_left <= 0:
+                raise OutOfNodesError
             self.line = node.lineno
             walk = _STATEMENTS.get(type(node))
             end = walk(self, node) if walk is not None else ""
@@ -110,9 +123,9 @@ class Walker:
                 return end
         return ""
 
-    def spend(self) -> None:
-        """One more node walked."""
-        self.nodes_left -= 1
+    def spend(self, nodes: int = 1) -> None:
+        """So many more nodes walked, or other work that takes as long."""
+        self.nodes_left -= nodes
         if self.nodes_left <= 0:
             raise OutOfNodesError
 
@@ -134,7 +147,36 @@ class Walker:
 
     def evaluate(self, node: ast.expr) -> Flow:
         """The value of an expression."""
-        return expressions.evaluate(self, node)
+        self.nodes_left -= 1
+        if self.nodes_left <= 0:
+            raise OutOfNodesError
+        kind = type(node)
+        if kind is ast.Name:
+            found = self.lookup_name(node.id)  # type: ignore[attr-defined]
+            return found if found is not None else self.module(f"module:{node.id}")  # type: ignore[attr-defined]
+        if kind is ast.Constant:
+            value = self.constants.get(node)
+            if value is None:
+                value = self.constants[node] = expressions.constant(node.value)  # type: ignore[attr-defined]
+            return value
+        before, self.line = self.line, node.lineno
+        value = expressions.EXPRESSIONS.get(kind, expressions.children)(self, node)
+        self.line = before
+        return value
+
+    def module(self, text: str) -> Flow:
+        """A module, or what it holds under a name, that is not of the script."""
+        found = self.outside.get(text)
+        if found is None:
+            found = self.outside[text] = Flow(text=text)
+        return found
+
+    def syntax_fact(self, ask: Callable[[_N], bool], node: _N) -> bool:
+        """What `ask` says of a node, asked once."""
+        found = self.facts.get((ask, node))
+        if found is None:
+            found = self.facts[ask, node] = ask(node)
+        return found
 
     def lookup_name(self, name: str) -> Flow | None:
         """The value of a name, from the inside out."""
@@ -148,26 +190,36 @@ class Walker:
     def bind(self, target: ast.expr, value: Flow) -> None:
         """Assign to a name, attribute, element or several of them."""
         if isinstance(target, ast.Name):
-            self.scope.names[target.id] = value
+            names = self.scope.names
+            self.passes.stored(value, names.get(target.id))
+            names[target.id] = value
         elif isinstance(target, ast.Tuple | ast.List):
             for at, each in enumerate(target.elts):
                 inner = each.value if isinstance(each, ast.Starred) else each
                 self.bind(inner, indexing.unpacked(self, value, at, len(target.elts)))
         elif isinstance(target, ast.Attribute):
-            set_attribute(self.evaluate(target.value), target.attr, value)
+            self.set_attribute(self.evaluate(target.value), target.attr, value)
         elif isinstance(target, ast.Subscript):
             indexing.store(self, target, value)
 
     def call_function(self, function: Function, args: list[Flow], kwargs: dict[str, Flow]) -> Flow:
         """Walk the body of a function of the script with these arguments."""
         node = function.node
-        given, named = function.bound
-        args, kwargs = [*given, *args], {**named, **kwargs}
         if len(self.stack) >= CALLS_DEEP or sum(each.node is node for each in self.stack) > 1:
             return NOTHING
+        if self.is_sketch:
+            results = self.sketched.setdefault(node, [])
+            if len(results) < CALLS_IN_SKETCH:
+                results.append(self._walk_function(function, args, kwargs))
+            return results[-1]
+        return self._walk_function(function, args, kwargs)
+
+    def _walk_function(self, function: Function, args: list[Flow], kwargs: dict[str, Flow]) -> Flow:
+        node = function.node
+        given, named = function.bound
+        args, kwargs = [*given, *args], {**named, **kwargs}
         scope = Scope(outer=function.scope, module=function.file)
         self._bind_arguments(function, scope, args, kwargs)
-        self.walked.add(id(node))
         before = self.scope, self.file, self.line
         self.scope, self.file = scope, function.file
         self.stack.append(function)
@@ -209,32 +261,50 @@ class Walker:
             if one not in scope.names:
                 scope.names[one] = Flow(number=self.symbols.fresh())
 
-    def walk_loop(self, body: Sequence[ast.stmt], starts: list[tuple[ast.expr, list[Flow]]]) -> str:
-        """Walk a loop body for two passes; `starts` are targets with their value in each pass."""
+    def walk_loop(
+        self,
+        node: ast.stmt,
+        body: Sequence[ast.stmt],
+        target: ast.expr | None,
+        values: list[Flow],
+        *,
+        is_varied: bool,
+    ) -> None:
+        """Walk a loop body for as many passes as it needs; `values` are those of the target in each pass."""
         self.last_loop += 1
         loop = self.last_loop
-        passes = 2 if len(self.loops) < DEEP_LOOPS else 1
-        end = ""
-        for number in range(passes):
+        self.passes.enter(node, is_varied=is_varied)
+        is_whole = True
+        for number in (0, 1):
+            if number and (self.is_sketch or not self.passes.is_needed()):
+                is_whole = False
+                break
+            if number and len(self.loops) >= DEEP_LOOPS:
+                break
             self.loops.append((loop, number))
-            for target, values in starts:
-                self.bind(target, replace(values[number], loops=values[number].loops | {(loop, number)}))
+            if target is not None:
+                value = values[number]
+                self.bind(target, replace(value, loops=value.loops | {(loop, number)}))
             self.left.append([])
             end = self.run(body)
             self.loops.pop()
             self.scope.names = _merged([self.scope.names, *self.left.pop()])
             if end in ("break", "return", "raise"):
                 break
-        return ""
+        self.passes.leave(node, is_whole=is_whole)
 
+    def set_attribute(self, owner: Flow, name: str, value: Flow) -> None:
+        """`owner.name = value`."""
+        for each in owner.objects:
+            if isinstance(each, Instance | ClassOf):
+                names = each.names if isinstance(each, Instance) else each.members.names
+                self.passes.stored(value, names.get(name))
+                names[name] = value
 
-def set_attribute(owner: Flow, name: str, value: Flow) -> None:
-    """`owner.name = value`."""
-    for each in owner.objects:
-        if isinstance(each, Instance):
-            each.names[name] = value
-        elif isinstance(each, ClassOf):
-            each.members.names[name] = value
+    def put(self, cell: Cell, place: object, value: Flow) -> None:
+        """`value` becomes a part of an array, list or dictionary."""
+        self.passes.stored(value, cell.parts.get(place))
+        cell.parts[place] = value
 
 
 def _assign(walker: Walker, node: ast.Assign) -> str:
@@ -298,24 +368,29 @@ def _if(walker: Walker, node: ast.If) -> str:
 
 
 def _merged(scopes: list[dict[str, Flow]]) -> dict[str, Flow]:
-    if len(scopes) == 1:
-        return scopes[0]
-    names = {name: None for scope in scopes for name in scope}
-    return {name: joined([scope[name] for scope in scopes if name in scope]) for name in names}
+    merged = scopes[0]
+    for scope in scopes[1:]:
+        merged = dict(merged)
+        for name, value in scope.items():
+            known = merged.get(name)
+            if known is not value:
+                merged[name] = joined((known, value)) if known is not None else value
+    return merged
 
 
 def _for(walker: Walker, node: ast.For | ast.AsyncFor) -> str:
     iterable = walker.evaluate(node.iter)
     values = [indexing.element(walker, iterable, number) for number in (0, 1)]
     before = dict(walker.scope.names)
-    walker.walk_loop(node.body, [(node.target, values)])
+    varied = second_passes.is_varied(iterable)
+    walker.walk_loop(node, node.body, node.target, values, is_varied=varied)
     _keep_unassigned(walker, before)
     return walker.run(node.orelse)
 
 
 def _while(walker: Walker, node: ast.While) -> str:
     walker.evaluate(node.test)
-    walker.walk_loop(node.body, [])
+    walker.walk_loop(node, node.body, None, [], is_varied=False)
     return ""
 
 
