@@ -11,7 +11,8 @@ How it is detected
     the whole text. Two independent facts fail it: fewer tokens than every known stream of the tokenizer
     whose bytes per token they show, and implied bytes below the text's. One fact alone asks a person. So do
     two counts in one run, unless they are a known stream's length and the part of it that is scored, and code
-    that takes random minibatches of validation or cuts it at a number the claimed run sets.
+    that takes random minibatches of validation or cuts it at a number the claimed run sets. A part that only
+    calibration or a copy sees, on no line that makes a claimed score, asks nothing.
 What it cannot see
     Whether all printed tokens were scored, and which documents they came from.
 Rulings
@@ -29,6 +30,7 @@ from typing import TYPE_CHECKING
 from harness.audit.scans.setting_values import holds, value_of
 from harness.case import failed, needs_human, not_checked, passed, warned
 from harness.evidence.code_facts import fact_place, of_the_logs, scan_facts
+from harness.evidence.counted_loss import is_scored_part
 from harness.evidence.validation_bytes import (
     Agreement,
     diagnose,
@@ -93,7 +95,8 @@ def _in_code(case: Case) -> Iterator[Finding]:
         limit = value_of(fact["limit"], run)
         if not isinstance(limit, int | float) or limit <= 0 or holds(fact["tests"], run) is False:
             continue
-        if all(stream.tokens > limit for stream in known_streams(case.limits)):
+        below_all = all(stream.tokens > limit for stream in known_streams(case.limits))
+        if below_all and is_scored_part(case, fact):
             yield needs_human(
                 RULE,
                 f"{fact['file']}:{fact['line']} keeps the first {limit:,.0f} validation tokens",

@@ -83,3 +83,23 @@ def _covers_any(facts: Iterable[Mapping[str, Any]], spot: Spot) -> bool:
 def _is_within(spot: Spot, function: tuple[str, int, int]) -> bool:
     file, begin, end = function
     return spot.file == file and begin <= spot.line <= end
+
+
+def is_scored_part(case: Case, part: Mapping[str, Any]) -> bool:
+    """Whether a part of validation may be inside the claimed number.
+
+    It is not where it takes nothing's place and no claimed score is made on the lines that use it, provided
+    that the claim was followed to all its scores.
+    """
+    if case.audit is None:
+        return True
+    facts = scan_facts(case, "validation_parts") or []
+    own = [one for one in facts if (one["file"], one["line"]) == (part["file"], part["line"])]
+    index = EventIndex(case.audit.claim)
+    is_open = not case.audit.claim.finished or any(each.on_path for each in index.unresolved)
+    if not own or any(one["replaces"] for one in own) or is_open or not index.validation_scores():
+        return True
+    spots = [spot for score in index.claim_scores for spot in (score.at, score.forward, *score.calls)]
+    spots += [spot for each in _sums(index) for spot in (each.at, *each.calls)]
+    lines = {spot.line for spot in spots if spot.file == part["file"]}
+    return any(begin <= line <= end for one in own for begin, end in one["uses"] for line in lines)

@@ -7,9 +7,13 @@ from typing import TYPE_CHECKING
 from harness.finding import RuleVerdict
 from rules import val_full
 from tests.harness.audit.scans.scan_builder import facts_of, scanned_case
+from tests.programs.all_twins import BASES
+from tests.programs.judging import judged
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from harness.finding import Finding
 
 PART = """\
 import glob, os
@@ -56,3 +60,28 @@ def test_random_minibatches_of_validation_ask(tmp_path: Path) -> None:
 
 def test_random_minibatches_of_training_are_no_matter_of_validation() -> None:
     assert facts_of(SAMPLE.replace("{split}", "train"))["validation_caps"] == []
+
+
+HEAD = "    head = val_tokens[: args.train_seq_len + 1].to(device, torch.int64)\n"
+WATCH = HEAD + "    model.forward_logits(head[:-1][None])\n"
+FINAL = '    val_loss, val_bpb = eval_val(args, model, device, val_tokens, luts)\n    log0(f"final'
+
+
+def asked_in(root: Path, before: str, after: str) -> list[Finding]:
+    """What val-full asks of the plain script with one edit."""
+    text = BASES["plain"].replace(before, after)
+    assert text != BASES["plain"]
+    said = judged(text, root)
+    return [one for one in said if one.rule == "val-full" and one.verdict is RuleVerdict.NEEDS_HUMAN]
+
+
+def test_a_part_that_is_only_looked_at_asks_nothing(tmp_path: Path) -> None:
+    assert asked_in(tmp_path, FINAL, WATCH + FINAL) == []
+
+
+def test_a_part_that_is_scored_asks_at_the_slice(tmp_path: Path) -> None:
+    scored = FINAL.replace("val_tokens, luts", "head, luts")
+    (found,) = asked_in(tmp_path, FINAL, HEAD + scored)
+    line = found.places[0].line
+    text = BASES["plain"].replace(FINAL, HEAD + scored)
+    assert "head = val_tokens[" in text.splitlines()[(line or 0) - 1]
