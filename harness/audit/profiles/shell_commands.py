@@ -11,6 +11,16 @@ from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
+from harness.audit.profiles.shell_grammar import (
+    CLOSING,
+    SILENT,
+    arms_of,
+    command_at,
+    end_of_block,
+    is_word,
+    nested_text,
+    starts_function,
+)
 from harness.audit.profiles.shell_words import UNKNOWN, Token, Value, expand, expand_one, shell_tokens
 from harness.audit.run_profile import Setting
 
@@ -26,12 +36,8 @@ _TOKENS_PER_STEP = 20
 _MOST_WORDS = 2_000
 
 _ASSIGNMENT = re.compile(r"([A-Za-z_]\w*)(\+?)=(.*)", re.DOTALL)
-_ENDS = {";", "\n", "&", "&&", "||", "|", "|&", ";;", "(", ")"}
-_OPENING = {"if", "for", "while", "until", "case", "select"}
-_CLOSING = {"fi", "done", "esac"}
 _BLOCKS = {"for", "select", "if", "case"}
-_SILENT = {"then", "do", "{", "}", "!", "time"}
-_PASSED_OVER = _BLOCKS | _SILENT | _CLOSING | {"while", "until"}
+_PASSED_OVER = _BLOCKS | SILENT | CLOSING | {"while", "until"}
 _EXPORTERS = {"export", "declare", "typeset", "local", "readonly"}
 
 
@@ -97,18 +103,18 @@ class Shell:
                 self.blocks -= 1
             elif token.text in _PASSED_OVER:
                 at += 1
-            elif _is_function(tokens, at):
+            elif starts_function(tokens, at):
                 at = self._define(tokens, at)
             else:
-                at, words, written_to = _command_at(tokens, at)
+                at, words, written_to = command_at(tokens, at)
                 self._command(words, written_to)
 
     def _loop(self, tokens: list[Token], at: int) -> int:
         """`for NAME in WORDS; do ...; done`: one pass for each known word, at most `MOST_PASSES`."""
-        end = _matching(tokens, at)
+        end = end_of_block(tokens, at)
         self.steps_left -= (end - at) // _TOKENS_PER_STEP  # looking ahead is work, too
         head = at + 1
-        body = next((i for i in range(head, end) if _is_word(tokens[i], "do")), end)
+        body = next((i for i in range(head, end) if is_word(tokens[i], "do")), end)
         words = [t for t in tokens[head:body] if not t.is_operator]
         if len(words) >= 2 and words[1].text == "in":
             values = [value for word in words[2:] for value in expand(word.text, self.variables)]
@@ -123,12 +129,12 @@ class Shell:
 
     def _branches(self, tokens: list[Token], at: int) -> int:
         """`if` and `case`: every arm from the same state; what any arm changed is unknown behind them."""
-        end = _matching(tokens, at)
+        end = end_of_block(tokens, at)
         self.steps_left -= (end - at) // _TOKENS_PER_STEP
         before, settings, exported = dict(self.variables), dict(self.settings), set(self.exported)
         changed: dict[str, set[str]] = {}
         joined_exports = set(exported)
-        for arm in _arms(tokens[at + 1 : end]):
+        for arm in arms_of(tokens[at + 1 : end]):
             self.variables, self.settings, self.exported = dict(before), dict(settings), set(exported)
             self._run(arm)
             joined_exports |= self.exported
@@ -143,12 +149,12 @@ class Shell:
     def _define(self, tokens: list[Token], at: int) -> int:
         """Keep a function's body for where it is called."""
         name = tokens[at + 1] if tokens[at].text == "function" else tokens[at]
-        start = next((i for i in range(at, min(at + 6, len(tokens))) if _is_word(tokens[i], "{")), at)
+        start = next((i for i in range(at, min(at + 6, len(tokens))) if is_word(tokens[i], "{")), at)
         depth = 0
         for index in range(start, len(tokens)):
-            if _is_word(tokens[index], "{"):
+            if is_word(tokens[index], "{"):
                 depth += 1
-            elif _is_word(tokens[index], "}"):
+            elif is_word(tokens[index], "}"):
                 depth -= 1
                 if not depth:
                     self.functions[name.text] = tokens[start + 1 : index]
@@ -253,7 +259,7 @@ class Shell:
             self.steps_left -= MOST_STEPS // 100
             self.commands += inner.commands
             return
-        nested = _nested_text(words)
+        nested = nested_text(words)
         if nested is not None and self.depth < _DEEPEST:
             inner = Shell(
                 file=self.file,
@@ -286,86 +292,3 @@ class Shell:
         name = PurePosixPath(rest[0]).name
         path = next((p for p in self.scripts if PurePosixPath(p).name == name and p != self.file), None)
         return (path, rest[1:]) if path is not None else None
-
-
-def _nested_text(words: list[str]) -> str | None:
-    """The text of `bash -c TEXT`, also behind nohup and the like."""
-    for index, word in enumerate(words[:6]):
-        if PurePosixPath(word).name in {"bash", "sh"} and index + 2 < len(words):
-            flag = words[index + 1]
-            return words[index + 2] if re.fullmatch(r"-[a-z]*c", flag) else None
-    return None
-
-
-def _is_word(token: Token, text: str) -> bool:
-    return not token.is_operator and token.text == text
-
-
-def _is_function(tokens: list[Token], at: int) -> bool:
-    if tokens[at].text == "function":
-        return at + 1 < len(tokens) and not tokens[at + 1].is_operator
-    follow = [token.text for token in tokens[at + 1 : at + 3]]
-    return follow == ["(", ")"] and re.fullmatch(r"[\w-]+", tokens[at].text) is not None
-
-
-def _matching(tokens: list[Token], at: int) -> int:
-    """Index of the word that closes the loop or branch at `at`; the end of the text without one."""
-    depth = 0
-    starts = True  # keywords count only where a command may start
-    for index in range(at, len(tokens)):
-        token = tokens[index]
-        if token.is_operator:
-            starts = True
-            continue
-        if starts and token.text in _OPENING:
-            depth += 1
-        elif starts and token.text in _CLOSING:
-            depth -= 1
-            if not depth:
-                return index
-        starts = starts and (token.text in _SILENT or token.text in {"else", "elif"})
-    return len(tokens)
-
-
-def _arms(tokens: list[Token]) -> list[list[Token]]:
-    """The arms of an `if` or `case`, split at its own `else`, `elif` and `;;`."""
-    arms: list[list[Token]] = [[]]
-    depth = 0
-    for token in tokens:
-        if not token.is_operator and token.text in _OPENING:
-            depth += 1
-        elif not token.is_operator and token.text in _CLOSING:
-            depth -= 1
-        elif not depth and (
-            (token.is_operator and token.text == ";;")
-            or (not token.is_operator and token.text in {"else", "elif"})
-        ):
-            arms.append([])
-            continue
-        arms[-1].append(token)
-    return arms
-
-
-def _command_at(tokens: list[Token], at: int) -> tuple[int, list[Token], list[str]]:
-    """(index behind the command, its words, raw names of files its output goes to by redirection or tee)."""
-    words: list[Token] = []
-    targets: list[str] = []
-    index = at
-    while index < len(tokens):
-        token = tokens[index]
-        index += 1
-        if not token.is_operator:
-            words.append(token)
-        elif token.text in _ENDS:
-            break
-        elif index < len(tokens) and not tokens[index].is_operator:
-            if ">" in token.text and not token.text.endswith("&"):
-                targets.append(tokens[index].text)
-            index += 1
-    if index < len(tokens) and tokens[index - 1].text in {"|", "|&"} and _is_word(tokens[index], "tee"):
-        for token in tokens[index + 1 : index + 8]:
-            if token.is_operator:
-                break
-            if not token.text.startswith("-"):
-                targets.append(token.text)
-    return index, words, targets

@@ -26,7 +26,6 @@ _MOST_FIELDS = 200
 _OPERATOR = re.compile(r"\d?&?(?:>>|>&|>\||<>|>|<<<|<<-?|<&|<)|&>>?|&&|\|\||;;|\|&|[;&|()\n]")
 _NAME = re.compile(r"[A-Za-z_]\w*")
 _PARAMETER = re.compile(r"!?([A-Za-z_]\w*|[0-9@*#?])(\[[@*0-9]{1,4}\])?(.*)", re.DOTALL)
-_HEREDOC = re.compile(r"<<(-?)")
 
 
 @dataclass(frozen=True, slots=True)
