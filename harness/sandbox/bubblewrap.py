@@ -10,7 +10,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from harness.errors import SetupError
-from harness.sandbox.confinement import Confinement, interpreter_folders, package_root, sandbox_user
+from harness.sandbox.confinement import (
+    Confinement,
+    interpreter_folders,
+    others_may_read,
+    package_root,
+    sandbox_user,
+)
 from harness.sandbox.gpu_devices import bwrap_gpu_arguments, gpu_nodes
 from harness.sandbox.launched_run import Launch, probe_launched, run_launched
 
@@ -77,6 +83,12 @@ class BubblewrapSandbox:
             if not mount.host.exists():
                 raise SetupError(f"{mount.host} does not exist and cannot be mounted at {mount.inside}.")
         user = sandbox_user()
+        for mount in request.mounts:
+            if user is not None and not mount.is_writable and not others_may_read(mount.host):
+                raise SetupError(
+                    f"{mount.host} is closed to other users, and as root we run a submission as one of them. "
+                    f"Open it: `chmod -R a+rX {mount.host}`."
+                )
         files = _etc_files(os.getuid() if user is None else user)
         pipes = {name: _readable_pipe(text) for name, text in files.items()}
         return Launch(

@@ -70,6 +70,7 @@ def copy_submission(source: Path, target: Path, limits: CopyLimits | None = None
         raise SubmissionError(f"{source} is not a folder; give the folder that holds train_gpt.py.")
     try:
         target.mkdir(parents=True)
+        target.chmod(0o755)  # whatever our umask: the command may run as another user
     except OSError as error:
         raise SetupError(f"cannot make {target}: {error.strerror}. Remove it or free space.") from error
     try:
@@ -109,6 +110,7 @@ def _copied(root: Path, target: Path, limits: CopyLimits) -> CleanCopy:
             raise UnsafeFileError(path, f"more than {limits.entries:,} files and folders; remove some.")
         if kind == "folder":
             (target / path).mkdir()
+            (target / path).chmod(0o755)
             continue
         place = _inside(root, path) if kind == "link" else path
         if kind == "link":

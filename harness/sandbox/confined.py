@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from harness.sandbox.request import Mount, SandboxOutcome
 
 _SYSTEM_READABLE = (
-    "/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32", "/sys/devices/system", "/dev/urandom",
+    "/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32", "/sys", "/dev/urandom",
     "/dev/random", "/etc/ld.so.cache", "/etc/ld.so.conf", "/etc/ld.so.conf.d", "/etc/alternatives",
     "/etc/localtime", "/etc/ssl", "/etc/passwd", "/etc/group", "/etc/hosts", "/etc/nsswitch.conf",
     "/etc/OpenCL",
@@ -106,12 +106,7 @@ class LandlockSandbox(_LaunchedSandbox):
         hosts = tuple(str(mount.host) for mount in request.mounts)
         temporary = private_folder()
         devices = gpu_nodes() if request.wants_gpu else ()
-        readable = (
-            *_SYSTEM_READABLE,
-            *interpreter_folders(),
-            *(("/sys",) if request.wants_gpu else ()),
-            *hosts,
-        )
+        readable = (*_SYSTEM_READABLE, *interpreter_folders(), *hosts)
         own = (*(str(mount.host) for mount in request.mounts if mount.is_writable), str(temporary))
         writable = (*own, *_DEVICES_WRITABLE, *devices, *(("/dev/shm",) if unshares else ()))
         needed = (sys.executable, *interpreter_folders(), *hosts, tempfile.gettempdir())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+import stat
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -170,6 +171,13 @@ def others_can_reach(path: str) -> bool:
         return above_open and bool(real.stat().st_mode & (0o001 if real.is_dir() else 0o004))
     except OSError:
         return False
+
+
+def others_may_read(path: Path) -> bool:
+    """Whether the mode of this very file or folder lets everyone read it."""
+    status = path.stat()
+    wanted = 0o005 if stat.S_ISDIR(status.st_mode) else 0o004
+    return status.st_mode & wanted == wanted
 
 
 def interpreter_folders() -> tuple[str, ...]:

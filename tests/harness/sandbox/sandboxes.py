@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import os
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,8 +28,7 @@ if TYPE_CHECKING:
 
 MAKERS: dict[str, Callable[[], Sandbox]] = {
     "bwrap": BubblewrapSandbox,
-    "landlock-root": lambda: LandlockSandbox("root"),
-    "landlock-user": lambda: LandlockSandbox("user"),
+    "landlock": lambda: LandlockSandbox("root" if os.geteuid() == 0 else "user"),
     "landlock-alone": lambda: LandlockSandbox(""),
     "none": BareRun,
 }

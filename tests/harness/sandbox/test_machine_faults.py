@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 import subprocess
 from dataclasses import replace
 from pathlib import Path
@@ -96,6 +97,15 @@ def test_mount_that_is_missing_is_a_setup_error(any_sandbox: Sandbox, tmp_path: 
     request = SandboxRequest(command=("true",), environment={}, mounts=(mount,))
     with pytest.raises(SetupError, match="no-data does not exist"):
         any_sandbox.run(request, lambda _seconds, _line: None)
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="an ordinary user runs the command as itself")
+def test_mount_closed_to_other_users_is_a_setup_error_for_root(tmp_path: Path) -> None:
+    tmp_path.chmod(0o700)
+    mount = Mount(host=tmp_path, inside="/data", is_writable=False)
+    request = SandboxRequest(command=("true",), environment={}, mounts=(mount,))
+    with pytest.raises(SetupError, match=r"chmod -R a\+rX"):
+        sandbox_here("bwrap").run(request, lambda _seconds, _line: None)
 
 
 def test_no_space_for_temporary_files_is_a_setup_error(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,8 +12,10 @@ from pathlib import Path
 
 import pytest
 
+from harness.sandbox.confined import LandlockSandbox
+from harness.sandbox.landlock import landlock_abi
 from harness.sandbox.request import EndKind, Protection, Sandbox, SandboxLimits, SandboxRequest
-from tests.harness.sandbox.sandboxes import living, run_program, sandbox_here
+from tests.harness.sandbox.sandboxes import MAKERS, living, run_program, sandbox_here
 
 MINUTE = SandboxLimits(wall_seconds=60.0)
 
@@ -81,7 +83,7 @@ MAKERS[{name!r}]().run(request, lambda _, line: print(line.decode(), flush=True)
 """
 
 
-@pytest.mark.parametrize("name", ["bwrap", "landlock-root", "landlock-user", "landlock-alone", "none"])
+@pytest.mark.parametrize("name", list(MAKERS))
 def test_command_dies_when_the_harness_is_killed(name: str) -> None:
     sandbox_here(name)
     mark = uuid.uuid4().hex
@@ -143,3 +145,20 @@ def test_command_that_is_not_there_is_a_fault_of_the_machine(any_sandbox: Sandbo
     outcome = any_sandbox.run(request, lambda _seconds, _line: None)
     assert outcome.kind is EndKind.MACHINE_FAULT
     assert "no-such-program" in outcome.detail
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="an ordinary user has user namespaces only")
+def test_root_can_use_a_user_namespace_too() -> None:
+    sandbox = LandlockSandbox("user")
+    ran = run_program(sandbox, "import os\nprint(os.getppid())", limits=MINUTE)
+    assert ran.output == "1\n"
+    assert {Protection.LOOPBACK_ONLY, Protection.OWN_PID_NAMESPACE} <= set(ran.outcome.protections)
+
+
+def test_best_namespaces_are_found_by_trying(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(LandlockSandbox, "_works", lambda _self, choice: choice == "")
+    if landlock_abi() == 0:
+        pytest.skip("this kernel has no Landlock")
+    ran = run_program(LandlockSandbox(), "import os\nprint(os.getppid() == 1)", limits=MINUTE)
+    assert ran.output == "False\n"
+    assert Protection.OWN_PID_NAMESPACE not in ran.outcome.protections
