@@ -231,10 +231,14 @@ class PhaseMark(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BranchProven(Event):
-    """The log shows how the `if` at `at` came out: `log` is a line that only the arm taken prints."""
+    """The log shows how the `if` at `at` came out: `log` is a line that only the arm taken prints.
+
+    `setting` names what the `if` asks for, when that alone decides it: it was true or false as `taken` says.
+    """
 
     taken: bool
     log: Spot
+    setting: str = ""
 
 
 # The reason of an `Unresolved` event on the line of a log whose claimed score the script cannot have printed.

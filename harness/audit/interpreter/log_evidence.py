@@ -74,8 +74,7 @@ class LogEvidence:
             self._used.add(id(node))
             machine.recorder.record(
                 BranchProven,
-                # A spot of its own: proving a setting by a line is not reaching that line.
-                Spot(file=proof.passed.file, line=node.lineno),
+                machine.recorder.spot_at(proof.passed.file, node.lineno),
                 taken=proof.passed.arm,
                 log=Spot(file=self.log_file, line=proof.log_line),
             )
@@ -111,15 +110,15 @@ def take_in(machine: Machine, evidence: LogEvidence) -> None:
     """Let the walk use the evidence: its settings now, its branches where the walk comes to them."""
     machine.evidence = evidence
     profile = machine.profile
-    proven = {
-        name: Setting(
-            value=str(value),
-            source=f"{evidence.log_file}:{proof.log_line}",
-            file=evidence.log_file,
-            line=proof.log_line,
-        )
-        for name, (value, proof) in evidence.found.settings.items()
-        if name not in profile.attributes
-    }
+    proven: dict[str, Setting] = {}
+    for name, (value, proof) in sorted(evidence.found.settings.items()):
+        if name in profile.attributes:
+            continue
+        log = Spot(file=evidence.log_file, line=proof.log_line)
+        source = f"{log.file}:{log.line}"
+        proven[name] = Setting(value=str(value), source=source, file=log.file, line=log.line)
+        # A spot of its own: proving a setting by a line is not reaching that line.
+        spot = Spot(file=proof.passed.file, line=proof.passed.node.lineno)
+        machine.recorder.record(BranchProven, spot, taken=value, log=log, setting=name)
     if proven:
         machine.profile = replace(profile, attributes={**profile.attributes, **proven})

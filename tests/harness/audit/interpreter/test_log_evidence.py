@@ -8,6 +8,7 @@ from harness.audit.events import BranchProven, ProfileAudit, Sink, Spot, Unresol
 from harness.audit.interpreter.walk import audit_program
 from harness.audit.program import Program
 from harness.audit.run_profile import ProfileKind, RunProfile, Setting
+from harness.audit.score_order.setting_words import named_settings, with_proven
 from tests.harness.audit.interpreter.small_programs import HEAD, learned
 
 SCRIPT = """
@@ -67,6 +68,15 @@ def test_a_line_that_only_an_adapting_run_prints_switches_the_adaptation_on() ->
     result = audit(SCRIPT, PLAIN, "adapting on all tokens lr:0.1", ADAPTED, value=1.10000001)
     assert learned(result)
     assert claims(result) == ["adapted evaluation val_bpb:{}"]
+    (proof,) = [event for event in result.events if isinstance(event, BranchProven)]
+    assert (proof.setting, proof.taken, proof.log.line) == ("ttt", True, 2)
+
+
+def test_what_the_log_proves_goes_over_what_the_readme_says_in_messages() -> None:
+    given = Setting(value="0", source="README.md:1", file="README.md", line=1)
+    run = RunProfile(name="run.log", kind=ProfileKind.LOG, environment={"TTT": given})
+    result = audit(SCRIPT, PLAIN, "adapting on all tokens lr:0.1", ADAPTED, value=1.10000001)
+    assert named_settings(with_proven(run, result)) == "ttt=True from run.log:2"
 
 
 def test_the_proof_is_kept_with_its_line_of_the_log() -> None:
