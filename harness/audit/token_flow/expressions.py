@@ -18,6 +18,7 @@ from harness.audit.token_flow.flow import (
     LOG_TWO,
     NOTHING,
     PLOGP,
+    SEARCHED,
     SELECTION,
     SPREAD,
     SUM,
@@ -40,7 +41,7 @@ if TYPE_CHECKING:
     from harness.audit.token_flow.walker import Walker
 
 _LOG_OF_TWO = 0.6931
-_KEPT = frozenset({BITS, SUM, SPREAD, DISTRIBUTION, ENTRY})  # kinds arithmetic does not take away
+_KEPT = frozenset({BITS, SUM, SPREAD, DISTRIBUTION, ENTRY, SEARCHED})  # kinds arithmetic does not take away
 
 
 def children(walker: Walker, node: ast.expr) -> Flow:

@@ -34,6 +34,7 @@ COUNTS = "counts"  # how often each token occurs: added to a table, it counts in
 ENTRY = "entry"  # the entry of one token in a row of looked-up values
 PER_TOKEN = "per-token"  # a fact of a token read from a fixed list: its bytes, its piece
 LENGTH = "length"  # how long such a piece is
+SEARCHED = "searched"  # where sorted keys have it, or would have it
 RANGE = "range"  # `range(...)`; its items are start, stop and step
 
 

@@ -79,6 +79,9 @@ class FlowRecorder:
         # Values times a test on tokens: the test, the value, where, whether the value knows the tokens too.
         self.products: list[tuple[Flow, Flow, Spot, bool]] = []
         self.open_points: dict[tuple[Spot, str], set[int]] = {}
+        self.searches: dict[
+            Spot, set[int]
+        ] = {}  # where sorted keys are searched, with the arrays of the tokens
         self.read_whole: set[int] = set()  # rows looked up, then read entry by entry
         self._by_key: dict[object, Draft] = {}
         self._last = 0
@@ -105,11 +108,13 @@ class FlowRecorder:
         self.targets.update({token.place: tuple(walker.loops) for token in tokens})
         return draft.id
 
-    def lookup(self, walker: Walker, cell: Cell, key: Flow, row: frozenset[int], by_row: bool) -> int:
+    def lookup(
+        self, walker: Walker, cell: Cell, key: Flow, row: frozenset[int], *, by_row: bool, is_searched: bool
+    ) -> int:
         """A table read under a key of tokens."""
         draft = self._draft("lookup", (walker.here, cell.site, tuple(walker.loops)[:1]), walker.here, walker)
         draft.state, draft.row, draft.by_row = cell.id, draft.row | row, draft.by_row or by_row
-        draft.is_hashed = not cell.is_mapping
+        draft.is_hashed = not (cell.is_mapping or is_searched)
         draft.tokens |= key.tokens
         draft.chosen = key.loops
         draft.key_at = key.joined_at or draft.key_at
@@ -188,6 +193,12 @@ class FlowRecorder:
         self.seen += 1
         if len(self.open_points) < DRAFTS_AT_MOST:
             self.open_points.setdefault((at, what), set()).update(scores)
+
+    def searched(self, at: Spot, tokens: frozenset[Token]) -> None:
+        """Tokens are searched for in sorted keys, or among them."""
+        self.seen += 1
+        if len(self.searches) < DRAFTS_AT_MOST:
+            self.searches.setdefault(at, set()).update({token.root for token in tokens})
 
     def gate(self, walker: Walker, scores: frozenset[int], result: Flow, gates: list[Flow]) -> None:
         """A mixture is kept only where gates say so."""
@@ -283,10 +294,18 @@ class FlowRecorder:
 
     def _open_events(self) -> list[Event]:
         printed = {one for draft in self.drafts.values() if draft.kind == "sink" for one in draft.scores}
+        scored = {root for root, _ in self.targets}
+        found = [
+            (at, what) for (at, what), scores in self.open_points.items() if not scores or scores & printed
+        ]
+        found += [
+            (at, "which counts a search among keys of scored tokens finds")
+            for at, roots in self.searches.items()
+            if roots & scored
+        ]
         return [
-            Unresolved(id=self._last + 1 + at, at=spot, reason=what, on_path=True)
-            for at, ((spot, what), scores) in enumerate(self.open_points.items())
-            if not scores or scores & printed
+            Unresolved(id=self._last + 1 + number, at=at, reason=what, on_path=True)
+            for number, (at, what) in enumerate(found)
         ]
 
     def _event(self, draft: Draft) -> Event:

@@ -13,6 +13,7 @@ from harness.audit.token_flow.flow import (
     NOTHING,
     PER_TOKEN,
     RANGE,
+    SEARCHED,
     SELECTION,
     Cell,
     Flow,
@@ -212,7 +213,11 @@ def lookup(walker: Walker, base: Flow, key: Flow, parts: tuple[Flow, ...]) -> Fl
         return replace(fixed, objects=held.objects, kinds=frozenset({ENTRY if is_entry else PER_TOKEN}))
     row = frozenset(each for each in base.lookups)
     by_row = len([part for part in parts if part.tokens]) > 1
-    found = frozenset(walker.recorder.lookup(walker, cell, key, row, by_row) for cell in tables)
+    is_searched = any(SEARCHED in part.kinds for part in parts)
+    found = frozenset(
+        walker.recorder.lookup(walker, cell, key, row, by_row=by_row, is_searched=is_searched)
+        for cell in tables
+    )
     return Flow(
         lookups=found | base.lookups | key.lookups,
         keys=frozenset(Key(one, token) for one in found for token in key.tokens) | base.keys,

@@ -16,6 +16,7 @@ from harness.audit.token_flow.flow import (
     PER_TOKEN,
     PLOGP,
     RANGE,
+    SEARCHED,
     SELECTION,
     SPREAD,
     SUM,
@@ -300,6 +301,15 @@ def _bincount(walker: Walker, args: list[Flow], _kwargs: dict[str, Flow]) -> Flo
     return replace(mixed_of(args), number=walker.symbols.fresh(), kinds=frozenset({COUNTS}))
 
 
+def _search(walker: Walker, args: list[Flow], _kwargs: dict[str, Flow]) -> Flow:
+    """Where sorted keys have a key. What lies there counts for another key when the key itself is missing."""
+    values = [indexing.whole(walker, each) for each in args[:2]]
+    for value in values:
+        if value.tokens and SELECTION not in value.kinds:
+            walker.recorder.searched(walker.here, value.tokens)
+    return replace(mixed_of(values), number=walker.symbols.fresh(), kinds=frozenset({SEARCHED}))
+
+
 def _scatter_add(walker: Walker, args: list[Flow], kwargs: dict[str, Flow]) -> Flow:
     index = indexing.whole(walker, kwargs.get("index", args[2] if len(args) > 2 else NOTHING))
     if args and index.tokens:
@@ -454,6 +464,12 @@ _KNOWN: dict[str, Known] = {
     "set": _list,
     "deque": _list,
     "bincount": _bincount,
+    "searchsorted": _search,
+    "bisect": _search,
+    "bisect_left": _search,
+    "bisect_right": _search,
+    "bucketize": _search,
+    "digitize": _search,
     "scatter_add_": _scatter_add,
     "scatter_add": _scatter_add,
     "index_add_": _scatter_add,

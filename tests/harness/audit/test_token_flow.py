@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from harness.audit.events import KeyPart, Lookup, Mixed, Selected, Sink, Unresolved
+from harness.audit.events import KeyPart, Lookup, Mixed, Selected, Sink, Unresolved, Update
 from harness.audit.program import Program
 from harness.audit.token_flow.follow import follow_tokens
 
@@ -143,3 +143,44 @@ def test_a_sum_added_to_in_a_function_reaches_the_number_that_its_caller_prints(
     script = HEAD.replace("for start", helper + "total = np.zeros(1)\nfor start")
     found = events(script + '    count(nll, total)\nprint(f"val_bpb:{total / math.log(2)}")\n')
     assert [len(each.scores) for each in found if isinstance(each, Sink)] == [1]
+
+
+@pytest.mark.parametrize(("query", "count"), [("x * 1024 + y", 1), ("x * 1024", 1), ("start + 64", 0)])
+def test_counts_found_by_searching_sorted_keys_of_scored_tokens_are_unresolved(
+    query: str, count: int
+) -> None:
+    script = HEAD + f"    q = pairs[np.searchsorted(counts, {query})]\n    p = (1.0 - 0.3) * p + 0.3 * q\n"
+    assert sum(isinstance(each, Unresolved) for each in events(script)) == count
+
+
+def test_keys_that_are_searched_for_share_no_cells() -> None:
+    script = HEAD + (
+        "    at = np.searchsorted(counts, x * 1024 + y).clip(0, 9) - 1\n"
+        "    p = (1.0 - 0.3) * p + 0.3 * pairs[at]\n    np.add.at(pairs, at, 1)\n"
+    )
+    assert {each.is_hashed for each in events(script) if isinstance(each, Lookup)} == {False}
+
+
+CARRIED = """    history = []
+    for at in range(64):
+        {first}
+        for old in history:
+            counts[old * 31 % 1024] += 1
+        history.append(tokens[start + at])
+    print(f"{{nll.sum() / math.log(2.0)}}")
+"""
+
+
+@pytest.mark.parametrize("first", ["pass", "for layer in range(12):\n            h = layer * 2.0"])
+def test_what_a_loop_carries_into_its_second_pass_is_seen(first: str) -> None:
+    found = events(HEAD + CARRIED.format(first=first))
+    assert any(isinstance(each, Update) for each in found)
+
+
+def test_a_hash_made_in_a_loop_holds_the_tokens_of_both_passes() -> None:
+    script = HEAD + (
+        "    pos = np.arange(start + 2, start + 65)\n    key, at = 0, pos - 1\n"
+        "    for order in range(2):\n        key = key * 31 + tokens[at]\n        at = at + 1\n"
+        "    p = (1.0 - 0.3) * p + 0.3 * pairs[key]\n    np.add.at(pairs, key, 1)\n"
+    )
+    assert keys(script) == {KeyPart.TARGET, KeyPart.CONTEXT}
