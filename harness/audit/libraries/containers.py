@@ -10,8 +10,6 @@ from harness.audit.interpreter.heap import (
     KEYS,
     SUMMARY,
     Bound,
-    Extern,
-    Function,
     Instance,
     Manager,
     Mapping,
@@ -291,41 +289,6 @@ def _chained(machine: Machine, path: str, args: Args, _kwargs: Kwargs, _node: as
         joined = repeated(machine, joined_elements(machine, args[0].ref.elements))
         return machine.heap.summary("list", joined).with_source(args[0].source)
     return args[0]
-
-
-@on_call("concurrent.futures.*", "threading.Thread", "multiprocessing.*", "torch.multiprocessing.*")
-def _concurrent(machine: Machine, path: str, args: Args, kwargs: Kwargs, node: ast.AST) -> Value | None:
-    """Work handed to threads is done at once."""
-    target = kwargs.get("target", args[0] if args else NONE)
-    if isinstance(target.ref, Function | Bound):
-        given = kwargs.get("args")
-        elements = given.ref.elements if given is not None and isinstance(given.ref, Sequence) else []
-        if path.endswith("spawn") and len(args) > 1 and isinstance(args[1].ref, Sequence):
-            elements = [Value(0), *args[1].ref.elements]
-        return machine.call(target, elements, {}, node)
-    return None
-
-
-@on_method("submit", "map", "apply", "apply_async", "start")
-def _submitted(
-    machine: Machine, receiver: Value, name: str, args: Args, kwargs: Kwargs, node: ast.AST
-) -> Value | None:
-    if isinstance(receiver.ref, Extern) or not args or not isinstance(args[0].ref, Function | Bound):
-        return None
-    if name == "map":
-        result = machine.call(args[0], [element_at(machine, one, None) for one in args[1:]], {}, node)
-        return machine.heap.summary("list", result)
-    return machine.call(args[0], args[1:], kwargs, node)
-
-
-@on_method("result", "join", "wait")
-def _result(
-    machine: Machine, receiver: Value, name: str, _args: Args, _kwargs: Kwargs, _node: ast.AST
-) -> Value | None:
-    del machine
-    if name == "result":
-        return receiver
-    return None
 
 
 @on_method("enter_context")
