@@ -54,10 +54,12 @@ class SyntaxOrder:
     nodes: list[ast.AST] = field(default_factory=list)
     ends: list[int] = field(default_factory=list)  # by place: where the stretch of a node ends
     places: dict[int, int] = field(default_factory=dict)  # by the identity of a node
+    _of_kind: dict[type[ast.AST], list[int]] = field(default_factory=dict)
 
     def add(self, tree: ast.AST, at_most: int) -> bool:
         """Append a tree; False, and nothing is appended, where the list would get longer than `at_most`."""
         nodes, ends, places = self.nodes, self.ends, self.places
+        self._of_kind = {}
         start = len(nodes)
         waiting: list[ast.AST | int] = [tree]  # a number is the place of a node whose stretch ends here
         while waiting:
@@ -66,9 +68,13 @@ class SyntaxOrder:
             if isinstance(node, int):
                 ends[node] = place
                 continue
-            nodes.append(node)
-            ends.append(place + 1)
             places[id(node)] = place
+            nodes.append(node)
+            if node.__class__ is ast.Name:  # half of all nodes are names and their contexts
+                nodes.append(node.ctx)
+                ends += (place + 2, place + 2)
+                continue
+            ends.append(place + 1)
             if place >= at_most:
                 self._cut(start)
                 return False
@@ -91,6 +97,13 @@ class SyntaxOrder:
         for node in self.nodes[start:]:
             self.places.pop(id(node), None)
         del self.nodes[start:], self.ends[start:]
+
+    def of_kind(self, kind: type[ast.AST]) -> list[int]:
+        """The places of all nodes of one kind."""
+        if not self._of_kind:
+            for place, node in enumerate(self.nodes):
+                self._of_kind.setdefault(node.__class__, []).append(place)
+        return self._of_kind.get(kind, [])
 
     def below(self, node: ast.AST) -> list[ast.AST]:
         """The node and all below it, in source order; of a node made by ourselves too."""

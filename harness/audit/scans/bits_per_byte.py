@@ -12,8 +12,8 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from harness.audit.scans.local_values import local_values
-from harness.audit.scans.scanned_program import FACTS_AT_MOST, ProgramIndex, called_name, dotted
-from harness.audit.scans.scope_nodes import FunctionNode
+from harness.audit.scans.scanned_program import FACTS_AT_MOST, ProgramIndex, dotted
+from harness.audit.scans.scope_nodes import FunctionNode, called_name
 from harness.audit.syntax_walk import nodes_below
 
 if TYPE_CHECKING:

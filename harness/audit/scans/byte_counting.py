@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 from harness.audit.scans.byte_tables import builders
 from harness.audit.scans.local_values import local_values
 from harness.audit.scans.name_roles import Role, Roles
-from harness.audit.scans.scanned_program import FACTS_AT_MOST, ProgramIndex, called_name
+from harness.audit.scans.scanned_program import FACTS_AT_MOST, ProgramIndex
+from harness.audit.scans.scope_nodes import called_name
 from harness.audit.syntax_walk import nodes_below
 
 if TYPE_CHECKING:

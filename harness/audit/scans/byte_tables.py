@@ -157,12 +157,10 @@ def _is_redefined(function: FunctionNode, path: str, index: ProgramIndex) -> boo
 
 def _stored(path: str, index: ProgramIndex) -> set[str]:
     """Names that a file gives a value anywhere."""
-    found: set[str] = set()
-    for place in index.order.stretch(index.trees[path]):
-        node = index.order.nodes[place]
-        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
-            found.add(node.id)
-    return found
+    order = index.order
+    whole = order.stretch(index.trees[path])
+    names = (order.nodes[place] for place in order.of_kind(ast.Name) if place in whole)
+    return {one.id for one in names if isinstance(one, ast.Name) and isinstance(one.ctx, ast.Store)}
 
 
 def _divides(function: FunctionNode, index: ProgramIndex) -> bool:

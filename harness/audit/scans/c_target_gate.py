@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import ast
 import re
+from bisect import bisect_left
 from typing import TYPE_CHECKING, Any
 
 from harness.audit.syntax_walk import nodes_below
@@ -68,11 +69,13 @@ def _c_sources(index: ProgramIndex) -> Iterator[tuple[str, int, str]]:
         if path.endswith(_C_FILES) and len(text) <= _SOURCE_AT_MOST:
             yield path, 1, text
     for path, tree in index.trees.items():
-        found = {
-            id(node)
-            for node in index.order.below(tree)
-            if isinstance(node, ast.Constant) and _is_c(node.value)
-        }
+        whole = index.order.stretch(tree)
+        constants = index.order.of_kind(ast.Constant)
+        found: set[int] = set()
+        for place in constants[bisect_left(constants, whole.start) : bisect_left(constants, whole.stop)]:
+            node = index.order.nodes[place]
+            if isinstance(node, ast.Constant) and _is_c(node.value):
+                found.add(id(node))
         for node in nodes_below(tree) if found else ():
             if isinstance(node, ast.Constant) and id(node) in found:
                 yield path, node.lineno, str(node.value)

@@ -8,22 +8,38 @@ and adaptation at evaluation comes later. Conditions are kept with each call, fo
 from __future__ import annotations
 
 import ast
+from bisect import bisect_left
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from harness.audit.scans.scanned_program import ProgramIndex, called_name
-from harness.audit.scans.scope_nodes import FunctionNode, Scope, is_main_guard
+from harness.audit.scans.scope_nodes import FunctionNode, Scope, called_name, is_main_guard
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from harness.audit.scans.scanned_program import ProgramIndex
+
 CALLS_AT_MOST = 30_000
 DEPTH_AT_MOST = 24
 VISITS_AT_MOST = 4  # of one function: what it calls is known after the first few
+_WITH_BLOCKS = frozenset(
+    {
+        ast.FunctionDef,
+        ast.AsyncFunctionDef,
+        ast.ClassDef,
+        ast.If,
+        ast.For,
+        ast.AsyncFor,
+        ast.While,
+        ast.With,
+        ast.AsyncWith,
+        ast.Try,
+    }
+)
 CLOCKS = frozenset({"perf_counter", "monotonic", "time", "perf_counter_ns", "time_ns"})
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, eq=False)
 class OrderedCall:
     """A call as it is come upon.
 
@@ -54,10 +70,13 @@ class CallOrder:
     _visits: dict[int, int] = field(default_factory=dict)
     _first: dict[int, int] = field(default_factory=dict)
     _last: dict[int, int] = field(default_factory=dict)
+    _calls_and_lambdas: list[int] = field(default_factory=list)
     _inside: dict[int, list[ast.Call]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Follow the entry script."""
+        order = self.index.order
+        self._calls_and_lambdas = sorted([*order.of_kind(ast.Call), *order.of_kind(ast.Lambda)])
         entry = self.index.entry
         tree = self.index.trees.get(entry)
         if tree is not None:
@@ -112,7 +131,9 @@ class CallOrder:
                 here = here.under(statement.test, outcome=False)
 
     def _statement(self, node: ast.stmt, here: _Here) -> None:
-        if isinstance(node, FunctionNode | ast.ClassDef):
+        if node.__class__ not in _WITH_BLOCKS:
+            self._expressions(node, here)
+        elif isinstance(node, FunctionNode | ast.ClassDef):
             for decorator in node.decorator_list:
                 self._expressions(decorator, here)
             if isinstance(node, ast.ClassDef):
@@ -141,8 +162,6 @@ class CallOrder:
                 self._block(handler.body, here)
             self._block(node.orelse, here)
             self._block(node.finalbody, here)
-        else:
-            self._expressions(node, here)
 
     def _expressions(self, node: ast.AST, here: _Here) -> None:
         for call in self._calls_in(node):
@@ -154,14 +173,18 @@ class CallOrder:
             return self._inside[id(node)]
         order = self.index.order
         stretch = order.stretch(node)
+        first = bisect_left(self._calls_and_lambdas, stretch.start)
         found: list[ast.Call] = []
         around: list[tuple[int, ast.Call]] = []  # calls not yet left, with the place where they end
         skip_to = stretch.start
-        for place in stretch:
+        for number in range(first, len(self._calls_and_lambdas)):
+            place = self._calls_and_lambdas[number]
+            if place >= stretch.stop:
+                break
             one = order.nodes[place]
-            if place < skip_to or not isinstance(one, ast.Call | ast.Lambda):
+            if place < skip_to:
                 continue
-            if isinstance(one, ast.Lambda):
+            if not isinstance(one, ast.Call):
                 skip_to = order.ends[place]
                 continue
             while around and around[-1][0] <= place:
@@ -177,14 +200,7 @@ class CallOrder:
             return
         self.calls.append(
             OrderedCall(
-                place=len(self.calls),
-                file=here.file,
-                node=node,
-                scope=here.scope,
-                tests=here.tests,
-                stack=here.stack,
-                loops=here.loops,
-                leaves=here.leaves,
+                len(self.calls), here.file, node, here.scope, here.tests, here.stack, here.loops, here.leaves
             )
         )
         if len(here.stack) >= DEPTH_AT_MOST:
@@ -201,6 +217,8 @@ class CallOrder:
         """Functions a call runs: by name, the constructor of a class, a function among the arguments."""
         name = called_name(node)
         named = self.index.by_name.get(name, [])
+        if not named and not node.args and name not in self.index.by_owner:
+            return []
         if isinstance(node.func, ast.Name):
             named = [one for one in named if not one.owner] or named
         here_first = sorted(named, key=lambda one: one.file != here.file)[:2]

@@ -12,7 +12,8 @@ from bisect import bisect_left
 from typing import TYPE_CHECKING
 
 from harness.audit.scans.name_roles import Role, Roles
-from harness.audit.scans.scanned_program import ProgramIndex, called_name, constant_text
+from harness.audit.scans.scanned_program import ProgramIndex, constant_text
+from harness.audit.scans.scope_nodes import called_name
 
 if TYPE_CHECKING:
     from harness.audit.scans.scope_nodes import Scope
@@ -25,7 +26,7 @@ _PATTERNS = {
     VALIDATION: re.compile(r"(?<![a-z])val(idation)?_?[\w*]*\.bin|_val_(\*|\d)|[\w/]*/val/\*"),
 }
 _WORDS = re.compile("train|val")  # one of them is in whatever the patterns match
-_PUT_TOGETHER = ast.Constant | ast.JoinedStr | ast.Call | ast.BinOp
+_PUT_TOGETHER = frozenset({ast.Constant, ast.JoinedStr, ast.Call, ast.BinOp})
 _READS = frozenset({"fromfile", "memmap", "glob", "frombuffer", "open"})
 _LOADERS = {TRAIN: TRAIN_LOADER, VALIDATION: VALIDATION_LOADER}
 _PASSING = frozenset(
@@ -58,14 +59,14 @@ def _followed(index: ProgramIndex) -> Roles:
     reading: dict[str, str] = {}
     seeds: dict[int, Role] = {}
     telling = [
-        place
-        for place, node in enumerate(index.order.nodes)
-        if isinstance(node, ast.Constant) and isinstance(node.value, str) and _WORDS.search(node.value)
+        place for place in index.order.of_kind(ast.Constant) if _WORDS.search(_text(index.order.nodes[place]))
     ]
 
     def seed(node: ast.expr, scope: Scope) -> Role:
-        if not isinstance(node, _PUT_TOGETHER):
+        if node.__class__ not in _PUT_TOGETHER:
             return None
+        if id(node) not in index.order.places:
+            return _seed(node)
         if id(node) not in seeds:
             stretch = index.order.stretch(node)
             following = bisect_left(telling, stretch.start)
@@ -92,6 +93,10 @@ def _followed(index: ProgramIndex) -> Roles:
     if reading:
         roles = Roles(index, seed, slices_keep=True, through=through)
     return roles
+
+
+def _text(node: ast.AST) -> str:
+    return node.value if isinstance(node, ast.Constant) and isinstance(node.value, str) else ""
 
 
 def _seed(node: ast.expr) -> Role:
@@ -126,6 +131,6 @@ def _through(
 def _loads(name: str, index: ProgramIndex) -> bool:
     """Whether a function of the program reads files itself, or is a thin layer over one that does."""
     for function in index.by_name.get(name, ())[:2]:
-        if any(called_name(node) in _READS for node in index.own.of(function.node, ast.Call)):
+        if _READS & index.own.called(function.node).keys():
             return True
     return False

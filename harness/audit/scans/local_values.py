@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import ast
-import copy
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from harness.audit.scans.scope_nodes import FunctionNode, Scope
 from harness.audit.syntax_walk import nodes_below
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from harness.audit.scans.scanned_program import ProgramIndex
 
 _NODES_AT_MOST = 400
+_Node = TypeVar("_Node", bound=ast.AST)
 
 
 class LocalValues:
@@ -48,7 +48,7 @@ class LocalValues:
         for _ in range(rounds):
             if not any(_is_replaced(one, values) for one in self._index.order.below(node)):
                 break
-            larger = _Replacer(values).visit(copy.deepcopy(node))
+            larger = _copied(node, values)
             if sum(1 for _ in nodes_below(larger)) > _NODES_AT_MOST:
                 break
             node = larger
@@ -58,15 +58,20 @@ class LocalValues:
 _NO_EXPRESSION = ast.Constant(value=...)
 
 
-class _Replacer(ast.NodeTransformer):
-    def __init__(self, values: dict[str, ast.expr | None]) -> None:
-        self._values = values
+def _copied(node: _Node, values: Mapping[str, ast.expr | None]) -> _Node:
+    """A copy with the names in `values` replaced by copies of their values."""
+    if isinstance(node, ast.Name) and _is_replaced(node, values):
+        return _copied(values[node.id], {})  # type: ignore[return-value,type-var]
+    copy = node.__class__()
+    for name, part in vars(node).items():
+        if isinstance(part, list):
+            setattr(copy, name, [_copied(one, values) if isinstance(one, ast.AST) else one for one in part])
+        else:
+            setattr(copy, name, _copied(part, values) if isinstance(part, ast.AST) else part)
+    return copy
 
-    def visit_Name(self, node: ast.Name) -> ast.AST:
-        return copy.deepcopy(self._values[node.id]) if _is_replaced(node, self._values) else node  # type: ignore[return-value]
 
-
-def _is_replaced(node: ast.AST, values: dict[str, ast.expr | None]) -> bool:
+def _is_replaced(node: ast.AST, values: Mapping[str, ast.expr | None]) -> bool:
     if not isinstance(node, ast.Name) or not isinstance(node.ctx, ast.Load):
         return False
     value = values.get(node.id)

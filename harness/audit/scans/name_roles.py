@@ -10,11 +10,12 @@ from __future__ import annotations
 import ast
 from typing import TYPE_CHECKING
 
-from harness.audit.scans.scanned_program import ProgramIndex, called_name
+from harness.audit.scans.scope_nodes import called_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from harness.audit.scans.scanned_program import ProgramIndex
     from harness.audit.scans.scope_nodes import FunctionNode, Scope
 
 # What can have a role: a name in a scope, an attribute anywhere, the result of a function.

@@ -15,11 +15,10 @@ from harness.audit.scans.call_order import CallOrder, call_order
 from harness.audit.scans.scanned_program import (
     FACTS_AT_MOST,
     ProgramIndex,
-    called_name,
     constant_text,
     full_name,
 )
-from harness.audit.scans.scope_nodes import FunctionNode, Scope
+from harness.audit.scans.scope_nodes import FunctionNode, Scope, called_name
 
 _FETCHES = re.compile(
     r"(urllib\.request\.(urlopen|urlretrieve)|urllib\.urlopen|requests\.(get|post|put|head|request|Session)"

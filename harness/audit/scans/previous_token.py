@@ -10,8 +10,8 @@ from __future__ import annotations
 import ast
 from typing import TYPE_CHECKING, Any
 
-from harness.audit.scans.scanned_program import FACTS_AT_MOST, called_name, dotted
-from harness.audit.scans.scope_nodes import FunctionNode
+from harness.audit.scans.scanned_program import FACTS_AT_MOST, dotted
+from harness.audit.scans.scope_nodes import FunctionNode, called_name
 from harness.audit.scans.setting_expressions import Expression, Settings, settings_of
 from harness.audit.syntax_walk import nodes_below
 

@@ -185,8 +185,8 @@ class ProgramIndex:
     def _calls(self) -> dict[str, list[tuple[Scope, ast.Call]]]:
         calls: dict[str, list[tuple[Scope, ast.Call]]] = {}
         for _, scope in self.reached:
-            for node in self.own.of(scope, ast.Call):
-                calls.setdefault(called_name(node), []).append((scope, node))
+            for name, nodes in self.own.called(scope).items():
+                calls.setdefault(name, []).extend((scope, node) for node in nodes)
         return calls
 
     def calls_of(self, name: str) -> list[tuple[Scope, ast.Call]]:
@@ -198,14 +198,6 @@ def _read_name(node: ast.AST) -> str | None:
     if isinstance(node, ast.Name):
         return node.id if isinstance(node.ctx, ast.Load) else None
     return node.attr if isinstance(node, ast.Attribute) else None
-
-
-def called_name(node: ast.Call) -> str:
-    """The last part of the name that is called, "" for what has none."""
-    function = node.func
-    if isinstance(function, ast.Attribute):
-        return function.attr
-    return function.id if isinstance(function, ast.Name) else ""
 
 
 def dotted(node: ast.AST) -> str:

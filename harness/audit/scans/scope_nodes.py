@@ -7,6 +7,8 @@ from bisect import bisect_left
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from harness.audit.syntax_walk import SyntaxOrder
 
 FunctionNode = ast.FunctionDef | ast.AsyncFunctionDef
@@ -17,24 +19,25 @@ _Third = TypeVar("_Third", bound=ast.AST)
 
 
 class ScopeNodes:
-    """Every scan asks for the same kinds in the same scopes; each question is answered once."""
+    """Every scan asks for the same kinds in the same scopes; each question is answered once.
+
+    The nodes of a module or function are those without the functions defined in it, in source order. Class
+    bodies belong to their scope, methods do not. Without `is_main` the block that runs only in a main script
+    is left out.
+    """
 
     def __init__(self, order: SyntaxOrder) -> None:
         self._order = order
         self._stops: dict[bool, list[int]] = {}
-        self._all: dict[tuple[int, bool], list[ast.AST]] = {}
-        self._of: dict[tuple[int, bool, tuple[type[ast.AST], ...]], list[ast.AST]] = {}
+        self._known_stretches: dict[tuple[int, bool], list[tuple[int, int]]] = {}
+        self._of: dict[tuple[int, bool, tuple[type[ast.AST], ...]], list[Any]] = {}
+        self._called: dict[int, dict[str, list[ast.Call]]] = {}
 
     def every(self, scope: Scope, *, is_main: bool = True) -> list[ast.AST]:
-        """The nodes of a module or function without those of functions defined in it, in source order.
-
-        Class bodies belong to their scope, methods do not. Without `is_main` the block that runs only in a
-        main script is left out.
-        """
-        key = (id(scope), is_main)
-        if key not in self._all:
-            self._all[key] = self._collected(scope, is_main)
-        return self._all[key]
+        """All nodes of a scope."""
+        nodes = self._order.nodes
+        stretches = self._stretches(scope, is_main)
+        return [node for start, stop in stretches for node in nodes[start:stop]]
 
     @overload
     def of(self, scope: Scope, kind: type[_One], /, *, is_main: bool = ...) -> list[_One]: ...
@@ -60,50 +63,80 @@ class ScopeNodes:
     def of(self, scope: Scope, *kinds: type[ast.AST], is_main: bool = ...) -> list[Any]: ...
 
     def of(self, scope: Scope, *kinds: type[ast.AST], is_main: bool = True) -> list[Any]:
-        """Those nodes that are of one of the kinds."""
+        """The nodes of a scope that are of one of the kinds."""
         key = (id(scope), is_main, kinds)
         if key not in self._of:
-            wanted = set(kinds)
-            self._of[key] = [one for one in self.every(scope, is_main=is_main) if one.__class__ in wanted]
+            found: list[int] = []
+            for kind in kinds:
+                places = self._order.of_kind(kind)
+                for start, stop in self._stretches(scope, is_main) if places else ():
+                    found += places[bisect_left(places, start) : bisect_left(places, stop)]
+            if len(kinds) > 1:
+                found.sort()
+            nodes = self._order.nodes
+            self._of[key] = [nodes[place] for place in found]
         return self._of[key]
 
-    def _collected(self, scope: Scope, is_main: bool) -> list[ast.AST]:
-        parts: list[ast.AST] = list(scope.body)
-        if isinstance(scope, FunctionNode):
-            parts = [
-                *scope.args.defaults,
-                *(one for one in scope.args.kw_defaults if one is not None),
-                *parts,
-            ]
-        nodes, ends = self._order.nodes, self._order.ends
-        stops = self._stops_at(is_main)
-        found: list[ast.AST] = []
-        for part in parts:
-            stretch = self._order.stretch(part)
-            place, end = stretch.start, stretch.stop
-            while place < end:
-                following = bisect_left(stops, place)
-                stop = stops[following] if following < len(stops) and stops[following] < end else end
-                found += nodes[place:stop]
-                if stop == end:
-                    break
-                node = nodes[stop]
-                if isinstance(node, FunctionNode):
-                    found.append(node)
-                    for decorator in node.decorator_list:
-                        found += self._order.below(decorator)
-                place = ends[stop]
-        return found
+    def called(self, scope: Scope) -> dict[str, list[ast.Call]]:
+        """The calls of a scope by the last part of the name that is called."""
+        if id(scope) not in self._called:
+            found: dict[str, list[ast.Call]] = {}
+            for node in self.of(scope, ast.Call):
+                found.setdefault(called_name(node), []).append(node)
+            self._called[id(scope)] = found
+        return self._called[id(scope)]
+
+    def _stretches(self, scope: Scope, is_main: bool) -> list[tuple[int, int]]:
+        """Where the nodes of a scope stand: first place and the place after the last of each stretch."""
+        key = (id(scope), is_main)
+        if key not in self._known_stretches:
+            parts: list[ast.AST] = list(scope.body)
+            if isinstance(scope, FunctionNode):
+                defaults = [*scope.args.defaults, *scope.args.kw_defaults]
+                parts = [*(one for one in defaults if one is not None), *parts]
+            found: list[tuple[int, int]] = []
+            for part in parts:
+                for start, stop in self._own_stretches(self._order.stretch(part), self._stops_at(is_main)):
+                    joins = bool(found) and found[-1][1] == start
+                    found.append((found.pop()[0] if joins else start, stop))
+            self._known_stretches[key] = found
+        return self._known_stretches[key]
+
+    def _own_stretches(self, stretch: range, stops: list[int]) -> Iterator[tuple[int, int]]:
+        place, end = stretch.start, stretch.stop
+        while place < end:
+            following = bisect_left(stops, place)
+            stop = stops[following] if following < len(stops) else end
+            if stop >= end:
+                yield place, end
+                return
+            node = self._order.nodes[stop]
+            if isinstance(node, FunctionNode):
+                yield place, stop + 1
+                for decorator in node.decorator_list:
+                    inside = self._order.stretch(decorator)
+                    yield inside.start, inside.stop
+            elif place < stop:
+                yield place, stop
+            place = self._order.ends[stop]
 
     def _stops_at(self, is_main: bool) -> list[int]:
         """Places of what does not belong to the scope around it."""
         if is_main not in self._stops:
-            self._stops[is_main] = [
-                place
-                for place, node in enumerate(self._order.nodes)
-                if isinstance(node, FunctionNode) or (not is_main and is_main_guard(node))
-            ]
+            order = self._order
+            stops = [*order.of_kind(ast.FunctionDef), *order.of_kind(ast.AsyncFunctionDef)]
+            if not is_main:
+                stops += [place for place in order.of_kind(ast.If) if is_main_guard(order.nodes[place])]
+            self._stops[is_main] = sorted(stops)
         return self._stops[is_main]
+
+
+def called_name(node: ast.Call) -> str:
+    """The last part of the name that is called, "" for what has none."""
+    function = node.func
+    if isinstance(function, ast.Attribute):
+        return function.attr
+    return function.id if isinstance(function, ast.Name) else ""
 
 
 def is_main_guard(node: ast.AST) -> bool:

@@ -10,8 +10,8 @@ from __future__ import annotations
 import ast
 from typing import TYPE_CHECKING, Any
 
-from harness.audit.scans.scanned_program import FACTS_AT_MOST, called_name
-from harness.audit.scans.scope_nodes import FunctionNode
+from harness.audit.scans.scanned_program import FACTS_AT_MOST
+from harness.audit.scans.scope_nodes import FunctionNode, called_name
 from harness.audit.syntax_walk import nodes_below
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ def scan_stored_targets(index: ProgramIndex) -> list[dict[str, Any]]:
 
 
 def _in_function(scope: FunctionNode, index: ProgramIndex) -> Iterator[dict[str, int]]:
-    if not any(called_name(call) in _LOSSES for call in index.own.of(scope, ast.Call)):
+    if not _LOSSES & index.own.called(scope).keys():
         return
     made: dict[str, list[ast.expr]] = {}
     for node in index.own.of(scope, ast.Assign):

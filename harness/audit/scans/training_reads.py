@@ -13,12 +13,13 @@ from typing import TYPE_CHECKING, Any
 
 from harness.audit.scans.call_order import CLOCKS, CallOrder, OrderedCall, call_order
 from harness.audit.scans.data_sources import TRAIN, TRAIN_LOADER, data_roles
-from harness.audit.scans.scanned_program import ProgramIndex, called_name
+from harness.audit.scans.scope_nodes import called_name
 from harness.audit.scans.setting_expressions import Expression, Settings, settings_of
 from harness.audit.syntax_walk import nodes_below
 
 if TYPE_CHECKING:
     from harness.audit.scans.name_roles import Roles
+    from harness.audit.scans.scanned_program import ProgramIndex
     from harness.audit.scans.scope_nodes import Scope
 
 _READS_AT_MOST = 6

@@ -13,8 +13,8 @@ from typing import Any
 
 from harness.audit.scans.call_order import OrderedCall, call_order
 from harness.audit.scans.data_sources import VALIDATION, data_roles
-from harness.audit.scans.scanned_program import FACTS_AT_MOST, ProgramIndex, called_name, dotted
-from harness.audit.scans.scope_nodes import FunctionNode, Scope
+from harness.audit.scans.scanned_program import FACTS_AT_MOST, ProgramIndex, dotted
+from harness.audit.scans.scope_nodes import FunctionNode, Scope, called_name
 from harness.audit.scans.setting_expressions import Expression, Settings, settings_of
 from harness.audit.syntax_walk import nodes_below
 

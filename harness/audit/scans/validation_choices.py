@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 from harness.audit.scans.call_order import call_order
 from harness.audit.scans.data_sources import VALIDATION, data_roles
 from harness.audit.scans.name_roles import Role, Roles
-from harness.audit.scans.scanned_program import FACTS_AT_MOST, ProgramIndex, called_name, dotted
+from harness.audit.scans.scanned_program import FACTS_AT_MOST, ProgramIndex, dotted
+from harness.audit.scans.scope_nodes import called_name
 from harness.audit.scans.setting_expressions import settings_of
 from harness.audit.syntax_walk import nodes_below
 
@@ -89,9 +90,9 @@ def _turns_to_bits(name: str, index: ProgramIndex, levels: int) -> bool:
     if levels == 0:
         return False
     for function in index.by_name.get(name, ())[:2]:
-        for node in index.own.of(function.node, ast.Call):
-            called = called_name(node)
-            if called == "log" and any(isinstance(a, ast.Constant) and a.value == 2 for a in node.args):
+        for called, nodes in index.own.called(function.node).items():
+            given = [argument for node in nodes for argument in node.args] if called == "log" else []
+            if any(isinstance(one, ast.Constant) and one.value == 2 for one in given):
                 return True
             if called in index.by_name and called != name and _turns_to_bits(called, index, levels - 1):
                 return True

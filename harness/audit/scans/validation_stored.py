@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 from harness.audit.scans.call_order import call_order
 from harness.audit.scans.data_sources import VALIDATION, VALIDATION_LOADER, data_roles
-from harness.audit.scans.scanned_program import FACTS_AT_MOST, ProgramIndex, called_name
+from harness.audit.scans.scanned_program import FACTS_AT_MOST, ProgramIndex
+from harness.audit.scans.scope_nodes import called_name
 from harness.audit.scans.setting_expressions import settings_of
 
 if TYPE_CHECKING:
@@ -78,7 +79,7 @@ def _has(role: Role) -> bool:
 def _hooks(name: str, index: ProgramIndex) -> bool:
     """Whether a function watches what goes through layers; one that turns nats to bits measures a score."""
     for function in index.by_name[name][:2]:
-        calls = {called_name(one) for one in index.own.of(function.node, ast.Call)}
+        calls = index.own.called(function.node).keys()
         if calls & _HOOKS and "log" not in calls:
             return True
     return False
