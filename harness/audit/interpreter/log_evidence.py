@@ -7,7 +7,6 @@ is walked as the interpreter knows it, since one printed line does not say how i
 from __future__ import annotations
 
 import ast
-import itertools
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, cast
 
@@ -23,7 +22,7 @@ from harness.audit.interpreter.values import (
 )
 from harness.audit.profiles.log_witnesses import ProgramPrints, Witnesses, witnesses
 from harness.audit.run_profile import Setting
-from harness.audit.syntax_walk import nodes_below
+from harness.audit.syntax_walk import children
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -51,13 +50,14 @@ class LogEvidence:
         proof = self.found.taken.get(id(node))
         if proof is None or truth.const is proof.passed.arm:
             return truth
-        source = machine.source_of(tested)
-        if truth.const is not UNKNOWN:  # the outcome of comparing constants does not say where they are from
-            source = computed_from([source, *_sources_of_names(machine, node.test)])
+        # The outcome of comparing constants does not say where they are from: the names do.
+        named = _sources_of_names(machine, node.test)
+        source = computed_from([machine.source_of(tested), *named])
         if source.index or source.reads or source.scores or source.learned or source.states:
             return truth
-        is_setting = ENVIRONMENT in source.labels
-        if not is_setting and (truth.const is not UNKNOWN or not proof.passed.once):
+        if not proof.passed.once and not all(ENVIRONMENT in one.labels for one in named):
+            return truth  # decided anew each time, perhaps by a clock
+        if truth.const is not UNKNOWN and ENVIRONMENT not in source.labels:
             return truth
         self.note(machine, proof)
         return TRUE if proof.passed.arm else FALSE
@@ -82,11 +82,19 @@ class LogEvidence:
 
 def _sources_of_names(machine: Machine, test: ast.expr) -> list[Source]:
     """Where the names in a test come from: `x` and `args.x`, whose reading does nothing."""
-    found = []
-    for node in itertools.islice(nodes_below(test), NODES_AT_MOST):
+    found: list[Source] = []
+    todo: list[ast.AST] = [test]
+    for _ in range(NODES_AT_MOST):
+        if not todo:
+            break
+        node = todo.pop()
         is_attribute = isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name)
         if isinstance(node, ast.Name) or is_attribute:
             found.append(machine.source_of(machine.evaluate(cast("ast.expr", node))))
+        elif isinstance(node, ast.Call):
+            todo += node.args
+        else:
+            todo += children(node)
     return found
 
 

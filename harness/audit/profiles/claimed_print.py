@@ -30,15 +30,20 @@ class ClaimedPrint:
 def claimed_print(
     found: Witnesses, sinks: Sequence[Sink], log_lines: Sequence[tuple[int, str]]
 ) -> ClaimedPrint:
-    """What printed the claimed score. Lines with more of its digits are asked first, the last of equals."""
+    """What printed the claimed score: a finished number before a running one, more of its digits first."""
     templates = {one.line: one.by for one in found.claimed}
+    running: ClaimedPrint | None = None
     for line, text in found.carrying:
         sink = _sink_of_line(text, line, sinks, log_lines)
         by = templates.get(line, ())
         if sink is None and len(by) == 1:  # the words came out otherwise than the walk thinks
             sink = _sink_of_template(by[0], sinks)
-        if sink is not None:
+        if sink is not None and not sink.loops:
             return ClaimedPrint(line, sink, by)
+        if sink is not None and running is None:
+            running = ClaimedPrint(line, sink, by)
+    if running is not None:
+        return running
     if not found.claimed:
         return ClaimedPrint(found.carrying[0][0])
     return ClaimedPrint(found.claimed[0].line, None, found.claimed[0].by)

@@ -134,3 +134,21 @@ def test_a_variable_that_only_the_shell_knew_is_not_the_default() -> None:
 
 def test_what_the_log_prints_of_it_is_its_value() -> None:
     assert not learned(unknown_ttt(ttt="False"))
+
+
+def repeated(test: str) -> ProfileAudit:
+    """An adaptation in a function with two callers, and its line in the log."""
+    script = SCRIPT.replace(
+        "    if args.ttt:\n", "    adapt(args)\n    adapt(args)\ndef adapt(args):\n    if TEST:\n"
+    )
+    script = script.replace("TEST", test)
+    return audit(script, PLAIN, "adapting on all tokens lr:0.1", ADAPTED, value=1.10000001)
+
+
+def test_code_that_runs_twice_is_settled_where_settings_alone_decide() -> None:
+    assert [event.taken for event in repeated("args.epochs > 2").events if isinstance(event, BranchProven)]
+
+
+def test_code_that_runs_twice_is_not_settled_where_a_clock_decides() -> None:
+    result = repeated("time.time() - START > args.epochs")
+    assert not [event for event in result.events if isinstance(event, BranchProven)]

@@ -54,6 +54,14 @@ def test_of_two_prints_alike_the_one_as_late_as_the_line_is_taken() -> None:
     assert chosen(source, log, 1.20012345, first, second) == (2, 3)
 
 
+def test_a_finished_number_is_the_claim_before_a_running_one() -> None:
+    source = 'print(f"all is done val_bpb:{a:.6f}")\nprint(f"chunk of many bpb:{a:.6f}")\n'
+    log = "all is done val_bpb:1.100123\nchunk of many bpb:1.100123"
+    done, chunk = sink(1, "all is done val_bpb:{}"), sink(2, "chunk of many bpb:{}", ((1, 0),))
+    assert chosen(source, log, 1.100123, chunk, done) == (1, 1)
+    assert chosen(source, log, 1.100123, chunk) == (2, 2)
+
+
 def test_words_that_differ_by_a_setting_are_found_by_their_place() -> None:
     source = 'print(f"evaluated with {n} epochs val_bpb:{a:.8f}")\n'
     default = sink(1, "evaluated with 1 epochs val_bpb:{}")
