@@ -65,7 +65,8 @@ def _needs_in_words(rule: Rule) -> str:
 def check_rule(rule: Rule, case: Case) -> tuple[list[Finding], str | None]:
     """What one rule says of one case, and the traceback if it crashed."""
     if not rule.is_implemented:
-        return [not_checked(rule.id, f"not checked here: it needs {_needs_in_words(rule)}")], None
+        why = f"; {rule.no_check}" if rule.no_check else ""
+        return [not_checked(rule.id, f"not checked here: it needs {_needs_in_words(rule)}{why}")], None
     try:
         findings = [_lowered(finding, rule, case) for finding in rule.load().check(case)]
     except SetupError as error:  # the rules folder is at fault, not the rule and not the submission

@@ -106,7 +106,8 @@ def page_of(rule: Rule) -> RulePage:
             sections={
                 "What it checks": f"{rule.title}.",
                 "What it cannot see": "golf-check does not check this rule: every report lists it as "
-                f"NOT-CHECKED. To decide it takes {needs_in_words(rule)}.",
+                f"NOT-CHECKED. To decide it takes {needs_in_words(rule)}."
+                + (f" {rule.no_check[0].upper()}{rule.no_check[1:]}." if rule.no_check else ""),
                 "Rulings": "; ".join(rule.authority) or "none known",
             },
         )

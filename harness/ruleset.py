@@ -64,6 +64,7 @@ class Rule:
 
     `needs` names what decides it: package, logs, statistics, history (decidable here), static, dynamic,
     human (decided elsewhere). `retro` is yes, open or no: whether it binds submissions older than `since`.
+    `no_check` says of a rule without a module which rules judge its matter, or why none can.
     """
 
     id: str
@@ -78,6 +79,7 @@ class Rule:
     essential: bool = False
     disputes: tuple[str, ...] = ()
     changes: tuple[SeverityChange, ...] = ()
+    no_check: str = ""
 
     @property
     def module_name(self) -> str:
@@ -259,6 +261,7 @@ def _rule(rule_id: str, section: str, row: dict[str, Any]) -> Rule:
         essential=row.get("essential", False),
         disputes=tuple(row.get("disputes", ())),
         changes=changes,
+        no_check=row.get("no_check", ""),
     )
 
 

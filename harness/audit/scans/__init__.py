@@ -23,6 +23,7 @@ from harness.audit.scans.stored_targets import scan_stored_targets
 from harness.audit.scans.training_reads import scan_training_reads
 from harness.audit.scans.validation_caps import scan_validation_caps
 from harness.audit.scans.validation_choices import scan_validation_choices
+from harness.audit.scans.validation_order import scan_validation_order
 from harness.audit.scans.validation_parts import scan_validation_parts
 from harness.audit.scans.validation_stored import scan_validation_stored
 
@@ -45,6 +46,7 @@ SCANS: dict[str, Callable[[ProgramIndex], Any]] = {
     "training_reads": scan_training_reads,
     "validation_caps": scan_validation_caps,
     "validation_choices": scan_validation_choices,
+    "validation_order": scan_validation_order,
     "validation_parts": scan_validation_parts,
     "validation_stored": scan_validation_stored,
 }
