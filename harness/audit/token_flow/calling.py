@@ -5,21 +5,17 @@ from __future__ import annotations
 import ast
 from typing import TYPE_CHECKING
 
-from harness.audit.token_flow import expressions, indexing, library
-from harness.audit.token_flow.flow import (
-    NOTHING,
-    Bound,
-    ClassOf,
-    Flow,
-    Function,
-    Instance,
-    joined,
-    mixed_of,
-    replace,
-)
+from harness.audit.events import Spot
+from harness.audit.token_flow import contents, expressions, library
+from harness.audit.token_flow.flow import NOTHING, Flow, joined, replace
+from harness.audit.token_flow.objects import Bound, ClassOf, Function, Instance, Scope
 
 if TYPE_CHECKING:
     from harness.audit.token_flow.walker import Walker
+
+
+CALLS_DEEP = 14
+CALLS_IN_SKETCH = 3
 
 
 def call(walker: Walker, node: ast.Call) -> Flow:
@@ -29,7 +25,7 @@ def call(walker: Walker, node: ast.Call) -> Flow:
     for each in node.args:
         if isinstance(each, ast.Starred):
             spread = walker.evaluate(each.value)
-            args += list(spread.items) if spread.items is not None else [indexing.element(walker, spread, 0)]
+            args += list(spread.items) if spread.items is not None else [contents.element(walker, spread, 0)]
         else:
             args.append(walker.evaluate(each))
     kwargs: dict[str, Flow] = {}
@@ -45,7 +41,7 @@ def apply(walker: Walker, callee: Flow, args: list[Flow], kwargs: dict[str, Flow
     found = []
     for each in callee.objects:
         if isinstance(each, Function):
-            found.append(walker.call_function(each, list(args), dict(kwargs)))
+            found.append(call_function(walker, each, list(args), dict(kwargs)))
         elif isinstance(each, ClassOf):
             found.append(_construct(walker, each, args, kwargs))
         elif isinstance(each, Instance):
@@ -63,6 +59,68 @@ def apply(walker: Walker, callee: Flow, args: list[Flow], kwargs: dict[str, Flow
     return library.unknown(walker, callee, args, kwargs)
 
 
+def call_function(walker: Walker, function: Function, args: list[Flow], kwargs: dict[str, Flow]) -> Flow:
+    """Walk the body of a function of the script with these arguments."""
+    node = function.node
+    if len(walker.stack) >= CALLS_DEEP or sum(each.node is node for each in walker.stack) > 1:
+        return NOTHING
+    if walker.is_sketch:
+        results = walker.sketched.setdefault(node, [])
+        if len(results) < CALLS_IN_SKETCH:
+            results.append(_walk_function(walker, function, args, kwargs))
+        return results[-1]
+    return _walk_function(walker, function, args, kwargs)
+
+
+def _walk_function(walker: Walker, function: Function, args: list[Flow], kwargs: dict[str, Flow]) -> Flow:
+    node = function.node
+    given, named = function.bound
+    args, kwargs = [*given, *args], {**named, **kwargs}
+    scope = Scope(outer=function.scope, module=function.file)
+    _bind_arguments(walker, function, scope, args, kwargs)
+    before = walker.scope, walker.file, walker.line
+    walker.scope, walker.file = scope, function.file
+    walker.stack.append(function)
+    walker.returns.append([])
+    guards, walker.guards = walker.guards, []  # what a caller tests is about its own values
+    walker.recorder.calls.append(Spot(file=before[1], line=before[2]))
+    try:
+        if isinstance(node, ast.Lambda):
+            return walker.evaluate(node.body)
+        walker.run(node.body)
+        return joined(walker.returns[-1])
+    finally:
+        walker.recorder.calls.pop()
+        walker.guards = guards
+        walker.returns.pop()
+        walker.stack.pop()
+        walker.scope, walker.file, walker.line = before
+
+
+def _bind_arguments(
+    walker: Walker, function: Function, scope: Scope, args: list[Flow], kwargs: dict[str, Flow]
+) -> None:
+    spec = function.node.args
+    names = [one.arg for one in (*spec.posonlyargs, *spec.args)]
+    scope.names.update(zip(names, args, strict=False))
+    if spec.vararg is not None:
+        rest = tuple(args[len(names) :])
+        scope.names[spec.vararg.arg] = replace(joined(rest), items=rest)
+    scope.names.update((name, value) for name, value in kwargs.items() if name not in scope.names)
+    defaults = [*zip(names[len(names) - len(spec.defaults) :], spec.defaults, strict=True)]
+    defaults += [
+        (one.arg, default)
+        for one, default in zip(spec.kwonlyargs, spec.kw_defaults, strict=True)
+        if default is not None
+    ]
+    for name, default in defaults:
+        if name not in scope.names:
+            scope.names[name] = walker.evaluate(default)
+    for one in (*names, *(each.arg for each in spec.kwonlyargs)):
+        if one not in scope.names:
+            scope.names[one] = Flow(number=walker.symbols.fresh())
+
+
 def _construct(walker: Walker, cls: ClassOf, args: list[Flow], kwargs: dict[str, Flow]) -> Flow:
     instance = Instance(cls)
     made = Flow(objects=(instance,))
@@ -73,6 +131,3 @@ def _construct(walker: Walker, cls: ClassOf, args: list[Flow], kwargs: dict[str,
         instance.names.update(zip(names, args, strict=False))
         instance.names.update(kwargs)
     return made
-
-
-__all__ = ["NOTHING", "apply", "call", "mixed_of", "replace"]

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar
 
 from harness.audit.token_flow.linear import ZERO, Linear
 
 if TYPE_CHECKING:
-    import ast
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable
 
     from harness.audit.events import Spot
+    from harness.audit.token_flow.objects import Bound, Cell, ClassOf, Function, Instance
 
 SET_AT_MOST = 64
 SETS_KEPT = 2_000  # sets of tokens that were moved or cut lately, and what became of them
@@ -28,7 +28,6 @@ SUM = "sum"  # added up over tokens: says nothing of a single one
 BITS = "bits"  # nats divided by log(2), or a log2
 LOG_TWO = "log-two"
 SPREAD = "spread"  # a token's log-probability divided over its bytes
-HIT = "hit"  # the scored token compared with a proposed one
 COMPARED = "compared"  # whether one loss of a token is lower than another of it
 COUNTS = "counts"  # how often each token occurs: added to a table, it counts into it
 ENTRY = "entry"  # the entry of one token in a row of looked-up values
@@ -107,75 +106,6 @@ class Flow:
         )
 
 
-@dataclass(eq=False, slots=True)
-class Cell:
-    """An array, list or dictionary. `parts` holds what was stored, by the line that stored it."""
-
-    id: int
-    site: Spot
-    dims: int = 1
-    is_mapping: bool = False
-    is_list: bool = False  # what it holds is one element, not an array of lanes
-    parts: dict[object, Flow] = field(default_factory=dict)
-    updates: set[int] = field(default_factory=set)
-    factory: Flow | None = None  # makes what a defaultdict holds
-
-
-@dataclass(eq=False, slots=True)
-class Scope:
-    """Names of a module or of one call of a function."""
-
-    names: dict[str, Flow] = field(default_factory=dict)
-    outer: Scope | None = None
-    module: str = ""
-
-
-@dataclass(eq=False, slots=True)
-class Function:
-    """A function of the script with the names around it."""
-
-    node: ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda
-    scope: Scope
-    file: str
-    bound: tuple[tuple[Flow, ...], Mapping[str, Flow]] = ((), {})
-
-
-@dataclass(eq=False, slots=True)
-class ClassOf:
-    """A class of the script."""
-
-    name: str
-    members: Scope
-    bases: tuple[ClassOf, ...] = ()
-    is_module: bool = False
-
-    def find(self, name: str) -> Flow | None:
-        """A member, of the class itself or of what it inherits from."""
-        if name in self.members.names:
-            return self.members.names[name]
-        for base in self.bases:
-            found = base.find(name)
-            if found is not None:
-                return found
-        return None
-
-
-@dataclass(eq=False, slots=True)
-class Instance:
-    """An object of a class of the script."""
-
-    of: ClassOf
-    names: dict[str, Flow] = field(default_factory=dict)
-
-
-@dataclass(eq=False, slots=True)
-class Bound:
-    """A method with the value it was taken from."""
-
-    receiver: Flow
-    name: str
-
-
 NOTHING: Final = Flow()
 _NONE: Final[frozenset[Any]] = frozenset()
 
@@ -232,6 +162,11 @@ def _join(one: Flow, other: Flow) -> Flow:
         objects=objects,
         items=items,
     )
+
+
+def kinds_of(flows: Iterable[Flow]) -> frozenset[str]:
+    """All that any of these is."""
+    return frozenset().union(*(flow.kinds for flow in flows))
 
 
 def mixed_of(flows: Iterable[Flow]) -> Flow:

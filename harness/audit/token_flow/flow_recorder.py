@@ -1,69 +1,23 @@
-"""Turns what the walk saw into events: lookups, updates of tables, scores, mixtures, choices, sinks."""
+"""What a walk tells: lookups, updates of tables, scores, mixtures, choices, printed numbers."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from harness.audit.events import (
     Event,
     KeyPart,
-    Lookup,
-    Mixed,
-    Score,
-    Selected,
-    Sink,
     Spot,
-    StateKind,
-    Unresolved,
-    Update,
 )
-from harness.audit.regions import Region, Split
-from harness.audit.token_flow.flow import ENTROPY, SUM, Cell, Flow, Token
+from harness.audit.token_flow.drafts import Draft, Loops, events_of
+from harness.audit.token_flow.flow import ENTROPY, SUM, Flow, Token
 
 if TYPE_CHECKING:
     from harness.audit.token_flow.linear import Linear
+    from harness.audit.token_flow.objects import Cell
     from harness.audit.token_flow.walker import Walker
 
 DRAFTS_AT_MOST = 4_000
-
-Loops = frozenset[tuple[int, int]]
-
-
-@dataclass(slots=True)
-class Draft:
-    """An event in the making. `tokens` are those of its key, or those a score is about."""
-
-    id: int
-    kind: str
-    at: Spot
-    calls: tuple[Spot, ...] = ()
-    loops: tuple[tuple[int, int], ...] = ()
-    name: str = ""
-    state: int = 0
-    tokens: set[Token] = field(default_factory=set)
-    row: frozenset[int] = frozenset()
-    by_row: bool = False
-    key_at: Spot | None = None
-    already: set[int] = field(default_factory=set)
-    in_turn: bool = False
-    feeds_table: bool = False  # what was read is counted on and stored back
-    gates: set[Spot] = field(default_factory=set)
-    is_target: bool = False
-    is_hashed: bool = False
-    chosen: Loops = frozenset()
-    scores: set[int] = field(default_factory=set)
-    lookups: set[int] = field(default_factory=set)
-    updates: set[int] = field(default_factory=set)
-    weight: set[KeyPart] = field(default_factory=set)
-    pseudo: bool = False
-    full: bool = False
-    how: str = ""
-    label: str = ""
-
-    def has_target(self) -> bool:
-        """Whether the key of this lookup has the token that is scored."""
-        return self.is_target
 
 
 class FlowRecorder:
@@ -84,15 +38,15 @@ class FlowRecorder:
         ] = {}  # where sorted keys are searched, with the arrays of the tokens
         self.read_whole: set[int] = set()  # rows looked up, then read entry by entry
         self._by_key: dict[object, Draft] = {}
-        self._last = 0
+        self.last = 0
         self.seen = 0  # grows with everything told
 
     def _draft(self, kind: str, key: object, at: Spot, walker: Walker | None = None) -> Draft:
         self.seen += 1
         draft = self._by_key.get((kind, key))
         if draft is None:
-            self._last += 1
-            draft = Draft(self._last, kind, at, tuple(self.calls[-24:]))
+            self.last += 1
+            draft = Draft(self.last, kind, at, tuple(self.calls[-24:]))
             if len(self.drafts) < DRAFTS_AT_MOST:
                 self.drafts[draft.id] = draft
                 self._by_key[kind, key] = draft
@@ -226,7 +180,7 @@ class FlowRecorder:
                 draft.gates.add(gate.joined_at)
 
     def _part(self, lookup: int) -> KeyPart:
-        return KeyPart.TARGET if self.drafts[lookup].has_target() else KeyPart.CONTEXT
+        return KeyPart.TARGET if self.drafts[lookup].is_target else KeyPart.CONTEXT
 
     def fed_back(self, lookups: frozenset[int]) -> None:
         """What was looked up goes into the table again."""
@@ -267,120 +221,7 @@ class FlowRecorder:
 
     def events(self) -> tuple[Event, ...]:
         """What was seen, as events."""
-        used = {one for draft in self.drafts.values() if draft.kind != "lookup" for one in draft.lookups}
-        scored = {root for root, _ in self.targets}
-        used |= {
-            draft.id
-            for draft in self.drafts.values()
-            if draft.kind == "lookup"
-            and not draft.feeds_table
-            and scored & {token.root for token in draft.tokens}
-        }
-        tables = {draft.state for draft in self.drafts.values() if draft.id in used}
-        kept = [
-            draft
-            for draft in self.drafts.values()
-            if (draft.kind != "lookup" or draft.id in used)
-            and (
-                draft.kind != "update"
-                or draft.state in tables
-                or (
-                    draft.state not in self.read_whole
-                    and bool(scored & {token.root for token in draft.tokens})
-                )
-            )
-        ]
-        return (*(self._event(draft) for draft in kept), *self._open_events())
-
-    def _open_events(self) -> list[Event]:
-        printed = {one for draft in self.drafts.values() if draft.kind == "sink" for one in draft.scores}
-        scored = {root for root, _ in self.targets}
-        found = [
-            (at, what) for (at, what), scores in self.open_points.items() if not scores or scores & printed
-        ]
-        found += [
-            (at, "which counts a search among keys of scored tokens finds")
-            for at, roots in self.searches.items()
-            if roots & scored
-        ]
-        return [
-            Unresolved(id=self._last + 1 + number, at=at, reason=what, on_path=True)
-            for number, (at, what) in enumerate(found)
-        ]
-
-    def _event(self, draft: Draft) -> Event:
-        common: dict[str, Any] = {"id": draft.id, "at": draft.at, "calls": draft.calls, "loops": draft.loops}
-        if draft.kind == "score":
-            return Score(**common, region=_region(draft), forward=draft.at)
-        if draft.kind == "lookup":
-            return Lookup(
-                **common,
-                state=draft.state,
-                name=draft.name,
-                key=self._parts(draft),
-                row_target=self._is_row(draft),
-                updates=tuple(sorted(draft.updates)),
-                is_hashed=draft.is_hashed,
-                region=_region(draft),
-                key_at=draft.key_at,
-                already=tuple(sorted(draft.already)),
-                in_turn=draft.in_turn,
-            )
-        if draft.kind == "update":
-            return Update(
-                **common,
-                state=draft.state,
-                kind=StateKind.TABLE,
-                name=draft.name,
-                region=_region(draft),
-                how=draft.how,
-                is_target_key=True,
-            )
-        if draft.kind == "mixed":
-            scores = draft.scores
-            return Mixed(
-                **common,
-                score=draft.id,
-                scores=tuple(sorted(scores)),
-                lookups=tuple(sorted(draft.lookups)),
-                weight_parts=tuple(sorted(draft.weight)),
-                ratio=any(one in draft.lookups and other in draft.lookups for one, other in self.ratios),
-                spread=any(one in self.spreads for one in scores),
-                pseudo=draft.pseudo,
-                normalised=draft.full,
-                spread_at=next((self.spreads[one] for one in sorted(scores) if one in self.spreads), None),
-                gates=tuple(sorted(draft.gates, key=lambda spot: (spot.file, spot.line))),
-            )
-        if draft.kind == "selected":
-            return Selected(
-                **common, score=draft.id, scores=tuple(sorted(draft.scores)), by="loss", per_token=True
-            )
-        return Sink(**common, label=draft.label[:200], scores=tuple(sorted(draft.scores)))
-
-    def _parts(self, draft: Draft) -> tuple[KeyPart, ...]:
-        has_target = draft.has_target() or self._extra_in_ratio(draft)
-        rest = {token for token in draft.tokens if token.place not in self.targets}
-        is_only_target = has_target and not rest
-        return tuple(
-            part
-            for part, there in ((KeyPart.TARGET, has_target), (KeyPart.CONTEXT, not is_only_target))
-            if there
-        )
-
-    def _extra_in_ratio(self, draft: Draft) -> bool:
-        for one, other in self.ratios:
-            if one == draft.id and other in self.drafts:
-                fewer = self.drafts[other].tokens
-                if fewer and fewer < draft.tokens:
-                    return not any(self._is_placed(token) for token in draft.tokens - fewer)
-        return False
-
-    def _is_placed(self, token: Token) -> bool:
-        """Whether it is known how far the token lies from a scored one."""
-        return any(root == token.root and first.terms == token.first.terms for root, first in self.targets)
-
-    def _is_row(self, draft: Draft) -> bool:
-        return draft.by_row or any(one in self.drafts and self.drafts[one].tokens for one in draft.row)
+        return events_of(self)
 
 
 def _passes(chosen: Loops) -> dict[int, set[int]]:
@@ -388,11 +229,3 @@ def _passes(chosen: Loops) -> dict[int, set[int]]:
     for loop, number in chosen:
         passes.setdefault(loop, set()).add(number)
     return passes
-
-
-def _region(draft: Draft) -> Region:
-    loops: dict[int, tuple[int, int]] = {}
-    for loop, number in draft.chosen:
-        first, last = loops.get(loop, (number, number))
-        loops[loop] = (min(first, number), max(last, number))
-    return Region(split=Split.UNKNOWN, loops=tuple(sorted(loops.items())))

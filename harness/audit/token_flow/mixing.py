@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 from typing import TYPE_CHECKING
 
+from harness.audit.token_flow import contents
 from harness.audit.token_flow.flow import (
     COMPARED,
     DISTRIBUTION,
@@ -13,6 +14,7 @@ from harness.audit.token_flow.flow import (
     SELECTION,
     SUM,
     Flow,
+    kinds_of,
     mixed_of,
     replace,
 )
@@ -47,7 +49,7 @@ def _meet(left: Flow, right: Flow) -> bool:
 def mixed(walker: Walker, parts: list[Flow], weights: list[Flow], entropy: bool = False) -> Flow:
     """The mixture as a new score, recorded."""
     result = mixed_of(parts)
-    kinds = frozenset().union(*(part.kinds for part in parts)) - {SELECTION, DISTRIBUTION, ENTROPY, COMPARED}
+    kinds = kinds_of(parts) - {SELECTION, DISTRIBUTION, ENTROPY, COMPARED}
     gates = [*weights, *walker.guards]
     ident = walker.recorder.mixed(walker, result, gates, entropy=entropy)
     return replace(result, scores=result.scores | {ident}, kinds=kinds)
@@ -71,9 +73,7 @@ def _weighted(walker: Walker, node: ast.AST) -> list[tuple[Flow, Flow, Flow]]:
 
 
 def _rest(walker: Walker, factors: list[ast.expr], but: ast.expr) -> Flow:
-    from harness.audit.token_flow import indexing
-
-    return mixed_of([indexing.whole(walker, walker.evaluate(each)) for each in factors if each is not but])
+    return mixed_of([contents.whole(walker, walker.evaluate(each)) for each in factors if each is not but])
 
 
 def _factors(node: ast.expr) -> list[ast.expr]:
@@ -106,7 +106,7 @@ def are_two_losses(walker: Walker, left: Flow, right: Flow) -> bool:
 
 
 def _says_target(walker: Walker, flow: Flow, other: Flow) -> bool:
-    if flow.scores or any(walker.recorder.drafts[one].has_target() for one in flow.lookups):
+    if flow.scores or any(walker.recorder.drafts[one].is_target for one in flow.lookups):
         return True
     scored = {token.place for token in other.about}
     return ENTRY in flow.kinds and any(token.place in scored for token in flow.tokens)
@@ -170,9 +170,7 @@ def lower(walker: Walker, flows: list[Flow]) -> Flow:
     number = (
         walker.symbols.of("extreme", *sorted(numbers, key=repr)) if None not in numbers and numbers else None
     )
-    kinds = (
-        frozenset().union(*(flow.kinds for flow in flows)) - {SELECTION, ENTROPY} if flows else frozenset()
-    )
+    kinds = kinds_of(flows) - {SELECTION, ENTROPY} if flows else frozenset()
     return replace(result, number=number, kinds=kinds)
 
 

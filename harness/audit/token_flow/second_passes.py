@@ -11,13 +11,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from harness.audit.token_flow.flow import ClassOf, Flow, Function, Instance
+from harness.audit.token_flow.objects import ClassOf, Function, Instance
 
 if TYPE_CHECKING:
     import ast
     from collections.abc import Iterable
 
-    from harness.audit.token_flow.flow import Token
+    from harness.audit.token_flow.flow import Flow, Token
     from harness.audit.token_flow.flow_recorder import FlowRecorder
     from harness.audit.token_flow.linear import Linear, Symbols
 

@@ -1,0 +1,227 @@
+"""What functions on arrays do with tokens, scores and lookups: losses, sums, choices, searches."""
+
+from __future__ import annotations
+
+import ast
+from typing import TYPE_CHECKING
+
+from harness.audit.token_flow import contents, mixing
+from harness.audit.token_flow.flow import (
+    BITS,
+    COUNTS,
+    DISTRIBUTION,
+    ENTROPY,
+    LOG_TWO,
+    NOTHING,
+    PLOGP,
+    SEARCHED,
+    SELECTION,
+    SUM,
+    Flow,
+    joined,
+    mixed_of,
+    replace,
+)
+from harness.audit.token_flow.linear import ZERO, Linear
+from harness.audit.token_flow.objects import Call, Cell
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from harness.audit.token_flow.walker import Walker
+
+
+def elementwise(call: Call) -> Flow:
+    """A function of each element by itself."""
+    value = call.args[0]
+    if call.name == "log" and value.number == Linear((), 2) and len(call.args) == 1:
+        return Flow(kinds=frozenset({LOG_TWO}))
+    number = call.walker.symbols.of("call", call.name, value.number) if value.number is not None else None
+    kinds = value.kinds - {ENTROPY, SELECTION, PLOGP}
+    if call.name == "log2":
+        kinds |= {BITS}
+    tables = tuple(
+        each for each in value.objects if isinstance(each, Cell) and each.site in call.walker.counted
+    )
+    result = contents.whole(call.walker, value)
+    return replace(result, number=number, text=None, items=None, objects=tables, kinds=frozenset(kinds))
+
+
+def summed(call: Call) -> Flow:
+    """A sum or mean, of all elements or along a dimension."""
+    value = call.args[0]
+    held = contents.content(call.walker, value)
+    whole = mixed_of((value, held))
+    kinds = (value.kinds | held.kinds) - {SELECTION}
+    tables = tuple(
+        each for each in value.objects if isinstance(each, Cell) and each.site in call.walker.counted
+    )
+    if PLOGP in kinds:
+        return replace(whole, kinds=frozenset({ENTROPY}), number=None)
+    if DISTRIBUTION in kinds:
+        return replace(whole, kinds=kinds - {DISTRIBUTION}, number=None)
+    if len(call.args) > 1 or "dim" in call.kwargs or "axis" in call.kwargs:
+        whole = replace(whole, about=frozenset(), keys=frozenset()) if whole.scores else whole
+        return replace(whole, kinds=kinds | ({SUM} if whole.scores else set()), number=None, objects=tables)
+    gone = replace(whole, tokens=frozenset(), about=frozenset(), keys=frozenset())
+    return replace(
+        gone if whole.scores or whole.tokens else whole,
+        kinds=kinds | ({SUM} if whole.scores else set()),
+        number=call.walker.symbols.of("sum", value.number) if value.number is not None else None,
+    )
+
+
+def _cross_entropy(call: Call) -> Flow:
+    logits = call.args[0] if call.args else call.kwargs.get("input", NOTHING)
+    target = call.args[1] if len(call.args) > 1 else call.kwargs.get("target", NOTHING)
+    reduction = call.kwargs.get("reduction")
+    is_sum = reduction is None or reduction.text != "none"
+    return mixing.scored(call.walker, target, logits, is_sum=is_sum)
+
+
+def _softmax(call: Call) -> Flow:
+    value = call.first
+    return replace(
+        value,
+        number=None,
+        tokens=frozenset(),
+        kinds=frozenset({DISTRIBUTION}) | (value.kinds & {SUM}),
+        objects=(),
+        items=None,
+    )
+
+
+def _gather(call: Call) -> Flow:
+    source = call.args[0]
+    index = contents.whole(call.walker, call.kwargs.get("index", call.args[-1]))
+    if not index.tokens:
+        return replace(
+            mixed_of((source, replace(index, tokens=frozenset()))), kinds=source.kinds - {DISTRIBUTION}
+        )
+    return contents.lookup(call.walker, source, index, (index,))
+
+
+def _where(call: Call) -> Flow:
+    if len(call.args) < 3:
+        seen = mixed_of(call.args)
+        return replace(seen, number=ZERO, tokens=frozenset(), kinds=frozenset({SELECTION}))
+    return mixing.either(call.walker, *(contents.whole(call.walker, each) for each in call.args[:3]))
+
+
+def _selection(call: Call) -> Flow:
+    return _where(Call(call.walker, call.name, call.args[:1], call.kwargs))
+
+
+def _stack(call: Call) -> Flow:
+    parts = _parts(call.walker, call.args[0]) if call.args else []
+    whole = joined(parts)
+    experts = [part for part in parts if part.scores or part.lookups or ENTROPY in part.kinds]
+    has_score = any(part.scores and SUM not in part.kinds for part in experts)
+    if has_score and len(experts) > 1:
+        entropy = any(ENTROPY in part.kinds for part in experts)
+        looked = frozenset().union(*(part.lookups for part in experts))
+        if entropy or any(looked - part.lookups for part in experts):
+            return mixing.mixed(call.walker, parts, [], entropy=entropy)
+    return replace(whole, number=whole.number, items=None)
+
+
+def _parts(walker: Walker, value: Flow) -> list[Flow]:
+    if value.items is not None:
+        return [contents.whole(walker, each) for each in value.items]
+    return [
+        contents.whole(walker, part)
+        for cell in value.objects
+        if isinstance(cell, Cell)
+        for part in cell.parts.values()
+    ]
+
+
+def _concatenate(call: Call) -> Flow:
+    parts = _parts(call.walker, call.args[0]) if call.args else []
+    whole = joined(parts)
+    return replace(
+        whole, number=whole.number if whole.number is not None else call.walker.symbols.fresh(), items=None
+    )
+
+
+def _log_add(call: Call) -> Flow:
+    if len(call.args) < 2:
+        return joined(call.args)
+
+    both = mixing.joined_terms(call.walker, ast.Pass(), call.args[0], call.args[1])
+    return both if both is not None else mixed_of(call.args[:2])
+
+
+def _extreme(call: Call) -> Flow:
+    values = [contents.whole(call.walker, each) for each in call.args if each.text is None]
+    if len(values) >= 2 and "dim" not in call.kwargs:
+        return mixing.lower(call.walker, values)
+    value = call.first
+    held = contents.content(call.walker, value)
+    number = call.walker.symbols.of("extreme", value.number) if value.number is not None else None
+    return replace(mixed_of((value, held)), number=number, kinds=value.kinds - {DISTRIBUTION, SELECTION})
+
+
+def _bincount(call: Call) -> Flow:
+    return replace(mixed_of(call.args), number=call.walker.symbols.fresh(), kinds=frozenset({COUNTS}))
+
+
+def _search(call: Call) -> Flow:
+    """Where sorted keys have a key. What lies there counts for another key when the key itself is missing."""
+    values = [contents.whole(call.walker, each) for each in call.args[:2]]
+    for value in values:
+        if value.tokens and SELECTION not in value.kinds:
+            call.walker.recorder.searched(call.walker.here, value.tokens)
+    return replace(mixed_of(values), number=call.walker.symbols.fresh(), kinds=frozenset({SEARCHED}))
+
+
+def _scatter_add(call: Call) -> Flow:
+    index = contents.whole(
+        call.walker, call.kwargs.get("index", call.args[2] if len(call.args) > 2 else NOTHING)
+    )
+    if call.args and index.tokens:
+        contents.update(call.walker, call.args[0], index, "scatter_add_")
+    elif call.args and any(isinstance(each, Cell) for each in call.args[0].objects):
+        call.walker.recorder.unclear(call.walker.here, "under which tokens the table counts", frozenset())
+    return call.first
+
+
+ARRAY_CALLS: dict[str, Callable[[Call], Flow]] = {
+    "cross_entropy": _cross_entropy,
+    "nll_loss": _cross_entropy,
+    "log_softmax": _softmax,
+    "softmax": _softmax,
+    "gather": _gather,
+    "take_along_axis": _gather,
+    "take_along_dim": _gather,
+    "index_select": _gather,
+    "where": _where,
+    "nonzero": _selection,
+    "flatnonzero": _selection,
+    "argwhere": _selection,
+    "stack": _stack,
+    "column_stack": _stack,
+    "cat": _concatenate,
+    "concatenate": _concatenate,
+    "concat": _concatenate,
+    "hstack": _concatenate,
+    "logaddexp": _log_add,
+    "min": _extreme,
+    "max": _extreme,
+    "minimum": _extreme,
+    "maximum": _extreme,
+    "amin": _extreme,
+    "amax": _extreme,
+    "bincount": _bincount,
+    "searchsorted": _search,
+    "bisect": _search,
+    "bisect_left": _search,
+    "bisect_right": _search,
+    "bucketize": _search,
+    "digitize": _search,
+    "scatter_add_": _scatter_add,
+    "scatter_add": _scatter_add,
+    "index_add_": _scatter_add,
+    "index_put_": _scatter_add,
+    "scatter_": _scatter_add,
+}
