@@ -23,4 +23,8 @@ class Budget:
         """Count one node; raises `OutOfBudget` when there is none left."""
         self.used += 1
         if self.used > self.limit:
-            raise OutOfBudget(f"more than {self.limit:,} syntax nodes")
+            self.end()
+
+    def end(self) -> None:
+        """The walk is over."""
+        raise OutOfBudget(f"more than {self.limit:,} syntax nodes")

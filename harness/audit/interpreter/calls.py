@@ -39,6 +39,8 @@ def call(
 ) -> Value:
     """The result of `callee(*args, **kwargs)`."""
     ref = callee.ref
+    if ref is None:
+        return unknown(machine, callee, args, kwargs, node)
     if isinstance(ref, Method):
         return machine.registry.method(machine, ref.receiver, ref.name, args, kwargs, node)
     if isinstance(ref, Extern):

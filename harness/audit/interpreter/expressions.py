@@ -28,14 +28,20 @@ ELEMENTS_AT_MOST = 400
 
 def evaluate(machine: Machine, node: ast.expr) -> Value:
     """The value of an expression."""
+    # Every node comes through here: counting is written out, and names do without a level of their own.
     budget = machine.budget
-    budget.spend()
-    work = _EXPRESSIONS.get(type(node))
+    budget.used += 1
+    if budget.used > budget.limit:
+        budget.end()
+    kind = type(node)
+    work = _EXPRESSIONS.get(kind)
     if work is None:
         return ANYTHING
     if budget.expressions >= EXPRESSION_DEPTH:
         machine.cannot_see("recursion", "an expression is nested too deep", node, on_path=True)
         return ANYTHING
+    if kind is ast.Name or kind is ast.Constant:
+        return work(machine, node)
     budget.expressions += 1
     try:
         return work(machine, node)
@@ -50,6 +56,9 @@ def _constant(_machine: Machine, node: ast.Constant) -> Value:
 def _name(machine: Machine, node: ast.Name) -> Value:
     name = node.id
     scope = machine.frames[-1].scope
+    local = scope.slots.get(name)
+    if local is not None and name not in scope.globals_:
+        return local
     first = True
     found = scope
     while found is not None:

@@ -47,7 +47,7 @@ class Waiting:
 
 def written_since(heap: Heap, mark: int) -> Delta:
     """What was written since the mark, as it is now."""
-    return {(obj, key): obj.slots.get(key) for obj, key in heap.before(mark)}
+    return {slot: slot[0].slots.get(slot[1]) for slot in heap.before(mark)}
 
 
 def rebase(heap: Heap, waiting: list[Waiting], mark: int) -> None:
@@ -60,8 +60,8 @@ def rebase(heap: Heap, waiting: list[Waiting], mark: int) -> None:
             continue
         later = heap.before(one.mark)
         between: Delta = {}
-        for obj, key, _ in heap.trail[mark : one.mark]:
-            between[obj, key] = later[obj, key] if (obj, key) in later else obj.slots.get(key)
+        for slot, _ in heap.trail[mark : one.mark]:
+            between[slot] = later[slot] if slot in later else slot[0].slots.get(slot[1])
         between.update(one.delta)
         one.delta = between
         one.mark = mark

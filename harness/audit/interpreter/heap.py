@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+import itertools
+from typing import TYPE_CHECKING, Any, Final
 
 from harness.audit.interpreter.values import ANYTHING, Value
 
@@ -296,12 +297,17 @@ class Alternatives(Obj):
         self.options = options
 
 
+CONTAINERS: Final = (Sequence, Mapping)
+TENSORS: Final = (Tensor, View)
+FUNCTIONS: Final = (Function, Bound)
+
+
 class Heap:
     """Makes objects and writes their slots, keeping a trail while a branch is being tried."""
 
     def __init__(self) -> None:
         self.last_id = 0
-        self.trail: list[tuple[Obj, Hashable, Value | None]] = []
+        self.trail: list[tuple[tuple[Obj, Hashable], Value | None]] = []
         self.trials = 0  # branches being tried and flows not yet merged
 
     def new_id(self) -> int:
@@ -312,14 +318,14 @@ class Heap:
     def put(self, obj: Obj, key: Hashable, value: Value) -> None:
         """Write a slot."""
         if self.trials:
-            self.trail.append((obj, key, obj.slots.get(key)))
+            self.trail.append(((obj, key), obj.slots.get(key)))
         obj.slots[key] = value
 
     def drop(self, obj: Obj, key: Hashable) -> None:
         """Empty a slot."""
         if key in obj.slots:
             if self.trials:
-                self.trail.append((obj, key, obj.slots[key]))
+                self.trail.append(((obj, key), obj.slots[key]))
             del obj.slots[key]
 
     def restore(self, obj: Obj, key: Hashable, value: Value | None) -> None:
@@ -332,14 +338,16 @@ class Heap:
     def before(self, mark: int) -> dict[tuple[Obj, Hashable], Value | None]:
         """The slots written since the mark with what they held at the mark."""
         found: dict[tuple[Obj, Hashable], Value | None] = {}
-        for obj, key, old in self.trail[mark:]:
-            found.setdefault((obj, key), old)
+        if mark < len(self.trail):
+            for slot, old in itertools.islice(self.trail, mark, None):
+                if slot not in found:
+                    found[slot] = old
         return found
 
     def roll_back(self, mark: int) -> None:
         """Undo what was written since the mark."""
         while len(self.trail) > mark:
-            obj, key, old = self.trail.pop()
+            (obj, key), old = self.trail.pop()
             if old is None:
                 obj.slots.pop(key, None)
             else:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from harness.audit.events import LoopEntered
 from harness.audit.interpreter import assignments, branches, iteration
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from harness.audit.interpreter.machine import Machine
 
 DEPTH_OF_TWO_PASSES = 7
+_FLAGS: Final = (bool, type(None))
+_NO_COUNTERS: Final = (str, *_FLAGS)
 
 
 def run_for(machine: Machine, node: ast.For | ast.AsyncFor) -> Flow | None:
@@ -152,7 +154,7 @@ def _mark_counters(machine: Machine, names: tuple[str, ...], loop: LoopFrame) ->
     scope = machine.frame.scope
     for name in names:
         value = scope.slots.get(name)
-        if value is None or value.ref is not None or isinstance(value.const, str | bool | None):
+        if value is None or value.ref is not None or isinstance(value.const, _NO_COUNTERS):
             continue
         if value.source.scores or value.source.reads:
             continue
@@ -169,11 +171,11 @@ def _widen(machine: Machine, mark: int, newest: int) -> None:
     heap = machine.heap
     for (obj, key), old in heap.before(mark).items():
         now = obj.slots.get(key)
-        if now is None or old is None or now.const is UNKNOWN or isinstance(now.const, bool | None):
+        if now is None or old is None or now.const is UNKNOWN or isinstance(now.const, _FLAGS):
             continue
         if old.const is UNKNOWN or (type(old.const) is type(now.const) and old.const == now.const):
             continue
-        if isinstance(old.const, bool | None) and isinstance(obj, Scope):
+        if isinstance(old.const, _FLAGS) and isinstance(obj, Scope):
             continue
         heap.put(obj, key, Value(UNKNOWN, now.ref, now.source, now.line))
     _summarise(machine, mark, newest)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Hashable
 
     from harness.audit.interpreter.budget import Budget
-    from harness.audit.interpreter.flows import Flow, Waiting
+    from harness.audit.interpreter.flows import Waiting
     from harness.audit.interpreter.log_evidence import LogEvidence
     from harness.audit.interpreter.machine_frame import Frame, LoopFrame
     from harness.audit.libraries.dispatch import Registry
@@ -65,37 +65,21 @@ class Machine:
         """The line of a node of the function being walked."""
         return self.recorder.spot(self.frames[-1].file, node)
 
-    def evaluate(self, node: ast.expr) -> Value:
-        """The value of an expression."""
-        return expressions.evaluate(self, node)
-
-    def run(self, body: list[ast.stmt]) -> Flow | None:
-        """Walk statements; what ended them early, or None."""
-        return statements.run(self, body)
-
-    def call(self, callee: Value, args: list[Value], kwargs: dict[str, Value], node: ast.AST) -> Value:
-        """Call a value."""
-        return calls.call(self, callee, args, kwargs, node)
+    # Doors to the other parts, which take the machine first; one more call for each would be dear.
+    evaluate = expressions.evaluate  # the value of an expression
+    run = statements.run  # walk statements: what ended them early, or None
+    call = calls.call  # call a value
+    attribute = objects.attribute  # read `value.name`
+    set_attribute = objects.set_attribute  # write `value.name = to`
+    decide = branches.decide  # one arm where the condition is known, both and their merge where it is not
+    source_of = objects.source_of  # where a value came from, the present content of a tensor included
+    deep_source = objects.deep_source  # where a value and all it contains came from
 
     def call_method(
         self, receiver: Value, name: str, args: list[Value], kwargs: dict[str, Value], node: ast.AST
     ) -> Value:
         """Call `receiver.name(...)`."""
         return calls.call(self, self.attribute(receiver, name, node), args, kwargs, node)
-
-    def attribute(self, value: Value, name: str, node: ast.AST) -> Value:
-        """Read `value.name`."""
-        return objects.attribute(self, value, name, node)
-
-    def set_attribute(self, value: Value, name: str, to: Value, node: ast.AST) -> None:
-        """Write `value.name = to`."""
-        objects.set_attribute(self, value, name, to, node)
-
-    def decide(
-        self, condition: Value, yes: Callable[[], Flow | None], no: Callable[[], Flow | None]
-    ) -> Flow | None:
-        """Walk one arm where the condition is known, both and their merge where it is not."""
-        return branches.decide(self, condition, yes, no)
 
     def ask(self, question: Hashable, answer: Callable[[RunProfile], _A]) -> _A:
         """What the run profile answers. Nothing may read the profile past this door."""
@@ -104,14 +88,6 @@ class Machine:
     def join(self, one: Value, other: Value) -> Value:
         """A value that is one or the other."""
         return merging.join(self.heap, one, other)
-
-    def source_of(self, value: Value) -> Source:
-        """Where a value came from, the present content of a tensor included."""
-        return objects.source_of(self, value)
-
-    def deep_source(self, value: Value) -> Source:
-        """Where a value and all it contains came from."""
-        return objects.deep_source(self, value)
 
     def extern(self, path: str) -> Value:
         """The library object of this dotted name."""

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from harness.audit.events import Selected
-from harness.audit.interpreter.heap import CONTENT, Alternatives, Mapping, Sequence, Tensor, Text, View
+from harness.audit.interpreter.heap import CONTAINERS, CONTENT, TENSORS, Alternatives, Sequence, Tensor, Text
 from harness.audit.interpreter.positions import depend_on_both
 from harness.audit.interpreter.values import (
     ANYTHING,
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from harness.audit.interpreter.positions import Line
 
 OPTIONS_AT_MOST = 4
+_TEXTS: Final = (Text, type(None))
+_ARRAYS: Final = (*TENSORS, type(None))
 
 
 def join(heap: Heap, one: Value, other: Value) -> Value:
@@ -58,10 +60,10 @@ def _joined_line(one: Value, other: Value) -> Line | None:
 
 
 def _join_refs(heap: Heap, one: Value, other: Value, source: Source) -> Value:
-    if isinstance(one.ref, Text | None) and isinstance(other.ref, Text | None):
+    if isinstance(one.ref, _TEXTS) and isinstance(other.ref, _TEXTS):
         text = one.ref or other.ref
         return Value(UNKNOWN, text, source)
-    if isinstance(one.ref, Tensor | View | None) and isinstance(other.ref, Tensor | View | None):
+    if isinstance(one.ref, _ARRAYS) and isinstance(other.ref, _ARRAYS):
         return _join_tensors(heap, one, other, source)
     options: list[Value] = []
     for side in (one, other):
@@ -145,12 +147,12 @@ def merge(machine: Machine, delta: Delta, mark: int, condition: Value | None) ->
     """Merge a state, given as what it had written since the mark, into the present one."""
     heap = machine.heap
     before = heap.before(mark)
-    for obj, key in {**before, **delta}:
+    for slot, past in {**before, **delta}.items():
+        obj, key = slot
         present = obj.slots.get(key)
-        past = delta[obj, key] if (obj, key) in delta else before[obj, key]
         if present is past:
             continue
-        if isinstance(obj, Sequence | Mapping) and (past is None or present is None):
+        if (past is None or present is None) and isinstance(obj, CONTAINERS):
             _merge_element(machine, obj, key, past or present)
             continue
         heap.put(obj, key, join_of(machine, past, present, condition))

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from harness.audit.interpreter.heap import (
+    CONTAINERS,
     CONTENT,
+    FUNCTIONS,
     LEARNED,
+    TENSORS,
     Alternatives,
     Bound,
     Class,
@@ -45,6 +48,8 @@ if TYPE_CHECKING:
 DEPTH_OF_CONTENTS = 6
 CONTENTS_AT_MOST = 300
 PARTS_AT_MOST = 3_000
+_WITH_SLOTS: Final = (Instance, *CONTAINERS)
+_PARTS: Final = (Instance, *CONTAINERS, Alternatives, Tensor)
 _OPTIMIZER_METHODS = {
     "step",
     "zero_grad",
@@ -91,16 +96,10 @@ def holders(machine: Machine, obj: Obj) -> tuple[Obj, ...]:
             continue
         if isinstance(one, Instance) and one.library:
             found.append(one)
-        inner: list[Value] = (
-            list(one.slots.values()) if isinstance(one, Instance | Sequence | Mapping) else []
-        )
+        inner: list[Value] = list(one.slots.values()) if isinstance(one, _WITH_SLOTS) else []
         if isinstance(one, Alternatives):
             inner = list(one.options)
-        todo.extend(
-            value.ref
-            for value in reversed(inner)
-            if isinstance(value.ref, Instance | Sequence | Mapping | Alternatives | Tensor)
-        )
+        todo.extend(value.ref for value in reversed(inner) if isinstance(value.ref, _PARTS))
     if not found:
         found.append(obj)
     result = tuple(found)
@@ -121,7 +120,8 @@ def learned_in(machine: Machine, obj: Obj) -> Source:
 def source_of(machine: Machine, value: Value) -> Source:
     """Where a value came from, with the present content of a tensor and the learning of a parameter."""
     ref = value.ref
-    if ref is None:
+    kind = type(ref)
+    if kind is not Tensor and kind is not Parameters:
         return value.source
     if isinstance(ref, Tensor):
         content = ref.slots.get(CONTENT, ANYTHING).source
@@ -140,6 +140,8 @@ def deep_source(machine: Machine, value: Value) -> Source:
     """Where a value and all it contains came from."""
     if value.ref is None:
         return value.source
+    if type(value.ref) not in _HOLD_MORE:
+        return source_of(machine, value)
     sources: list[Source] = []
     seen: set[int] = set()
     todo: list[tuple[Value, int]] = [(value, 0)]
@@ -160,9 +162,14 @@ def deep_source(machine: Machine, value: Value) -> Source:
     return computed_from(sources)
 
 
+_HOLD_MORE = frozenset(
+    {Sequence, Mapping, Instance, Alternatives, Bound, Method, Zipped, Range, Slice, Stored}
+)  # what `contents` looks into
+
+
 def contents(machine: Machine, ref: Obj) -> list[Value]:
     """The values directly inside an object."""
-    if isinstance(ref, Sequence | Mapping):
+    if isinstance(ref, CONTAINERS):
         return list(ref.slots.values())
     if isinstance(ref, Instance):
         return list(ref.slots.values())[:60]
@@ -191,6 +198,9 @@ def attribute(machine: Machine, value: Value, name: str, node: ast.AST) -> Value
         return _of_instance(machine, value, ref, name, node)
     if isinstance(ref, Extern):
         return machine.registry.extern_attribute(machine, ref, name)
+    if ref is None or isinstance(ref, TENSORS):
+        found = machine.registry.attribute(machine, value, name, node)
+        return found if found is not None else Value(ref=Method(machine.heap.new_id(), value, name))
     if isinstance(ref, Scope):
         return _of_module(machine, ref, name)
     if isinstance(ref, Class):
@@ -202,15 +212,13 @@ def attribute(machine: Machine, value: Value, name: str, node: ast.AST) -> Value
         if inherited is not None:
             return _bound(machine, ref.receiver, ref.base, inherited, node)
         return Value(ref=Method(machine.heap.new_id(), ref.receiver, name))
-    if isinstance(ref, Function | Bound):
+    if isinstance(ref, FUNCTIONS):
         if name in ref.slots:
             return ref.slots[name]
         if name == "__name__" and isinstance(ref, Function):
             return Value(ref.name)
     found = machine.registry.attribute(machine, value, name, node)
-    if found is not None:
-        return found
-    return Value(ref=Method(machine.heap.new_id(), value, name))
+    return found if found is not None else Value(ref=Method(machine.heap.new_id(), value, name))
 
 
 def _of_module(machine: Machine, ref: Scope, name: str) -> Value:

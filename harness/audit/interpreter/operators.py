@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import math
 import operator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from harness.audit.interpreter import special_methods
 from harness.audit.interpreter.heap import Sequence, Text
@@ -16,6 +16,7 @@ from harness.audit.interpreter.values import (
     BITS,
     COMPARED,
     FALSE,
+    NUMBERS,
     TRUE,
     UNKNOWN,
     Source,
@@ -32,6 +33,13 @@ DEPTH = 2  # loops that a position inside a document depends on: the document, t
 BORDER = 1  # inputs and targets are one token apart: moving by so much changes no iteration
 TEXT_AT_MOST = 20_000
 NUMBER_AT_MOST = 10**30
+_MEMBERSHIP: Final = (ast.In, ast.NotIn)
+_IDENTITY: Final = (ast.Is, ast.IsNot)
+_SAMENESS: Final = (*_IDENTITY, ast.Eq, ast.NotEq)
+_EQUAL: Final = (ast.Is, ast.Eq)
+_SUMS: Final = (ast.Add, ast.Sub)
+_SCALINGS: Final = (ast.Div, ast.Mult)
+_SIZED: Final = (str, bytes, tuple)
 _LOG2 = (math.log(2.0), 1 / math.log(2.0), math.log2(math.e))
 
 _BINARY: dict[type[ast.operator], Callable[[Any, Any], Any]] = {
@@ -89,7 +97,7 @@ def binary(machine: Machine, op: ast.operator, left: Value, right: Value, node: 
     sources = [machine.source_of(left), machine.source_of(right)]
     source = computed_from(sources)
     for at, value in enumerate((left, right)):
-        if _is_log2(value) and sources[1 - at].scores and isinstance(op, ast.Div | ast.Mult):
+        if _is_log2(value) and sources[1 - at].scores and isinstance(op, _SCALINGS):
             source = source.labelled(BITS)
     line = _line(op, left, right)
     if line is None and isinstance(op, ast.Add) and source.index and not source.reads:
@@ -123,16 +131,13 @@ def _is_text(value: Value) -> bool:
 
 def _constant(op: ast.operator, left: Any, right: Any) -> Any:
     if isinstance(op, ast.Pow) and not (
-        isinstance(left, int | float)
-        and isinstance(right, int | float)
-        and abs(right) <= 64
-        and abs(left) < 1e6
+        isinstance(left, NUMBERS) and isinstance(right, NUMBERS) and abs(right) <= 64 and abs(left) < 1e6
     ):
         return UNKNOWN
     if isinstance(op, ast.LShift) and not (isinstance(right, int) and 0 <= right <= 128):
         return UNKNOWN
     if isinstance(op, ast.Mult):
-        sizes = [len(one) for one in (left, right) if isinstance(one, str | bytes | tuple)]
+        sizes = [len(one) for one in (left, right) if isinstance(one, _SIZED)]
         counts = [one for one in (left, right) if isinstance(one, int)]
         if sizes and (not counts or sizes[0] * max(0, counts[0]) > TEXT_AT_MOST):
             return UNKNOWN
@@ -144,7 +149,7 @@ def _constant(op: ast.operator, left: Any, right: Any) -> Any:
         return UNKNOWN
     if isinstance(result, complex):
         return UNKNOWN
-    if isinstance(result, str | bytes | tuple) and len(result) > TEXT_AT_MOST:
+    if isinstance(result, _SIZED) and len(result) > TEXT_AT_MOST:
         return UNKNOWN
     if isinstance(result, int) and abs(result) > NUMBER_AT_MOST:
         return UNKNOWN
@@ -163,7 +168,7 @@ def line_of(value: Value) -> Line | None:
 def _line(op: ast.operator, left: Value, right: Value) -> Line | None:
     one, other = line_of(left), line_of(right)
     loops = (one is not None and bool(one.slopes)) or (other is not None and bool(other.slopes))
-    if isinstance(op, ast.Add | ast.Sub):
+    if isinstance(op, _SUMS):
         sign = 1 if isinstance(op, ast.Add) else -1
         if one is not None and other is not None:
             return one.plus(other, sign) if loops or one.offsets or other.offsets else None
@@ -180,9 +185,9 @@ def _line(op: ast.operator, left: Value, right: Value) -> Line | None:
             )
         return None
     if isinstance(op, ast.Mult):
-        if one is not None and one.slopes and isinstance(right.const, int | float):
+        if one is not None and one.slopes and isinstance(right.const, NUMBERS):
             return one.times(right.const)
-        if other is not None and other.slopes and isinstance(left.const, int | float):
+        if other is not None and other.slopes and isinstance(left.const, NUMBERS):
             return other.times(left.const)
         if one is not None and one.slopes and not right.source.index and not right.is_known:
             return one.in_units(right.symbol)
@@ -258,7 +263,7 @@ def unary(machine: Machine, op: ast.unaryop, value: Value, truth: Value) -> Valu
         if truth.const is UNKNOWN:
             return Value(source=truth.source)
         return FALSE if truth.const else TRUE
-    if value.const is not UNKNOWN and isinstance(value.const, int | float):
+    if value.const is not UNKNOWN and isinstance(value.const, NUMBERS):
         try:
             if isinstance(op, ast.USub):
                 line = value.line.times(-1) if value.line is not None else None
@@ -278,15 +283,15 @@ def compare(machine: Machine, op: ast.cmpop, left: Value, right: Value, node: as
         own = special_methods.compared(machine, op, left, right, node)
         if own is not None:
             return own if not isinstance(op, ast.NotIn) else Value(source=own.source)
-    if isinstance(op, ast.In | ast.NotIn):
+    if isinstance(op, _MEMBERSHIP):
         inside = machine.registry.contains(machine, right, left, node)
         if inside.const is UNKNOWN or isinstance(op, ast.In):
             return inside
         return FALSE if inside.const else TRUE
-    if isinstance(op, ast.Is | ast.IsNot | ast.Eq | ast.NotEq):
+    if isinstance(op, _SAMENESS):
         same = _identity(left, right)
         if same is not None:
-            return TRUE if same == isinstance(op, ast.Is | ast.Eq) else FALSE
+            return TRUE if same == isinstance(op, _EQUAL) else FALSE
     if left.const is not UNKNOWN and right.const is not UNKNOWN and left.ref is None and right.ref is None:
         try:
             return TRUE if _COMPARE[type(op)](left.const, right.const) else FALSE
@@ -297,7 +302,7 @@ def compare(machine: Machine, op: ast.cmpop, left: Value, right: Value, node: as
         return decided
     one, other = machine.source_of(left), machine.source_of(right)
     source = computed_from((one, other))
-    if one.scores and other.scores and not isinstance(op, ast.Is | ast.IsNot):
+    if one.scores and other.scores and not isinstance(op, _IDENTITY):
         source = source.labelled(COMPARED)
     result = Value(source=source)
     return machine.registry.compared(machine, op, left, right, result, node)
@@ -323,9 +328,11 @@ def _none_among(value: Value) -> bool | None:
 
 def _by_line(machine: Machine, op: ast.cmpop, left: Value, right: Value) -> Value | None:
     """A loop counter in a later pass is at least that pass."""
+    if left.line is None and right.line is None:
+        return None
     passes = {loop.id: loop.number for loop in machine.loops}
     for value, against, turned in ((left, right, False), (right, left, True)):
-        if value.line is None or not value.line.slopes or not isinstance(against.const, int | float):
+        if value.line is None or not value.line.slopes or not isinstance(against.const, NUMBERS):
             continue
         if any(loop not in passes or unit != ONE for loop, unit in value.line.slopes):
             continue

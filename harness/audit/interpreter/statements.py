@@ -20,9 +20,10 @@ def run(machine: Machine, body: list[ast.stmt]) -> Flow | None:
     """Walk a block; what ended it early, or None."""
     budget = machine.budget
     recorder = machine.recorder
+    file = machine.frames[-1].file
     for statement in body:
         budget.spend()
-        machine.here = recorder.spot_at(machine.frames[-1].file, statement.lineno)
+        machine.here = recorder.spot_at(file, statement.lineno)
         walk = _STATEMENTS.get(type(statement))
         if walk is None:
             continue

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from harness.audit.interpreter.heap import (
     CONTENT,
     KEYS,
     SUMMARY,
+    TENSORS,
     Alternatives,
     Function,
     Instance,
@@ -43,7 +44,11 @@ if TYPE_CHECKING:
 JOINED_AT_MOST = 40
 REPEATED_DEPTH = 4
 KERNEL = "<kernel>"  # `kernel[grid]`: a function that writes into its arguments
-_CONTAINERS = Sequence | Mapping | Instance | Alternatives | Zipped | Range
+_CONTAINERS: Final = (Sequence, Mapping, Instance, Alternatives, Zipped, Range)
+_KEYS: Final = (str, int, float, bytes, type(None))
+_BOUNDS: Final = (int, type(None))
+_LISTED: Final = (str, bytes, tuple)
+_TEXT_OR_TUPLE: Final = (tuple, str)
 
 
 def refined(machine: Machine, source: Source, index: Index, is_array: bool) -> Source:
@@ -156,12 +161,16 @@ def element_at(machine: Machine, value: Value, at: int | None, index: Index | No
     if isinstance(ref, Zipped):
         parts = [element_at(machine, part, at, index) for part in ref.parts]
         return machine.heap.sequence("tuple", parts)
-    if isinstance(value.const, tuple | str) and at is not None and -len(value.const) <= at < len(value.const):
+    if (
+        isinstance(value.const, _TEXT_OR_TUPLE)
+        and at is not None
+        and -len(value.const) <= at < len(value.const)
+    ):
         return Value(value.const[at], None, value.source)
     if isinstance(ref, Parameters):
         return value
     source = machine.source_of(value)
-    if isinstance(ref, Tensor | View) or ref is None:
+    if isinstance(ref, TENSORS) or ref is None:
         source = refined(machine, source, index or {}, True)
         base = ref.base if isinstance(ref, View) else ref
         if base is not None:
@@ -237,12 +246,12 @@ def load(machine: Machine, owner: Value, key: Value, node: ast.AST) -> Value:
 
 def _from_constant(owner: Value, key: Value) -> Value | None:
     const = owner.const
-    if not isinstance(const, str | bytes | tuple):
+    if not isinstance(const, _LISTED):
         return None
     at: object = key.const
     if isinstance(key.ref, Slice):
         parts = [NONE if part is None else part for part in (key.ref.start, key.ref.stop, key.ref.step)]
-        if any(not isinstance(part.const, int | None) for part in parts):
+        if any(not isinstance(part.const, _BOUNDS) for part in parts):
             return Value(source=owner.source)
         at = slice(*(part.const for part in parts))
     if not isinstance(at, int | slice):
@@ -265,7 +274,7 @@ def _from_sequence(machine: Machine, owner: Value, ref: Sequence, key: Value) ->
 def _slice_of_sequence(machine: Machine, owner: Value, ref: Sequence, part: Slice, key: Value) -> Value:
     bounds = [bound if bound is not None else NONE for bound in (part.start, part.stop, part.step)]
     index, _ = key_index(machine, key)
-    if ref.size is not None and all(isinstance(bound.const, int | None) for bound in bounds) and not index:
+    if ref.size is not None and all(isinstance(bound.const, _BOUNDS) for bound in bounds) and not index:
         try:
             cut = ref.elements[slice(*(bound.const for bound in bounds))]
         except ValueError:
@@ -292,7 +301,7 @@ def _from_mapping(machine: Machine, owner: Value, ref: Mapping, key: Value, node
 
 
 def _is_key(key: Value) -> bool:
-    return key.is_known and isinstance(key.const, str | int | float | bytes | None)
+    return key.is_known and isinstance(key.const, _KEYS)
 
 
 def _from_array(machine: Machine, owner: Value, key: Value) -> Value:
@@ -341,7 +350,7 @@ def store(
         for option in ref.options:
             if option.ref is not None:
                 store(machine, option, key, value, node, is_update)
-    elif isinstance(ref, Tensor | View):
+    elif isinstance(ref, TENSORS):
         _store_in_tensor(machine, ref, key, value)
     elif isinstance(ref, Instance) and ref.cls is not None:
         method = machine.attribute(owner, "__setitem__", node)

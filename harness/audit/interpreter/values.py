@@ -22,7 +22,9 @@ if TYPE_CHECKING:
 
 REGIONS_AT_MOST = 6
 IDS_AT_MOST = 400
+NUMBERS: Final = (int, float)  # a bool is one
 _NONE: Final[frozenset[Any]] = frozenset()
+_AS_IT_IS: Final[Any] = object()
 
 
 class _Unknown:
@@ -74,9 +76,29 @@ class Source:
         self.shards = shards  # TokensRead events behind `reads`
         self.forward = forward  # where the network ran
 
-    def changed(self, **parts: Any) -> Source:
-        """A copy with other parts."""
-        return Source(**{name: parts.get(name, getattr(self, name)) for name in Source.__slots__})
+    def changed(
+        self,
+        *,
+        index: Index | None = None,
+        reads: frozenset[Region] | None = None,
+        learned: frozenset[int] | None = None,
+        states: frozenset[int] | None = None,
+        scores: frozenset[int] | None = None,
+        labels: frozenset[str] | None = None,
+        shards: frozenset[int] | None = None,
+        forward: Spot | None = _AS_IT_IS,
+    ) -> Source:
+        """A copy with other parts; those not given stay as they are."""
+        return Source(
+            self.index if index is None else index,
+            self.reads if reads is None else reads,
+            self.learned if learned is None else learned,
+            self.states if states is None else states,
+            self.scores if scores is None else scores,
+            self.labels if labels is None else labels,
+            self.shards if shards is None else shards,
+            self.forward if forward is _AS_IT_IS else forward,
+        )
 
     def labelled(self, *labels: str) -> Source:
         """A copy with more labels."""
@@ -121,9 +143,12 @@ def one_of(one: Source, other: Source) -> Source:
 
 
 def _union(one: Source, other: Source, index: Index) -> Source:
+    reads = one.reads
+    if other.reads and other.reads is not reads and not other.reads <= reads:
+        reads = few_regions(reads | other.reads) if reads else few_regions(other.reads)
     return Source(
         index,
-        one.reads if other.reads <= one.reads else few_regions(one.reads | other.reads),
+        reads,
         _ids(one.learned, other.learned),
         one.states | other.states if other.states else one.states,
         _ids(one.scores, other.scores),
@@ -136,6 +161,8 @@ def _union(one: Source, other: Source, index: Index) -> Source:
 def _ids(one: frozenset[int], other: frozenset[int]) -> frozenset[int]:
     if not other or one is other:
         return one
+    if not one and len(other) <= IDS_AT_MOST:
+        return other
     both = one | other
     # The newest are kept: a walk never makes so many, but a hostile script may.
     return both if len(both) <= IDS_AT_MOST else frozenset(sorted(both)[-IDS_AT_MOST:])
@@ -203,7 +230,7 @@ class Value:
     @property
     def is_number(self) -> bool:
         """Whether it is a known number; a bool is one, as in Python."""
-        return isinstance(self.const, int | float)
+        return isinstance(self.const, NUMBERS)
 
     @property
     def symbol(self) -> int:

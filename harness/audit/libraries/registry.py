@@ -7,6 +7,7 @@ leave it to the next handler and in the end to the default: a value computed fro
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
     Scored = Callable[[Machine, Value, Value, Value, ast.AST], Value]
     Iterated = Callable[[Machine, Value, dict[int, tuple[int | None, int | None]]], Value | None]
     Forwarded = Callable[[Machine, Value, Instance, list[Value], Value, ast.AST], None]
+
+PATHS_AT_MOST = 4_096  # dotted names in memory
 
 
 @dataclass(slots=True)
@@ -55,6 +58,7 @@ def on_call(*names: str) -> Callable[[Call], Call]:
     """Handle calls of these dotted names; `*.name` is any module's, `a.b.*` anything below a.b."""
 
     def register(handler: Call) -> Call:
+        handlers_of.cache_clear()
         for name in names:
             HANDLERS.calls.setdefault(name, []).append(handler)
         return handler
@@ -84,11 +88,12 @@ def on_attribute(*names: str) -> Callable[[Attribute], Attribute]:
     return register
 
 
-def handlers_of(path: str) -> list[Call]:
+@lru_cache(maxsize=PATHS_AT_MOST)
+def handlers_of(path: str) -> tuple[Call, ...]:
     """The handlers for a call of this dotted name, the most specific first."""
     found = list(HANDLERS.calls.get(path, ()))
     parts = path.split(".")
     for end in range(len(parts) - 1, 0, -1):
         found.extend(HANDLERS.calls.get(".".join(parts[:end]) + ".*", ()))
     found.extend(HANDLERS.calls.get(f"*.{parts[-1]}", ()))
-    return found
+    return tuple(found)
