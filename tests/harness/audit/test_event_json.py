@@ -87,3 +87,20 @@ def test_a_missing_field_is_refused() -> None:
     del data["region"]
     with pytest.raises(ValueError, match="without region"):
         read_event(data)
+
+
+def test_where_events_lie_is_written_once() -> None:
+    where = (Spot(file="train_gpt.py", line=3),)
+    audit = ProfileAudit(profile="one", events=(update(calls=where), update(id=2, calls=where)))
+    data = audit_json(audit)
+    assert data["tables"] == {"calls": [[["train_gpt.py", 3]]], "loops": []}
+    assert [event["calls"] for event in data["events"]] == [0, 0]
+    assert read_audit(json.loads(json.dumps(data))) == audit
+
+
+@pytest.mark.parametrize("number", [1, -1, True, "0", [["train_gpt.py", 3]]])
+def test_a_place_that_is_in_no_table_is_refused(number: object) -> None:
+    data = audit_json(ProfileAudit(profile="one", events=(update(calls=(Spot(file="a.py", line=3),)),)))
+    data["events"][0]["calls"] = number
+    with pytest.raises(ValueError, match=r"entry|type"):
+        read_audit(data)
