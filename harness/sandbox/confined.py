@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import tempfile
 import time
 from abc import ABC, abstractmethod
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from harness.errors import SetupError
@@ -27,6 +29,7 @@ _SYSTEM_READABLE = (
     "/etc/OpenCL",
 )  # fmt: skip
 _DEVICES_WRITABLE = ("/dev/null", "/dev/zero", "/dev/full")
+_SERVICE_SOCKETS = "/run"
 NAMESPACE_CHOICES = ("root", "user", "")
 """Ways to get namespaces, best first; the last is to go without."""
 
@@ -119,6 +122,7 @@ class LandlockSandbox(_LaunchedSandbox):
                 readable=readable,
                 writable=writable,
                 writable_mounts=own,
+                hidden=_hidden((*readable, *own)),
                 keeps_metadata=not unshares,
                 shows_own_proc=bool(unshares),
             ),
@@ -162,6 +166,13 @@ def _possible_namespaces(works: Callable[[str], bool]) -> str:
         "Landlock is present but a command confined by it does not start; run with --sandbox bwrap, or "
         "see why with `strace -f`."
     )
+
+
+def _hidden(needed: Sequence[str]) -> tuple[str, ...]:
+    """Landlock lets a process connect to any named socket it can walk to; most services keep theirs here."""
+    if any(os.path.realpath(path).startswith(f"{_SERVICE_SOCKETS}/") for path in needed):
+        return ()
+    return (_SERVICE_SOCKETS,) if Path(_SERVICE_SOCKETS).is_dir() else ()
 
 
 def _check_mounts(mounts: Sequence[Mount]) -> None:

@@ -45,6 +45,8 @@ class Confinement:
     """For Landlock: devices too."""
     writable_mounts: tuple[str, ...] = ()
     """Folders that stay writable when the first process makes mounts of its own."""
+    hidden: tuple[str, ...] = ()
+    """Folders covered by an empty one when the first process makes mounts of its own."""
     keeps_metadata: bool = False
     """Changing permissions, owners and times does nothing: no mount protects those of other files."""
     shows_own_proc: bool = True
@@ -81,6 +83,7 @@ def plan_of(
         ),
         "landlock": landlock,
         "writable_mounts": list(confinement.writable_mounts),
+        "hidden": list(confinement.hidden),
         "filter": {
             "allows_internet": confinement.has_network_namespace,
             "keeps_metadata": confinement.keeps_metadata,

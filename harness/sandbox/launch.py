@@ -92,7 +92,7 @@ def _supervise(plan: Any, control: int, status: int) -> NoReturn:
     has_proc = True
     if plan["unshares"]:
         raise_loopback()
-        has_proc = own_mounts(plan["writable_mounts"], plan["temporary_bytes"])
+        has_proc = own_mounts(plan["writable_mounts"], plan["hidden"], plan["temporary_bytes"])
     _say(status, "ready")
     _exactly(control, 1)
     errors, report = os.pipe()
@@ -161,7 +161,10 @@ def _confine_files(wanted: dict[str, Any], *, has_proc: bool) -> None:
     proc = (
         ("/proc",) if has_proc and wanted["own_proc"] else (*_PROC_WITHOUT_NAMESPACE, f"/proc/{os.getpid()}")
     )
-    restrict_self([*wanted["readable"], *proc], wanted["writable"], allows_tcp=wanted["allows_tcp"])
+    # Threads are named by writing there; root could write kernel settings too, so it gets its own entry only.
+    own = proc if has_proc and wanted["own_proc"] and os.getuid() != 0 else (f"/proc/{os.getpid()}",)
+    writable = [*wanted["writable"], *own]
+    restrict_self([*wanted["readable"], *proc], writable, allows_tcp=wanted["allows_tcp"])
 
 
 def _limit(which: int, value: int) -> None:

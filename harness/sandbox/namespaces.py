@@ -15,7 +15,15 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 _NEW_NS, _NEW_IPC, _NEW_USER, _NEW_PID, _NEW_NET = 0x20000, 0x8000000, 0x10000000, 0x20000000, 0x40000000
-_MS_NOSUID, _MS_NODEV, _MS_NOEXEC, _MS_BIND, _MS_REC, _MS_PRIVATE = 2, 4, 8, 0x1000, 0x4000, 0x40000
+_MS_RDONLY, _MS_NOSUID, _MS_NODEV, _MS_NOEXEC, _MS_BIND, _MS_REC, _MS_PRIVATE = (
+    1,
+    2,
+    4,
+    8,
+    0x1000,
+    0x4000,
+    0x40000,
+)
 _MOUNT_SETATTR, _ATTR_RDONLY, _AT_FDCWD, _AT_RECURSIVE = 442, 1, -100, 0x8000
 _SIOCGIFFLAGS, _SIOCSIFFLAGS, _IFF_UP = 0x8913, 0x8914, 1
 
@@ -47,8 +55,8 @@ def raise_loopback() -> None:
         fcntl.ioctl(probe.fileno(), _SIOCSIFFLAGS, struct.pack("16sH14x", b"lo", flags | _IFF_UP))
 
 
-def own_mounts(writable: Sequence[str], shm_bytes: int) -> bool:
-    """Make everything but `writable` read-only; mount an empty /dev/shm and a /proc of this namespace.
+def own_mounts(writable: Sequence[str], hidden: Sequence[str], shm_bytes: int) -> bool:
+    """Make all but `writable` read-only; cover `hidden`; mount an empty /dev/shm and a /proc of our own.
 
     Landlock does not cover permissions, owners and times of files; a read-only mount does.
     Whether the new /proc worked:
@@ -64,6 +72,11 @@ def own_mounts(writable: Sequence[str], shm_bytes: int) -> bool:
     _set_read_only(libc, b"/", is_read_only=True)
     for folder in writable:
         _set_read_only(libc, os.fsencode(folder), is_read_only=False)
+    for folder in hidden:
+        covered = ctypes.c_ulong(_MS_RDONLY | _MS_NOSUID | _MS_NODEV | _MS_NOEXEC)
+        _checked(
+            libc.mount(b"tmpfs", os.fsencode(folder), b"tmpfs", covered, b"size=4k"), f"covering {folder}"
+        )
     plain = ctypes.c_ulong(_MS_NOSUID | _MS_NODEV | _MS_NOEXEC)
     has_proc = bool(libc.mount(b"proc", b"/proc", b"proc", plain, None) == 0)
     options = f"size={shm_bytes},mode=1777".encode()

@@ -6,6 +6,7 @@ Imports the standard library only, because the first process inside a sandbox us
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 import signal
 import time
@@ -93,7 +94,8 @@ def kill_descendants(pid: int, seconds: float = _KILL_SECONDS) -> int:
     """
     deadline = time.monotonic() + seconds
     stopped: set[int] = set()
-    while (alive := descendants(pid)) and time.monotonic() < deadline:
+    # The kernel's list can miss one while another ends, so only a second empty look is believed.
+    while (alive := descendants(pid) or descendants(pid)) and time.monotonic() < deadline:
         fresh = set(alive) - stopped
         for number in fresh or alive:
             with contextlib.suppress(ProcessLookupError, PermissionError):
@@ -105,7 +107,9 @@ def kill_descendants(pid: int, seconds: float = _KILL_SECONDS) -> int:
 
 
 def _children(pid: int) -> list[int]:
-    """Those of every thread; a kernel without the `children` file makes this empty for all."""
+    """Those of every thread."""
+    if not _has_children_files():
+        return _children_by_parent(pid)
     found: list[int] = []
     with contextlib.suppress(OSError):
         for thread in os.listdir(f"/proc/{pid}/task"):  # noqa: PTH208 - ten times a second
@@ -115,6 +119,18 @@ def _children(pid: int) -> list[int]:
             ):
                 found += [int(number) for number in table.read().split()]
     return found
+
+
+@functools.cache
+def _has_children_files() -> bool:
+    """Whether the kernel was built with them (CONFIG_PROC_CHILDREN), as those of distributions are."""
+    return os.access("/proc/thread-self/children", os.R_OK)
+
+
+def _children_by_parent(pid: int) -> list[int]:
+    """The slow way: the parent that each process of the machine names."""
+    names = [name for name in os.listdir("/proc") if name.isdigit()]  # noqa: PTH208
+    return [int(name) for name in names if _status(int(name)).get("PPid") == str(pid)]
 
 
 def _status(pid: int) -> dict[str, str]:

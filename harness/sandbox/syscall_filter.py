@@ -73,14 +73,15 @@ _MACHINES = {
 def filter_program(machine: str, *, allows_internet: bool, keeps_metadata: bool) -> bytes | None:
     """The filter for a machine name of `os.uname()`; None where we have no table for it.
 
-    `allows_internet` leaves IPv4 and IPv6 sockets, for a sandbox whose network namespace is empty.
+    `allows_internet` leaves sockets of the usual families, for a sandbox whose network namespace is empty;
+    without it only pairs of sockets can be made, because a named one could lead to a service of the host.
     `keeps_metadata` makes chmod, chown and the like succeed without effect, for a sandbox that cannot tell
     the command's files from others there; failing would stop every program that copies a file.
     """
     table = _MACHINES.get(machine)
     if table is None:
         return None
-    families = (_AF_UNIX, _AF_INET, _AF_INET6, _AF_NETLINK) if allows_internet else (_AF_UNIX,)
+    families = (_AF_UNIX, _AF_INET, _AF_INET6, _AF_NETLINK) if allows_internet else ()
     refuse = _statement(_RETURN, _REFUSE | errno.EPERM)
     lines = [
         _statement(_LOAD_WORD, _OFFSET_ARCHITECTURE),

@@ -170,3 +170,12 @@ def test_folder_handed_over_keeps_links_owners(sandbox: Sandbox, out: Path, secr
     owner = secret.stat().st_uid
     leave(sandbox, out, "pass")
     assert secret.stat().st_uid == owner
+
+
+def test_kernel_settings_cannot_be_written(sandbox: Sandbox) -> None:
+    """A root without rights could still write these: their check asks for the number of the user only."""
+    program = (
+        "try:\n    open('/proc/sys/kernel/core_pattern', 'r+')\n    print('possible')\n"
+        "except OSError as error:\n    print('refused', error.errno)"
+    )
+    assert run_program(sandbox, program, limits=MINUTE).output.startswith("refused")

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import socket
 import threading
+from typing import TYPE_CHECKING
 
 import pytest
 
 from harness.sandbox.request import Protection, Sandbox, SandboxLimits
 from tests.harness.sandbox.sandboxes import run_program
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 MINUTE = SandboxLimits(wall_seconds=60.0)
 
@@ -58,6 +62,26 @@ def test_abstract_socket_of_the_host_is_out_of_reach(sandbox: Sandbox) -> None:
         action = f"socket.socket(socket.AF_UNIX).connect({name!r})"
         ran = run_program(sandbox, attempt(action), limits=MINUTE)
     assert ran.output.startswith("refused")
+
+
+def test_named_socket_of_the_host_is_out_of_reach(sandbox: Sandbox, tmp_path: Path) -> None:
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind(str(tmp_path / "s"))
+        server.listen()
+        (tmp_path / "s").chmod(0o777)
+        action = f"socket.socket(socket.AF_UNIX).connect({str(tmp_path / 's')!r})"
+        ran = run_program(sandbox, attempt(action), limits=MINUTE)
+    if sandbox.name == "landlock" and ran.has(Protection.LOOPBACK_ONLY):
+        pytest.xfail(
+            "Landlock does not cover named sockets; with namespaces only those below /run are hidden"
+        )
+    assert ran.output.startswith("refused")
+
+
+def test_services_of_the_system_are_out_of_reach(sandbox: Sandbox) -> None:
+    program = "import os\nprint(sum(not name.startswith('golf') for name in os.listdir('/run')))"
+    ran = run_program(sandbox, program, limits=MINUTE)
+    assert ran.output == "0\n" or "PermissionError" in ran.output or "FileNotFoundError" in ran.output
 
 
 MEETING = """

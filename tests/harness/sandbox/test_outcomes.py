@@ -162,3 +162,14 @@ def test_best_namespaces_are_found_by_trying(monkeypatch: pytest.MonkeyPatch) ->
     ran = run_program(LandlockSandbox(), "import os\nprint(os.getppid() == 1)", limits=MINUTE)
     assert ran.output == "False\n"
     assert Protection.OWN_PID_NAMESPACE not in ran.outcome.protections
+
+
+def test_threads_can_be_named(sandbox: Sandbox) -> None:
+    """The driver of a GPU does it while it starts."""
+    program = "open('/proc/self/comm', 'w').write('a-name')\nprint(open('/proc/self/comm').read())"
+    assert run_program(sandbox, program, limits=MINUTE).output.startswith("a-name")
+
+
+def test_pairs_of_sockets_work_everywhere(sandbox: Sandbox) -> None:
+    program = "import socket\none, two = socket.socketpair()\none.send(b'x')\nprint(two.recv(1))"
+    assert run_program(sandbox, program, limits=MINUTE).output == "b'x'\n"
