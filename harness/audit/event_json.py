@@ -1,10 +1,10 @@
 """Events as JSON and back: across the border of the guarded process, and into the cache of audits.
 
-Generic over the dataclasses of `harness.audit.events`: a new event type or field needs no line here. Fields at
-their default are left out, a `Spot` is [file, line]. Where an event lies, its calls and loops, is most of what
-there is to say of it and the same for many: a profile has one table of each, events hold numbers. Reading is
-strict: what `audit_json` cannot have written is a ValueError, so that a damaged cache entry is computed afresh
-instead of judged.
+Generic over the dataclasses of `harness.audit.events`: a new event type or field needs no line here. Fields
+at their default are left out, a `Spot` is [file, line]. Where an event lies, its calls and loops, is most of
+what there is to say of it and the same for many: a profile has one table of each, events hold numbers.
+Reading is strict: what `audit_json` cannot have written is a ValueError, so that a damaged cache entry is
+computed afresh instead of judged.
 """
 
 from __future__ import annotations
