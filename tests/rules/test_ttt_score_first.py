@@ -11,17 +11,19 @@ from harness.audit.submission_audit import SubmissionAudit
 from harness.finding import RuleVerdict
 from harness.submission import Track
 from tests.builders import findings_of, good_log
-from tests.harness.audit.audit_builder import audit_of, audited_case, run_profile
+from tests.harness.audit.audit_builder import audit_of, audited_case, run_profile, val
 from tests.rules.audited import judged, lines, primary_line
 from tests.rules.log_builders import LOG, judge, line_of, score_lines
 from tests.rules.order_events import (
     BACKWARD,
+    FIRST,
     LEARN_CALL,
     PRINTED,
     READ,
     SCORE_CALL,
     SCORED,
     STEPPED,
+    Trace,
     chunked,
     epochs,
     passes,
@@ -107,6 +109,22 @@ def test_rules_of_the_record_track_are_stated_here_on_the_other(tmp_path: Path) 
     case = audited_case(tmp_path, *two_phases(through_file=True))
     case = dataclasses.replace(case, submission=dataclasses.replace(case.submission, track=Track.NON_RECORD))
     assert [finding.verdict for finding in findings_of(RULE, case)] == [RuleVerdict.FAIL]
+
+
+@pytest.mark.parametrize(
+    ("learned", "verdict"),
+    [((0, 0), RuleVerdict.NEEDS_HUMAN), ((0, 1), RuleVerdict.FAIL)],
+    ids=["tokens of the pass before", "the next tokens too"],
+)
+def test_a_scored_window_that_reaches_back_over_learned_tokens_asks_which_count(
+    tmp_path: Path, learned: tuple[int, int], verdict: RuleVerdict
+) -> None:
+    trace = Trace()
+    trace.loop()
+    first = trace.score(FIRST, loops=((1, 0),))
+    update = trace.update(val((1, learned)), loops=((1, 0),))
+    window = trace.score(val((1, (-6, 1))), update, loops=((1, 1),))
+    assert judged(RULE, tmp_path, trace.printed(first, window)).verdict is verdict
 
 
 def test_a_documented_command_that_adapts_is_asked_about(tmp_path: Path) -> None:

@@ -145,6 +145,8 @@ class _Finder:
             return
         if not (update.region.is_exact and (score.region.is_exact or _no_common_loop(score, update))):
             yield "which validation tokens the update takes could not be followed exactly"
+        if shape is Shape.AHEAD and _is_context(score, update):
+            yield "whether the older tokens in a scored window, which the update takes, are counted again"
         if shape is Shape.EPOCHS and repeats is None:
             yield "how often the loop repeats is not known"
         between = next(
@@ -206,6 +208,19 @@ def _loop_shape(score: Score, update: Update) -> tuple[Shape | None, int | None]
     if any(loop in theirs for loop, _, _ in shared):
         return Shape.SWAPPED, None
     return None, None
+
+
+def _is_context(score: Score, update: Update) -> bool:
+    """Whether the update takes only tokens of earlier passes, which the scored window reaches back to."""
+    mine, theirs = dict(update.region.loops), dict(score.region.loops)
+    learned = dict(update.loops)
+    for loop, now in score.loops:
+        if loop not in learned or learned[loop] == now:
+            continue
+        last = mine.get(loop, (None, None))[1]
+        first, own = theirs.get(loop, (None, None))
+        return last is not None and own is not None and last < now <= own and (first is None or first <= last)
+    return False
 
 
 def _first_score(index: EventIndex, update: Update, late: frozenset[Spot]) -> Score | None:
