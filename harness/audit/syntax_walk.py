@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import ast
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -61,32 +61,32 @@ class SyntaxOrder:
         nodes, ends, places = self.nodes, self.ends, self.places
         self._of_kind = {}
         start = len(nodes)
-        waiting: list[ast.AST | int] = [tree]  # a number is the place of a node whose stretch ends here
+        waiting: list[Any] = [tree]  # a number is the place of a node whose stretch ends here
         while waiting:
             node = waiting.pop()
             place = len(nodes)
-            if isinstance(node, int):
-                ends[node] = place
+            names = _FIELDS.get(node.__class__)
+            if names is None:  # no node: the end of one, or an empty or plain field
+                if node.__class__ is int:
+                    ends[node] = place
                 continue
             places[id(node)] = place
             nodes.append(node)
+            if place >= at_most:
+                break
             if node.__class__ is ast.Name:  # half of all nodes are names and their contexts
                 nodes.append(node.ctx)
                 ends += (place + 2, place + 2)
                 continue
             ends.append(place + 1)
-            if place >= at_most:
-                self._cut(start)
-                return False
-            names = _FIELDS[node.__class__]
             if not names:
                 continue
             waiting.append(place)
             for name in reversed(names):
                 part = getattr(node, name, None)
                 if part.__class__ is list:
-                    waiting += [one for one in reversed(part) if isinstance(one, ast.AST)]
-                elif isinstance(part, ast.AST):
+                    waiting += part[::-1]
+                elif part is not None:
                     waiting.append(part)
         if len(nodes) > at_most:
             self._cut(start)

@@ -51,10 +51,15 @@ def scan_byte_counting(index: ProgramIndex) -> list[dict[str, Any]]:
     values = local_values(index)
     facts: list[dict[str, Any]] = []
     for path, scope in index.reached:
-        reads = index.own.of(scope, ast.Subscript)
-        if not any(_reads(node, "lead", scope, roles) for node in reads):
-            continue
-        for statement in index.own.of(scope, *_STATEMENTS):
+        order = index.order
+        leads = [
+            order.places[id(node)]
+            for node in index.own.of(scope, ast.Subscript)
+            if _reads(node, "lead", scope, roles)
+        ]
+        for statement in index.own.of(scope, *_STATEMENTS) if leads else ():
+            if not any(place in order.stretch(statement) for place in leads):
+                continue
             found = _judged(statement, scope, roles, values)
             if found is not None and len(facts) < FACTS_AT_MOST:
                 facts.append({"file": path, "line": statement.lineno, "kind": found})

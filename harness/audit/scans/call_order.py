@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import ast
 from bisect import bisect_left
-from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, NamedTuple
 
 from harness.audit.scans.scope_nodes import FunctionNode, Scope, called_name, is_main_guard
 
@@ -101,28 +101,25 @@ class CallOrder:
             yield from self.calls[self.stops + 1 :]
 
     def _find_training(self) -> None:
-        spans: dict[int, list[int]] = {}
-        loops: dict[int, ast.For | ast.While] = {}
-        gradient: set[int] = set()
-        clock: set[int] = set()
+        spans: dict[ast.For | ast.While, list[int]] = {}  # first and last place of a loop, and its calls
+        gradient: set[ast.For | ast.While] = set()
+        clock: set[ast.For | ast.While] = set()
         ways = [call for call in self.calls if not call.leaves]
         for call in ways if any(_is_gradient(call) and call.loops for call in ways) else self.calls:
-            last = called_name(call.node)
             for loop in call.loops:
-                loops[id(loop)] = loop
-                spans.setdefault(id(loop), []).append(call.place)
-                if _is_gradient(call):
-                    gradient.add(id(loop))
-                elif last in CLOCKS:
-                    clock.add(id(loop))
-        timed = [key for key in loops if key in gradient and key in clock] or [
-            key for key in loops if key in gradient
+                span = spans.setdefault(loop, [call.place, call.place, 0])
+                span[1] = call.place
+                span[2] += 1
+            if _is_gradient(call):
+                gradient.update(call.loops)
+            elif call.loops and called_name(call.node) in CLOCKS:
+                clock.update(call.loops)
+        timed = [loop for loop in spans if loop in gradient and loop in clock] or [
+            loop for loop in spans if loop in gradient
         ]
-        if not timed:
-            return
-        first = min(timed, key=lambda key: (spans[key][0], -len(spans[key])))
-        self.training = loops[first]
-        self.starts, self.stops = spans[first][0], spans[first][-1]
+        if timed:
+            self.training = min(timed, key=lambda loop: (spans[loop][0], -spans[loop][2]))
+            self.starts, self.stops, _ = spans[self.training]
 
     def _block(self, body: list[ast.stmt], here: _Here) -> None:
         for statement in body:
@@ -145,7 +142,7 @@ class CallOrder:
             else:
                 leaves = len(here.stack) <= 2 and bool(node.body) and isinstance(node.body[-1], ast.Return)
                 inside = here.under(node.test, outcome=True)
-                self._block(node.body, replace(inside, leaves=True) if leaves else inside)
+                self._block(node.body, inside._replace(leaves=True) if leaves else inside)
                 self._block(node.orelse, here.under(node.test, outcome=False))
         elif isinstance(node, ast.For | ast.AsyncFor | ast.While):
             inside = here.within(node) if isinstance(node, ast.For | ast.While) else here
@@ -236,26 +233,24 @@ def call_order(index: ProgramIndex) -> CallOrder:
     return index.once("call_order", lambda: CallOrder(index))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Here:
+class _Here(NamedTuple):
     file: str
     scope: Scope
     tests: tuple[tuple[ast.expr, bool, Scope], ...] = ()
     stack: tuple[ast.Call, ...] = ()
     loops: tuple[ast.For | ast.While, ...] = ()
     active: tuple[FunctionNode, ...] = ()
-
     leaves: bool = False
 
     def under(self, test: ast.expr, *, outcome: bool) -> _Here:
-        return replace(self, tests=(*self.tests, (test, outcome, self.scope))[-24:])
+        return self._replace(tests=(*self.tests, (test, outcome, self.scope))[-24:])
 
     def within(self, loop: ast.For | ast.While) -> _Here:
-        return replace(self, loops=(*self.loops, loop))
+        return self._replace(loops=(*self.loops, loop))
 
     def into(self, function: FunctionNode, file: str, call: ast.Call) -> _Here:
-        return replace(
-            self, file=file, scope=function, stack=(*self.stack, call), active=(*self.active, function)
+        return self._replace(
+            file=file, scope=function, stack=(*self.stack, call), active=(*self.active, function)
         )
 
 

@@ -160,6 +160,7 @@ _NARROWS = frozenset(
     }
 )
 _TAKES = {"reduction", "input", "target", "ignore_index", "label_smoothing", "weight"}
+_CHANGING = (ast.Assign, ast.AugAssign, ast.BinOp, ast.Call, ast.Subscript)
 _DEPTH = 6
 
 
@@ -172,7 +173,7 @@ def scan_loss_arithmetic(index: ProgramIndex) -> dict[str, Any]:
         if id(scope) not in losses.scopes:
             continue
         learns = _only_learned_from(scope, index)
-        for node in index.own.every(scope, is_main=path == index.entry):
+        for node in index.own.of(scope, *_CHANGING, is_main=path == index.entry):
             if id(node) in learns:
                 continue
             if isinstance(node, ast.Call | ast.Subscript):
@@ -390,24 +391,20 @@ def _only_learned_from(scope: Scope, index: ProgramIndex) -> set[int]:
     found: set[int] = set()
     loads: dict[str, list[ast.AST]] = {}
     backward: dict[str, int] = {}
-    for node in index.own.every(scope):
-        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load):
-            loads.setdefault(node.id, []).append(node)
-        if (
-            isinstance(node, ast.Call)
-            and isinstance(node.func, ast.Attribute)
-            and node.func.attr == "backward"
-        ):
-            if isinstance(node.func.value, ast.Name):
-                backward[node.func.value.id] = backward.get(node.func.value.id, 0) + 1
-            else:
-                found.update(id(one) for one in nodes_below(node.func.value))
-    for node in index.own.every(scope):
-        if not isinstance(node, ast.Assign) or len(node.targets) != 1:
+    for call in index.own.called(scope).get("backward", ()):
+        if not isinstance(call.func, ast.Attribute):
             continue
+        if isinstance(call.func.value, ast.Name):
+            backward[call.func.value.id] = backward.get(call.func.value.id, 0) + 1
+        else:
+            found.update(id(one) for one in index.order.below(call.func.value))
+    for name in index.own.of(scope, ast.Name) if backward else ():
+        if isinstance(name.ctx, ast.Load):
+            loads.setdefault(name.id, []).append(name)
+    for node in index.own.of(scope, ast.Assign) if backward else ():
         target = node.targets[0]
-        inside = {id(one) for one in nodes_below(node.value)}
-        if isinstance(target, ast.Name) and target.id in backward:
+        if len(node.targets) == 1 and isinstance(target, ast.Name) and target.id in backward:
+            inside = {id(one) for one in index.order.below(node.value)}
             others = [one for one in loads.get(target.id, ()) if id(one) not in inside]
             if len(others) == backward[target.id]:
                 found |= inside

@@ -9,12 +9,13 @@ import ast
 import builtins
 from typing import TYPE_CHECKING
 
-from harness.audit.scans.local_values import LocalValues
+from harness.audit.scans.local_values import local_values
 from harness.audit.scans.scanned_program import dotted
 from harness.audit.scans.scope_nodes import FunctionNode, Scope
 from harness.audit.syntax_walk import nodes_below
 
 if TYPE_CHECKING:
+    from harness.audit.scans.local_values import LocalValues
     from harness.audit.scans.scanned_program import Function, ProgramIndex
 
 CROSS_ENTROPY = frozenset({"cross_entropy", "nll_loss"})
@@ -76,7 +77,7 @@ class LossValues:
     def __init__(self, index: ProgramIndex) -> None:
         """Follow losses through all reached code until nothing new is found."""
         self.index = index
-        self.locals = LocalValues(index)
+        self.locals = local_values(index)
         self.unused: set[int] = set()
         self.is_cut = False
         self.scopes: dict[int, Scope] = {}
@@ -115,15 +116,12 @@ class LossValues:
         self.is_cut = True
 
     def _spreading(self, scope: Scope) -> list[ast.AST]:
-        found: list[ast.AST] = []
-        for node in self.index.own.every(scope):
-            if isinstance(node, ast.Expr):
-                self.unused.add(id(node.value))
+        self.unused.update(id(node.value) for node in self.index.own.of(scope, ast.Expr))
+        found: list[ast.AST] = self.index.own.of(scope, *_SPREADS)
+        for node in found:
             for target, value in _stores(node):
                 if isinstance(target, ast.Name):
                     self._stored.setdefault((id(scope), target.id), []).append(value)
-            if isinstance(node, _SPREADS):
-                found.append(node)
         return found
 
     def stored(self, scope: Scope, name: str) -> list[ast.expr]:

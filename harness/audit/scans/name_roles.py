@@ -223,6 +223,8 @@ class Roles:
 def _called(node: ast.Call, index: ProgramIndex) -> list[FunctionNode]:
     """Functions of the program that a call may run, by name."""
     name = called_name(node)
+    if name not in index.by_name and name not in index.by_owner:
+        return []
     functions = [one.node for one in index.by_name.get(name, ())]
     functions += [one.node for one in index.by_owner.get(name, ()) if one.name == "__init__"]
     return functions[:6]

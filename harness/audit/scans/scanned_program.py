@@ -148,12 +148,17 @@ class ProgramIndex:
             path, scope = queue.popleft()
             found.append((path, scope))
             for node in self.own.of(scope, *kinds, is_main=path == self.entry):
-                if isinstance(node, ast.Import | ast.ImportFrom):
+                if isinstance(node, ast.Name):
+                    name = node.id
+                    if not isinstance(node.ctx, ast.Load):
+                        continue
+                elif isinstance(node, ast.Attribute):
+                    name = node.attr
+                else:
                     for module in self._imported(path, node):
                         reach(module, self.trees[module])
                     continue
-                name = _read_name(node)
-                if name is None or name in names:
+                if name in names:
                     continue
                 names.add(name)
                 for function in self.by_name.get(name, ()):
@@ -192,12 +197,6 @@ class ProgramIndex:
     def calls_of(self, name: str) -> list[tuple[Scope, ast.Call]]:
         """Reached calls by the last part of what they call, with the scope they stand in."""
         return self._calls.get(name, [])
-
-
-def _read_name(node: ast.AST) -> str | None:
-    if isinstance(node, ast.Name):
-        return node.id if isinstance(node.ctx, ast.Load) else None
-    return node.attr if isinstance(node, ast.Attribute) else None
 
 
 def dotted(node: ast.AST) -> str:
