@@ -12,9 +12,12 @@ How it is detected
     Durations printed after the stop are summed on two wider clocks (all evaluation passes; everything after
     the stop) and reported when they pass 600 s: a remark in practice, a question in the text profile. A
     precompute that the log says is outside the timer is a warning when it still fits, else eval-time-cap
-    fails.
+    fails. In the code, a function that is given validation tokens after training and before the clock of an
+    evaluation starts, and whose result that evaluation uses, is a warning unless the claimed run switches
+    it off.
 What it cannot see
-    Phases without a printed duration; whether warm-up used random tokens.
+    Phases without a printed duration; whether warm-up used random tokens; work in another function than the
+    one that reads the clock.
 Rulings
     Rows of 2026-04-29 start `total_eval_time` after warm-up. Precompute inside the timer: #1514, #2135,
     #2140. #1855 spends 896 s after the stop, 509 s of it in the counted pass.
@@ -27,8 +30,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from harness.audit.scans.setting_values import holds
 from harness.case import Profile, needs_human, not_checked, noted, passed, warned
 from harness.evidence.clocks import ActivityKind, measure_clocks, seconds_text, total
+from harness.evidence.code_facts import fact_place, scan_facts
 from harness.finding import Role
 from harness.wording import seed_label
 
@@ -46,6 +51,7 @@ def check(case: Case) -> Iterator[Finding]:
     """At least one finding per seed with a timed pass."""
     clocks = [measure_clocks(seed) for seed in case.evidence.seeds]
     timed = [each for each in clocks if each.counted is not None]
+    yield from _before_the_clock(case)
     if not timed:
         yield not_checked(RULE, "no log prints the time of a counted pass")
     for each in timed:
@@ -58,6 +64,24 @@ def check(case: Case) -> Iterator[Finding]:
                 outside[0].place(Role.PRIMARY),
             )
         yield _wider_clocks(case, each)
+
+
+def _before_the_clock(case: Case) -> Iterator[Finding]:
+    """The first call that works on validation off the clock, in the claimed run."""
+    run = case.audit.claim_run if case.audit is not None else None
+    for fact in scan_facts(case, "before_the_clock") or ():
+        if holds(fact["tests"], run) is False:
+            continue
+        start = {"file": fact["file"], "line": fact["start"]}
+        yield warned(
+            RULE,
+            f"{fact['call']} at {fact['file']}:{fact['line']} is given validation tokens before the clock of "
+            f"the evaluation starts (line {fact['start']:,}), and the evaluation uses what it makes; "
+            "accepted rows do this inside",
+            fact_place(case, fact, "works on validation", Role.PRIMARY),
+            fact_place(case, start, "the clock starts"),
+        )
+        return
 
 
 def _wider_clocks(case: Case, clocks: Clocks) -> Finding:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from harness.audit.scans.before_the_clock import scan_before_the_clock
 from harness.audit.scans.bits_per_byte import scan_bits_per_byte
 from harness.audit.scans.byte_counting import scan_byte_counting
 from harness.audit.scans.byte_tables import scan_byte_tables
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from harness.audit.program import Program
 
 SCANS: dict[str, Callable[[ProgramIndex], Any]] = {
+    "before_the_clock": scan_before_the_clock,
     "byte_tables": scan_byte_tables,
     "byte_counting": scan_byte_counting,
     "bits_per_byte": scan_bits_per_byte,
