@@ -25,7 +25,7 @@ from harness.audit.run_profile import Setting
 from harness.audit.syntax_walk import children
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from harness.audit.interpreter.machine import Machine
     from harness.audit.profiles.log_witnesses import Proof
@@ -38,11 +38,15 @@ NODES_AT_MOST = 60  # of a test, looked into for its names
 
 @dataclass(slots=True)
 class LogEvidence:
-    """The proofs of one run's log, and which of them the walk has used."""
+    """The proofs of one run's log, and which of them the walk has used.
+
+    `settings` are those whose values no line of the log prints.
+    """
 
     log_file: str
     prints: ProgramPrints
     found: Witnesses
+    settings: Mapping[str, tuple[bool, Proof]]
     _used: set[int] = field(default_factory=set)
 
     def settle(self, machine: Machine, node: ast.If, tested: Value, truth: Value) -> Value:
@@ -66,6 +70,14 @@ class LogEvidence:
         """Whether some of these `if`s, by id and how they came out, are for the log to decide."""
         taken = self.found.taken
         return any(node in taken and truth is not taken[node].passed.arm for node, truth in tests)
+
+    def note_settings(self, machine: Machine) -> None:
+        """Record the proven settings when the walk is over: another profile's walk may stand for it."""
+        for name, (value, proof) in sorted(self.settings.items()):
+            # A spot of its own: proving a setting by a line is not reaching that line.
+            spot = Spot(file=proof.passed.file, line=proof.passed.node.lineno)
+            log = Spot(file=self.log_file, line=proof.log_line)
+            machine.recorder.record(BranchProven, spot, taken=value, log=log, setting=name)
 
     def note(self, machine: Machine, proof: Proof) -> None:
         """Record the proof, once, where it is used."""
@@ -107,7 +119,8 @@ def evidence_of(program: Program, profile: RunProfile) -> LogEvidence | None:
         trees = {path: tree for path in program.sources if (tree := _tree(program, path)) is not None}
         prints = program.kept["prints"] = ProgramPrints.of(trees, program.sources)
     found = witnesses(prints, profile.log_lines, profile.claimed_values)
-    return LogEvidence(profile.log_file, prints, found)
+    settings = {name: one for name, one in found.settings.items() if name not in profile.attributes}
+    return LogEvidence(profile.log_file, prints, found, settings)
 
 
 def _tree(program: Program, path: str) -> ast.Module | None:
@@ -117,16 +130,15 @@ def _tree(program: Program, path: str) -> ast.Module | None:
 def take_in(machine: Machine, evidence: LogEvidence) -> None:
     """Let the walk use the evidence: its settings now, its branches where the walk comes to them."""
     machine.evidence = evidence
-    profile = machine.profile
-    proven: dict[str, Setting] = {}
-    for name, (value, proof) in sorted(evidence.found.settings.items()):
-        if name in profile.attributes:
-            continue
-        log = Spot(file=evidence.log_file, line=proof.log_line)
-        source = f"{log.file}:{log.line}"
-        proven[name] = Setting(value=str(value), source=source, file=log.file, line=log.line)
-        # A spot of its own: proving a setting by a line is not reaching that line.
-        spot = Spot(file=proof.passed.file, line=proof.passed.node.lineno)
-        machine.recorder.record(BranchProven, spot, taken=value, log=log, setting=name)
+    proven = {
+        name: Setting(
+            value=str(value),
+            source=f"{evidence.log_file}:{proof.log_line}",
+            file=evidence.log_file,
+            line=proof.log_line,
+        )
+        for name, (value, proof) in evidence.settings.items()
+    }
     if proven:
-        machine.profile = replace(profile, attributes={**profile.attributes, **proven})
+        attributes = {**machine.profile.attributes, **proven}
+        machine.profile = replace(machine.profile, attributes=attributes)

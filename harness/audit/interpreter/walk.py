@@ -41,6 +41,8 @@ def begun(program: Program, profile: RunProfile, node_budget: int) -> Machine:
 def audit_of(machine: Machine, is_finished: bool) -> ProfileAudit:
     """The audit of a walk that is over; which number is the claim is for the log of its profile to say."""
     program = machine.program
+    if machine.evidence is not None:
+        machine.evidence.note_settings(machine)
     events = _mark_claim(machine)
     return ProfileAudit(
         profile=machine.profile.name,
