@@ -16,7 +16,7 @@ from tests.harness.sandbox.sandboxes import sandbox_here
 if TYPE_CHECKING:
     from pathlib import Path
 
-SUM_OF_RANKS = """
+SUM_OF_RANKS = r"""
 import os
 import torch
 import torch.distributed as dist
