@@ -4,6 +4,7 @@ from __future__ import annotations
 
 CALL_DEPTH = 40
 EXPRESSION_DEPTH = 120
+ELEMENTS_AT_MOST = 400  # of a list that is written down, of arguments
 
 
 class OutOfBudget(Exception):  # noqa: N818 - it ends a walk, it is not an error

@@ -7,14 +7,16 @@ from typing import TYPE_CHECKING
 
 from harness.audit.interpreter import (
     assignments,
+    comparisons,
     comprehensions,
     definitions,
+    displays,
     operators,
     special_methods,
     subscripts,
 )
-from harness.audit.interpreter.budget import EXPRESSION_DEPTH
-from harness.audit.interpreter.heap import SUMMARY, Sequence, Slice, Text
+from harness.audit.interpreter.budget import ELEMENTS_AT_MOST, EXPRESSION_DEPTH
+from harness.audit.interpreter.heap import Slice
 from harness.audit.interpreter.merging import join_of
 from harness.audit.interpreter.values import ANYTHING, UNKNOWN, Value, computed_from
 
@@ -22,8 +24,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from harness.audit.interpreter.machine import Machine
-
-ELEMENTS_AT_MOST = 400
 
 
 def evaluate(machine: Machine, node: ast.expr) -> Value:
@@ -98,7 +98,7 @@ def _call(machine: Machine, node: ast.Call) -> Value:
     args: list[Value] = []
     for arg in node.args[:ELEMENTS_AT_MOST]:
         if isinstance(arg, ast.Starred):
-            args.extend(_starred(machine, machine.evaluate(arg.value)))
+            args.extend(displays.starred(machine, machine.evaluate(arg.value)))
         else:
             args.append(machine.evaluate(arg))
     kwargs: dict[str, Value] = {}
@@ -109,17 +109,6 @@ def _call(machine: Machine, node: ast.Call) -> Value:
         else:
             kwargs.update(_double_starred(value))
     return machine.call(callee, args, kwargs, node)
-
-
-def _starred(machine: Machine, value: Value) -> list[Value]:
-    ref = value.ref
-    if isinstance(ref, Sequence) and ref.size is not None:
-        return [subscripts.overlaid(machine, one, value.source) for one in ref.elements[:ELEMENTS_AT_MOST]]
-    if isinstance(value.const, tuple):
-        return [Value(one) for one in value.const[:ELEMENTS_AT_MOST]]
-    if isinstance(ref, Sequence):
-        return [subscripts.overlaid(machine, ref.slots[SUMMARY], value.source)]
-    return [subscripts.element_at(machine, value, None)]
 
 
 def _double_starred(value: Value) -> dict[str, Value]:
@@ -171,7 +160,7 @@ def _compare(machine: Machine, node: ast.Compare) -> Value:
     outcomes: list[Value] = []
     for op, comparator in zip(node.ops, node.comparators, strict=True):
         right = machine.evaluate(comparator)
-        outcome = operators.compare(machine, op, left, right, node)
+        outcome = comparisons.compare(machine, op, left, right, node)
         if outcome.const is False:
             return outcome
         outcomes.append(outcome)
@@ -197,69 +186,8 @@ def _conditional(machine: Machine, node: ast.IfExp) -> Value:
     return join_of(machine, found[0], found[1], condition)
 
 
-def _listed(machine: Machine, node: ast.List | ast.Tuple | ast.Set) -> Value:
-    kind = type(node).__name__.lower()
-    elements: list[Value] = []
-    for one in node.elts[:ELEMENTS_AT_MOST]:
-        if isinstance(one, ast.Starred):
-            value = machine.evaluate(one.value)
-            if isinstance(value.ref, Sequence) and value.ref.size is None:
-                rest = [machine.evaluate(other) for other in node.elts if not isinstance(other, ast.Starred)]
-                return machine.heap.summary(
-                    kind, subscripts.joined_elements(machine, [value.ref.slots[SUMMARY], *rest])
-                )
-            elements.extend(_starred(machine, value))
-        else:
-            elements.append(machine.evaluate(one))
-    if len(node.elts) > ELEMENTS_AT_MOST:
-        return machine.heap.summary(kind, subscripts.joined_elements(machine, elements))
-    return machine.heap.sequence(kind, elements)
-
-
-def _mapping(machine: Machine, node: ast.Dict) -> Value:
-    made = machine.registry.new_mapping(machine)
-    for key, value in list(zip(node.keys, node.values, strict=True))[:ELEMENTS_AT_MOST]:
-        if key is None:
-            machine.call_method(made, "update", [machine.evaluate(value)], {}, node)
-        else:
-            subscripts.store(machine, made, machine.evaluate(key), machine.evaluate(value), node)
-    return made
-
-
 def _lambda(machine: Machine, node: ast.Lambda) -> Value:
     return definitions.function_value(machine, node, "<lambda>")
-
-
-def _formatted(machine: Machine, node: ast.JoinedStr) -> Value:
-    template = ""
-    fields: list[Value] = []
-    for part in node.values[:ELEMENTS_AT_MOST]:
-        if isinstance(part, ast.Constant):
-            template += str(part.value).replace("{", "(").replace("}", ")")
-            continue
-        if not isinstance(part, ast.FormattedValue):
-            continue
-        value = machine.evaluate(part.value)
-        if value.ref is not None:
-            made = special_methods.special(machine, value, ("__format__", "__str__", "__repr__"), [], part)
-            value = made if made is not None else value
-        if (
-            value.const is not UNKNOWN
-            and value.ref is None
-            and part.format_spec is None
-            and part.conversion < 0
-        ):
-            template += str(value.const)[:400].replace("{", "(").replace("}", ")")
-        elif isinstance(value.ref, Text):
-            template += value.ref.template
-            fields.extend(value.ref.fields)
-        else:
-            template += "{}"
-            fields.append(value)
-    if not fields:
-        return Value(template)
-    source = computed_from(machine.deep_source(field) for field in fields)
-    return operators.text(machine, template, fields, source.changed(index=source.index), node)
 
 
 def _walrus(machine: Machine, node: ast.NamedExpr) -> Value:
@@ -305,12 +233,12 @@ _EXPRESSIONS: dict[type[ast.expr], Callable[..., Value]] = {
     ast.BoolOp: _boolean,
     ast.Compare: _compare,
     ast.IfExp: _conditional,
-    ast.List: _listed,
-    ast.Tuple: _listed,
-    ast.Set: _listed,
-    ast.Dict: _mapping,
+    ast.List: displays.listed,
+    ast.Tuple: displays.listed,
+    ast.Set: displays.listed,
+    ast.Dict: displays.mapped,
     ast.Lambda: _lambda,
-    ast.JoinedStr: _formatted,
+    ast.JoinedStr: displays.formatted,
     ast.NamedExpr: _walrus,
     ast.Yield: _yield,
     ast.YieldFrom: _yield_from,

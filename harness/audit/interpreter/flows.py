@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Hashable
 
-    from harness.audit.interpreter.heap import Heap, Obj
+    from harness.audit.interpreter.heap import Obj
+    from harness.audit.interpreter.trail import Heap
     from harness.audit.interpreter.values import Value
 
 

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from harness.audit.events import Spot, Unresolved
 from harness.audit.interpreter import branches, calls, expressions, merging, objects, statements
 from harness.audit.interpreter.consulted import Consulted
-from harness.audit.interpreter.heap import Extern, Heap, Obj, Scope
+from harness.audit.interpreter.heap import Extern, Obj, Scope
 from harness.audit.interpreter.recorder import Recorder
+from harness.audit.interpreter.trail import Heap
 from harness.audit.interpreter.values import ANYTHING, NOTHING, Source, Value
 
 if TYPE_CHECKING:

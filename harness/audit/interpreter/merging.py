@@ -19,9 +19,10 @@ from harness.audit.interpreter.values import (
 
 if TYPE_CHECKING:
     from harness.audit.interpreter.flows import Delta
-    from harness.audit.interpreter.heap import Heap, Obj
+    from harness.audit.interpreter.heap import Obj
     from harness.audit.interpreter.machine import Machine
     from harness.audit.interpreter.positions import Line
+    from harness.audit.interpreter.trail import Heap
 
 OPTIONS_AT_MOST = 4
 _TEXTS: Final = (Text, type(None))
