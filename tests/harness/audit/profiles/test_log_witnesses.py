@@ -94,6 +94,14 @@ def test_calls_that_print_alike_prove_only_what_they_share() -> None:
     assert arms(source, "final result val_bpb:1.1") == {2: True}
 
 
+def test_a_text_that_starts_with_a_hole_proves_nothing() -> None:
+    source = 'def main(a):\n    if a:\n        print(f"{a} val_loss:{a} val_bpb:{a}")\nmain(A)\n'
+    assert arms(source, "final val_loss:1.1 val_bpb:1.1") == {}
+    assert arms(source.replace("{a} val_loss", "final val_loss"), "final val_loss:1.1 val_bpb:1.1") == {
+        2: True
+    }
+
+
 def test_both_arms_printed_force_nothing() -> None:
     source = """\
     def main(a):
