@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import ast
 from typing import TYPE_CHECKING
 
 from harness.audit.interpreter import calls
+from harness.audit.interpreter.choosing import element_at, joined_elements, overlaid, repeated
 from harness.audit.interpreter.heap import (
     KEYS,
     SUMMARY,
@@ -16,19 +16,20 @@ from harness.audit.interpreter.heap import (
     Sequence,
 )
 from harness.audit.interpreter.loops import summarise
-from harness.audit.interpreter.subscripts import element_at, joined_elements, load, overlaid, repeated, store
+from harness.audit.interpreter.subscripts import load, store
 from harness.audit.interpreter.values import ANYTHING, NONE, Value
 from harness.audit.libraries import losses
-from harness.audit.libraries.registry import HANDLERS, on_call, on_method
+from harness.audit.libraries.registry import on_call, on_method
 
 if TYPE_CHECKING:
+    import ast
+
     from harness.audit.interpreter.machine import Machine
     from harness.audit.interpreter.positions import Index
 
 Args = list[Value]
 Kwargs = dict[str, Value]
 LISTED_AT_MOST = 200
-_NOWHERE = ast.Pass()  # for calls that no syntax node makes
 
 
 def append(machine: Machine, ref: Sequence, value: Value) -> None:
@@ -256,39 +257,6 @@ def _partial(machine: Machine, _path: str, args: Args, kwargs: Kwargs, _node: as
     if not args:
         return ANYTHING
     return Value(ref=Bound(machine.heap.new_id(), args[0], tuple(args[1:]), dict(kwargs)))
-
-
-def _callable_iterated(machine: Machine, value: Value, index: Index) -> Value | None:
-    """An object of the script with __iter__ or __next__."""
-    del index
-    ref = value.ref
-    if isinstance(ref, Instance) and ref.cls is not None:
-        for name in ("__iter__", "__next__"):
-            method = machine.attribute(value, name, _NOWHERE)
-            if isinstance(method.ref, Bound):
-                made = machine.call(method, [], {}, _NOWHERE)
-                if made.ref is ref:
-                    continue
-                return made if name == "__next__" else element_at(machine, made, None)
-    return None
-
-
-HANDLERS.iterated.append(_callable_iterated)
-
-
-@on_call("itertools.chain", "itertools.chain.from_iterable", "itertools.islice", "itertools.cycle", "tqdm.*")
-def _chained(machine: Machine, path: str, args: Args, _kwargs: Kwargs, _node: ast.AST) -> Value:
-    if not args:
-        return ANYTHING
-    if path.endswith("chain"):
-        elements = [element_at(machine, one, None) for one in args]
-        return machine.heap.summary("list", joined_elements(machine, elements))
-    if path.endswith("from_iterable"):
-        return machine.heap.summary("list", element_at(machine, element_at(machine, args[0], None), None))
-    if path.endswith(".cycle") and isinstance(args[0].ref, Sequence) and args[0].ref.slots:
-        joined = repeated(machine, joined_elements(machine, args[0].ref.elements))
-        return machine.heap.summary("list", joined).with_source(args[0].source)
-    return args[0]
 
 
 @on_method("enter_context")

@@ -5,13 +5,13 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
+from harness.audit.interpreter.choosing import picked
 from harness.audit.interpreter.heap import (
     Extern,
     Instance,
     Mapping,
     Sequence,
 )
-from harness.audit.interpreter.subscripts import picked
 from harness.audit.interpreter.values import (
     ANYTHING,
     FALSE,
@@ -27,18 +27,23 @@ from harness.audit.libraries import (
     containers,
     environment,
     files,
+    iterators,
     known_libraries,
     learning,
     losses,
     mlx_learning,
+    object_functions,
     optimizers,
     outside_code,
     printing,
+    saved_state,
+    tensor_positions,
     text_methods,
     threads_and_queues,
     token_files,
     torch_modules,
     torch_tensors,
+    weight_writes,
 )
 from harness.audit.libraries.registry import HANDLERS, handlers_of
 
@@ -54,17 +59,22 @@ REGISTERED = (
     containers,
     environment,
     files,
+    iterators,
     learning,
     losses,
     mlx_learning,
+    object_functions,
     optimizers,
     outside_code,
     printing,
+    saved_state,
+    tensor_positions,
     text_methods,
     threads_and_queues,
     token_files,
     torch_modules,
     torch_tensors,
+    weight_writes,
 )
 _CONSTANTS: dict[str, Any] = {
     "math.pi": math.pi,
@@ -83,8 +93,8 @@ class Registry:
     is_foreign = staticmethod(known_libraries.is_foreign)
     run_hooks = staticmethod(callbacks.run_hooks)
     is_parameter = staticmethod(learning.is_parameter)
-    write_in_place = staticmethod(learning.write_in_place)
-    write_tensor_attribute = staticmethod(learning.write_tensor_attribute)
+    write_in_place = staticmethod(weight_writes.write_in_place)
+    write_tensor_attribute = staticmethod(weight_writes.write_tensor_attribute)
     accumulated = staticmethod(losses.accumulated)
     formatted = staticmethod(text_methods.percent)
     new_optimizer = staticmethod(optimizers.new_optimizer)
@@ -181,7 +191,7 @@ class Registry:
         self, machine: Machine, op: object, left: Value, right: Value, result: Value, node: ast.AST
     ) -> Value:
         """The result of arithmetic after all observers."""
-        result = learning.functional_update(machine, left, right, result, node)
+        result = weight_writes.functional_update(machine, left, right, result, node)
         for handler in HANDLERS.computed:
             result = handler(machine, op, left, right, result, node)
         return result

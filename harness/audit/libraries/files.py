@@ -15,7 +15,7 @@ from harness.audit.interpreter.values import (
     Value,
     computed_from,
 )
-from harness.audit.libraries import printing, torch_modules
+from harness.audit.libraries import printing, saved_state
 from harness.audit.libraries.registry import HANDLERS, on_call, on_method
 
 if TYPE_CHECKING:
@@ -93,14 +93,14 @@ def _write(
     ref = receiver.ref
     if isinstance(ref, Stored):
         for value in args:
-            torch_modules.exported(machine, machine.deep_source(value), Value(ref.path), node)
+            saved_state.exported(machine, machine.deep_source(value), Value(ref.path), node)
             write(machine, ref, value)
         printing.printed(machine, args, node)
         return NONE
     path = path_text(receiver)
     if args and (path or name != "write"):
         value = args[0]
-        torch_modules.exported(machine, machine.deep_source(value), Value(path), node)
+        saved_state.exported(machine, machine.deep_source(value), Value(path), node)
         machine.heap.put(machine.disk, path or "?", Value(source=machine.deep_source(value)))
         return NONE
     printing.printed(machine, args, node)

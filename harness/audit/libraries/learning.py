@@ -1,4 +1,4 @@
-"""How parameters learn: gradients, in-place writes, functional updates, resets."""
+"""How parameters learn: gradients, steps, resets, statistics."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 from harness.audit.events import Reset, StateKind, Update
 from harness.audit.interpreter.heap import (
-    CONTENT,
     GRAD,
     LEARNED,
     Alternatives,
@@ -27,7 +26,6 @@ from harness.audit.interpreter.values import (
     Value,
     computed_from,
     few_regions,
-    one_of,
 )
 from harness.audit.regions import Region, Split
 
@@ -36,12 +34,6 @@ if TYPE_CHECKING:
 
     from harness.audit.events import Spot
     from harness.audit.interpreter.machine import Machine
-
-# Methods after which a parameter is as if nothing had been learned.
-FRESH = frozenset(
-    {"zero_", "normal_", "uniform_", "kaiming_uniform_", "xavier_uniform_", "trunc_normal_", "orthogonal_"}
-)
-_PRODUCT_AT_MOST = 4
 
 
 def regions_of(machine: Machine, source: Source) -> list[Region]:
@@ -204,109 +196,3 @@ def statistics(machine: Machine, obj: Obj, source: Source, node: ast.AST) -> fro
     if not source.reads or GRADIENT in source.labels:
         return frozenset()
     return update(machine, obj, source, "calibration", node, StateKind.STATISTICS)
-
-
-def write_in_place(machine: Machine, target: Value, operand: Value, how: str, node: ast.AST) -> None:
-    """`target.how_(operand)` or `target op= operand`."""
-    ref = target.ref.base if isinstance(target.ref, View) else target.ref
-    source = machine.deep_source(operand)
-    if is_parameter(target):
-        _write_parameter(machine, target, source, how, node)
-        return
-    if not isinstance(ref, Tensor):
-        return
-    now = ref.slots.get(CONTENT, ANYTHING)
-    is_whole = isinstance(target.ref, Tensor)
-    if is_whole and (how in FRESH or how in {"fill_", "copy_"}):
-        machine.heap.put(
-            ref, CONTENT, Value(operand.const if how == "fill_" else ANYTHING.const, None, source)
-        )
-        return
-    combined = computed_from((now.source, source)) if is_whole else one_of(now.source, source)
-    if source.scores:
-        from harness.audit.libraries import losses
-
-        losses.accumulate(machine, ref.id, source, node)
-    machine.heap.put(ref, CONTENT, Value(source=combined))
-
-
-def _write_parameter(machine: Machine, target: Value, source: Source, how: str, node: ast.AST) -> None:
-    obj = learner(target)
-    if obj is None:
-        return
-    if GRADIENT in source.labels:
-        ids = update(machine, obj, source, f"in place: {how}", node)
-        learn(machine, obj, ids)
-        return
-    if how in FRESH and isinstance(target.ref, Tensor | Parameters):
-        replace(machine, _factor(machine, obj), NOTHING, node)
-    elif how == "copy_" and isinstance(target.ref, Tensor | Parameters):
-        if source.learned or isinstance(obj, Tensor | Instance):
-            replace(machine, obj, source, node)
-    elif source.learned or source.reads:
-        learn(machine, obj, statistics(machine, obj, source, node), source)
-
-
-def _factor(machine: Machine, obj: Obj) -> Obj:
-    """The small layer a parameter is a factor of: with one factor zero the product is as before learning."""
-    owner = getattr(obj, "owner", None)
-    if isinstance(obj, Tensor) and isinstance(owner, Instance):
-        own = [
-            value for value in owner.slots.values() if isinstance(value.ref, Tensor) and value.ref.is_state
-        ]
-        nested = [value for value in owner.slots.values() if isinstance(value.ref, Instance | Sequence)]
-        if 2 <= len(own) <= _PRODUCT_AT_MOST and not nested:
-            return owner
-    return obj
-
-
-def write_tensor_attribute(machine: Machine, value: Value, name: str, to: Value, node: ast.AST) -> None:
-    """`p.data = x` and `p.grad = x`."""
-    obj = learner(value)
-    if obj is None:
-        return
-    if name == "grad":
-        source = machine.deep_source(to)
-        if to.const is None or not source.reads:
-            gradients_used(machine, obj)
-        else:
-            root = root_of(obj)
-            machine.states.setdefault(root.id, root)
-            machine.heap.put(root, GRAD, Value(source=source.labelled(GRADIENT)))
-        return
-    if is_parameter(value):
-        source = machine.deep_source(to)
-        memory = to.ref.base if isinstance(to.ref, View) else to.ref
-        if isinstance(memory, Tensor):
-            # The parameter is a view of a flat buffer from now on: a step of the buffer is its step.
-            machine.facts.setdefault("shared", {}).setdefault(memory.id, obj)
-        if GRADIENT in source.labels:
-            ids = source.learned - learned_in(machine, obj).learned
-            made = ids or update(machine, obj, source, "in place: data", node)
-            learn(machine, obj, made)
-        else:
-            replace(machine, obj, source, node)
-    elif isinstance(obj, Tensor):
-        machine.heap.put(obj, CONTENT, Value(source=machine.deep_source(to)))
-
-
-def functional_update(machine: Machine, left: Value, right: Value, result: Value, node: ast.AST) -> Value:
-    """`w - lr * g`: new weights that have learned, without any being written."""
-    for weights, step in ((left, right), (right, left)):
-        given = machine.source_of(step)
-        if GRADIENT not in given.labels:
-            continue
-        own = machine.source_of(weights)
-        if GRADIENT in own.labels or not (own.states or is_parameter(weights)) or own.reads:
-            continue
-        obj = learner(weights)
-        if obj is None:
-            obj = machine.states.get(min(own.states)) if own.states else None
-        if obj is None:
-            continue
-        ids = update(machine, obj, given, "functional", node)
-        source = own.changed(
-            learned=own.learned | ids, states=own.states | given.states, labels=own.labels - {GRADIENT}
-        )
-        return Value(source=source)
-    return result

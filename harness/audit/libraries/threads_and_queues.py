@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from harness.audit.interpreter.choosing import element_at
 from harness.audit.interpreter.heap import Bound, Extern, Function, Instance, Sequence
-from harness.audit.interpreter.subscripts import element_at
 from harness.audit.interpreter.values import ANYTHING, NONE, Value
 from harness.audit.libraries.registry import on_call, on_method
 from harness.audit.regions import Split

@@ -15,8 +15,9 @@ from harness.audit.interpreter.values import (
     Value,
     computed_from,
 )
-from harness.audit.libraries import learning
+from harness.audit.libraries import learning, weight_writes
 from harness.audit.libraries.registry import on_attribute, on_call, on_method
+from harness.audit.libraries.tensor_positions import both_libraries
 from harness.audit.regions import Region, Split
 
 if TYPE_CHECKING:
@@ -26,15 +27,13 @@ if TYPE_CHECKING:
 
 Args = list[Value]
 Kwargs = dict[str, Value]
+_FROM_NUMBERS = "array asarray tensor as_tensor from_numpy arange linspace ascontiguousarray"
 _NAMES = "zeros empty ones full zeros_like empty_like ones_like full_like new_zeros new_empty new_full eye"
 
 
-def _both(names: str) -> list[str]:
-    return [f"{root}.{name}" for root in ("torch", "numpy") for name in names.split()]
-
-
 @on_call(
-    *_both(_NAMES), *_both("array asarray tensor as_tensor from_numpy arange linspace ascontiguousarray")
+    *both_libraries(_NAMES),
+    *both_libraries("array asarray tensor as_tensor from_numpy arange linspace ascontiguousarray"),
 )
 def _new(machine: Machine, path: str, args: Args, kwargs: Kwargs, node: ast.AST) -> Value:
     """A fresh tensor; of given data it has their provenance."""
@@ -184,71 +183,6 @@ def view(machine: Machine, value: Value) -> Value:
     return value
 
 
-@on_call(*_both("nonzero argwhere flatnonzero searchsorted argmax argsort bucketize cumsum unique"))
-def _positions_call(machine: Machine, path: str, args: Args, kwargs: Kwargs, node: ast.AST) -> Value | None:
-    del kwargs, node
-    if path.endswith(("cumsum", "argmax")) and args and machine.deep_source(args[0]).scores:
-        return None
-    if path.endswith("numpy.searchsorted") and len(args) > 1:
-        return _found_places(machine, args[0], args[1])
-    return positions(machine, args[0]) if args else ANYTHING
-
-
-@on_method("nonzero", "argwhere", "argmax", "argsort", "searchsorted")
-def _positions_method(
-    machine: Machine, receiver: Value, _name: str, _args: Args, _kwargs: Kwargs, _node: ast.AST
-) -> Value:
-    return positions(machine, receiver)
-
-
-def _found_places(machine: Machine, ordered: Value, wanted: Value) -> Value:
-    """Where in an ordered array the wanted numbers go: later ones for greater numbers.
-
-    So the places of iteration i and of i + 1 bound what belongs to iteration i alone. That holds for any
-    growing function, and a line with a step that is not known stands for it.
-    """
-    unit = -ordered.ref.id if ordered.ref is not None else ordered.symbol
-
-    def place(value: Value) -> Value:
-        line = value.line.in_units(unit) if value.line is not None else None
-        source = computed_from((positions(machine, ordered).source, positions(machine, value).source))
-        return Value(UNKNOWN, None, source, line)
-
-    if isinstance(wanted.ref, Sequence) and wanted.ref.size is not None:
-        return machine.heap.sequence("list", [place(one) for one in wanted.ref.elements])
-    return place(wanted)
-
-
-def positions(machine: Machine, value: Value) -> Value:
-    """Where something is, rather than what: positions found in tokens do not carry the tokens."""
-    source = machine.deep_source(value)
-    return Value(source=source.changed(reads=frozenset(), labels=source.labels - {"gradient"}))
-
-
-@on_call("torch.where", "numpy.where")
-def _where(machine: Machine, _path: str, args: Args, kwargs: Kwargs, node: ast.AST) -> Value | None:
-    del kwargs
-    if len(args) == 1:
-        return machine.heap.sequence("tuple", [positions(machine, args[0])])
-    if len(args) < 3:
-        return None
-    from harness.audit.libraries import losses
-
-    return losses.chosen(machine, args[0], args[1:], node)
-
-
-@on_method("where", "masked_fill", "masked_fill_")
-def _where_method(
-    machine: Machine, receiver: Value, name: str, args: Args, _kwargs: Kwargs, node: ast.AST
-) -> Value | None:
-    if len(args) < 2:
-        return None
-    from harness.audit.libraries import losses
-
-    result = losses.chosen(machine, args[0], [receiver, args[1]], node)
-    return receiver if name.endswith("_") else result
-
-
 @on_call(
     "torch.cat",
     "torch.stack",
@@ -293,29 +227,8 @@ def _gather(machine: Machine, _path: str, args: Args, kwargs: Kwargs, node: ast.
         for slot in list(target.ref.slots):
             machine.heap.put(target.ref, slot, what)
     else:
-        learning.write_in_place(machine, target, what, "copy_", node)
+        weight_writes.write_in_place(machine, target, what, "copy_", node)
     return NONE
-
-
-@on_method("gather", "index_select", "take_along_dim", "take")
-def _gathered(
-    machine: Machine, receiver: Value, _name: str, args: Args, kwargs: Kwargs, node: ast.AST
-) -> Value | None:
-    if not args and not kwargs:
-        return None
-    from harness.audit.libraries import losses
-
-    return losses.gathered(machine, receiver, [*args, *kwargs.values()][-1], node)
-
-
-@on_call("torch.gather", "torch.index_select", "torch.take_along_dim", "numpy.take_along_axis")
-def _gather_call(machine: Machine, _path: str, args: Args, kwargs: Kwargs, node: ast.AST) -> Value | None:
-    given = [*args, *kwargs.values()]
-    if len(given) < 2:
-        return None
-    from harness.audit.libraries import losses
-
-    return losses.gathered(machine, given[0], given[-1], node)
 
 
 @on_method(KERNEL)
@@ -343,7 +256,7 @@ def _in_place(
     if name == "fill_" and args:
         operand = args[0]
     if isinstance(receiver.ref, Tensor | View) or learning.is_parameter(receiver):
-        learning.write_in_place(machine, receiver, operand, name, node)
+        weight_writes.write_in_place(machine, receiver, operand, name, node)
         return receiver
     if isinstance(receiver.ref, (Instance, Sequence)):
         return None
@@ -353,7 +266,7 @@ def _in_place(
 @on_call("torch.nn.init.*")
 def _initialised(machine: Machine, path: str, args: Args, _kwargs: Kwargs, node: ast.AST) -> Value:
     if args:
-        learning.write_in_place(machine, args[0], NONE, path.rsplit(".", 1)[-1], node)
+        weight_writes.write_in_place(machine, args[0], NONE, path.rsplit(".", 1)[-1], node)
     return args[0] if args else NONE
 
 
