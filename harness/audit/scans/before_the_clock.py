@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from harness.audit.scans.name_roles import Roles
     from harness.audit.scans.scanned_program import ProgramIndex
 
+_CLOCKS_AT_MOST = 40  # in one function
 _OURS = (VALIDATION, VALIDATION_LOADER)
 
 
@@ -64,11 +65,15 @@ def scan_before_the_clock(index: ProgramIndex) -> list[dict[str, Any]]:
 
 def _spans(scope: Scope, index: ProgramIndex, order: CallOrder) -> Iterator[tuple[int, int]]:
     """First and last line of every stretch after training that a clock measures."""
-    for node in index.own.of(scope, ast.Assign):
-        target = node.targets[0]
-        if not isinstance(target, ast.Name) or not _is_clock(node.value):
-            continue
-        if order.place_of(node.value) != "after-training":
+    started = [
+        (node.targets[0], node)
+        for node in index.own.of(scope, ast.Assign)
+        if isinstance(node.value, ast.Call)
+        and _is_clock(node.value)
+        and order.place_of(node.value) == "after-training"
+    ]
+    for target, node in started[:_CLOCKS_AT_MOST]:
+        if not isinstance(target, ast.Name):
             continue
         for other in index.own.of(scope, ast.BinOp):
             taken = other.right.id if isinstance(other.right, ast.Name) else None

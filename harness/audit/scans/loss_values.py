@@ -26,7 +26,7 @@ _NUMBERS = frozenset(
 _EMPTY = frozenset({"zeros", "zeros_like", "new_zeros"})
 _ROUNDS = 8
 _DEPTH = 24
-_VISITS_AT_MOST = 2_000
+_STATEMENTS_AT_MOST = 400_000
 _SPREADS = (
     ast.Assign,
     ast.AnnAssign,
@@ -97,23 +97,25 @@ class LossValues:
                 self._callers.setdefault(name, {})[id(scope)] = scope
                 if name in CROSS_ENTROPY or name in _NORMALISES:
                     self._waiting[id(scope)] = scope
-        for _ in range(_VISITS_AT_MOST):
-            if not self._waiting:
-                return
-            self._visit(self._waiting.pop(next(iter(self._waiting))))
-        self.is_cut = bool(self._waiting)
+        left = _STATEMENTS_AT_MOST
+        while self._waiting and left > 0:
+            left -= 1 + self._visit(self._waiting.pop(next(iter(self._waiting))))
+        self.is_cut = self.is_cut or bool(self._waiting)
 
-    def _visit(self, scope: Scope) -> None:
+    def _visit(self, scope: Scope) -> int:
+        """Follow losses through one scope; how many statements that took."""
         self.scopes[id(scope)] = scope
         if id(scope) not in self._statements:
             self._statements[id(scope)] = self._spreading(scope)
-        for _ in range(_ROUNDS):
+        statements = self._statements[id(scope)]
+        for done in range(1, _ROUNDS + 1):
             before = len(self._names)
-            for node in self._statements[id(scope)]:
+            for node in statements:
                 self._spread(node, scope)
             if len(self._names) == before:
-                return
+                return done * len(statements)
         self.is_cut = True
+        return _ROUNDS * len(statements)
 
     def _spreading(self, scope: Scope) -> list[ast.AST]:
         self.unused.update(id(node.value) for node in self.index.own.of(scope, ast.Expr))

@@ -73,7 +73,7 @@ _KEEPS = frozenset(
         "values",
     }
 )
-_VISITS_AT_MOST = 3_000
+_STATEMENTS_AT_MOST = 400_000
 _DEPTH = 16
 
 
@@ -135,12 +135,11 @@ class _Followed:
         self._names: set[tuple[int, str]] = set()
         self._results: set[int] = set()
         self._waiting: dict[int, Scope] = {id(scope): scope for _, scope in index.reached}
-        for _ in range(_VISITS_AT_MOST):
-            if not self._waiting:
-                break
+        left = _STATEMENTS_AT_MOST
+        while self._waiting and left > 0:
             scope = self._waiting.pop(next(iter(self._waiting)))
             before = len(self._names)
-            self._visit(scope)
+            left -= 1 + self._visit(scope)
             if len(self._names) > before:
                 self._waiting[id(scope)] = scope
 
@@ -148,8 +147,9 @@ class _Followed:
         """Whether what a function returns is made of validation tokens."""
         return id(scope) in self._results
 
-    def _visit(self, scope: Scope) -> None:
-        for node in self.index.own.of(scope, ast.Assign, ast.AnnAssign, ast.For, ast.Return, ast.Call):
+    def _visit(self, scope: Scope) -> int:
+        nodes = self.index.own.of(scope, ast.Assign, ast.AnnAssign, ast.For, ast.Return, ast.Call)
+        for node in nodes:
             if isinstance(node, ast.Assign):
                 for target in node.targets:
                     self._put(target, node.value, scope)
@@ -161,6 +161,7 @@ class _Followed:
                 self._give(node, scope)
             elif isinstance(node, ast.Call):
                 self._pass(node, scope)
+        return len(nodes)
 
     def _give(self, node: ast.Return, scope: Scope) -> None:
         if id(scope) in self._results or node.value is None or not isinstance(scope, FunctionNode):

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 _ROUNDS = 4
 _USES_AT_MOST = 60
+_STORES_AT_MOST = 4_000  # of one function: a longer one is taken to score what it slices
 
 
 def scan_validation_parts(index: ProgramIndex) -> list[dict[str, Any]]:
@@ -45,6 +46,8 @@ def _used(part: ast.Subscript, scope: Scope, index: ProgramIndex) -> tuple[bool,
     names: set[str] = set()
     replaces = False
     stores = list(_stores(scope, index))
+    if len(stores) > _STORES_AT_MOST:
+        return True, []
     for targets, value in stores:
         if any(one is part for one in index.order.below(value)):
             stored = {one for target in targets for one in _names(target)}
