@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 from typing import TYPE_CHECKING
 
-from harness.audit.interpreter import operators, special_methods, subscripts
+from harness.audit.interpreter import choosing, operators, special_methods, subscripts
 from harness.audit.interpreter.heap import (
     Alternatives,
     Bound,
@@ -126,7 +126,7 @@ def _unpack(machine: Machine, targets: list[ast.expr], value: Value) -> None:
     ref = value.ref
     if isinstance(ref, Sequence) and ref.size is not None and star is None and ref.size == len(targets):
         for target, element in zip(targets, ref.elements, strict=True):
-            assign(machine, target, subscripts.overlaid(machine, element, value.source))
+            assign(machine, target, choosing.overlaid(machine, element, value.source))
         return
     if (
         isinstance(ref, Sequence)
@@ -134,7 +134,7 @@ def _unpack(machine: Machine, targets: list[ast.expr], value: Value) -> None:
         and star is not None
         and ref.size >= len(targets) - 1
     ):
-        elements = [subscripts.overlaid(machine, element, value.source) for element in ref.elements]
+        elements = [choosing.overlaid(machine, element, value.source) for element in ref.elements]
         after = len(targets) - star - 1
         middle = elements[star : len(elements) - after]
         parts = [*elements[:star], machine.heap.sequence("list", middle), *elements[len(elements) - after :]]
@@ -149,7 +149,7 @@ def _unpack(machine: Machine, targets: list[ast.expr], value: Value) -> None:
         _unpack_alternatives(machine, targets, ref, value)
         return
     for at, target in enumerate(targets):
-        assign(machine, target, subscripts.element_at(machine, value, at))
+        assign(machine, target, choosing.element_at(machine, value, at))
 
 
 def _unpack_alternatives(machine: Machine, targets: list[ast.expr], ref: Alternatives, value: Value) -> None:
@@ -157,7 +157,7 @@ def _unpack_alternatives(machine: Machine, targets: list[ast.expr], ref: Alterna
     for at, target in enumerate(targets):
         joined: Value | None = None
         for option in options:
-            element = subscripts.element_at(machine, option.with_source(value.source), at)
+            element = choosing.element_at(machine, option.with_source(value.source), at)
             joined = element if joined is None else machine.join(joined, element)
         assign(machine, target, joined or ANYTHING)
 

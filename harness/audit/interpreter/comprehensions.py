@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 from typing import TYPE_CHECKING
 
-from harness.audit.interpreter import assignments, iteration, loops, subscripts
+from harness.audit.interpreter import assignments, choosing, iteration, loops, subscripts
 from harness.audit.interpreter.heap import Scope
 from harness.audit.interpreter.machine_frame import Frame
 
@@ -27,7 +27,7 @@ def listed(machine: Machine, node: _Comprehension) -> Value:
         return machine.heap.sequence(kind, found)
     if not found:
         return machine.heap.sequence(kind, [])
-    return machine.heap.summary(kind, subscripts.joined_elements(machine, found))
+    return machine.heap.summary(kind, choosing.joined_elements(machine, found))
 
 
 def mapped(machine: Machine, node: ast.DictComp) -> Value:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 from typing import TYPE_CHECKING
 
-from harness.audit.interpreter import operators, special_methods, subscripts
+from harness.audit.interpreter import choosing, operators, special_methods, subscripts
 from harness.audit.interpreter.budget import ELEMENTS_AT_MOST
 from harness.audit.interpreter.heap import SUMMARY, Sequence, Text
 from harness.audit.interpreter.values import UNKNOWN, Value, computed_from
@@ -24,13 +24,13 @@ def listed(machine: Machine, node: ast.List | ast.Tuple | ast.Set) -> Value:
             if isinstance(value.ref, Sequence) and value.ref.size is None:
                 rest = [machine.evaluate(other) for other in node.elts if not isinstance(other, ast.Starred)]
                 return machine.heap.summary(
-                    kind, subscripts.joined_elements(machine, [value.ref.slots[SUMMARY], *rest])
+                    kind, choosing.joined_elements(machine, [value.ref.slots[SUMMARY], *rest])
                 )
             elements.extend(starred(machine, value))
         else:
             elements.append(machine.evaluate(one))
     if len(node.elts) > ELEMENTS_AT_MOST:
-        return machine.heap.summary(kind, subscripts.joined_elements(machine, elements))
+        return machine.heap.summary(kind, choosing.joined_elements(machine, elements))
     return machine.heap.sequence(kind, elements)
 
 
@@ -49,12 +49,12 @@ def starred(machine: Machine, value: Value) -> list[Value]:
     """The values that `*value` stands for, as far as they are known one by one."""
     ref = value.ref
     if isinstance(ref, Sequence) and ref.size is not None:
-        return [subscripts.overlaid(machine, one, value.source) for one in ref.elements[:ELEMENTS_AT_MOST]]
+        return [choosing.overlaid(machine, one, value.source) for one in ref.elements[:ELEMENTS_AT_MOST]]
     if isinstance(value.const, tuple):
         return [Value(one) for one in value.const[:ELEMENTS_AT_MOST]]
     if isinstance(ref, Sequence):
-        return [subscripts.overlaid(machine, ref.slots[SUMMARY], value.source)]
-    return [subscripts.element_at(machine, value, None)]
+        return [choosing.overlaid(machine, ref.slots[SUMMARY], value.source)]
+    return [choosing.element_at(machine, value, None)]
 
 
 def formatted(machine: Machine, node: ast.JoinedStr) -> Value:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from harness.audit.interpreter import (
     assignments,
+    choosing,
     comparisons,
     comprehensions,
     definitions,
@@ -151,7 +152,7 @@ def _boolean(machine: Machine, node: ast.BoolOp) -> Value:
     if not seen:
         return ANYTHING
     if not is_and and len(seen) > 1 and any(one.ref is not None for one in seen):
-        return subscripts.joined_elements(machine, seen)
+        return choosing.joined_elements(machine, seen)
     return Value(source=computed_from(machine.source_of(one) for one in seen))
 
 
@@ -207,7 +208,7 @@ def _yield(machine: Machine, node: ast.Yield) -> Value:
 
 
 def _yield_from(machine: Machine, node: ast.YieldFrom) -> Value:
-    value = subscripts.element_at(machine, machine.evaluate(node.value), None)
+    value = choosing.element_at(machine, machine.evaluate(node.value), None)
     if machine.frame.yields is not None and len(machine.frame.yields) < ELEMENTS_AT_MOST:
         machine.frame.yields.append(value)
     return ANYTHING

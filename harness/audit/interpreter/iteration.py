@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
+from harness.audit.interpreter.choosing import element_at, key_value, overlaid, picked
 from harness.audit.interpreter.heap import (
     KEYS,
     SUMMARY,
@@ -18,7 +19,6 @@ from harness.audit.interpreter.heap import (
     Zipped,
 )
 from harness.audit.interpreter.positions import ONE, Line, constant_line
-from harness.audit.interpreter.subscripts import element_at, key_value, overlaid, picked
 from harness.audit.interpreter.values import ANYTHING, UNKNOWN, Source, Value, computed_from
 
 if TYPE_CHECKING:

@@ -8,9 +8,9 @@ import operator
 from typing import TYPE_CHECKING, Any, Final
 
 from harness.audit.interpreter import special_methods
+from harness.audit.interpreter.choosing import repeated
 from harness.audit.interpreter.heap import Sequence, Text
 from harness.audit.interpreter.positions import Line, constant_line
-from harness.audit.interpreter.subscripts import repeated
 from harness.audit.interpreter.values import (
     ANYTHING,
     BITS,
