@@ -144,11 +144,22 @@ def _child(root: Path, group: str, name: str) -> Path | None:
     parent = root / group.lstrip("/")
     if not _is_ours(root, parent):
         return None
+    _sweep(parent)
     try:
         (parent / name).mkdir()
     except OSError:
         return None
     return parent / name
+
+
+def _sweep(parent: Path) -> None:
+    """Remove empty groups of harnesses that were killed; the kernel keeps those that hold a process."""
+    with contextlib.suppress(OSError):
+        for folder in parent.glob("golf-*-*"):
+            owner = folder.name.split("-")[1]
+            if owner.isdigit() and not Path(f"/proc/{owner}").exists():
+                with contextlib.suppress(OSError):
+                    folder.rmdir()
 
 
 def _is_ours(root: Path, group: Path) -> bool:

@@ -13,9 +13,9 @@ import selectors
 import shutil
 import signal
 import subprocess
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from harness.sandbox.ending import Ending, ending_of
 from harness.sandbox.launch import LENGTH_BYTES
 from harness.sandbox.process_tree import (
     descendants,
@@ -41,16 +41,6 @@ _DISK_SECONDS = 0.5
 _START_SECONDS = 60.0
 _BURY_SECONDS = 15.0
 _FULL_DISK_BYTES = 4 * 2**20
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Ending:
-    """Why a run ended and how the command itself did."""
-
-    kind: EndKind
-    detail: str
-    exit_code: int | None = None
-    signal: int | None = None
 
 
 class Supervisor:
@@ -174,7 +164,7 @@ class Supervisor:
             if word == "ended":
                 code, peak_bytes = more.split()
                 self._peak_bytes = max(self._peak_bytes, int(peak_bytes))
-                return _ending_of(int(code))
+                return ending_of(int(code))
         return None
 
     def _let_go(self, control: int) -> None:
@@ -304,13 +294,6 @@ class Supervisor:
             os.close(self._first_handle)
         self._group.remove()
         return alive
-
-
-def _ending_of(code: int) -> Ending:
-    if code < 0:
-        name = signal.Signals(-code).name if -code in set(signal.Signals) else str(-code)
-        return Ending(kind=EndKind.SIGNAL, detail=f"ended by {name}", signal=-code)
-    return Ending(kind=EndKind.EXITED, detail=f"exit status {code}", exit_code=code)
 
 
 def _write_all(descriptor: int, data: bytes) -> None:

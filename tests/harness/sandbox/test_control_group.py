@@ -131,3 +131,12 @@ def test_empty_group_is_removed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     folder.mkdir()
     ControlGroup({"pids": folder}, is_unified=False).remove()
     assert not folder.exists()
+
+
+def test_empty_groups_of_killed_harnesses_are_swept(kernel: Path) -> None:
+    root = filled(kernel / "sys")
+    gone, alive = root / "golf-4194305-1", root / f"golf-{os.getpid()}-0"
+    os.mkdir(gone)  # noqa: PTH102 - Path.mkdir is replaced here
+    os.mkdir(alive)  # noqa: PTH102
+    make_control_group(*tables(kernel, f"cgroup2 {root} cgroup2 rw 0 0\n", "0::/\n"))
+    assert (gone.exists(), alive.exists()) == (False, True)

@@ -84,13 +84,19 @@ MAKERS[{name!r}]().run(request, lambda _, line: print(line.decode(), flush=True)
 
 
 @pytest.mark.parametrize("name", list(MAKERS))
-def test_command_dies_when_the_harness_is_killed(name: str) -> None:
+def test_command_dies_when_the_harness_is_killed(name: str, tmp_path: Path) -> None:
     sandbox_here(name)
     mark = uuid.uuid4().hex
     root = str(Path(__file__).parents[3])
     # The mark is in the harness's own text too, so it goes in by standard input.
     text = HARNESS_THAT_DIES.format(root=root, mark=mark, name=name)
-    harness = subprocess.Popen([sys.executable, "-"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=root)
+    harness = subprocess.Popen(
+        [sys.executable, "-"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        cwd=root,
+        env={**os.environ, "TMPDIR": str(tmp_path)},  # what it cannot tidy up any more goes with the test's
+    )
     assert harness.stdin is not None
     assert harness.stdout is not None
     harness.stdin.write(text.encode())
