@@ -24,7 +24,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from harness.audit.score_order.evidence_chain import at, placed, read_behind
+from harness.audit.score_order.evidence_chain import at, entrance, own_calls, placed
 from harness.audit.score_order.family import member_verdict, order_of
 from harness.audit.score_order.throwaway import reset_of
 from harness.case import warned
@@ -57,9 +57,10 @@ def check(case: Case) -> Iterator[Finding]:
 def _undone(case: Case, reading: OrderReading) -> Finding:
     update = reading.throwaway[0]
     reset = reset_of(reading.index, update)
-    read = read_behind(reading.index, update)
-    steps = [] if read is None else [(read.at, "validation tokens are read")]
-    steps += [(call, "call of the warm-up") for call in update.calls[:2]]
+    steps = entrance(reading.index, update)
+    scored = next(iter(reading.index.validation_scores()), None)
+    calls = update.calls if scored is None else own_calls(update, scored)
+    steps += [(call, "call of the warm-up") for call in calls[:2]]
     steps.append((update.at, "learns from them before anything is scored"))
     if reset is not None:
         steps.append((reset.at, "undone here"))
