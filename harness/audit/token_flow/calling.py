@@ -40,6 +40,8 @@ def apply(walker: Walker, callee: Flow, args: list[Flow], kwargs: dict[str, Flow
     """The value of a call."""
     found = []
     for each in callee.objects:
+        if isinstance(each, Bound):
+            return library.method(walker, each.receiver, each.name, args, kwargs)
         if isinstance(each, Function):
             found.append(call_function(walker, each, list(args), dict(kwargs)))
         elif isinstance(each, ClassOf):
@@ -50,8 +52,6 @@ def apply(walker: Walker, callee: Flow, args: list[Flow], kwargs: dict[str, Flow
                 name = "forward" if each.of.find("forward") else "__call__"
                 method = expressions.attribute(walker, Flow(objects=(each,)), name)
                 found.append(apply(walker, method, args, kwargs))
-        elif isinstance(each, Bound):
-            return library.method(walker, each.receiver, each.name, args, kwargs)
     if found:
         return joined(found)
     if callee.text is not None and callee.text.startswith("module:"):

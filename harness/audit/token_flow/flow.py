@@ -107,32 +107,29 @@ class Flow:
 
 
 NOTHING: Final = Flow()
+_PLAIN: Final = Flow()  # a number that no token went into; unlike nothing, it is a value
+_new = object.__new__
 _NONE: Final[frozenset[Any]] = frozenset()
 
 
 def replace(flow: Flow, **parts: Any) -> Flow:
     """A copy with other parts."""
-    made = _copy(flow)
+    made = _new(Flow)
+    made.number = flow.number
+    made.text = flow.text
+    made.tokens = flow.tokens
+    made.about = flow.about
+    made.scores = flow.scores
+    made.lookups = flow.lookups
+    made.keys = flow.keys
+    made.kinds = flow.kinds
+    made.loops = flow.loops
+    made.objects = flow.objects
+    made.items = flow.items
+    made.joined_at = flow.joined_at
     for name, part in parts.items():
         setattr(made, name, part)
     return made
-
-
-def _copy(flow: Flow) -> Flow:
-    return Flow(
-        flow.number,
-        flow.text,
-        flow.tokens,
-        flow.about,
-        flow.scores,
-        flow.lookups,
-        flow.keys,
-        flow.kinds,
-        flow.loops,
-        flow.objects,
-        flow.items,
-        flow.joined_at,
-    )
 
 
 def joined(flows: Iterable[Flow]) -> Flow:
@@ -171,24 +168,9 @@ def kinds_of(flows: Iterable[Flow]) -> frozenset[str]:
 
 def mixed_of(flows: Iterable[Flow]) -> Flow:
     """A value computed from all of these; only what it was made from, not what it is."""
-    parts = [flow for flow in flows if flow is not NOTHING]
-    if len(parts) == 1:
-        only = parts[0]
-        return Flow(
-            None,
-            None,
-            only.tokens,
-            only.about,
-            only.scores,
-            only.lookups,
-            only.keys,
-            _NONE,
-            only.loops,
-            joined_at=only.joined_at,
-        )
     tokens = about = scores = lookups = keys = loops = _NONE
     joined_at = None
-    for flow in parts:  # nearly all of these sets are empty
+    for flow in flows:  # nearly all of these sets are empty
         if flow.tokens:
             tokens = tokens | flow.tokens if tokens else flow.tokens
         if flow.about:
@@ -203,18 +185,10 @@ def mixed_of(flows: Iterable[Flow]) -> Flow:
             loops = loops | flow.loops if loops else flow.loops
         if joined_at is None:
             joined_at = flow.joined_at
-    return Flow(
-        None,
-        None,
-        _few(tokens),
-        _few(about),
-        _few(scores),
-        _few(lookups),
-        _few(keys),
-        _NONE,
-        _few(loops),
-        joined_at=joined_at,
-    )
+    if not (tokens or about or scores or lookups or keys or loops or joined_at):
+        return _PLAIN
+    few = _few(tokens), _few(about), _few(scores), _few(lookups), _few(keys)
+    return Flow(None, None, *few, _NONE, _few(loops), joined_at=joined_at)
 
 
 @lru_cache(maxsize=SETS_KEPT)

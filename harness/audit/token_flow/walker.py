@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from harness.audit.token_flow.second_passes import SecondPasses
 
 
-NODES_AT_MOST = 400_000
+NODES_AT_MOST = 800_000  # in all walks of a script together
 DEEP_LOOPS = 6
 
 
