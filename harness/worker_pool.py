@@ -25,8 +25,9 @@ if TYPE_CHECKING:
 
 TaskT = TypeVar("TaskT")
 
-# The slowest of 2,059 pull requests takes some seconds; a worker silent for this long hangs.
-TASK_TIMEOUT_SECONDS = 300.0
+# Longer than the guarded reader and the guarded audit may take on a busy machine, whose limits cost less than
+# the whole task; a worker silent for this long hangs.
+TASK_TIMEOUT_SECONDS = 1_200.0
 # git and parsers keep caches; a fresh worker after this many tasks bounds a batch's memory.
 TASKS_PER_WORKER = 250
 _START_SECONDS = 60.0

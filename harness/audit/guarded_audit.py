@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 # The passes count their own work; time is a backstop for what they do not count, and far from it: a machine
 # that is busy with other work must not change a verdict.
-GUARD = Guard(memory_bytes=2 * 2**30, cpu_seconds=240, wall_seconds=3_600.0, reply_bytes=128 * 2**20)
+GUARD = Guard(memory_bytes=2 * 2**30, cpu_seconds=240, wall_seconds=900.0, reply_bytes=128 * 2**20)
 # What the child runs, relative to `harness`; a test compares it with the modules that are loaded there.
 AUDITOR_CODE = (
     "audit/*.py",
