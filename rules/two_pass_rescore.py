@@ -27,6 +27,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from harness.audit.run_profile import ProfileKind
 from harness.audit.score_order.family import member_verdict, order_of, own_findings
 from harness.audit.token_leaks.leak_family import leak_findings
 from harness.audit.token_leaks.leaks import LeakKind
@@ -56,12 +57,13 @@ def check(case: Case) -> Iterator[Finding]:
     if mine:
         return
     reading = order_of(case)
-    if reading is not None and (reading.is_clean or reading.is_proven_breach):
+    name = named(case.submission, _PASSES)
+    is_settled = reading is not None and reading.is_clean and (name is None or _log_decides(case))
+    if is_settled or (reading is not None and reading.is_proven_breach):
         yield member_verdict(case, RULE, clean="one pass over validation makes the claimed number", absent="")
         return
     labels = [seed for seed in case.evidence.seeds if seed.counted is not None]
     hit = next((s for s in labels if s.counted and _PASSES.search(s.counted.label)), None)
-    name = named(case.submission, _PASSES)
     if hit is not None and hit.counted is not None:
         score = hit.counted.val_bpb
         yield needs_human(
@@ -80,3 +82,9 @@ def check(case: Case) -> Iterator[Finding]:
         )
     else:
         yield member_verdict(case, RULE, clean="", absent="")
+
+
+def _log_decides(case: Case) -> bool:
+    """Whether the audited configuration is that of a log: else a second pass may have been switched on."""
+    run = case.audit.claim_run if case.audit is not None else None
+    return run is not None and run.kind is ProfileKind.LOG

@@ -6,8 +6,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from harness.audit.events import StateKind
+from harness.audit.run_profile import ProfileKind
 from harness.finding import RuleVerdict
 from tests.builders import good_json, good_log
+from tests.harness.audit.audit_builder import audit_of, run_profile
 from tests.rules.audited import judged, primary_line
 from tests.rules.log_builders import LOG, judge, line_of
 from tests.rules.order_events import STEPPED, chunked, plain, two_phases
@@ -55,6 +57,13 @@ def test_a_table_filled_after_the_score_passes(tmp_path: Path) -> None:
     assert judged(RULE, tmp_path, chunked(StateKind.TABLE)).verdict is RuleVerdict.PASS
 
 
-def test_code_that_was_followed_whole_answers_a_name(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("kind", "verdict"),
+    [(ProfileKind.LOG, RuleVerdict.PASS), (ProfileKind.DEFAULTS, RuleVerdict.NEEDS_HUMAN)],
+)
+def test_code_followed_under_the_settings_of_a_log_answers_a_name_defaults_do_not(
+    tmp_path: Path, kind: ProfileKind, verdict: RuleVerdict
+) -> None:
+    audit = audit_of(*plain(), run=run_profile(kind=kind))
     readme = "# A two-pass script\n"
-    assert judged(RULE, tmp_path, plain(), README__md=readme).verdict is RuleVerdict.PASS
+    assert judged(RULE, tmp_path, (), audit=audit, README__md=readme).verdict is verdict
