@@ -62,7 +62,7 @@ def check(case: Case) -> Iterator[Finding]:
     lines = {
         (spot.file, spot.line)
         for score in index.validation_scores()
-        for spot in (score.at, score.forward, *score.calls[-2:])
+        for spot in (score.at, score.forward, *score.calls[2:], *score.calls[-2:])
     }
     told: set[str] = set()
     for fact in facts:
@@ -80,6 +80,9 @@ def check(case: Case) -> Iterator[Finding]:
         why = unseen_code(case)
         if why is None and not index.validation_scores():
             why = "no score of validation tokens was followed into the printed number"
+        if why is None and facts:
+            first = facts[0]
+            why = f"whether {first['file']}:{first['line']} changes the order of what is scored"
         if why is None:
             yield not_checked(RULE, "no call sorts or shuffles what is scored; only a run shows its order")
         else:

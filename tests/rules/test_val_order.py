@@ -63,7 +63,9 @@ def test_an_order_in_a_function_that_makes_no_claimed_score_is_no_matter(tmp_pat
     call = "    luts = build_sentencepiece_luts("
     text = PLAIN.replace(main, other + main).replace(call, "    show(val_tokens)\n" + call)
     assert facts_of(text)["validation_order"] != []
-    assert said(tmp_path, text).verdict is RuleVerdict.NOT_CHECKED
+    finding = said(tmp_path, text)
+    assert finding.verdict is RuleVerdict.NOT_CHECKED
+    assert "whether train_gpt.py:" in finding.message
 
 
 QUEUE = """\
