@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from harness.audit.scans.scanned_program import ProgramIndex
 
 _C_FILES = (".c", ".cc", ".cpp", ".cu", ".h")
-_LOOKS_LIKE_C = re.compile(r"#include\s*<\w+|\b(int|void|static|uint\d+_t)\s+\w+\s*\([^;{]{0,2000}\)\s*\{")
+_LOOKS_LIKE_C = re.compile(r"#include\s*<\w+|\b(int|void|static|uint\d+_t)\s+\w+\s*\([^;{]{0,500}\)\s*\{")
 _SOURCE_AT_MOST = 400_000
 _NODES_AT_MOST = 200_000
 _FACTS_AT_MOST = 20

@@ -8,7 +8,7 @@ that is subtracted from it leaves time for calibration.
 from __future__ import annotations
 
 import ast
-from bisect import bisect_left
+from bisect import bisect_left, insort
 from typing import TYPE_CHECKING, Any
 
 from harness.audit.scans.call_order import CLOCKS, CallOrder, OrderedCall, call_order
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from harness.audit.scans.scope_nodes import Scope
 
 _READS_AT_MOST = 6
+_CAPS_AT_MOST = 12
 _ROUNDS = 4  # from a name that a clock went into to the next
 
 
@@ -102,6 +103,10 @@ def _caps(order: CallOrder, settings: Settings) -> list[dict[str, Any]]:
     if training is None or scope is None:
         return []
     clocks = _Clocks(scope, order.index)
+    assigned: dict[str, list[ast.expr]] = {}
+    for assign in order.index.own.of(scope, ast.Assign):
+        for name in {one.id: None for one in assign.targets if isinstance(one, ast.Name)}:
+            assigned.setdefault(name, []).append(assign.value)
     compared = [one for one in nodes_below(training) if isinstance(one, ast.Compare)]
     for node in compared:
         if not isinstance(node.ops[0], ast.GtE | ast.Gt | ast.Lt | ast.LtE):
@@ -109,8 +114,10 @@ def _caps(order: CallOrder, settings: Settings) -> list[dict[str, Any]]:
         for side, other in ((node.left, node.comparators[0]), (node.comparators[0], node.left)):
             if not clocks.are_read(other) or clocks.are_read(side):
                 continue
-            values = _values(side, scope, settings, order.index)
-            if values and len(caps) < 12:
+            if len(caps) >= _CAPS_AT_MOST:
+                return caps
+            values = _values(side, scope, settings, assigned)
+            if values:
                 caps.append(
                     {
                         "line": node.lineno,
@@ -143,8 +150,8 @@ class _Clocks:
                 for target in node.targets if isinstance(node, ast.Assign) else [node.target]:
                     fresh = {one.id for one in nodes_below(target) if isinstance(one, ast.Name)} - timed
                     timed |= fresh
-                    self._places += [place for name in fresh for place in self._names.get(name, ())]
-                    self._places.sort()
+                    for place in (place for name in fresh for place in self._names.get(name, ())):
+                        insort(self._places, place)
             if len(timed) == before:
                 break
 
@@ -155,15 +162,13 @@ class _Clocks:
         return following < len(self._places) and self._places[following] < stretch.stop
 
 
-def _values(side: ast.expr, scope: Scope, settings: Settings, index: ProgramIndex) -> list[Expression]:
+def _values(
+    side: ast.expr, scope: Scope, settings: Settings, assigned: dict[str, list[ast.expr]]
+) -> list[Expression]:
     found: list[Expression] = []
     candidates: list[ast.expr] = [side]
     if isinstance(side, ast.Name):
-        candidates += [
-            node.value
-            for node in index.own.of(scope, ast.Assign)
-            if any(isinstance(one, ast.Name) and one.id == side.id for one in node.targets)
-        ]
+        candidates += assigned.get(side.id, ())
     for candidate in candidates[:6]:
         expression = settings.expression(candidate, scope)
         if expression is not None and "const" not in expression and _reads_setting(expression):

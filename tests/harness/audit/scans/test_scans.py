@@ -9,6 +9,7 @@ import pytest
 from harness.audit.program import Program
 from harness.audit.run_profile import Setting
 from harness.audit.scans import SCANS, scan_sources
+from harness.audit.scans.scanned_program import ProgramIndex, ScannedProgram
 from harness.audit.scans.setting_values import UNKNOWN, holds, value_of
 from tests.harness.audit.audit_builder import run_profile
 from tests.harness.audit.scans.scan_builder import facts_of
@@ -48,3 +49,16 @@ def test_the_same_script_gives_the_same_plain_data() -> None:
     program = Program(entry="train_gpt.py", sources={"train_gpt.py": script})
     assert json.dumps(scan_sources(program)) == json.dumps(scan_sources(program))
     assert [one["kind"] for one in scan_sources(program)["hidden_code"]] == ["native", "executed-text"]
+
+
+def test_a_limit_on_nodes_is_told_before_more_are_listed() -> None:
+    program = Program(entry="train_gpt.py", sources={"train_gpt.py": "x = [" + "1," * 5_000 + "]\n"})
+    assert program.is_larger_than(4_000)
+    assert program.order.nodes == []
+
+
+def test_a_scope_holds_decorators_of_inner_functions_and_not_their_bodies() -> None:
+    program = Program(entry="a.py", sources={"a.py": "@one(1)\ndef f(x=two()):\n    three()\nfour()\n"})
+    index = ProgramIndex(ScannedProgram(program))
+    assert list(index.own.called(index.trees["a.py"])) == ["one", "four"]
+    assert list(index.own.called(index.functions[0].node)) == ["two", "three"]
