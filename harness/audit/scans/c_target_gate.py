@@ -85,6 +85,7 @@ def _is_c(value: object) -> bool:
     return (
         isinstance(value, str)
         and 200 < len(value) <= _SOURCE_AT_MOST
+        and ("{" in value or "#include" in value)
         and _LOOKS_LIKE_C.search(value) is not None
     )
 
