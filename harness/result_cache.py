@@ -30,12 +30,29 @@ def default_cache_dir() -> Path:
     return (Path(base) if base else Path("~/.cache").expanduser()) / "golf-harness"
 
 
-def tool_digest(rules_dir: Path) -> str:
-    """A digest of our own code and of the rules data: any edit makes every cached result stale."""
+# Code that no result depends on: results are stored as `reports/report_json` writes them, the other reports
+# are made from that; the rest belongs to golf-run.
+_RENDERING = "reports/"
+_RESULT_REPORTS = ("reports/report_json.py", "reports/escape.py")
+_OF_GOLF_RUN = ("machine/", "runs/", "sandbox/", "scoring/", "watching/")
+
+
+def _shapes_results(path: str) -> bool:
+    """Whether a result may change with this file of ours (relative to `harness`)."""
+    return path in _RESULT_REPORTS or not path.startswith((_RENDERING, *_OF_GOLF_RUN))
+
+
+def tool_digest(rules_dir: Path, here: Path | None = None) -> str:
+    """A digest of our own code and of the rules data: what may change a result makes all of them stale.
+
+    `here` is the folder of our own code.
+    """
     digest = hashlib.sha256()
-    here = Path(__file__).resolve().parent
+    here = here or Path(__file__).resolve().parent
     for root in dict.fromkeys((here, here.parent / "rules", rules_dir.resolve())):
         for path in sorted(root.rglob("*")):
+            if root == here and not _shapes_results(path.relative_to(here).as_posix()):
+                continue
             if path.suffix in {".py", ".toml", ".json"} and path.is_file():
                 digest.update(f"{path.relative_to(root)}\0".encode())
                 digest.update(path.read_bytes())

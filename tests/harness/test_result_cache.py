@@ -71,3 +71,25 @@ def test_the_tool_digest_changes_with_the_rules_data(tmp_path: Path):
     before = tool_digest(tmp_path)
     (tmp_path / "limits.toml").write_text("a = 2\n")
     assert tool_digest(tmp_path) != before
+
+
+@pytest.mark.parametrize(
+    ("path", "is_stale"),
+    [
+        ("check.py", True),
+        ("audit/events.py", True),
+        ("reports/report_json.py", True),
+        ("reports/report_markdown.py", False),
+        ("reports/schema/report.json", False),
+        ("sandbox/launch.py", False),
+    ],
+)
+def test_results_outlive_changes_of_what_only_renders_them(tmp_path: Path, path: str, is_stale: bool):
+    code, rules = tmp_path / "harness", tmp_path / "own_rules"
+    rules.mkdir()
+    edited = code / path
+    edited.parent.mkdir(parents=True)
+    edited.write_text("before = 1\n", encoding="utf-8")
+    before = tool_digest(rules, code)
+    edited.write_text("after = 1\n", encoding="utf-8")
+    assert (tool_digest(rules, code) != before) is is_stale
