@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 from harness.audit.events import StateKind
 from harness.finding import RuleVerdict
 from tests.rules.audited import judged, lines
-from tests.rules.order_events import PRINTED, SCORED, STEPPED, chunked, plain
+from tests.rules.order_events import BACKWARD, PRINTED, READ, SCORED, STEPPED, chunked, plain
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -16,7 +16,7 @@ RULE = "ttt-chunked"
 def test_a_chunk_scored_before_its_update_passes_with_witnesses(tmp_path: Path) -> None:
     finding = judged(RULE, tmp_path, chunked())
     assert finding.verdict is RuleVerdict.PASS
-    assert lines(finding) == [SCORED, STEPPED, PRINTED]
+    assert lines(finding) == [READ, SCORED, BACKWARD, STEPPED, PRINTED]
 
 
 def test_a_chunk_scored_after_its_update_is_stated_elsewhere(tmp_path: Path) -> None:

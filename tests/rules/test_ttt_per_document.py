@@ -6,7 +6,7 @@ from harness.audit.events import StateKind
 from harness.finding import RuleVerdict
 from tests.harness.audit.audit_builder import val
 from tests.rules.audited import judged, lines
-from tests.rules.order_events import PRINTED, SCORED, STEPPED, Trace, epochs, plain
+from tests.rules.order_events import BACKWARD, PRINTED, READ, SCORED, STEPPED, Trace, epochs, plain
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -31,7 +31,7 @@ def _documents() -> tuple[Event, ...]:
 def test_an_adapter_that_scores_first_and_is_reset_passes(tmp_path: Path) -> None:
     finding = judged(RULE, tmp_path, _documents())
     assert finding.verdict is RuleVerdict.PASS
-    assert lines(finding) == [SCORED, STEPPED, PRINTED]
+    assert lines(finding) == [READ, SCORED, BACKWARD, STEPPED, PRINTED]
 
 
 def test_the_last_epoch_of_a_document_is_stated_elsewhere(tmp_path: Path) -> None:

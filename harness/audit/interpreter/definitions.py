@@ -15,6 +15,19 @@ if TYPE_CHECKING:
     from harness.audit.interpreter.machine import Machine
 
 _MANAGERS = frozenset({"contextlib.contextmanager", "contextlib.asynccontextmanager"})
+# Methods that the language calls where no call is written, and that the walk does not call: access
+# to attributes, descriptors, dispatch of torch and numpy, tests of class membership, copying, awaiting.
+_CALLED_UNSEEN = frozenset(
+    f"__{name}__"
+    for name in (
+        "getattr", "getattribute", "setattr", "delattr", "get", "set", "delete", "set_name", "dir",
+        "torch_function", "torch_dispatch", "array_function", "array_ufunc", "array_wrap", "array",
+        "array_finalize", "instancecheck", "subclasscheck", "class_getitem", "mro_entries", "missing",
+        "delitem", "reversed", "copy", "deepcopy", "getstate", "setstate", "reduce", "reduce_ex",
+        "getnewargs", "getnewargs_ex", "fspath", "complex", "bytes", "length_hint", "buffer", "await",
+        "aiter", "anext", "aenter", "aexit",
+    )
+)  # fmt: skip
 
 
 def function_value(
@@ -30,7 +43,10 @@ def function_value(
         if keyword is not None:
             made.defaults[arg.arg] = machine.evaluate(keyword)
     if not isinstance(node, ast.Lambda):
-        made.is_generator = id(node) in machine.program.facts(machine.frame.file).generators
+        facts = machine.program.facts(machine.frame.file)
+        made.is_generator = id(node) in facts.generators
+        if id(node) in facts.receivers:
+            machine.cannot_see("generator-send", name, node, on_path=True)
     return Value(ref=made)
 
 
@@ -93,6 +109,8 @@ def define_class(machine: Machine, node: ast.ClassDef) -> Flow | None:
     finally:
         machine.frames.pop()
     made.slots = scope.slots
+    for name in sorted(_CALLED_UNSEEN.intersection(scope.slots)):
+        machine.cannot_see("special-method", f"{node.name}.{name}", node, on_path=True)
     _set_metaclass(machine, made, node)
     made.fields.extend(machine.facts.get("fields", {}).get(scope.id, []))
     for value in scope.slots.values():

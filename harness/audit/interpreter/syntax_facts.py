@@ -26,6 +26,7 @@ class SyntaxFacts:
     """By the identity of a node, which lives as long as its tree."""
 
     generators: set[int] = field(default_factory=set)  # functions with a yield of their own
+    receivers: set[int] = field(default_factory=set)  # generators that use what is sent to them
     scoring: set[int] = field(default_factory=set)  # functions that mention a loss
     counters: dict[int, tuple[str, ...]] = field(default_factory=dict)  # loops: names that count passes
     functions: list[tuple[int, int, str]] = field(default_factory=list)  # first line, last line, name
@@ -40,6 +41,7 @@ def facts_of(tree: ast.Module) -> SyntaxFacts:
     """The facts of a tree."""
     facts = SyntaxFacts()
     counted: dict[int, set[str]] = {}
+    only_told: set[int] = set()  # yields whose value nobody uses
     # Each entry: a node, the functions around it, the loops around it.
     todo: list[tuple[ast.AST, tuple[int, ...], tuple[ast.AST, ...]]] = [(tree, (), ())]
     while todo:
@@ -52,8 +54,12 @@ def facts_of(tree: ast.Module) -> SyntaxFacts:
         elif isinstance(node, _LOOPS):
             loops = (*loops, node)
             counted.setdefault(id(node), set())
+        elif isinstance(node, ast.Expr) and isinstance(node.value, ast.Yield):
+            only_told.add(id(node.value))
         elif isinstance(node, ast.Yield | ast.YieldFrom):
             facts.generators.update(functions[-1:])
+            if isinstance(node, ast.Yield) and id(node) not in only_told:
+                facts.receivers.update(functions[-1:])
         elif isinstance(node, ast.AugAssign | ast.Assign):
             _count(node, loops, counted)
         elif (isinstance(node, ast.Attribute) and node.attr in LOSS_NAMES) or (

@@ -90,6 +90,26 @@ HIDDEN_LEARNING = {
         "    def __add__(self, other):\n        learn(self.x, self.y)\n        return other\n",
         "Probe(x, y) + 1",
     ),
+    "generator that is sent tokens": script(
+        "def learner():\n    while True:\n        x, y = yield\n        learn(x, y)\n"
+        "pipe = learner()\nnext(pipe)",
+        "pipe.send((x, y))",
+    ),
+    "attribute set with an effect": script(
+        "class Probe:\n    def __setattr__(self, name, value):\n        learn(*value)\nprobe = Probe()",
+        "probe.pair = (x, y)",
+    ),
+    "descriptor with an effect": script(
+        "class Slot:\n    def __set__(self, owner, value):\n        learn(*value)\n"
+        "class Probe:\n    pair = Slot()\nprobe = Probe()",
+        "probe.pair = (x, y)",
+    ),
+    "tensor class with an effect": script(
+        "class Seen(torch.Tensor):\n    @classmethod\n"
+        "    def __torch_function__(cls, func, types, args=(), kw=None):\n"
+        "        learn(*args)\n        return super().__torch_function__(func, types, args, kw or {})\n",
+        "torch.maximum(x.as_subclass(Seen), y)",
+    ),
     "destructor": script(
         "class Probe:\n    def __init__(self, x, y):\n        self.x, self.y = x, y\n"
         "    def __del__(self):\n        learn(self.x, self.y)\n",
