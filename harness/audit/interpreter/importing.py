@@ -31,6 +31,8 @@ def run_module(machine: Machine, path: str, name: str) -> Scope:
         return scope
     machine.frames.append(Frame(scope=scope, file=path, name=name, first_loop=len(machine.loops)))
     here = machine.here
+    for line, what in machine.program.facts(path).hidden_calls:
+        machine.cannot_see("hidden-call", f"call in an {what}", ast.Pass(lineno=line), on_path=True)
     try:
         flow = machine.run(tree.body)
     finally:

@@ -88,6 +88,8 @@ def _return(machine: Machine, node: ast.Return) -> Flow:
 def _raise(machine: Machine, node: ast.Raise) -> Flow:
     # `raise SystemExit(main())` runs main first; whoever catches an error gets what it was made with.
     value = machine.evaluate(node.exc) if node.exc is not None else None
+    if node.cause is not None:
+        machine.evaluate(node.cause)
     return Flow("raise", value, _raised_name(node))
 
 
@@ -104,6 +106,11 @@ def _nonlocal(machine: Machine, node: ast.Nonlocal) -> None:
     machine.frame.scope.names.update(node.names)
 
 
+def _assert(machine: Machine, node: ast.Assert) -> None:
+    # Runs were not started with -O as far as is known, so what an assertion calls was called.
+    machine.evaluate(node.test)
+
+
 def _delete(machine: Machine, node: ast.Delete) -> None:
     for target in node.targets:
         if isinstance(target, ast.Name):
@@ -113,6 +120,8 @@ def _delete(machine: Machine, node: ast.Delete) -> None:
             key = machine.evaluate(target.slice)
             if isinstance(owner.ref, Mapping) and isinstance(key.const, str | int | float):
                 machine.heap.drop(owner.ref, ("key", key.const))
+        elif isinstance(target, ast.Attribute):
+            machine.evaluate(target.value)
 
 
 def _with(machine: Machine, node: ast.With | ast.AsyncWith) -> Flow | None:
@@ -166,8 +175,9 @@ def _match(machine: Machine, node: ast.Match) -> Flow | None:
 
 def _matches(machine: Machine, const: object, case: ast.match_case) -> Value:
     pattern = case.pattern
+    guard = None if case.guard is None else assignments.truth(machine, machine.evaluate(case.guard))
     if isinstance(pattern, ast.MatchAs) and pattern.pattern is None:
-        return TRUE if case.guard is None else assignments.truth(machine, machine.evaluate(case.guard))
+        return TRUE if guard is None else guard
     if const is not UNKNOWN and isinstance(pattern, ast.MatchValue) and case.guard is None:
         value = machine.evaluate(pattern.value)
         if value.const is not UNKNOWN:
@@ -197,6 +207,7 @@ _STATEMENTS: dict[type[ast.stmt], Callable[..., Flow | None]] = {
     ast.ImportFrom: importing.run_import_from,
     ast.Global: _global,
     ast.Nonlocal: _nonlocal,
+    ast.Assert: _assert,
     ast.Delete: _delete,
     ast.Match: _match,
     ast.Break: lambda _machine, _node: BREAK,

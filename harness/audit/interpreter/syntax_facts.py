@@ -27,6 +27,7 @@ class SyntaxFacts:
 
     generators: set[int] = field(default_factory=set)  # functions with a yield of their own
     receivers: set[int] = field(default_factory=set)  # generators that use what is sent to them
+    hidden_calls: list[tuple[int, str]] = field(default_factory=list)  # line and place of calls not walked
     scoring: set[int] = field(default_factory=set)  # functions that mention a loss
     counters: dict[int, tuple[str, ...]] = field(default_factory=dict)  # loops: names that count passes
     functions: list[tuple[int, int, str]] = field(default_factory=list)  # first line, last line, name
@@ -51,6 +52,8 @@ def facts_of(tree: ast.Module) -> SyntaxFacts:
             loops = ()
             if not isinstance(node, ast.Lambda):
                 facts.functions.append((node.lineno, node.end_lineno or node.lineno, node.name))
+                if _calls(node.returns):
+                    facts.hidden_calls.append((node.lineno, "annotation"))
         elif isinstance(node, _LOOPS):
             loops = (*loops, node)
             counted.setdefault(id(node), set())
@@ -62,6 +65,10 @@ def facts_of(tree: ast.Module) -> SyntaxFacts:
                 facts.receivers.update(functions[-1:])
         elif isinstance(node, ast.AugAssign | ast.Assign):
             _count(node, loops, counted)
+        elif isinstance(node, ast.AnnAssign | ast.arg) and _calls(node.annotation):
+            facts.hidden_calls.append((node.lineno, "annotation"))
+        elif isinstance(node, ast.ExceptHandler) and _calls(node.type):
+            facts.hidden_calls.append((node.lineno, "exception type"))
         elif (isinstance(node, ast.Attribute) and node.attr in LOSS_NAMES) or (
             isinstance(node, ast.Name) and node.id in LOSS_NAMES
         ):
@@ -74,6 +81,11 @@ def facts_of(tree: ast.Module) -> SyntaxFacts:
                 todo.extend((one, functions, loops) for one in child if isinstance(one, ast.AST))
     facts.counters = {loop: tuple(sorted(names)) for loop, names in counted.items()}
     return facts
+
+
+def _calls(node: ast.expr | None) -> bool:
+    """Whether evaluating an annotation or the like calls something."""
+    return node is not None and any(isinstance(one, ast.Call | ast.NamedExpr) for one in ast.walk(node))
 
 
 def _count(

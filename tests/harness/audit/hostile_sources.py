@@ -90,6 +90,23 @@ HIDDEN_LEARNING = {
         "    def __add__(self, other):\n        learn(self.x, self.y)\n        return other\n",
         "Probe(x, y) + 1",
     ),
+    "assertion": script(inside="assert learn(x, y) is None"),
+    "annotation": script(inside="def unused(z: learn(x, y)):\n        pass"),
+    "cause of an error": script(
+        inside="try:\n        raise ValueError from learn(x, y)\n"
+        "    except (ValueError, TypeError):\n        pass"
+    ),
+    "type of an exception": script(
+        inside="try:\n        raise ValueError\n    except (learn(x, y), ValueError):\n        pass"
+    ),
+    "guard of a match": script(
+        inside="match 1:\n        case 1 if learn(x, y):\n            pass\n        case _:\n            pass"
+    ),
+    "deleted attribute": script(
+        "class Box: pass\ndef boxed(x, y):\n    learn(x, y)\n    box = Box()\n    box.a = 1\n"
+        "    return box\n",
+        "del boxed(x, y).a",
+    ),
     "generator that is sent tokens": script(
         "def learner():\n    while True:\n        x, y = yield\n        learn(x, y)\n"
         "pipe = learner()\nnext(pipe)",
