@@ -278,6 +278,7 @@ class Supervisor:
         elif self._first == process.pid:
             self.survivors_killed = len(descendants(self._first))
             alive = kill_descendants(self._first, _BURY_SECONDS)
+            process.terminate()  # it may be about to start the command: it ends what it starts, then itself
         else:
             assert self._first_handle is not None
             self.survivors_killed = len(descendants(self._first))
