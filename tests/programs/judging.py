@@ -50,8 +50,9 @@ def judged(
     assert not isinstance(request, str), request
     document = audit_sources(request.argument, list(request.texts))
     audit = audit_of_document(document, request.runs, audited_sources(submission))
-    faults = [each for each in audit.problems if each.kind in {"auditor-error", "scan-error"}]
-    assert not faults, faults
+    # A scan or a walk that hit a limit would only leave verdicts open, and some tests expect just that.
+    faults = [f"{each.kind}: {each.message}" for each in audit.problems]
+    assert not faults, "\n".join(faults)
     case = dataclasses.replace(case, audit=audit)
     said = []
     for rule in load_ruleset().rules.values():

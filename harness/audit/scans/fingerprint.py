@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import ast
-import copy
 import hashlib
 from typing import TYPE_CHECKING
 
+from harness.audit.scans.local_values import copied
 from harness.audit.syntax_walk import nodes_below
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ def fingerprint(node: ast.AST, constants: Mapping[str, ast.Constant] | None = No
     """
     if sum(1 for _ in nodes_below(node)) > _NODES_AT_MOST:
         return None
-    renamed = _Normaliser(constants or {}, _own_names(node)).visit(copy.deepcopy(node))
+    renamed = _Normaliser(constants or {}, _own_names(node)).visit(copied(node, {}))
     text = ast.dump(renamed, annotate_fields=False)
     return hashlib.sha256(text.encode("utf-8", "replace")).hexdigest()[:_DIGITS]
 

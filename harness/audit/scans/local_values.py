@@ -48,7 +48,7 @@ class LocalValues:
         for _ in range(rounds):
             if not any(_is_replaced(one, values) for one in self._index.order.below(node)):
                 break
-            larger = _copied(node, values)
+            larger = copied(node, values)
             if sum(1 for _ in nodes_below(larger)) > _NODES_AT_MOST:
                 break
             node = larger
@@ -58,16 +58,21 @@ class LocalValues:
 _NO_EXPRESSION = ast.Constant(value=...)
 
 
-def _copied(node: _Node, values: Mapping[str, ast.expr | None]) -> _Node:
-    """A copy with the names in `values` replaced by copies of their values."""
+def copied(node: _Node, values: Mapping[str, ast.expr | None]) -> _Node:
+    """A copy with the names in `values` replaced by copies of their values.
+
+    It is made field by field: contexts and operators are one object in the whole process, so what another
+    library hangs on them (a parent, say) would be found on the nodes of every tree.
+    """
     if isinstance(node, ast.Name) and _is_replaced(node, values):
-        return _copied(values[node.id], {})  # type: ignore[return-value,type-var]
+        return copied(values[node.id], {})  # type: ignore[return-value,type-var]
     copy = node.__class__()
-    for name, part in vars(node).items():
+    for name in (*node._fields, *node._attributes):
+        part = getattr(node, name, None)
         if isinstance(part, list):
-            setattr(copy, name, [_copied(one, values) if isinstance(one, ast.AST) else one for one in part])
+            setattr(copy, name, [copied(one, values) if isinstance(one, ast.AST) else one for one in part])
         else:
-            setattr(copy, name, _copied(part, values) if isinstance(part, ast.AST) else part)
+            setattr(copy, name, copied(part, values) if isinstance(part, ast.AST) else part)
     return copy
 
 
