@@ -39,6 +39,7 @@ EVENTS_AT_MOST = 60_000
 _STACK_BYTES = 256 * 2**20
 _RECURSION_LIMIT = 12_000
 _TRACEBACK_CHARACTERS = 4_000
+_NODES_WORTH_COLLECTING = 100_000
 
 Reached = tuple[tuple[str, tuple[int, ...]], ...]
 
@@ -94,7 +95,8 @@ def audit_all(
         audit = dataclasses.replace(audit, token_events=events, tokens_followed=is_whole)
         left_nodes -= audit.nodes
         audits.append(audit_json(_capped(audit, entry)))
-        gc.collect()
+        if audit.nodes > _NODES_WORTH_COLLECTING:
+            gc.collect()  # looking through the syntax trees for cycles costs as much as a short walk
     return {"audits": audits, "scans": _scanned(program, scan, problems), "problems": problems}
 
 
