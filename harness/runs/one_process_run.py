@@ -7,58 +7,48 @@ is read after its last process is dead (`run_judgement`). The score is never our
 
 from __future__ import annotations
 
-import datetime
-import hashlib
-import json
-import platform
 import sys
 from contextlib import ExitStack
-from dataclasses import dataclass, field, replace
-from importlib.metadata import PackageNotFoundError, version
-from typing import TYPE_CHECKING, Any
+from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from harness.errors import GolfError, SetupError, SubmissionError
 from harness.folder_tree import FolderTree
+from harness.runs.live_phases import LivePhases
+from harness.runs.run_files import (
+    DATA,
+    WORK,
+    file_digest,
+    folder_digest,
+    script_environment,
+    split_label,
+    usual_mounts,
+    write_events,
+)
 from harness.runs.run_judgement import EVENTS_NAME, LOG_NAME, SeenRun, judged_run
-from harness.runs.run_record import RunRecord, RunStatus, canonical_json
-from harness.runs.script_phases import OUT, TRAIN, VALIDATION, script_phases
+from harness.runs.run_record import RunRecord, RunStatus
+from harness.runs.run_steps import RunStep, StepTeller
+from harness.runs.script_phases import OUT, script_phases
+from harness.runs.seed_job import SeedJob, blank_record
+from harness.runs.told_outcome import tell_outcome
 from harness.sandbox.clean_copy import copy_submission
 from harness.sandbox.rank_command import rank_command
-from harness.sandbox.request import Mount, SandboxLimits, SandboxRequest
+from harness.sandbox.request import Mount, SandboxRequest
 from harness.submission_reader import read_submission
 from harness.watching.event_pipe import INJECTED, EventPipe
 from harness.watching.file_watch import FileWatch
+from harness.wording import count_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable
     from pathlib import Path
 
-    from harness.runs.track import RunTrack
+    from harness.runs.run_steps import StepEvent
+    from harness.sandbox.clean_copy import CleanCopy
     from harness.sandbox.request import Sandbox
-    from harness.watching.file_watch import FileEvent
+    from harness.submission import Submission
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SeedJob:
-    """One seed of one submission: the folder, the data (shards and tokenizer), the limits.
-
-    `settings` are environment variables the script is started with, beside DATA_PATH, TOKENIZER_PATH, SEED
-    and RUN_ID. `not_eligible` says what is known already to keep the run from being a record.
-    """
-
-    folder: Path
-    name: str
-    seed: int
-    track: RunTrack
-    data: Path
-    tokenizer: Path | None = None
-    settings: Mapping[str, str] = field(default_factory=dict)
-    limits: SandboxLimits = field(default_factory=SandboxLimits)
-    wants_gpu: bool = False
-    machine: Mapping[str, Any] = field(default_factory=dict)
-    not_eligible: tuple[str, ...] = ()
-    ruleset: str = ""
-    data_digest: str = ""
+__all__ = ["SeedJob", "run_one_process"]
 
 
 def run_one_process(
@@ -67,94 +57,108 @@ def run_one_process(
     number: int,
     sandbox: Sandbox,
     *,
-    tell: Callable[[str], None] = lambda _: None,
-    on_line: Callable[[float, bytes], None] = lambda _, __: None,
+    on_event: Callable[[StepEvent], None] | None = None,
     should_stop: Callable[[], bool] = lambda: False,
 ) -> RunRecord:
     """Run `job` in the new folder `attempt` and say what it was; the record is not written yet.
 
-    `tell` gets one line a step with what the step proved, `on_line` each line of the log with its time. A
-    fault of the machine or of ours is a record of status could-not-run, never one of the submission.
+    `on_event` is told the steps from the clean copy to the score. A fault of the machine or of ours is a
+    record of status could-not-run, never one of the submission.
     """
-    began = datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-    blank = RunRecord(
-        submission=job.name,
-        seed=job.seed,
-        track=job.track.name,
-        attempt=number,
-        status=RunStatus.COULD_NOT_RUN,
-        reason="",
-        message="",
-        started_at=began,
-        not_eligible=job.not_eligible,
-        sandbox=sandbox.name,
-        machine=job.machine,
-        digests={
-            "data": job.data_digest,
-            "settings": hashlib.sha256(canonical_json(dict(job.settings))).hexdigest(),
-        },
-        versions=_versions(),
-        ruleset=job.ruleset,
-    )
+    teller = StepTeller(on_event)
+    blank = blank_record(job, number, sandbox)
     try:
-        seen = _run(job, attempt, sandbox, tell, on_line, should_stop)
-        return judged_run(blank, seen, job.track, attempt, tell)
+        seen = _run(job, attempt, sandbox, teller, should_stop)
+        record = judged_run(blank, seen, job.track, attempt)
     except SubmissionError as error:
-        return replace(blank, status=RunStatus.FAILED, reason="unsafe-submission", message=str(error))
+        record = replace(blank, status=RunStatus.FAILED, reason="unsafe-submission", message=str(error))
+        teller.failed(RunStep.COPY, record.message)
+        return record
     except (GolfError, OSError) as error:
-        return replace(blank, reason="machine-fault", message=str(error)[:1000])
+        record = replace(blank, reason="machine-fault", message=str(error)[:1000])
+        teller.failed(teller.latest or RunStep.COPY, record.message)
+        return record
+    tell_outcome(teller, record)
+    return record
+
+
+def clean_copied(job: SeedJob, work: Path, teller: StepTeller) -> tuple[CleanCopy, str, Submission]:
+    """Copy the submission to `work`: the copy, its digest, and what it is when read as a submission.
+
+    Raises `SubmissionError` for a folder that cannot run, `SetupError` when the folder is no longer what the
+    seeds before it ran.
+    """
+    teller.started(RunStep.COPY)
+    copied = copy_submission(job.folder, work)
+    digest = folder_digest(work, copied.files)
+    if job.code_digest and digest != job.code_digest:
+        raise SetupError(
+            f"{job.folder}: its files changed since this golf-run began (digest {job.code_digest[:12]}, now "
+            f"{digest[:12]}); all seeds of a submission run the same bytes: start again"
+        )
+    left_out = f", left out {', '.join(copied.left_out[:3])}" if copied.left_out else ""
+    files = count_of(len(copied.files), "file")
+    teller.done(
+        RunStep.COPY,
+        f"{files}, {copied.total_bytes:,} bytes, sha256 {digest[:12]}{left_out}",
+        bytes=copied.total_bytes,
+    )
+    submission = read_submission(FolderTree(work))
+    if submission.code.entry is None:
+        raise SubmissionError(f"{job.folder}: holds no script to run; a submission has a train_gpt.py")
+    return copied, digest, submission
 
 
 def _run(
-    job: SeedJob,
-    attempt: Path,
-    sandbox: Sandbox,
-    tell: Callable[[str], None],
-    on_line: Callable[[float, bytes], None],
-    should_stop: Callable[[], bool],
+    job: SeedJob, attempt: Path, sandbox: Sandbox, teller: StepTeller, should_stop: Callable[[], bool]
 ) -> SeenRun:
-    work = attempt / "work"
-    copied = copy_submission(job.folder, work)
-    left_out = f", left out {', '.join(copied.left_out[:3])}" if copied.left_out else ""
-    tell(f"copied {len(copied.files)} files, {copied.total_bytes:,} bytes{left_out}")
-    code_digest = folder_digest(work, copied.files)
-    submission = read_submission(FolderTree(work))
+    work = attempt / WORK
+    _, code_digest, submission = clean_copied(job, work, teller)
     entry = submission.code.entry
-    if entry is None:
-        raise SubmissionError(f"{job.folder}: holds no script to run; a submission has a train_gpt.py")
+    assert entry is not None
+    teller.started(RunStep.SANDBOX)
     events = attempt / "pipe"
     events.mkdir()
     mounts = {
-        "work": Mount(host=work, inside="/golf/work", is_writable=True),
+        **usual_mounts(job, work),
         "pipe": Mount(host=events, inside="/golf/pipe", is_writable=True),
         "injected": Mount(host=INJECTED, inside="/golf/injected", is_writable=False),
-        "data": Mount(host=job.data, inside="/golf/data", is_writable=False),
     }
     seen_at = {name: sandbox.seen_at(mount) for name, mount in mounts.items()}
-    start = rank_command(sys.executable, f"{seen_at['work']}/{entry.path}", ranks=job.track.ranks)
+    start = rank_command(sys.executable, f"{seen_at[WORK]}/{entry.path}", ranks=job.track.ranks)
     with ExitStack() as stack:
         pipe = EventPipe(events, inside=seen_at["pipe"], injected_inside=seen_at["injected"])
-        environment = {**_environment(job, seen_at), **start.environment}
+        environment = {**script_environment(job, seen_at), **start.environment}
         environment.update(pipe.environment(environment.get("PYTHONPATH", "")))
         request = SandboxRequest(
             command=start.command,
             environment=environment,
             mounts=tuple(mounts.values()),
-            workdir=seen_at["work"],
+            workdir=seen_at[WORK],
             limits=replace(job.limits, wall_seconds=job.track.whole_seconds),
             wants_gpu=job.wants_gpu,
         )
-        tell(f"sandbox {sandbox.name}: {', '.join(each.value for each in sandbox.protections(request))}")
+        protections = sandbox.protections(request)
+        teller.done(
+            RunStep.SANDBOX,
+            f"{sandbox.name}, tried from inside: {', '.join(each.value for each in protections)}",
+            protections=len(protections),
+        )
         stack.enter_context(pipe)
-        watch = stack.enter_context(FileWatch({"data": job.data, OUT: work}))
+        watch = stack.enter_context(FileWatch({DATA: job.data, OUT: work}))
         log = stack.enter_context((attempt / LOG_NAME).open("wb"))
+        live = LivePhases(teller, job.track, watch, work)
 
         def keep(seconds: float, line: bytes) -> None:
             log.write(line if line.endswith(b"\n") else line + b"\n")
-            on_line(seconds, line)
+            live.line(seconds, line)
 
-        outcome = sandbox.run(request, keep, should_stop=should_stop)
-    files = [_labelled(event) for event in watch.events]
+        def asked_to_stop() -> bool:
+            live.tick()
+            return should_stop()
+
+        outcome = sandbox.run(request, keep, should_stop=asked_to_stop)
+    files = [split_label(event) for event in watch.events]
     found = script_phases(
         files,
         pipe.events,
@@ -162,74 +166,12 @@ def _run(
         train_limit=job.track.train_seconds,
         is_incomplete=watch.overflowed or pipe.overflowed,
     )
-    written = _write_events(attempt / EVENTS_NAME, [*files, *pipe.events])
-    digests = {EVENTS_NAME: written, LOG_NAME: _digest(attempt / LOG_NAME)}
+    written = write_events(attempt / EVENTS_NAME, [*files, *pipe.events])
     return SeenRun(
         outcome=outcome,
         phases=found,
         entry=entry.path,
         code_bytes=submission.code.shipped_bytes or 0,
         code_digest=code_digest,
-        files=digests,
+        files={EVENTS_NAME: written, LOG_NAME: file_digest(attempt / LOG_NAME)},
     )
-
-
-def _environment(job: SeedJob, seen_at: Mapping[str, str]) -> dict[str, str]:
-    tokenizer = job.tokenizer
-    if tokenizer is None:
-        tokenizer = next(iter(sorted(job.data.glob("*.model"))), None)
-    own = {"DATA_PATH": seen_at["data"], "SEED": str(job.seed), "RUN_ID": f"train_seed{job.seed}"}
-    if tokenizer is not None:
-        if tokenizer.resolve().parent != job.data.resolve():
-            raise SetupError(f"{tokenizer}: lies outside {job.data}; put the tokenizer beside the shards")
-        own["TOKENIZER_PATH"] = f"{seen_at['data']}/{tokenizer.name}"
-    home = f"{seen_at['work']}/.home"
-    usual = {
-        "PATH": "/usr/local/bin:/usr/bin:/bin",
-        "LANG": "C.UTF-8",
-        "HOME": home,
-        "PYTHONUNBUFFERED": "1",
-        "PYTHONDONTWRITEBYTECODE": "1",
-    }
-    return {**usual, **job.settings, **own}
-
-
-def _labelled(event: FileEvent) -> FileEvent:
-    """Shards of the data folder by their split; other files of it keep the label."""
-    if event.folder == "data":
-        name = event.path.rpartition("/")[2]
-        if "_val_" in name:
-            return replace(event, folder=VALIDATION)
-        if "_train_" in name:
-            return replace(event, folder=TRAIN)
-    return event
-
-
-def folder_digest(folder: Path, files: Iterable[str]) -> str:
-    """One digest of files by their names and bytes, in the order of the names."""
-    digest = hashlib.sha256()
-    for name in sorted(files):
-        digest.update(f"{name}\0{_digest(folder / name)}\n".encode("utf-8", "surrogateescape"))
-    return digest.hexdigest()
-
-
-def _versions() -> dict[str, str]:
-    found = {"python": platform.python_version()}
-    for package in ("golf-harness", "torch", "numpy", "sentencepiece"):
-        try:
-            found[package] = version(package)
-        except PackageNotFoundError:
-            continue
-    return found
-
-
-def _write_events(path: Path, events: list[Any]) -> str:
-    lines = [json.dumps(event.as_json()) for event in sorted(events, key=lambda each: each.at)]
-    text = ("\n".join(lines) + "\n").encode()
-    path.write_bytes(text)
-    return hashlib.sha256(text).hexdigest()
-
-
-def _digest(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -22,7 +22,7 @@ from harness.sandbox.request import EndKind
 from harness.sandbox.sealed_files import seal_copy
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
     from pathlib import Path
 
     from harness.runs.script_phases import ScriptPhases
@@ -53,9 +53,7 @@ class SeenRun:
     files: Mapping[str, str] = field(default_factory=dict)
 
 
-def judged_run(
-    blank: RunRecord, seen: SeenRun, track: RunTrack, attempt: Path, tell: Callable[[str], None]
-) -> RunRecord:
+def judged_run(blank: RunRecord, seen: SeenRun, track: RunTrack, attempt: Path) -> RunRecord:
     """The record of a run that was seen: `blank` with what came out.
 
     The artifact is copied from `attempt`/work to `attempt`/artifact, which nobody writes to again.
@@ -81,9 +79,9 @@ def judged_run(
         protections=tuple(each.value for each in outcome.protections),
         digests={**blank.digests, "code": seen.code_digest},
         files=seen.files,
+        seen=phases.moments,
     )
     status, reason, message = _verdict(seen, track, artifact)
-    tell(message or f"finished in {outcome.seconds:.1f} s")
     return replace(record, status=status, reason=reason, message=message)
 
 

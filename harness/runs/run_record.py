@@ -133,6 +133,7 @@ class RunRecord:
     versions: Mapping[str, str] = field(default_factory=dict)
     ruleset: str = ""
     files: Mapping[str, str] = field(default_factory=dict)  # name to SHA-256 of what lies beside the record
+    seen: Mapping[str, float] = field(default_factory=dict)  # watched moments (seconds of the run) and counts
 
     def as_json(self) -> dict[str, Any]:
         """Plain data, without the id."""
@@ -184,6 +185,7 @@ def record_of_json(data: Mapping[str, Any]) -> RunRecord:
             versions={_text(name): _text(value) for name, value in data["versions"].items()},
             ruleset=_text(data["ruleset"]),
             files={_text(name): _text(value) for name, value in data["files"].items()},
+            seen={_text(name): _number(value) for name, value in data["seen"].items()},
         )
         _refuse_odd_numbers(record)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
@@ -217,6 +219,12 @@ def _text(value: object) -> str:
 def _whole(value: object) -> int:
     if isinstance(value, bool) or not isinstance(value, int):
         raise TypeError(f"{value!r:.80} is no whole number")
+    return value
+
+
+def _number(value: object) -> float:
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
+        raise TypeError(f"{value!r:.80} is no number")
     return value
 
 

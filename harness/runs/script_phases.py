@@ -61,6 +61,20 @@ class ScriptPhases:
         return self.artifact_whole
 
     @property
+    def moments(self) -> dict[str, float]:
+        """What was seen, by name: moments in seconds since the start, and counts of steps."""
+        named = {
+            "artifact_whole": self.artifact_whole,
+            "first_train_read": self.first_train_read,
+            "first_validation_read": self.first_validation_read,
+            "first_step": self.first_step,
+            "last_training_step": self.last_training_step,
+            "steps_before": self.steps_before,
+            "steps_after": self.steps_after,
+        }
+        return {name: round(value, 4) for name, value in named.items() if value is not None}
+
+    @property
     def eval_seconds(self) -> float | None:
         """From the whole artifact to the end; None where no artifact was seen."""
         return None if self.artifact_whole is None else max(self.end - self.artifact_whole, 0.0)
@@ -107,12 +121,17 @@ def script_phases(
     )
 
 
+def is_artifact_name(path: str) -> bool:
+    """Whether a file of that name can be the artifact: no log, no source, no cache of a compiler."""
+    return not path.lower().endswith(_NO_ARTIFACT)
+
+
 def _artifact(files: Sequence[FileEvent]) -> tuple[str | None, float | None]:
     """The artifact and when it was whole: written for the last time, whatever was read from it before."""
     written: dict[str, float] = {}
     read_back: set[str] = set()
     for event in files:
-        if event.folder != OUT or event.path.lower().endswith(_NO_ARTIFACT):
+        if event.folder != OUT or not is_artifact_name(event.path):
             continue
         if event.kind == "written":
             written[event.path] = event.at

@@ -124,10 +124,24 @@ def test_a_log_that_floods_is_cut_and_fails(tmp_path: Path) -> None:
     assert (attempt / "train.log").stat().st_size < 10_000_000
 
 
-def test_a_tokenizer_elsewhere_is_a_fault_of_the_set_up(tmp_path: Path) -> None:
+@pytest.mark.parametrize("sandbox", ["none", "landlock", "bwrap"])
+def test_a_tokenizer_elsewhere_is_shown_to_the_script(tmp_path: Path, sandbox: str) -> None:
+    try:
+        choose_sandbox(sandbox)
+    except SetupError as error:
+        pytest.skip(str(error))
+    tokenizer = tmp_path / "tokenizers" / "other.model"
+    tokenizer.parent.mkdir()
+    tokenizer.write_bytes(b"pieces")
+    script = "import os\nassert open(os.environ['TOKENIZER_PATH'], 'rb').read() == b'pieces'\n" + USUAL
+    record, attempt = ran(tmp_path, script, sandbox=sandbox, tokenizer=tokenizer)
+    assert record.status is RunStatus.FINISHED, (attempt / "train.log").read_text()
+
+
+def test_a_tokenizer_that_is_not_there_is_a_fault_of_the_set_up(tmp_path: Path) -> None:
     record, _ = ran(tmp_path, USUAL, tokenizer=tmp_path / "other.model")
     assert record.status is RunStatus.COULD_NOT_RUN
-    assert "put the tokenizer beside the shards" in record.message
+    assert "other.model does not exist" in record.message
 
 
 def test_in_bubblewrap_the_script_is_watched_and_leaves_the_same(tmp_path: Path) -> None:

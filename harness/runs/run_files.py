@@ -1,0 +1,86 @@
+"""Files of a run: what the sandbox is shown of the data, what the watch calls a file, and digests."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from harness.runs.script_phases import TRAIN, VALIDATION
+from harness.sandbox.request import Mount
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+    from pathlib import Path
+
+    from harness.runs.seed_job import SeedJob
+    from harness.watching.file_watch import FileEvent
+
+WORK, DATA, TOKENIZER = "work", "data", "tokenizer"
+
+
+def usual_mounts(job: SeedJob, work: Path) -> dict[str, Mount]:
+    """The working folder, the data, and the tokenizer where it does not lie beside the shards."""
+    mounts = {
+        WORK: Mount(host=work, inside="/golf/work", is_writable=True),
+        DATA: Mount(host=job.data, inside="/golf/data", is_writable=False),
+    }
+    tokenizer = job.tokenizer
+    if tokenizer is not None and tokenizer.resolve().parent != job.data.resolve():
+        mounts[TOKENIZER] = Mount(
+            host=tokenizer, inside=f"/golf/tokenizer/{tokenizer.name}", is_writable=False
+        )
+    return mounts
+
+
+def script_environment(job: SeedJob, seen_at: Mapping[str, str]) -> dict[str, str]:
+    """What the script is started with; `seen_at` says where it finds each of `usual_mounts`."""
+    own = {"DATA_PATH": seen_at[DATA], "SEED": str(job.seed), "RUN_ID": f"train_seed{job.seed}"}
+    if TOKENIZER in seen_at:
+        own["TOKENIZER_PATH"] = seen_at[TOKENIZER]
+    else:
+        tokenizer = job.tokenizer or next(iter(sorted(job.data.glob("*.model"))), None)
+        if tokenizer is not None:
+            own["TOKENIZER_PATH"] = f"{seen_at[DATA]}/{tokenizer.name}"
+    usual = {
+        "PATH": "/usr/local/bin:/usr/bin:/bin",
+        "LANG": "C.UTF-8",
+        "HOME": f"{seen_at[WORK]}/.home",
+        "PYTHONUNBUFFERED": "1",
+        "PYTHONDONTWRITEBYTECODE": "1",
+    }
+    return {**usual, **job.settings, **own}
+
+
+def split_label(event: FileEvent) -> FileEvent:
+    """A file event of the data folder under the label of its split; others keep theirs."""
+    if event.folder == DATA:
+        name = event.path.rpartition("/")[2]
+        if "_val_" in name:
+            return replace(event, folder=VALIDATION)
+        if "_train_" in name:
+            return replace(event, folder=TRAIN)
+    return event
+
+
+def write_events(path: Path, events: Iterable[Any]) -> str:
+    """Write watched events in the order of their times, one JSON object a line; the digest of the file."""
+    lines = [json.dumps(event.as_json()) for event in sorted(events, key=lambda each: each.at)]
+    text = ("\n".join(lines) + "\n").encode()
+    path.write_bytes(text)
+    return hashlib.sha256(text).hexdigest()
+
+
+def folder_digest(folder: Path, files: Iterable[str]) -> str:
+    """One digest of files by their names and bytes, in the order of the names."""
+    digest = hashlib.sha256()
+    for name in sorted(files):
+        digest.update(f"{name}\0{file_digest(folder / name)}\n".encode("utf-8", "surrogateescape"))
+    return digest.hexdigest()
+
+
+def file_digest(path: Path) -> str:
+    """SHA-256 of a file, in hex."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
