@@ -8,9 +8,9 @@ Why it matters
 What is allowed instead
     Mix the distributions with weights fixed before the token.
 How it is detected
-    The static audit sees the lower of two losses kept, per token or of whole passes. Words (oracle, minimum
-    of losses, best of passes or epochs) are names, so a person decides. It passes only when the code was
-    followed to the claimed number.
+    The static audit sees the lower of two losses kept, per token or of whole passes: that fails. Losses of a
+    chunk that are compared, of which one is counted, and words (oracle, minimum of losses, best of passes or
+    epochs) ask a person. It passes only when the code was followed to the claimed number.
 What it cannot see
     Code it cannot follow: then it says what is missing.
 Rulings
@@ -25,6 +25,7 @@ import re
 from typing import TYPE_CHECKING
 
 from harness.audit.score_order.family import lowest_of_passes, member_verdict, order_of
+from harness.audit.token_leaks.kept_losses import kept_loss
 from harness.audit.token_leaks.leak_family import clean_or_open, leak_findings, leaks_of
 from harness.audit.token_leaks.leaks import LeakKind
 from harness.case import needs_human, not_checked
@@ -48,17 +49,18 @@ _README = re.compile(
     r"token|the two)\b",
     re.IGNORECASE,
 )
+_ASK = "Is the counted probability of each token fixed before the token is looked at?"
 
 
 def check(case: Case) -> Iterator[Finding]:
     """Where the code keeps the lower loss of passes, else one finding for labels, names and README."""
-    kept = lowest_of_passes(case, RULE) or leak_findings(case, RULE, LeakKind.ORACLE)
+    kept = lowest_of_passes(case, RULE) or leak_findings(case, RULE, LeakKind.ORACLE) or _of_a_part(case)
     yield from kept
     if kept:
         return
     labels = [seed for seed in case.evidence.seeds if seed.counted is not None]
     hit = next((s for s in labels if s.counted and _LABEL.search(s.counted.label)), None)
-    ask = "Is the counted probability of each token fixed before the token is looked at?"
+    ask = _ASK
     if hit is not None and hit.counted is not None:
         score = hit.counted.val_bpb
         yield needs_human(
@@ -83,8 +85,20 @@ def check(case: Case) -> Iterator[Finding]:
         yield _clean(case)
 
 
+def _of_a_part(case: Case) -> list[Finding]:
+    """A question where losses of one chunk are compared and one of them is counted."""
+    found = kept_loss(case)
+    if found is None or not (found.is_chosen and found.is_part):
+        return []
+    return [needs_human(RULE, found.message, *found.places(case), ask=_ASK)]
+
+
 def _clean(case: Case) -> Finding:
     """A pass where order and single tokens were followed to the claimed number, else what is missing."""
+    found = kept_loss(case)
+    if found is not None:
+        chosen = "open until the question of selection-by-val is answered"
+        return not_checked(RULE, chosen if found.is_chosen else found.message)
     reading = order_of(case)
     gates = leaks_of(case, LeakKind.TARGET_GATE)
     if gates:
