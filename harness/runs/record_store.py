@@ -1,8 +1,7 @@
 """Where runs lie: OUT/<submission>/<seed>/, each attempt in a folder of its own, the newest record on top.
 
     OUT/<submission>/<seed>/run.json        the record of the seed, once an attempt has ended
-    OUT/<submission>/<seed>/attempts/<n>/   what attempt n left: run.json, train.log, events.jsonl, artifact/,
-                                            and begun.json, its record should golf-run be killed
+    OUT/<submission>/<seed>/attempts/<n>/   what attempt n left: run.json, train.log, events.jsonl, artifact/
 
 A record is written beside its place and renamed into it, so it is whole or not there. Attempts are never
 deleted and never overwritten; a seed that has a record by its own merits (finished or failed) is not run
@@ -15,7 +14,7 @@ import contextlib
 import fcntl
 import json
 import os
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from harness.errors import SetupError
@@ -27,7 +26,6 @@ if TYPE_CHECKING:
 
 LARGEST_RECORD = 8 << 20
 _RECORD = "run.json"
-_BEGUN = "begun.json"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,22 +93,6 @@ class SeedFolder:
         before = self.record()
         if before is None or not stands(before) or stands(record):
             write_record(self.path / _RECORD, record)
-
-    def begin(self, attempt: Path, blank: RunRecord) -> None:
-        """Note that an attempt begins, so that it has a record whatever becomes of this process."""
-        killed = "golf-run ended before this attempt did; nothing of it counts"
-        note = replace(blank, status=RunStatus.INTERRUPTED, reason="killed", message=killed)
-        write_record(attempt / _BEGUN, note)
-
-    def close_abandoned(self) -> int:
-        """Give attempts whose golf-run was killed their record; how many. The folder must be claimed."""
-        closed = 0
-        for attempt in self.attempts():
-            begun = None if (attempt / _RECORD).exists() else read_record(attempt / _BEGUN)
-            if begun is not None:
-                self.keep(attempt, begun)
-                closed += 1
-        return closed
 
     def needs_run(self) -> bool:
         """Whether the seed has no record by the submission's own merits yet."""

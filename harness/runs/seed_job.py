@@ -20,8 +20,6 @@ if TYPE_CHECKING:
     from harness.sandbox.request import Sandbox
 
 _PACKAGES = ("golf-harness", "torch", "numpy", "sentencepiece")
-# What makes two runs of a seed the same run; a record that differs in one of them is of something else.
-KEY_DIGESTS = ("code", "data", "settings", "limits", "environment")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,7 +47,7 @@ class SeedJob:
     code_digest: str = ""
 
     def digests(self) -> dict[str, str]:
-        """What is known of `KEY_DIGESTS` before the run, in hex."""
+        """What tells this run from another of the same seed, as far as it is known before, in hex."""
         known = {
             "data": self.data_digest,
             "settings": _digest(dict(self.settings)),
