@@ -99,6 +99,8 @@ def _summary(submission: Submission, seeds: tuple[int, ...]) -> SubmissionSummar
         title=origin.title,
         claimed_val_bpb=json_file.headline.value if json_file.headline else None,
         seeds=seeds,
+        date=json_file.date.value if json_file.date else None,
+        created_at=origin.created_at.isoformat() if origin.created_at else None,
     )
 
 

@@ -18,7 +18,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SubmissionSummary:
-    """Which submission was judged. `track` is record, non-record or unlimited."""
+    """Which submission was judged. `track` is record, non-record or unlimited.
+
+    `date` is what submission.json says, `created_at` (ISO 8601) the pull request's, where known.
+    """
 
     path: str
     entry: str
@@ -31,6 +34,8 @@ class SubmissionSummary:
     title: str | None
     claimed_val_bpb: float | None
     seeds: tuple[int, ...]
+    date: str | None = None
+    created_at: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -34,6 +34,7 @@ _SUMMARY = (
     "title",
     "claimed_val_bpb",
 )
+_ADDED_TO_SUMMARY = ("date", "created_at")  # keys that documents of earlier versions lack
 _SEED = (
     "seed",
     "val_bpb",
@@ -131,7 +132,8 @@ def _measured_to_json(measured: Measured) -> dict[str, Any]:
 
 def to_json(report: Report) -> dict[str, Any]:
     """The report as a JSON document: `findings` holds what is not a pass, `passes` what was seen."""
-    summary = {name: _plain(getattr(report.submission, name)) for name in _SUMMARY}
+    names = (*_SUMMARY, *_ADDED_TO_SUMMARY)
+    summary = {name: _plain(getattr(report.submission, name)) for name in names}
     aside = {RuleVerdict.PASS: "passes", RuleVerdict.NOT_APPLICABLE: "not_applicable"}
     lists: dict[str, list[dict[str, Any]]] = {"findings": [], "passes": [], "not_applicable": []}
     for finding in report.findings:
@@ -223,6 +225,7 @@ def from_json(document: Mapping[str, Any]) -> Report:
             as_of=document["as_of"],
             submission=SubmissionSummary(
                 **{name: document["submission"][name] for name in _SUMMARY},
+                **{name: document["submission"].get(name) for name in _ADDED_TO_SUMMARY},
                 seeds=tuple(document["submission"]["seeds"]),
             ),
             verdict=Verdict(document["verdict"]),

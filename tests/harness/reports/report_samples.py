@@ -24,6 +24,8 @@ def summary(**replace):
         "title": "Record: sharper quantiser, 1.0585 bpb",
         "claimed_val_bpb": 1.0585,
         "seeds": (42, 314, 1234),
+        "date": "2026-04-30",
+        "created_at": "2026-04-30T21:05:00+00:00",
         **replace,
     }
     return SubmissionSummary(**facts)
