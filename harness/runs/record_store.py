@@ -28,6 +28,10 @@ LARGEST_RECORD = 8 << 20
 _RECORD = "run.json"
 
 
+class SeedHeldError(SetupError):
+    """Another golf-run, here or on another machine, writes to the seed's folder now."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SeedFolder:
     """The folder of one seed of one submission."""
@@ -66,7 +70,7 @@ class SeedFolder:
 
     @contextlib.contextmanager
     def claimed(self) -> Iterator[None]:
-        """Hold the seed's folder for this process. Raises `SetupError` when another golf-run holds it."""
+        """Hold the seed's folder for this process. Raises `SeedHeldError` when another golf-run holds it."""
         try:
             self.path.mkdir(parents=True, exist_ok=True)
             descriptor = os.open(self.path / ".lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
@@ -76,7 +80,7 @@ class SeedFolder:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
             os.close(descriptor)
-            raise SetupError(
+            raise SeedHeldError(
                 f"{self.path}: another golf-run writes there; wait for it or choose another --out"
             ) from error
         try:
