@@ -7,14 +7,15 @@ from typing import TYPE_CHECKING
 
 from harness.audit.events import Spot
 from harness.audit.token_flow import contents, expressions, library
+from harness.audit.token_flow.declarations import last_name
 from harness.audit.token_flow.flow import NOTHING, Flow, joined, replace
-from harness.audit.token_flow.objects import Bound, ClassOf, Function, Instance, Scope
+from harness.audit.token_flow.objects import Bound, ClassOf, Function, FunctionKind, Instance, Scope
 
 if TYPE_CHECKING:
     from harness.audit.token_flow.walker import Walker
 
 
-CALLS_DEEP = 14
+CALLS_DEEP = 24
 CALLS_IN_SKETCH = 3
 
 
@@ -82,19 +83,42 @@ def _walk_function(walker: Walker, function: Function, args: list[Flow], kwargs:
     walker.scope, walker.file = scope, function.file
     walker.stack.append(function)
     walker.returns.append([])
+    walker.yields.append([])
     guards, walker.guards = walker.guards, []  # what a caller tests is about its own values
     walker.recorder.calls.append(Spot(file=before[1], line=before[2]))
     try:
         if isinstance(node, ast.Lambda):
             return walker.evaluate(node.body)
         walker.run(node.body)
+        if function.kind is FunctionKind.CONTEXT or walker.yields[-1]:
+            return _yielded(walker, function)
         return joined(walker.returns[-1])
     finally:
+        walker.yields.pop()
         walker.recorder.calls.pop()
         walker.guards = guards
         walker.returns.pop()
         walker.stack.pop()
         walker.scope, walker.file, walker.line = before
+
+
+def _yielded(walker: Walker, function: Function) -> Flow:
+    """What a generator yields, as a list of it; a context manager's is what `with` binds."""
+    values = walker.yields[-1]
+    if function.kind is FunctionKind.CONTEXT:
+        return joined(value for _, value in values)
+    cell = walker.new_cell()
+    cell.is_list = True
+    for node, value in values:
+        walker.put(cell, node, value)
+    return Flow(objects=(cell,))
+
+
+def entered(walker: Walker, manager: Flow) -> Flow:
+    """What `with manager as name` binds."""
+    if not any(isinstance(each, Instance) and each.of.find("__enter__") for each in manager.objects):
+        return manager
+    return apply(walker, expressions.attribute(walker, manager, "__enter__"), [], {})
 
 
 def _bind_arguments(
@@ -126,8 +150,42 @@ def _construct(walker: Walker, cls: ClassOf, args: list[Flow], kwargs: dict[str,
     made = Flow(objects=(instance,))
     if cls.find("__init__") is not None:
         apply(walker, expressions.attribute(walker, made, "__init__"), args, kwargs)
+    elif cls.fields is not None:
+        _fill_fields(walker, cls, instance, args, kwargs)
+        if cls.is_tuple:
+            made = replace(made, items=tuple(instance.names.values()))
+        if cls.find("__post_init__") is not None:
+            apply(walker, expressions.attribute(walker, made, "__post_init__"), [], {})
     else:
         names = [name for name in cls.members.names if not name.startswith("_")]
         instance.names.update(zip(names, args, strict=False))
         instance.names.update(kwargs)
     return made
+
+
+def _fill_fields(
+    walker: Walker, cls: ClassOf, instance: Instance, args: list[Flow], kwargs: dict[str, Flow]
+) -> None:
+    names = instance.names
+    given = dict(zip((name for name, _ in cls.fields or ()), args, strict=False)) | kwargs
+    before, walker.scope = walker.scope, cls.members
+    try:
+        for name, default in cls.fields or ():
+            if name in given:
+                names[name] = given[name]
+            elif default is not None:
+                names[name] = _default(walker, default)
+    finally:
+        walker.scope = before
+
+
+def _default(walker: Walker, node: ast.expr) -> Flow:
+    """The default of a field, as `field(...)` declares it or as it stands."""
+    if isinstance(node, ast.Call) and last_name(node) == "field":
+        for keyword in node.keywords:
+            if keyword.arg == "default_factory":
+                return apply(walker, walker.evaluate(keyword.value), [], {})
+            if keyword.arg == "default":
+                return walker.evaluate(keyword.value)
+        return Flow(number=walker.symbols.fresh())
+    return walker.evaluate(node)

@@ -6,9 +6,9 @@ import ast
 from typing import TYPE_CHECKING
 
 from harness.audit.token_flow import calling, contents, indexing, mixing, operators
-from harness.audit.token_flow.flow import BITS, LOG_TWO, NOTHING, Flow, mixed_of, replace
+from harness.audit.token_flow.flow import BITS, LOG_TWO, NOTHING, Flow, joined, mixed_of, replace
 from harness.audit.token_flow.linear import Linear
-from harness.audit.token_flow.objects import Bound, ClassOf, Function, Instance, Scope
+from harness.audit.token_flow.objects import Bound, ClassOf, Function, FunctionKind, Instance, Scope
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 
 _LOG_OF_TWO = 0.6931
+OBJECTS_AT_MOST = 8  # of those a value may be, so many are asked for an attribute
 
 
 def children(walker: Walker, node: ast.expr) -> Flow:
@@ -47,19 +48,24 @@ def _attribute(walker: Walker, node: ast.Attribute) -> Flow:
 def attribute(walker: Walker, owner: Flow, name: str) -> Flow:
     """Read `owner.name`."""
     is_object = False
+    found: list[Flow] = []
     for each in owner.objects:
         if isinstance(each, Instance):
             is_object = True
-            found = each.names.get(name)
-            if found is None:
-                found = _member(each, owner, name)
+            held = each.names.get(name)
+            if held is None and not found:
+                held = _member(walker, each.of, owner, name)
         elif isinstance(each, ClassOf):
             is_object = True
-            found = each.find(name)
+            held = _of_class(each, name)
         else:
             continue
-        if found is not None:
-            return found
+        if held is not None:
+            found.append(held)
+            if len(found) >= OBJECTS_AT_MOST:
+                break
+    if found:
+        return found[0] if len(found) == 1 else joined(found)
     if owner.text is not None and owner.text.startswith("module:"):
         return walker.module(f"{owner.text}.{name}")
     number = walker.symbols.of("attribute", owner.number, name) if owner.number is not None else None
@@ -70,15 +76,30 @@ def attribute(walker: Walker, owner: Flow, name: str) -> Flow:
     return replace(owner, number=number, text=None, items=None, objects=(Bound(owner, name),))
 
 
-def _member(instance: Instance, owner: Flow, name: str) -> Flow | None:
-    """What the class of an object has under the name; functions are bound to the object."""
-    member = instance.of.find(name)
+def _member(walker: Walker, cls: ClassOf, owner: Flow, name: str) -> Flow | None:
+    """A member of its class: functions bound to the object, properties their value."""
+    member = cls.find(name)
     if member is None:
         return None
     functions = [one for one in member.objects if isinstance(one, Function)]
     if not functions:
         return member
-    return Flow(objects=tuple(Function(f.node, f.scope, f.file, ((owner,), {})) for f in functions))
+    first = functions[0]
+    if first.kind is FunctionKind.PROPERTY:
+        return calling.call_function(walker, first, [owner], {})
+    if first.kind is FunctionKind.STATIC:
+        return member
+    bound = Flow(objects=(cls,)) if first.kind is FunctionKind.OF_CLASS else owner
+    return Flow(objects=tuple(f.bound_to(bound) for f in functions))
+
+
+def _of_class(cls: ClassOf, name: str) -> Flow | None:
+    """A member read from the class itself: only class methods are bound."""
+    member = cls.find(name)
+    functions = [one for one in member.objects if isinstance(one, Function)] if member is not None else []
+    if not functions or functions[0].kind is not FunctionKind.OF_CLASS:
+        return member
+    return Flow(objects=tuple(f.bound_to(Flow(objects=(cls,))) for f in functions))
 
 
 def _conditional(walker: Walker, node: ast.IfExp) -> Flow:
@@ -141,6 +162,19 @@ def _lambda(walker: Walker, node: ast.Lambda) -> Flow:
     return Flow(objects=(Function(node, walker.scope, walker.file),))
 
 
+def _yield(walker: Walker, node: ast.Yield) -> Flow:
+    if node.value is not None and walker.yields:
+        walker.yields[-1].append((node, walker.evaluate(node.value)))
+    return NOTHING
+
+
+def _yield_from(walker: Walker, node: ast.YieldFrom) -> Flow:
+    inner = walker.evaluate(node.value)
+    if walker.yields:
+        walker.yields[-1].append((node, contents.element(walker, inner, 0)))
+    return NOTHING
+
+
 def _named(walker: Walker, node: ast.NamedExpr) -> Flow:
     value = walker.evaluate(node.value)
     walker.bind(node.target, value)
@@ -196,4 +230,7 @@ EXPRESSIONS: dict[type[ast.expr], Callable[..., Flow]] = {
     ast.JoinedStr: _formatted,
     ast.Call: _call,
     ast.Subscript: _subscript,
+    ast.Yield: _yield,
+    ast.YieldFrom: _yield_from,
+    ast.Await: lambda walker, node: walker.evaluate(node.value),
 }

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from harness.audit.token_flow import array_calls, container_calls, contents
 from harness.audit.token_flow.call_names import ELEMENTWISE, NEW_ARRAYS, READS, SAME, SUMS, WRAPPERS
 from harness.audit.token_flow.container_calls import METHODS
-from harness.audit.token_flow.flow import NOTHING, SUM, Flow, kinds_of, mixed_of, replace
+from harness.audit.token_flow.flow import NOTHING, Flow, Token, mixed_of, replace
 from harness.audit.token_flow.objects import Bound, Call, ClassOf, Function, Instance
 
 if TYPE_CHECKING:
@@ -51,10 +51,7 @@ def by_name(call: Call) -> Flow:
         return Flow(objects=(made,), number=symbols.fresh())
     if name in WRAPPERS and any(isinstance(each, _CALLED) for each in call.first.objects):
         return call.first
-    given = [*args, *call.kwargs.values()]
-    numbers = [each.number for each in given]
-    number = symbols.of("call", name, *numbers) if given and None not in numbers else symbols.fresh()
-    return replace(mixed_of(given), number=number, kinds=frozenset({SUM} & kinds_of(given)))
+    return array_calls.unknown_function(call)
 
 
 def _dimensions(name: str, args: list[Flow]) -> int:
@@ -76,6 +73,17 @@ def _same(call: Call) -> Flow:
     return replace(call.args[0], text=None)
 
 
+def _windows(call: Call) -> Flow:
+    """Windows of so many elements, one from each position on: a row is where it starts."""
+    value = call.first
+    size = call.args[1].number if len(call.args) > 1 else None
+    tokens = frozenset(
+        Token(each.root, each.first, each.first.plus(size) if size is not None else None)
+        for each in call.walker.tokens_of(value)
+    )
+    return replace(value, tokens=tokens, number=None, text=None)
+
+
 _CALLED = (Function, Instance, Bound, ClassOf)
 _OF_ARGUMENTS = SAME | ELEMENTWISE | SUMS  # without any they are something else
 _KNOWN: dict[str, Callable[[Call], Flow]] = {
@@ -85,4 +93,5 @@ _KNOWN: dict[str, Callable[[Call], Flow]] = {
     **array_calls.ARRAY_CALLS,
     **container_calls.CONTAINER_CALLS,
     "partial": _partial,
+    "sliding_window_view": _windows,
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from enum import Enum
 from typing import TYPE_CHECKING
 
 from harness.audit.token_flow.flow import NOTHING, Flow, joined
@@ -13,6 +14,16 @@ if TYPE_CHECKING:
 
     from harness.audit.events import Spot
     from harness.audit.token_flow.walker import Walker
+
+
+class FunctionKind(Enum):
+    """What is not simply called with the object it was found on."""
+
+    PROPERTY = "property"
+    STATIC = "static method"
+    OF_CLASS = "class method"
+    CONTEXT = "context manager"
+    GENERATOR = "generator"
 
 
 @dataclass(eq=False, slots=True)
@@ -46,6 +57,12 @@ class Function:
     scope: Scope
     file: str
     bound: tuple[tuple[Flow, ...], Mapping[str, Flow]] = ((), {})
+    kind: FunctionKind | None = None
+    of: ClassOf | None = None  # the class whose body defines it
+
+    def bound_to(self, owner: Flow) -> Function:
+        """The method of an object."""
+        return Function(self.node, self.scope, self.file, ((owner,), {}), self.kind, self.of)
 
 
 @dataclass(eq=False, slots=True)
@@ -55,6 +72,8 @@ class ClassOf:
     name: str
     members: Scope
     bases: tuple[ClassOf, ...] = ()
+    fields: tuple[tuple[str, ast.expr | None], ...] | None = None  # of a dataclass or named tuple
+    is_tuple: bool = False
 
     def find(self, name: str) -> Flow | None:
         """A member, of the class itself or of what it inherits from."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 from typing import TYPE_CHECKING
 
-from harness.audit.token_flow import contents, indexing, operators, second_passes
+from harness.audit.token_flow import calling, contents, declarations, indexing, operators, second_passes
 from harness.audit.token_flow.flow import NOTHING, Flow, replace
 from harness.audit.token_flow.objects import ClassOf, Function, Scope, merged
 
@@ -98,7 +98,7 @@ def _keep_unassigned(walker: Walker, before: dict[str, Flow]) -> None:
 
 def _with(walker: Walker, node: ast.With | ast.AsyncWith) -> str:
     for item in node.items:
-        value = walker.evaluate(item.context_expr)
+        value = calling.entered(walker, walker.evaluate(item.context_expr))
         if item.optional_vars is not None:
             walker.bind(item.optional_vars, value)
     return walker.run(node.body)
@@ -113,8 +113,42 @@ def _try(walker: Walker, node: ast.Try | ast.TryStar) -> str:
     return walker.run(node.finalbody) or (end if end != "raise" else "")
 
 
+def _raise(walker: Walker, node: ast.Raise) -> str:
+    if node.exc is not None:
+        walker.evaluate(node.exc)  # `raise SystemExit(main())` runs the script
+    return "raise"
+
+
+def _assert(walker: Walker, node: ast.Assert) -> str:
+    walker.evaluate(node.test)
+    return ""
+
+
+def _match(walker: Walker, node: ast.Match) -> str:
+    subject = walker.evaluate(node.subject)
+    before = dict(walker.scope.names)
+    ends, after = [], []
+    for case in node.cases:
+        if not walker.is_reached(case.body[0]):
+            continue
+        walker.scope.names = dict(before)
+        for pattern in ast.walk(case.pattern):
+            name = pattern.name if isinstance(pattern, ast.MatchAs | ast.MatchStar) else None
+            if name is not None:
+                whole = pattern is case.pattern
+                walker.scope.names[name] = subject if whole else contents.element(walker, subject, 0)
+        end = walker.run(case.body)
+        ends.append(end)
+        if end in ("break", "continue") and walker.left:
+            walker.left[-1].append(walker.scope.names)
+        if not end:
+            after.append(walker.scope.names)
+    walker.scope.names = merged(after) if after else before
+    return ends[0] if ends and all(ends) else ""
+
+
 def _define(walker: Walker, node: ast.FunctionDef | ast.AsyncFunctionDef) -> str:
-    function = Function(node, walker.scope, walker.file)
+    function = Function(node, walker.scope, walker.file, kind=walker.syntax_fact(declarations.kind_of, node))
     walker.scope.names[node.name] = Flow(objects=(function,))
     return ""
 
@@ -127,7 +161,15 @@ def _class(walker: Walker, node: ast.ClassDef) -> str:
     walker.scope = members
     walker.run(node.body)
     walker.scope = outer
-    outer.names[node.name] = Flow(objects=(ClassOf(node.name, members, own),))
+    made = ClassOf(node.name, members, own)
+    if walker.syntax_fact(declarations.is_record, node) or any(base.fields is not None for base in own):
+        made.fields = declarations.fields_of(node, own)
+        made.is_tuple = any(base.text == "module:typing.NamedTuple" for base in bases)
+    for member in members.names.values():
+        for each in member.objects:
+            if isinstance(each, Function) and each.scope is members and each.of is None:
+                each.of = made
+    outer.names[node.name] = Flow(objects=(made,))
     return ""
 
 
@@ -179,5 +221,7 @@ STATEMENTS: dict[type[ast.stmt], Callable[..., str]] = {
     ast.ImportFrom: _import_from,
     ast.Break: lambda _walker, _node: "break",
     ast.Continue: lambda _walker, _node: "continue",
-    ast.Raise: lambda _walker, _node: "raise",
+    ast.Raise: _raise,
+    ast.Assert: _assert,
+    ast.Match: _match,
 }

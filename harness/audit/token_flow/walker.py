@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import ast
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from harness.audit.events import Spot
 from harness.audit.token_flow import calling, contents, expressions, indexing, statements
@@ -30,6 +30,7 @@ DEEP_LOOPS = 6
 
 
 _N = TypeVar("_N", bound=ast.AST)
+_T = TypeVar("_T")
 
 
 class OutOfNodesError(Exception):
@@ -56,6 +57,7 @@ class Walker:
     loops: list[tuple[int, int]] = field(default_factory=list)
     guards: list[Flow] = field(default_factory=list)
     returns: list[list[Flow]] = field(default_factory=list)
+    yields: list[list[tuple[ast.expr, Flow]]] = field(default_factory=list)
     left: list[list[dict[str, Flow]]] = field(default_factory=list)  # names where a pass was left early
     last_loop: int = 0
     in_log_sum: bool = False  # inside `max(a, b) + log1p(...)`
@@ -64,7 +66,7 @@ class Walker:
     sketched: dict[ast.AST, list[Flow]] = field(default_factory=dict)  # results of calls by function
     constants: dict[ast.expr, Flow] = field(default_factory=dict)
     outside: dict[str, Flow] = field(default_factory=dict)
-    facts: dict[tuple[object, ast.AST], bool] = field(default_factory=dict)
+    facts: dict[tuple[object, ast.AST], Any] = field(default_factory=dict)
     spots: dict[tuple[str, int], Spot] = field(default_factory=dict)
 
     @property
@@ -158,11 +160,11 @@ class Walker:
             found = self.outside[text] = Flow(text=text)
         return found
 
-    def syntax_fact(self, ask: Callable[[_N], bool], node: _N) -> bool:
+    def syntax_fact(self, ask: Callable[[_N], _T], node: _N) -> _T:
         """What `ask` says of a node, asked once."""
-        found = self.facts.get((ask, node))
-        if found is None:
-            found = self.facts[ask, node] = ask(node)
+        if (ask, node) not in self.facts:
+            self.facts[ask, node] = ask(node)
+        found: _T = self.facts[ask, node]
         return found
 
     def lookup_name(self, name: str) -> Flow | None:
