@@ -20,6 +20,7 @@ from harness.runs.run_files import (
     WORK,
     file_digest,
     folder_digest,
+    sandbox_limits,
     script_environment,
     split_label,
     usual_mounts,
@@ -135,7 +136,7 @@ def _run(
             environment=environment,
             mounts=tuple(mounts.values()),
             workdir=seen_at[WORK],
-            limits=replace(job.limits, wall_seconds=job.track.whole_seconds),
+            limits=sandbox_limits(job, job.track.whole_seconds),
             wants_gpu=job.wants_gpu,
         )
         protections = sandbox.protections(request)

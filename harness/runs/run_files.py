@@ -15,7 +15,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from harness.runs.seed_job import SeedJob
+    from harness.sandbox.request import SandboxLimits
     from harness.watching.file_watch import FileEvent
+
+_SHARE_OF_MEMORY = 0.9  # the rest keeps the machine and this harness alive
 
 WORK, DATA, TOKENIZER = "work", "data", "tokenizer"
 
@@ -51,6 +54,15 @@ def script_environment(job: SeedJob, seen_at: Mapping[str, str]) -> dict[str, st
         "PYTHONDONTWRITEBYTECODE": "1",
     }
     return {**usual, **job.settings, **own}
+
+
+def sandbox_limits(job: SeedJob, wall_seconds: float) -> SandboxLimits:
+    """What one sandbox of the job may use; of memory, where the job does not say, most of the machine's."""
+    memory = job.limits.memory_bytes
+    total = job.machine.get("memory_bytes")
+    if memory is None and isinstance(total, int) and total > 0:
+        memory = int(total * _SHARE_OF_MEMORY)
+    return replace(job.limits, wall_seconds=wall_seconds, memory_bytes=memory)
 
 
 def split_label(event: FileEvent) -> FileEvent:

@@ -129,6 +129,7 @@ class RunRecord:
     protections: tuple[str, ...] = ()
     sandbox: str = ""
     machine: Mapping[str, Any] = field(default_factory=dict)
+    settings: Mapping[str, str] = field(default_factory=dict)  # variables the script was started with
     digests: Mapping[str, str] = field(default_factory=dict)
     versions: Mapping[str, str] = field(default_factory=dict)
     ruleset: str = ""
@@ -181,6 +182,7 @@ def record_of_json(data: Mapping[str, Any]) -> RunRecord:
             protections=tuple(map(_text, data["protections"])),
             sandbox=_text(data["sandbox"]),
             machine=dict(data["machine"]),
+            settings={_text(name): _text(value) for name, value in data["settings"].items()},
             digests={_text(name): _text(value) for name, value in data["digests"].items()},
             versions={_text(name): _text(value) for name, value in data["versions"].items()},
             ruleset=_text(data["ruleset"]),

@@ -71,6 +71,7 @@ def blank_record(job: SeedJob, number: int, sandbox: Sandbox) -> RunRecord:
         not_eligible=job.not_eligible,
         sandbox=sandbox.name,
         machine=job.machine,
+        settings=dict(job.settings),
         digests=job.digests(),
         versions=tool_versions(),
         ruleset=job.ruleset,

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from harness.errors import SetupError, UsageError
 from harness.ruleset import RULES_DIR
+from harness.sandbox.request import SandboxLimits
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -16,7 +17,9 @@ if TYPE_CHECKING:
 
     from harness.ruleset import Limits
 
-_NUMBERS = ("train_seconds", "eval_seconds", "extra_seconds", "cap_bytes", "ranks")
+_NUMBERS = (
+    "train_seconds", "eval_seconds", "extra_seconds", "cap_bytes", "ranks", "written_bytes", "processes",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,7 +27,9 @@ class RunTrack:
     """What a run may take. Seconds by our clock, bytes; `ranks` 0 is a script without torchrun.
 
     `extra_seconds` is what a script of one process may take beyond both phases before it is ended: what it
-    took is in the record either way. `time_scale` multiplied the seconds; anything but 1 is no record run.
+    took is in the record either way. `written_bytes` of disk and `processes` (with threads) keep a run from
+    filling the machine; no rule of the challenge names them. `time_scale` multiplied the seconds; anything
+    but 1 is no record run.
     """
 
     name: str
@@ -35,6 +40,8 @@ class RunTrack:
     cap_bytes: int
     ranks: int
     can_be_record: bool
+    written_bytes: int = 8 << 30
+    processes: int = 4_096
     time_scale: float = 1.0
 
     def scaled(self, factor: float) -> RunTrack:
@@ -50,6 +57,11 @@ class RunTrack:
             extra_seconds=self.extra_seconds * factor,
             time_scale=self.time_scale * factor,
         )
+
+    @property
+    def sandbox_limits(self) -> SandboxLimits:
+        """What the sandbox holds a run to, beside the time."""
+        return SandboxLimits(written_bytes=self.written_bytes, processes=self.processes)
 
     @property
     def whole_seconds(self) -> float:
@@ -79,6 +91,8 @@ def load_track(name: str, limits: Limits, directory: Path = RULES_DIR) -> RunTra
         cap_bytes=int(numbers["cap_bytes"]),
         ranks=int(numbers["ranks"]),
         can_be_record=row.get("can_be_record") is True,
+        written_bytes=int(numbers["written_bytes"]),
+        processes=int(numbers["processes"]),
     )
 
 
