@@ -1,8 +1,9 @@
 """What a packed `train_gpt.py` does: a run steered by the environment variables of the challenge's scripts.
 
-DATA_PATH, TOKENIZER_PATH, SEED, RUN_ID, EVAL_ONLY and every switch of the configuration (`config_fields`
-names their variables). Started alone or by torchrun; writes to the working folder, the log to
-logs/RUN_ID.txt, as `train_gpt.py` on main does.
+DATA_PATH, TOKENIZER_PATH, SEED, RUN_ID and every switch of the configuration (`config_fields` names their
+variables). TRAIN_ONLY=1 ends with the artifact, EVAL_ONLY=FILE only scores one: the two steps of golf-run.
+Started alone or by torchrun; writes to the working folder, the log to logs/RUN_ID.txt, as `train_gpt.py` on
+main does.
 """
 
 from __future__ import annotations
@@ -50,7 +51,7 @@ def _run_by_environment(base: Config, code: str) -> None:
     run_id = os.environ.get("RUN_ID") or str(uuid.uuid4())
     artifact = os.environ.get("EVAL_ONLY", "")
     out_dir = Path()
-    resume = os.environ.get("RESUME", "0") == "1"
+    resume, trains_only = (os.environ.get(name, "0") == "1" for name in ("RESUME", "TRAIN_ONLY"))
     with (
         joined_world() as world,
         claimed_folder(out_dir, world),
@@ -65,6 +66,6 @@ def _run_by_environment(base: Config, code: str) -> None:
             return
         result = train(
             config, data_dir=data_dir, out_dir=out_dir, world=world, log=log, tokenizer=tokenizer,
-            code=code, stages=Stages.HEADLINE, resume=resume,
+            code=code, stages=Stages.NONE if trains_only else Stages.HEADLINE, resume=resume,
         )  # fmt: skip
     refuse_over_cap(result)

@@ -17,6 +17,7 @@ from reference_model.config import ConfigError, TttKind
 from reference_model.evaluation.score_ledger import ScoreLedger
 from reference_model.evaluation.score_tally import Score, ScoreTally
 from reference_model.evaluation.sliding_windows import Tail, planned_windows
+from reference_model.evaluation.stepwise_scoring import score_windows
 from reference_model.evaluation.window_scoring import window_scorer
 
 if TYPE_CHECKING:
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from harness.tokens.byte_table import ByteTable
     from reference_model.config import Config
     from reference_model.distributed import World
+    from reference_model.evaluation.evaluator_stream import EvaluatorStream
     from reference_model.evaluation.score_tally import EvaluationProgress
     from reference_model.network.gpt import GPT
     from reference_model.ngrams.ngram_mixing import Mixer
@@ -44,14 +46,16 @@ def evaluate_plain(
     mixer: Mixer | None = None,
     progress: Callable[[EvaluationProgress], None] | None = None,
     tail: Tail = Tail.SCORED,
+    stream: EvaluatorStream | None = None,
 ) -> Score:
     """Score windows of evaluation.eval_seq_len tokens side by side.
 
     `tokens` (N, any integer type) is the whole stream; a `ledger` records the scores of this rank and is
-    verified. Raises SetupError for a stream too short to score or with foreign token ids, LedgerError (naming
-    the position) for scores that are not finite.
+    verified. `stream`, where given, hands `tokens` out and takes the scores. Raises SetupError for a stream
+    too short to score or with foreign token ids, LedgerError (naming the position) for scores that are not
+    finite.
     """
-    return _evaluate_windows(model, tokens, table, config, world, 0, ledger, mixer, progress, tail)
+    return _evaluate_windows(model, tokens, table, config, world, 0, ledger, mixer, progress, tail, stream)
 
 
 def evaluate_sliding(
@@ -65,6 +69,7 @@ def evaluate_sliding(
     mixer: Mixer | None = None,
     progress: Callable[[EvaluationProgress], None] | None = None,
     tail: Tail = Tail.SCORED,
+    stream: EvaluatorStream | None = None,
 ) -> Score:
     """Score each position with at least eval_seq_len - stride tokens before it in its window, the first ones
     apart.
@@ -72,7 +77,9 @@ def evaluate_sliding(
     evaluation.stride 0 is the plain evaluation. Arguments and errors as `evaluate_plain`.
     """
     stride = config.evaluation.stride
-    return _evaluate_windows(model, tokens, table, config, world, stride, ledger, mixer, progress, tail)
+    return _evaluate_windows(
+        model, tokens, table, config, world, stride, ledger, mixer, progress, tail, stream
+    )
 
 
 def evaluate_with_ttt(
@@ -86,6 +93,7 @@ def evaluate_with_ttt(
     mixer: Mixer | None = None,
     progress: Callable[[EvaluationProgress], None] | None = None,
     tail: Tail = Tail.SCORED,
+    stream: EvaluatorStream | None = None,
 ) -> Score:
     """Score while adapting to what has been scored, the way config.ttt says; the ledger proves the order.
 
@@ -93,13 +101,20 @@ def evaluate_with_ttt(
     adaptation. Arguments and errors as `evaluate_plain`; ConfigError when config.ttt.kind is none. A ledger
     is always kept.
     """
-    tally = _new_tally(tokens, table, config, world, ledger or ScoreLedger(rank=world.rank), progress, tail)
+    tally = _new_tally(
+        tokens, table, config, world, ledger or ScoreLedger(rank=world.rank), progress, tail, stream
+    )
     if config.ttt.kind is TttKind.CHUNK_SGD or config.ttt.kind is TttKind.CHUNK_ADAMW:
         from reference_model.evaluation.test_time_training import score_and_train_chunks
 
         score_and_train_chunks(model, tally, config, mixer=mixer, tail=tail)
         return tally.total()
     if config.ttt.kind is TttKind.DOCUMENT_LORA:
+        if stream is not None:
+            raise ConfigError(
+                "ttt.kind document_lora adapts to many documents side by side, but the evaluator hands the "
+                "stream out in its order; score it without an evaluator, or choose another ttt.kind"
+            )
         from reference_model.evaluation.lora_ttt import score_and_adapt_documents
 
         score_and_adapt_documents(model, tally, config, mixer=mixer, tail=tail)
@@ -121,13 +136,14 @@ def _evaluate_windows(
     mixer: Mixer | None,
     progress: Callable[[EvaluationProgress], None] | None,
     tail: Tail,
+    stream: EvaluatorStream | None,
 ) -> Score:
-    tally = _new_tally(tokens, table, config, world, ledger, progress, tail)
+    tally = _new_tally(tokens, table, config, world, ledger, progress, tail, stream)
     plan = planned_windows(len(tokens), seq_len=config.evaluation.eval_seq_len, stride=stride, tail=tail)
     was_training = model.training
     try:
         scorer = window_scorer(model, tokens, config, world.device, mixer)
-        scorer.score(plan.of_rank(world.rank, world.size), tally)
+        score_windows(scorer, plan, tally)
     finally:
         model.train(was_training)
     return tally.total()
@@ -141,6 +157,7 @@ def _new_tally(
     ledger: ScoreLedger | None,
     progress: Callable[[EvaluationProgress], None] | None,
     tail: Tail,
+    stream: EvaluatorStream | None,
 ) -> ScoreTally:
     if tokens.ndim != 1:
         raise SetupError(f"the validation stream has shape {tokens.shape}; it must be one row of tokens")
@@ -159,4 +176,5 @@ def _new_tally(
         positions_to_score=plan.positions,
         ledger=ledger,
         progress=progress,
+        stream=stream,
     )

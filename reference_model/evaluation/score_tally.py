@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
     from harness.tokens.byte_table import ByteTable
     from reference_model.distributed import World
+    from reference_model.evaluation.evaluator_stream import EvaluatorStream
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,6 +65,8 @@ class ScoreTally:
     positions_to_score: int
     ledger: ScoreLedger | None = None
     progress: Callable[[EvaluationProgress], None] | None = None
+    stream: EvaluatorStream | None = None
+    """Where an evaluator owns the score: what hands `tokens` out and takes the scores as well."""
     version: int = 0
     """Updates made to the weights so far."""
     _nats: float = 0.0
@@ -79,6 +82,8 @@ class ScoreTally:
             self.ledger.score(positions_N, nll_N, chunk=chunk, version=self.version)
         else:
             refuse_unusable_scores(positions_N, nll_N, chunk=chunk, version=self.version)
+        if self.stream is not None:
+            self.stream.add(positions_N, nll_N)
         self._nats += float(nll_N.sum(dtype=np.float64))
         self._scored += len(nll_N)
         targets_N, previous_N = self.tokens[positions_N], self.tokens[positions_N - 1]

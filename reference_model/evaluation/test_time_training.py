@@ -27,6 +27,7 @@ import torch
 
 from reference_model.config import TttKind
 from reference_model.evaluation.sliding_windows import Tail, planned_windows
+from reference_model.evaluation.stepwise_scoring import score_windows
 from reference_model.evaluation.window_scoring import window_scorer, window_tokens
 from reference_model.network.gpt import autocast
 from reference_model.optimizers.flat_parameters import FlatParameters
@@ -52,14 +53,13 @@ def score_and_train_chunks(
 
     The model's weights, gradients and flags are afterwards what they were before.
     """
-    world = tally.world
     plan = windows_of(tally, config, tail)
     chunk_of_window = plan.chunks(config.ttt.chunk_tokens)
     chunks = -(-plan.positions // config.ttt.chunk_tokens)
     with adaptation(model, tally, config, mixer) as (scorer, trainer):
         for chunk in range(chunks):
             first, end = np.searchsorted(chunk_of_window, [chunk, chunk + 1]).tolist()
-            scorer.score(plan.part(first, end).of_rank(world.rank, world.size), tally, chunk=chunk)
+            score_windows(scorer, plan.part(first, end), tally, chunk=chunk)
             if chunk < chunks - 1:
                 trainer.train(chunk, lr=ttt_cosine(chunk, chunks, config.ttt.lr))
 

@@ -27,6 +27,7 @@ class Stages(enum.Enum):
 
     ALL = "all"  # every stage up to the counted one, to see what each is worth
     HEADLINE = "headline"  # the counted one alone, as the evaluation clock wants it
+    NONE = "none"  # training alone: the artifact is evaluated by another process
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,6 +50,8 @@ def final_stages(config: Config, wanted: Stages = Stages.ALL) -> tuple[FinalStag
         stages.append(FinalStage(name="ttt", slides=slides, adapts=True))
     if config.ngram.kind is not NgramKind.NONE:
         stages.append(FinalStage(name="ngram", slides=slides, adapts=adapts, mixes=True))
+    if wanted is Stages.NONE:
+        return ()
     return tuple(stages if wanted is Stages.ALL else stages[-1:])
 
 
@@ -110,6 +113,7 @@ def _scored(
         ledger=ScoreLedger(rank=world.rank) if is_counted else None,
         mixer=_mixer(validation, config, progress) if stage.mixes else None,
         progress=progress,
+        stream=validation.stream,
     )
 
 
@@ -128,6 +132,10 @@ def _mixer(
     validation: ValidationData, config: Config, progress: Callable[[EvaluationProgress], None] | None
 ) -> Mixer | None:
     if config.ngram.kind is not NgramKind.NONE:
+        if validation.stream is not None:
+            from reference_model.ngrams.growing_mixers import growing_mixer
+
+            return growing_mixer(validation.stream, config.model.vocab_size, config.ngram)
         from reference_model.evaluation.score_tally import EvaluationProgress
         from reference_model.ngrams.ngram_mixing import ngram_mixer
 

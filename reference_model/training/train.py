@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from harness.errors import SetupError, SubmissionError
+from reference_model.evaluation.evaluator_stream import evaluator_stream
 from reference_model.exit_status import RunInterruptedError
 from reference_model.training.export import code_size, export_artifact, model_of_artifact
 from reference_model.training.final_evaluation import Stages, score_artifact
@@ -58,6 +59,7 @@ class TrainResult:
     report: ArtifactReport | None
     """What was written; None on ranks that did not write."""
     scores: dict[str, Score]
+    """Empty where none was asked for."""
 
     @property
     def score(self) -> Score:
@@ -82,13 +84,14 @@ def train(
     """Train, export and score; every rank calls it with the same arguments.
 
     `code` is the text of a packed script: it is logged, and its bytes count towards the cap; `code_bytes`
-    says how many count where it is not at hand (None: all sources of this package). Errors as `train_model`,
+    says how many count where it is not at hand (None: all sources of this package). With Stages.NONE no
+    validation data is opened and nothing is scored. Errors as `train_model`,
     `export_artifact` and `score_artifact`; SetupError when another rank is lost, RunInterruptedError after
     Ctrl-C, whatever the run was doing.
     """
     progress = progress or RunProgress()
     log.header(config, world, code=code)
-    validation = open_validation(config, data_dir, tokenizer)
+    validation = None if stages is Stages.NONE else open_validation(config, data_dir, tokenizer)
     log_data(log, data_dir, validation)
     made_folder(out_dir)
     with machine_faults_told(world), interruption_told(out_dir / CHECKPOINT_NAME):
@@ -105,16 +108,18 @@ def train(
         size = code_size(code, code_bytes)
         path, report = export_artifact(trained, config, world, log, out_dir=out_dir, code_size=size)
         model = model_of_artifact(path, config, world)
-        scores = score_artifact(
-            model,
-            validation,
-            config,
-            world,
-            log,
-            stages=stages,
-            ledger_path=out_dir / LEDGER_NAME,
-            progress=progress.evaluation,
-        )
+        scores: dict[str, Score] = {}
+        if validation is not None:
+            scores = score_artifact(
+                model,
+                validation,
+                config,
+                world,
+                log,
+                stages=stages,
+                ledger_path=out_dir / LEDGER_NAME,
+                progress=progress.evaluation,
+            )
     if world.is_main:
         with contextlib.suppress(OSError):
             (out_dir / CHECKPOINT_NAME).unlink(missing_ok=True)  # there is nothing left to resume
@@ -145,26 +150,29 @@ def evaluate_artifact(
 ) -> dict[str, Score]:
     """Score an artifact without training or warming up (EVAL_ONLY); the counted score is the last.
 
+    Where an evaluator owns the score (`evaluator_stream`) it hands out the tokens, once: whatever `stages`
+    says, the counted score alone is made.
+
     Raises ArtifactError when the file is damaged or belongs to another configuration, and what
     `open_validation` and `score_artifact` raise.
     """
     log.header(config, world, code=code)
-    validation = open_validation(config, data_dir, tokenizer)
-    log_data(log, data_dir, validation, trains=False)
-    log(f"world_size:{world.size}")
-    log(f"seed:{config.run.seed}")
-    log(f"eval_only: loading {artifact}, skipping training")
-    seed_everything(config.run.seed)
-    if out_dir is not None:
-        made_folder(out_dir)
-    with machine_faults_told(world):
+    with machine_faults_told(world), evaluator_stream(world, config.model.vocab_size) as stream:
+        validation = open_validation(config, data_dir, tokenizer, stream)
+        log_data(log, data_dir, validation, trains=False)
+        log(f"world_size:{world.size}")
+        log(f"seed:{config.run.seed}")
+        log(f"eval_only: loading {artifact}, skipping training")
+        seed_everything(config.run.seed)
+        if out_dir is not None:
+            made_folder(out_dir)
         return score_artifact(
             model_of_artifact(artifact, config, world),
             validation,
             config,
             world,
             log,
-            stages=stages,
+            stages=stages if stream is None else Stages.HEADLINE,
             ledger_path=out_dir / LEDGER_NAME if out_dir is not None else None,
             progress=None if progress is None else progress.evaluation,
         )

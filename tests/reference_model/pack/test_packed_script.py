@@ -15,12 +15,15 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from harness.tokens.byte_table import byte_table_of_sentencepiece
+from harness.tokens.validation_stream import load_validation_tokens
 from reference_model.__main__ import main as modular_main
 from reference_model.config_overrides import configured
 from reference_model.pack.minify import minified
 from reference_model.pack.program import packed_program
 from reference_model.pack.self_extracting import self_extracting
 from reference_model.presets import Size, preset
+from tests.reference_model.evaluation.evaluators import evaluator
 from tests.reference_model.tiny_data import make_tiny_data
 
 if TYPE_CHECKING:
@@ -129,6 +132,7 @@ def test_the_script_imports_nothing_of_the_repository(name):
         for module in ([node.module] if isinstance(node, ast.ImportFrom) else [a.name for a in node.names])
     }
     installed = {"torch", "numpy", "sentencepiece", "zstandard", "brotli"}
+    installed.add("golf_scoring")  # put beside the script by golf-run, imported only then
     assert imported - set(sys.stdlib_module_names) <= installed
 
 
@@ -167,6 +171,49 @@ def test_plain_settings_follow_the_environment_and_eval_only_scores_the_artifact
     assert [line for line in log.splitlines() if "_exact" in line] == [
         line for line in again.splitlines() if "_exact" in line
     ]
+
+
+def test_trained_and_evaluated_in_two_steps_the_evaluator_seals_the_score_it_prints(
+    data, tmp_path, monkeypatch
+):
+    (tmp_path / "train_gpt.py").write_text(plain_text("reference"))
+    train_only, tokenizer_only = tmp_path / "train_only", tmp_path / "tokenizer_only"
+    for folder, pattern in ((train_only, "*train*"), (tokenizer_only, "*.model")):
+        folder.mkdir()
+        for path in (*data.glob(pattern), *data.glob("*.model")):
+            (folder / path.name).write_bytes(path.read_bytes())
+    usual = {"ITERATIONS": "2", "SEED": "7", "OMP_NUM_THREADS": "1", "EVAL_STRIDE": "32"}
+    usual["TOKENIZER_PATH"] = str(next(tokenizer_only.glob("*.model")))
+    ran_script(tmp_path, 1, DATA_PATH=str(train_only), TRAIN_ONLY="1", **usual)
+    whole = ran_script(tmp_path, 1, DATA_PATH=str(data), EVAL_ONLY="final_model.ptz", **usual)
+    tokens = load_validation_tokens(data, seq_len=16, vocab_size=320)
+    table = byte_table_of_sentencepiece(next(data.glob("*.model")), 320)
+    with evaluator(monkeypatch, tokens, table, longest_step=200, blind=(20, 210)) as served:
+        log = ran_script(tmp_path, 2, DATA_PATH=str(tokenizer_only), EVAL_ONLY="final_model.ptz", **usual)
+    assert served.evaluation is not None
+    assert served.evaluation.score is not None, served.evaluation.message
+    assert "val_loader:evaluator tokens:259" in log
+    for printed in (whole, log):
+        assert final_score(printed) == pytest.approx(served.evaluation.score.val_bpb, abs=1e-6)
+
+
+def ran_script(folder, ranks, **variables):
+    """The script as a process, or as ranks, with the evaluator's variables where one is there."""
+    torchrun = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(ranks)]
+    done = subprocess.run(
+        [sys.executable, *(torchrun if ranks > 1 else []), "train_gpt.py"],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=folder,
+        env={**os.environ, **variables, "PYTHONPATH": os.environ.get("PYTHONPATH", "")},
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    return done.stdout
+
+
+def final_score(log):
+    return float(log.rpartition("_exact val_loss:")[2].split("val_bpb:")[1].split()[0])
 
 
 def test_two_ranks_train_with_the_self_extracting_script(data, tmp_path):
