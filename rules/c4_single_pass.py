@@ -32,7 +32,7 @@ from harness.audit.score_order.family import (
     primary_rule,
     unproven,
 )
-from harness.audit.token_leaks.kept_losses import kept_loss
+from harness.audit.token_leaks.kept_losses import open_choice
 from harness.audit.token_leaks.leak_family import leaks_of
 from harness.audit.token_leaks.leaks import LeakKind
 from harness.case import failed, not_checked
@@ -72,7 +72,7 @@ def check(case: Case) -> Iterator[Finding]:
         yield not_checked(RULE, "the claimed score already breaks c3-score-before-update; passes not judged")
     elif reading is not None and reading.breaches:
         yield unproven(case, reading, RULE)
-    elif kept_loss(case) is not None or leaks_of(case, LeakKind.ORACLE):
+    elif open_choice(case) is not None or leaks_of(case, LeakKind.ORACLE):
         yield not_checked(RULE, "several losses of the same tokens are in the claimed number: see oracle-min")
     else:
         yield member_verdict(case, RULE, clean="one pass over validation makes the claimed number", absent="")

@@ -25,7 +25,7 @@ import re
 from typing import TYPE_CHECKING
 
 from harness.audit.score_order.family import lowest_of_passes, member_verdict, order_of
-from harness.audit.token_leaks.kept_losses import kept_loss
+from harness.audit.token_leaks.kept_losses import kept_loss, open_choice
 from harness.audit.token_leaks.leak_family import clean_or_open, leak_findings, leaks_of
 from harness.audit.token_leaks.leaks import LeakKind
 from harness.case import needs_human, not_checked
@@ -95,10 +95,9 @@ def _of_a_part(case: Case) -> list[Finding]:
 
 def _clean(case: Case) -> Finding:
     """A pass where order and single tokens were followed to the claimed number, else what is missing."""
-    found = kept_loss(case)
-    if found is not None:
-        chosen = "open until the question of selection-by-val is answered"
-        return not_checked(RULE, chosen if found.is_chosen else found.message)
+    missing = open_choice(case)
+    if missing is not None:
+        return not_checked(RULE, missing)
     reading = order_of(case)
     gates = leaks_of(case, LeakKind.TARGET_GATE)
     if gates:

@@ -5,20 +5,24 @@ from __future__ import annotations
 import ast
 from typing import TYPE_CHECKING
 
-from harness.audit.token_flow import contents, mixing
+from harness.audit.token_flow import choices, contents, mixing
+from harness.audit.token_flow.call_names import ORDER_STATISTICS
 from harness.audit.token_flow.flow import (
     BITS,
+    COMPARED,
     COUNTS,
     DISTRIBUTION,
     ENTROPY,
     LOG_TWO,
     NOTHING,
+    PAIRED,
     PLOGP,
     SEARCHED,
     SELECTION,
     SUM,
     Flow,
     joined,
+    kinds_of,
     mixed_of,
     replace,
 )
@@ -43,8 +47,12 @@ def elementwise(call: Call) -> Flow:
     tables = tuple(
         each for each in value.objects if isinstance(each, Cell) and each.site in call.walker.counted
     )
+    bounds = [contents.whole(call.walker, each) for each in [*call.args[1:], *call.kwargs.values()]]
+    if any(mixing.are_two_losses(call.walker, value, bound) for bound in bounds):
+        return mixing.lower(call.walker, [value, *bounds])  # clipped at another loss
     result = contents.whole(call.walker, value)
-    return replace(result, number=number, text=None, items=None, objects=tables, kinds=frozenset(kinds))
+    result = replace(result, number=number, text=None, items=None, objects=tables, kinds=frozenset(kinds))
+    return choices.by_function(call, result)
 
 
 def summed(call: Call) -> Flow:
@@ -122,6 +130,8 @@ def _stack(call: Call) -> Flow:
         looked = frozenset().union(*(part.lookups for part in experts))
         if entropy or any(looked - part.lookups for part in experts):
             return mixing.mixed(call.walker, parts, [], entropy=entropy)
+    if choices.are_side_by_side(call.walker, parts):
+        whole = whole.with_kinds(PAIRED)
     return replace(whole, number=whole.number, items=None)
 
 
@@ -154,12 +164,37 @@ def _log_add(call: Call) -> Flow:
 
 def _extreme(call: Call) -> Flow:
     values = [contents.whole(call.walker, each) for each in call.args if each.text is None]
+    if len([each for each in values if each.scores or not each.number]) < 2 and not call.walker.in_log_sum:
+        # The highest of several is what a sum of exponentials is divided by before it is taken.
+        of_several = choices.in_order(call, choices.LOSS if "min" in call.name else choices.UNCLEAR)
+        if of_several is not None:
+            return of_several
     if len(values) >= 2 and "dim" not in call.kwargs:
         return mixing.lower(call.walker, values)
     value = call.first
     held = contents.content(call.walker, value)
     number = call.walker.symbols.of("extreme", value.number) if value.number is not None else None
     return replace(mixed_of((value, held)), number=number, kinds=value.kinds - {DISTRIBUTION, SELECTION})
+
+
+def _in_order(call: Call) -> Flow:
+    of_several = choices.in_order(call)
+    if of_several is not None:
+        return of_several
+    if call.name == "sorted" and call.args:
+        return replace(call.args[0], text=None)
+    return unknown_function(call)
+
+
+def unknown_function(call: Call) -> Flow:
+    """A call of which nothing but the arguments is known: it is made of all of them."""
+    symbols = call.walker.symbols
+    given = [*call.args, *call.kwargs.values()]
+    numbers = [each.number for each in given]
+    number = symbols.of("call", call.name, *numbers) if given and None not in numbers else symbols.fresh()
+    kinds = frozenset({SUM, PAIRED, COMPARED} & kinds_of(given))
+    result = replace(mixed_of(given), number=number, kinds=kinds)
+    return choices.by_function(call, result)
 
 
 def _bincount(call: Call) -> Flow:
@@ -212,6 +247,9 @@ ARRAY_CALLS: dict[str, Callable[[Call], Flow]] = {
     "maximum": _extreme,
     "amin": _extreme,
     "amax": _extreme,
+    "fmin": _extreme,
+    "fmax": _extreme,
+    **dict.fromkeys(ORDER_STATISTICS, _in_order),
     "bincount": _bincount,
     "searchsorted": _search,
     "bisect": _search,

@@ -39,7 +39,6 @@ SAME = frozenset(
         "as_tensor",
         "ascontiguousarray",
         "str",
-        "sorted",
         "reversed",
         "iter",
         "next",
@@ -88,6 +87,35 @@ ELEMENTWISE = frozenset(
     ]
 )
 SUMS = frozenset(["sum", "mean", "cumsum", "average", "nansum", "fsum"])
+# The lowest, the highest or the middle of several values, or where it is.
+ORDER_STATISTICS = frozenset(
+    [
+        "sort",
+        "sorted",
+        "msort",
+        "partition",
+        "topk",
+        "kthvalue",
+        "quantile",
+        "nanquantile",
+        "percentile",
+        "nanpercentile",
+        "median",
+        "nanmedian",
+        "aminmax",
+        "cummin",
+        "cummax",
+        "nanmin",
+        "nanmax",
+        "nsmallest",
+        "nlargest",
+        "heappop",
+        "argmin",
+        "argmax",
+        "argsort",
+        "argpartition",
+    ]
+)
 NEW_ARRAYS = frozenset(
     [
         "zeros",

@@ -151,7 +151,11 @@ def _event(recorder: FlowRecorder, draft: Draft) -> Event:
         )
     if draft.kind == "selected":
         return Selected(
-            **common, score=draft.id, scores=tuple(sorted(draft.scores)), by="loss", per_token=True
+            **common,
+            score=draft.id,
+            scores=tuple(sorted(draft.scores)),
+            by=draft.how or "loss",
+            per_token=True,
         )
     return Sink(**common, label=draft.label[:200], scores=tuple(sorted(draft.scores)))
 

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from harness.audit.token_flow.walker import Walker
 
 DRAFTS_AT_MOST = 4_000
+CALLS_APART = 4  # innermost calls that tell losses of one line apart
 
 
 class FlowRecorder:
@@ -56,7 +57,8 @@ class FlowRecorder:
 
     def score(self, walker: Walker, tokens: frozenset[Token], chosen: Loops) -> int:
         """A loss or probability of tokens."""
-        draft = self._draft("score", walker.here, walker.here, walker)
+        # A function that two lines call makes two losses, of which one may be kept.
+        draft = self._draft("score", (walker.here, tuple(self.calls[-CALLS_APART:])), walker.here, walker)
         draft.tokens |= tokens
         draft.chosen = chosen
         self.targets.update({token.place: tuple(walker.loops) for token in tokens})

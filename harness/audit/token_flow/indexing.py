@@ -5,8 +5,8 @@ from __future__ import annotations
 import ast
 from typing import TYPE_CHECKING
 
-from harness.audit.token_flow import contents, mixing, operators
-from harness.audit.token_flow.flow import COUNTS, NOTHING, SELECTION, Flow, Token, mixed_of, replace
+from harness.audit.token_flow import choices, contents, mixing, operators
+from harness.audit.token_flow.flow import COMPARED, COUNTS, NOTHING, SELECTION, Flow, Token, mixed_of, replace
 from harness.audit.token_flow.linear import ZERO, Linear
 from harness.audit.token_flow.objects import Cell
 
@@ -69,7 +69,7 @@ def load(walker: Walker, node: ast.Subscript) -> Flow:
         return contents.lookup(walker, base, key, tuple(index.flows))
     if len(index.flows) == 1 and index.dims == 1:
         named = contents.named(base, index.flows[0])
-        if named is not None:
+        if named is not None and COMPARED not in index.flows[0].kinds:
             return replace(named, loops=named.loops | base.loops)
     if SELECTION in base.kinds:
         return base
@@ -117,6 +117,7 @@ def _elsewhere(walker: Walker, base: Flow, index: _Index, key: Flow) -> Flow:
     if index.is_slice and cells:
         number = None
     result = replace(result, number=number)
+    result = choices.by_index(walker, result, index.flows)
     return mixing.gated(result, gate) if gate and not result.tokens else result
 
 
@@ -153,6 +154,7 @@ def store(walker: Walker, target: ast.Subscript, value: Flow) -> None:
         if isinstance(each, Cell):
             each.dims = max(each.dims, index.dims)
     gates = [flow for flow in index.flows if SELECTION in flow.kinds]
+    value = choices.by_index(walker, value, gates)
     if len(index.flows) == 1 and index.dims == 1 and index.flows[0].text is not None:
         for each in base.objects:
             if isinstance(each, Cell):

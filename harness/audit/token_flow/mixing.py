@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import ast
+from itertools import combinations
 from typing import TYPE_CHECKING
 
-from harness.audit.token_flow import contents
+from harness.audit.token_flow import choices, contents
 from harness.audit.token_flow.flow import (
     COMPARED,
     DISTRIBUTION,
     ENTROPY,
     ENTRY,
+    PEAKS,
     SELECTION,
     SUM,
     Flow,
@@ -21,6 +23,8 @@ from harness.audit.token_flow.flow import (
 
 if TYPE_CHECKING:
     from harness.audit.token_flow.walker import Walker
+
+FLOWS_AT_MOST = 8  # of a call that takes the lowest of its arguments
 
 
 def added(walker: Walker, node: ast.BinOp, left: Flow, right: Flow) -> Flow | None:
@@ -125,9 +129,9 @@ def multiplied(walker: Walker, left: Flow, right: Flow) -> None:
 
 def either(walker: Walker, test: Flow, yes: Flow, no: Flow) -> Flow:
     """`yes` where `test` holds, else `no`."""
-    if COMPARED in test.kinds and (yes.scores or no.scores):
-        walker.recorder.selected(walker.here, yes.scores | no.scores)
     both = mixed_of((yes, no))
+    if COMPARED in test.kinds and both.scores:
+        both = choices.kept(walker, both, choices.UNCLEAR if SUM in yes.kinds & no.kinds else choices.LOSS)
     kinds = (yes.kinds | no.kinds) - {SELECTION}
     number = None
     if yes.number is not None and no.number is not None:
@@ -157,20 +161,25 @@ def chosen_under_guard(walker: Walker, value: Flow) -> None:
     if value.scores and SUM not in value.kinds:
         for guard in walker.guards:
             if COMPARED in guard.kinds:
-                walker.recorder.selected(walker.here, value.scores)
+                choices.kept(walker, value, choices.LOSS)
 
 
 def lower(walker: Walker, flows: list[Flow]) -> Flow:
     """The lower or higher of values."""
     result = mixed_of(flows)
-    if len(flows) == 2 and are_two_losses(walker, *flows) and not walker.in_log_sum:
-        ident = walker.recorder.selected(walker.here, result.scores)
-        result = replace(result, scores=result.scores | {ident})
+    pairs = list(combinations(flows[:FLOWS_AT_MOST], 2))
+    if not walker.in_log_sum:
+        if any(are_two_losses(walker, *pair) for pair in pairs):
+            result = choices.kept(walker, result, choices.LOSS)
+        elif any(choices.are_rivals(walker, *pair) for pair in pairs):
+            result = choices.kept(walker, result, choices.UNCLEAR)
     numbers = [flow.number for flow in flows]
     number = (
         walker.symbols.of("extreme", *sorted(numbers, key=repr)) if None not in numbers and numbers else None
     )
     kinds = kinds_of(flows) - {SELECTION, ENTROPY} if flows else frozenset()
+    if len([flow for flow in flows if DISTRIBUTION in flow.kinds]) > 1:
+        kinds |= {PEAKS}
     return replace(result, number=number, kinds=kinds)
 
 
@@ -183,7 +192,7 @@ def scored(walker: Walker, target: Flow, logits: Flow, is_sum: bool = False) -> 
         # Whatever went into the distribution should have been known before the token was.
         whole = replace(logits, about=tokens, tokens=frozenset())
         ident = walker.recorder.mixed(walker, replace(whole, scores=frozenset({ident})), [logits], full=True)
-    return Flow(
+    loss = Flow(
         about=tokens,
         scores=frozenset({ident}) | logits.scores,
         lookups=logits.lookups,
@@ -191,3 +200,4 @@ def scored(walker: Walker, target: Flow, logits: Flow, is_sum: bool = False) -> 
         loops=target.loops | logits.loops,
         kinds=kinds,
     )
+    return choices.kept(walker, loss, choices.UNCLEAR) if PEAKS in logits.kinds else loss

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 from typing import TYPE_CHECKING
 
-from harness.audit.token_flow import contents, expressions, mixing
+from harness.audit.token_flow import choices, contents, expressions, mixing
 from harness.audit.token_flow.flow import (
     BITS,
     COMPARED,
@@ -14,6 +14,7 @@ from harness.audit.token_flow.flow import (
     ENTRY,
     LENGTH,
     LOG_TWO,
+    PAIRED,
     PLOGP,
     SEARCHED,
     SELECTION,
@@ -31,7 +32,8 @@ if TYPE_CHECKING:
     from harness.audit.token_flow.walker import Walker
 
 
-_KEPT = frozenset({BITS, SUM, SPREAD, DISTRIBUTION, ENTRY, SEARCHED})  # kinds arithmetic does not take away
+# Kinds arithmetic does not take away.
+_KEPT = frozenset({BITS, SUM, SPREAD, DISTRIBUTION, ENTRY, SEARCHED, COMPARED, PAIRED})
 
 
 def binary(walker: Walker, node: ast.BinOp) -> Flow:
@@ -95,7 +97,8 @@ def combined(walker: Walker, op: ast.operator, left: Flow, right: Flow) -> Flow:
     if (left.tokens and right.tokens and left.tokens != right.tokens) or (is_mask and result.tokens):
         result = replace(result, joined_at=walker.here)
     number = ZERO if SELECTION in kinds else _number(walker, op, left, right)
-    return replace(result, number=number, kinds=frozenset(kinds), objects=tables)
+    result = replace(result, number=number, kinds=frozenset(kinds), objects=tables)
+    return choices.by_operator(walker, op, left, right, result)
 
 
 def _number(walker: Walker, op: ast.operator, left: Flow, right: Flow) -> Linear | None:
@@ -126,7 +129,8 @@ def accumulated(walker: Walker, node: ast.AugAssign, old: Flow, added: Flow) -> 
         result = combined(walker, node.op, old, added)
         if added.scores:
             result = replace(result, tokens=frozenset(), about=frozenset(), keys=frozenset()).with_kinds(SUM)
-        return result
+        # Two lines that add losses of the same tokens are arms of a branch, or a plain sum.
+        return result if PAIRED in old.kinds | added.kinds else result.without(PAIRED)
     return combined(walker, node.op, old, added)
 
 
@@ -153,7 +157,7 @@ def compare(walker: Walker, node: ast.Compare) -> Flow:
         result = replace(result, scores=frozenset(), tokens=frozenset())  # says that there is one, not which
     if len(rights) == 1:
         right = rights[0]
-        if mixing.are_two_losses(walker, left, right):
+        if mixing.are_two_losses(walker, left, right) or choices.compared(walker, left, right):
             kinds.add(COMPARED)
         if isinstance(node.ops[0], ast.GtE | ast.Lt) and right.number == ZERO:
             # A negative number marks what was not found: the test says whether, not how much.
@@ -167,4 +171,5 @@ def boolean(walker: Walker, node: ast.BoolOp) -> Flow:
     flows = [walker.evaluate(each) for each in node.values]
     if isinstance(node.op, ast.Or):
         return joined(flows)
-    return replace(mixed_of(flows), number=ZERO, kinds=frozenset({SELECTION}))
+    kinds = {SELECTION} | ({COMPARED} & frozenset().union(*(flow.kinds for flow in flows)))
+    return replace(mixed_of(flows), number=ZERO, kinds=frozenset(kinds))

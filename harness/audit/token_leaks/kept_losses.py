@@ -15,6 +15,8 @@ from harness.audit.events import Accumulated, Selected
 from harness.audit.regions import Split
 from harness.audit.score_order.evidence_chain import at, placed
 from harness.audit.score_order.family import order_of
+from harness.audit.token_flow.choices import UNCLEAR
+from harness.audit.token_leaks.leaks import TokenIndex
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -44,8 +46,8 @@ class KeptLoss:
         made = " and ".join(dict.fromkeys(at(score.at) for score in self.of[:2]))
         if self.is_chosen:
             return (
-                f"{at(self.joined_at.at)} compares losses of the same tokens, made at {made}, and one of them "
-                "is counted: the choice is made with the answer. Score each token once"
+                f"{at(self.joined_at.at)} compares losses of the same tokens, made at {made}, and one of "
+                "them is counted: the choice is made with the answer. Score each token once"
             )
         return (
             f"unresolved: {at(self.joined_at.at)} makes one of several losses of the same tokens, made at "
@@ -72,6 +74,28 @@ def kept_loss(case: Case) -> KeptLoss | None:
     return next((one for one in found if one.is_part), None) or next(
         iter([*found, *_of_loops(reading.index)]), None
     )
+
+
+def open_choice(case: Case) -> str | None:
+    """Why nobody can say that each token has one loss inside the claimed number; None when one can."""
+    found = kept_loss(case)
+    if found is not None:
+        return "open until the question of selection-by-val is answered" if found.is_chosen else found.message
+    if case.audit is None:
+        return None
+    index = TokenIndex(case.audit.claim)
+    sink = index.witness()
+    unclear = next(
+        (
+            event
+            for event in index.selected.values()
+            if sink is not None and event.by == UNCLEAR and event.score in sink.scores
+        ),
+        None,
+    )
+    if unclear is None:
+        return None
+    return f"unresolved: what {at(unclear.at)} keeps of several losses of the same tokens"
 
 
 def _chosen(index: EventIndex, stated: set[int]) -> Iterator[KeptLoss]:

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 # A call over several lines is printed at one of them; the two passes may name different ones.
 LINES_OF_A_CALL = 4
 _IN_TURN_DOUBT = "whether what the table counts first is scored with it"
+# Choices between losses, with what keeps them from being proven.
+_CHOICES: dict[str, tuple[str, ...]] = {"loss": (), "order": ("which of the ordered losses is counted",)}
 
 _E = TypeVar("_E", bound=Event)
 
@@ -103,9 +105,11 @@ def find_leaks(audit: ProfileAudit) -> tuple[Leak, ...]:
 
 
 def _all(index: TokenIndex) -> Iterator[Leak]:
-    chosen = {one for event in index.selected.values() for one in event.scores}
+    chosen = {one for event in index.selected.values() if event.by == "loss" for one in event.scores}
     for event in index.selected.values():
-        yield from _reaching(index, event, event.score, Leak(kind=LeakKind.ORACLE, at=event))
+        if event.by in _CHOICES:
+            leak = Leak(kind=LeakKind.ORACLE, at=event, doubts=_CHOICES[event.by])
+            yield from _reaching(index, event, event.score, leak)
     for mixed in index.mixed.values():
         for leak in _of_mixture(index, mixed, is_chosen=mixed.score in chosen):
             yield from _reaching(index, mixed, mixed.score, leak)
@@ -113,7 +117,7 @@ def _all(index: TokenIndex) -> Iterator[Leak]:
 
 def _reaching(index: TokenIndex, event: Mixed | Selected, score: int, leak: Leak) -> Iterator[Leak]:
     sink = index.sink_of(score)
-    if isinstance(event, Selected) and sink is None:
+    if isinstance(event, Selected) and event.by == "loss" and sink is None:
         sink = next((found for one in event.scores if (found := index.sink_of(one)) is not None), None)
     if sink is None:
         return
