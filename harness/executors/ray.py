@@ -53,6 +53,8 @@ class _RayCrew:
     def __init__(self, address: str, resource: str) -> None:
         self._ray = ray = _imported()
         self._resource = resource
+        self._numbers = itertools.count()
+        self._running: dict[Any, int] = {}
         self._is_ours = not ray.is_initialized()
         how = f"--resources='{{\"{resource}\": 1}}'"
         if self._is_ours:
@@ -70,8 +72,6 @@ class _RayCrew:
                 f"no node of the Ray cluster offers {resource!r}; start each with `ray start ... {how}`"
             )
         self._task = ray.remote(num_cpus=0, max_retries=0, resources={resource: 1})(answer_to_file)
-        self._numbers = itertools.count()
-        self._running: dict[Any, int] = {}
 
     def start(self, task: SeedTask, path: Path, avoid: frozenset[str]) -> int:
         number = next(self._numbers)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib.util
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import pytest
 
@@ -14,7 +14,7 @@ from harness.executors.executor import RunOptions
 from tests.harness.executors.seed_jobs import Jobs
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
     from harness.executors.executor import Executor
 
@@ -57,7 +57,10 @@ def ray_cluster() -> Iterator[Any]:
         cluster.shutdown()
 
 
-Make = Callable[..., "Executor"] if TYPE_CHECKING else object
+class Make(Protocol):
+    """Makes the executor of the test, with changed options."""
+
+    def __call__(self, **changed: Any) -> Executor: ...
 
 
 @pytest.fixture(params=list(KINDS))

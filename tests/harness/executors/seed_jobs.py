@@ -6,13 +6,16 @@ import datetime
 import os
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from harness.ruleset import load_ruleset
 from harness.runs.record_store import SeedFolder
-from harness.runs.run_record import RunRecord
 from harness.runs.seed_job import SeedJob
 from harness.runs.track import load_track
 from harness.sandbox.request import SandboxLimits
+
+if TYPE_CHECKING:
+    from harness.runs.run_record import RunRecord
 
 LIMITS = load_ruleset().limits(datetime.date(2026, 5, 2))
 SCRIPT = """
