@@ -7,7 +7,9 @@ Why it matters
 What is allowed instead
     One distribution over the vocabulary, from the prefix alone.
 How it is detected
-    Where a rule on keys, gates, experts or bytes states a leak, this condition steps back behind it. A loss
+    Logits that were computed from the very tokens they score (an expression cuts the targets out of
+    validation, and its result goes into both) fail here. Where a rule on keys, gates, experts or bytes states
+    a leak, this condition steps back behind it. A loss
     that is scaled, shifted, clipped or smoothed where it is made or added up asks a person. It passes when
     single tokens were followed to the claimed number, nothing was mixed in for the scored token alone, and
     every claimed score is the library's cross entropy over all columns (or the entry of a log-softmax) that
@@ -25,6 +27,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from harness.audit.events import Mixed
+from harness.audit.score_order.family import own_findings
 from harness.audit.token_leaks.leak_family import clean_or_open, leaks_of
 from harness.audit.token_leaks.leaks import LeakKind
 from harness.case import needs_human, not_applicable, not_checked
@@ -51,7 +54,11 @@ _STATED_AT = {
 
 
 def check(case: Case) -> Iterator[Finding]:
-    """Steps back behind the rule that states a leak, else asks about altered losses or passes."""
+    """States logits that hold their target; steps back behind other leaks; asks about altered losses."""
+    inside = own_findings(case, RULE)
+    if inside:
+        yield from inside
+        return
     leaks = sorted(leaks_of(case, *_STATED_AT), key=lambda leak: not leak.is_proven)
     if leaks and leaks[0].is_proven:
         other = _STATED_AT[leaks[0].kind]

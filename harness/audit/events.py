@@ -32,6 +32,7 @@ class StateKind(StrEnum):
     DELTA = "delta"  # a bias or shift optimised for a batch (SLOT)
     TABLE = "table"  # counts, dictionaries, n-gram caches, mixing weights
     STATISTICS = "statistics"  # Hessians, scales, clip ranges of a quantiser
+    LOGITS = "logits"  # nothing that stays: the scores of one pass, into which their own targets went
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

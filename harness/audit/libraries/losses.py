@@ -17,7 +17,7 @@ from harness.audit.interpreter.values import (
     Value,
     computed_from,
 )
-from harness.audit.libraries import learning
+from harness.audit.libraries import learning, logit_inputs
 from harness.audit.libraries.registry import HANDLERS, on_call, on_method
 from harness.audit.regions import Split
 
@@ -28,8 +28,13 @@ Args = list[Value]
 Kwargs = dict[str, Value]
 
 
-def score(machine: Machine, made: Source, targets: Value, node: ast.AST) -> Value:
-    """Losses of `targets` computed from `made`: one Score event for each region of targets."""
+def score(
+    machine: Machine, made: Source, targets: Value, node: ast.AST, is_entry_of_token: bool = True
+) -> Value:
+    """Losses of `targets` computed from `made`: one Score event for each region of targets.
+
+    `is_entry_of_token`: the targets name a column of the logits; else they may only choose rows.
+    """
     aimed = machine.deep_source(targets)
     learned, states = made.learned, made.states
     active: list[tuple[Instance, Source]] = machine.facts.get("networks", [])
@@ -43,6 +48,8 @@ def score(machine: Machine, made: Source, targets: Value, node: ast.AST) -> Valu
     result = computed_from((made, aimed.changed(index={})))
     if not aimed.reads:
         aimed = made
+    elif is_entry_of_token:
+        learned |= logit_inputs.known_too_soon(machine, made, aimed, node)
     ids = [
         machine.recorder.record(
             Score,
@@ -152,7 +159,8 @@ def _subscripted(machine: Machine, owner: Value, key: Value, result: Value, node
     aimed = machine.deep_source(key)
     if not aimed.reads:
         return result
-    return score(machine, source, Value(source=Source(reads=aimed.reads)), node)
+    tokens = Value(source=Source(reads=aimed.reads, labels=logit_inputs.cuts(aimed)))
+    return score(machine, source, tokens, node, is_entry_of_token=isinstance(key.ref, Sequence))
 
 
 HANDLERS.subscripted.append(_subscripted)

@@ -35,6 +35,7 @@ class Shape(StrEnum):
     SLOT_SCORED = "slot-scored"  # a per-batch delta optimised on the positions it then scores
     SLOT_CONTEXT = "slot-context"  # a delta optimised on other positions, as far as can be seen
     TABLE_FIRST = "table-first"  # a table filled from tokens that are scored with it later
+    TARGET_INSIDE = "target-inside"  # the logits were computed from the very tokens they score
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -75,6 +75,10 @@ _MESSAGES = {
         "a table is filled from validation tokens before they are scored with it: {learn}, then the score at "
         "{score}{printed_too}. Score a token first, add it to the table afterwards, and report that one pass"
     ),
+    Shape.TARGET_INSIDE: (
+        "the logits at {score} are computed from the very tokens they score: {learn} gives the answer away, "
+        "and the number{printed} is no code length. Compute the logits from earlier tokens alone"
+    ),
 }
 
 # Of DISCARDED_SCORE, where not even a loss was taken from the first pass.
@@ -93,6 +97,7 @@ _QUESTIONS = {
     Shape.LOWEST_OF_PASSES: "Is the kept loss of a token chosen among passes by its value?",
     Shape.VAL_TRAINING: "Does the training loop of the claimed run read validation tokens?",
     Shape.VAL_CALIBRATION: "Is the quantiser calibrated on validation tokens that are scored later?",
+    Shape.TARGET_INSIDE: "Are the logits at {score} computed from the tokens they score?",
 }
 _QUESTION = "Has the state that scores a token at {score} learned from that token before, at {update}?"
 

@@ -76,6 +76,8 @@ class _Finder:
             return self._made(Shape.VAL_CALIBRATION, score, update)
         if update.kind is StateKind.TABLE:
             return self._made(Shape.TABLE_FIRST, score, update)
+        if update.kind is StateKind.LOGITS:
+            return self._made(Shape.TARGET_INSIDE, score, update)
         if update.kind is StateKind.DELTA:
             exact = update.region.is_exact and score.region.is_exact
             return self._made(Shape.SLOT_SCORED if exact else Shape.SLOT_CONTEXT, score, update)

@@ -43,6 +43,7 @@ _PRIMARY = {
     Shape.AHEAD: "ttt-score-first",
     Shape.RESCORE: "two-pass-rescore",
     Shape.TABLE_FIRST: "two-pass-rescore",
+    Shape.TARGET_INSIDE: "c2-normalized",
     Shape.EPOCHS: "ttt-multi-epoch",
     Shape.LOWEST_OF_PASSES: "oracle-min",
     Shape.PREQUANT: "ttt-prequant",

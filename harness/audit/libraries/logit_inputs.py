@@ -1,0 +1,123 @@
+"""Which validation tokens went into the logits of a score, beside those the network may see.
+
+Input and targets are shifted slices of the same tokens, so regions alone do not tell them apart, nor does
+where a slice begins: a network may shift its input as well. So every slice of validation tokens is given a
+name made of the expression that cuts it and of the pass (a *cut*). Logits that hold the cut of their own
+targets know the answer. Logits that hold tokens of passes still to come, or of all of validation, know more
+than a prefix.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from typing import TYPE_CHECKING
+
+from harness.audit.events import StateKind, Update
+from harness.audit.interpreter.heap import Sequence, Slice
+from harness.audit.interpreter.values import LOGITS, PROBABILITY, Source, Value
+from harness.audit.libraries import learning
+from harness.audit.libraries.registry import HANDLERS
+from harness.audit.regions import Split
+
+if TYPE_CHECKING:
+    import ast
+
+    from harness.audit.interpreter.machine import Machine
+    from harness.audit.regions import Region
+
+CUT = "cut:"
+TARGET_INSIDE = "what is made of the targets"
+_PARTS_AT_MOST = 6
+_DIGITS = 12
+
+
+def _cut(machine: Machine, owner: Value, key: Value, result: Value, node: ast.AST) -> Value:
+    """A slice of validation tokens is named by the expression and the pass."""
+    source = result.source
+    if source.states or source.scores or not any(one.split is Split.VALIDATION for one in source.reads):
+        return result
+    if LOGITS in source.labels or PROBABILITY in source.labels:
+        return result
+    begins = _begin(key)
+    if begins is None:
+        return result
+    base = sorted(cuts(machine.source_of(owner)))
+    passes = [(loop.id, loop.number) for loop in machine.loops]
+    where = (machine.spot(node), getattr(node, "col_offset", 0))
+    digest = hashlib.sha256(repr((base, begins, where, passes)).encode()).hexdigest()[:_DIGITS]
+    return result.with_source(source.changed(labels=(source.labels - cuts(source)) | {CUT + digest}))
+
+
+HANDLERS.subscripted.append(_cut)
+
+
+def _begin(key: Value) -> tuple[object, ...] | None:
+    """Where a subscript begins; None where it leaves out nothing before it, or chooses by a mask."""
+    ref = key.ref
+    if isinstance(ref, Sequence) and ref.kind == "tuple" and ref.size is not None:
+        parts = tuple(_begin(part) for part in ref.elements[:_PARTS_AT_MOST])
+        return parts if any(part is not None for part in parts) else None
+    at = ref.start if isinstance(ref, Slice) else key if ref is None else None
+    if at is None or at.const is None or (isinstance(ref, Slice) and at.const == 0):
+        return None
+    if at.is_known:
+        return (at.const,)
+    if at.line is None:
+        return ("symbol", at.symbol)
+    return (sorted(at.line.slopes.items()), sorted(at.line.offsets.items()))
+
+
+def cuts(source: Source) -> frozenset[str]:
+    """The slices of validation tokens a value was made of."""
+    return frozenset(label for label in source.labels if label.startswith(CUT))
+
+
+def known_too_soon(machine: Machine, made: Source, aimed: Source, node: ast.AST) -> frozenset[int]:
+    """Updates for tokens that logits must not hold: those they score, where they are seen to be inside.
+
+    Where tokens of later passes may be inside the score is left open.
+    """
+    targets = [one for one in learning.regions_of(machine, aimed) if one.split is Split.VALIDATION]
+    if not targets:
+        return frozenset()
+    own = cuts(aimed)
+    if len(own) == 1 and own <= made.labels:
+        return frozenset(_inside(machine, region, aimed, node) for region in targets)
+    for region in learning.regions_of(machine, made):
+        if region.split is Split.VALIDATION and all(_is_beyond(region, target) for target in targets):
+            machine.cannot_see(
+                "validation-in-logits",
+                "tokens beyond the scored ones went into the logits",
+                node,
+                on_path=True,
+            )
+    return frozenset()
+
+
+def _inside(machine: Machine, region: Region, aimed: Source, node: ast.AST) -> int:
+    return machine.recorder.record(
+        Update,
+        machine.spot(node),
+        state=0,
+        kind=StateKind.LOGITS,
+        name="logits",
+        region=region,
+        how=TARGET_INSIDE,
+        reads=tuple(sorted(aimed.shards)),
+    ).id
+
+
+def _is_beyond(region: Region, target: Region) -> bool:
+    """Whether a region reaches past the target, going by the loops that chose the target, outermost first."""
+    spans = dict(region.loops)
+    for loop, (_, last) in target.loops:
+        if last is None:
+            continue
+        if loop not in spans:
+            return True
+        own = spans[loop][1]
+        if own is None or own > last:
+            return True
+        if own < last:
+            return False
+    return False
