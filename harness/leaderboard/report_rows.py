@@ -1,0 +1,186 @@
+"""Rows from golf-check's reports (report-v1): what a submission's files claim and its logs prove."""
+
+from __future__ import annotations
+
+import datetime
+import json
+import math
+from typing import TYPE_CHECKING, Any
+
+from harness.errors import SetupError
+from harness.evidence.significance import bytes_per_token
+from harness.leaderboard.board_row import (
+    BoardRow,
+    Judged,
+    Outcome,
+    RowRuling,
+    SeedScore,
+    Standing,
+    Told,
+)
+from harness.reports.report_json import SCHEMA_VERSION
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+    from pathlib import Path
+
+# The chain compares rows itself, with the row before each, so golf-check's own comparison is left out.
+DECIDED_BY_THE_CHAIN = frozenset({"sig-005-nats", "sig-p01", "sig-p025-chain", "chrono-open"})
+# A score of any model that learned anything, bits per byte; beyond lies a slip or an attack on the plot.
+PLAUSIBLE_BPB = (0.05, 8.0)
+# Two thousand reports with all findings are some 200 MB.
+REPORTS_LIMIT_BYTES = 2 * 2**30
+
+
+def is_plausible(bpb: object) -> bool:
+    """Whether a value can be a score in bits per byte."""
+    low, high = PLAUSIBLE_BPB
+    return (
+        isinstance(bpb, int | float)
+        and not isinstance(bpb, bool)
+        and math.isfinite(bpb)
+        and low <= bpb <= high
+    )
+
+
+def row_of_report(document: Mapping[str, Any], *, merged_at: str | None = None) -> BoardRow:
+    """The row of one report. `merged_at` names the revision whose records/ hold the folder: it was merged.
+
+    Raises `SetupError` for a document that is no report.
+    """
+    try:
+        return _row(document, merged_at)
+    except (KeyError, TypeError, AttributeError, ValueError) as error:
+        raise SetupError(
+            f"not a golf-check report of schema version {SCHEMA_VERSION}: {type(error).__name__} {error}; "
+            "write it with golf-check --format jsonl"
+        ) from error
+
+
+def _row(document: Mapping[str, Any], merged_at: str | None) -> BoardRow:
+    if document["schema_version"] != SCHEMA_VERSION:
+        raise ValueError(f"schema_version is {document['schema_version']!r}")
+    submission, measured = document["submission"], document["measured"]
+    pr, folder = submission["pr"], submission["entry"] or None
+    notes: list[str] = []
+    created = _moment(submission.get("created_at"))
+    ruling = None
+    if merged_at is not None:
+        ruling = RowRuling(
+            outcome=Outcome.ACCEPTED,
+            who="staff",
+            why="its folder was merged",
+            source=f"records at {merged_at}",
+        )
+    return BoardRow(
+        key=f"#{pr}" if pr is not None else folder or submission["path"],
+        track=submission["track"],
+        pr=pr,
+        folder=folder,
+        commit=submission["repo_commit"],
+        title=_claim(submission["name"], "submission.json") or _claim(submission["title"], "pull request"),
+        author=_claim(submission["author"], "submission.json"),
+        github_id=_claim(submission["github_id"], "submission.json"),
+        date=_claim(submission.get("date"), "submission.json"),
+        created_at=created,
+        scores=_scores(submission, measured, notes),
+        bytes_per_token=_bytes_per_token(measured),
+        judged=_judged(document),
+        ruling=ruling,
+        notes=tuple(notes),
+    )
+
+
+def _claim(value: object, source: str) -> Told[str] | None:
+    if not isinstance(value, str) or not value.strip():
+        return None
+    return Told(value=value.strip(), standing=Standing.CLAIMED, source=source)
+
+
+def _moment(value: object) -> Told[datetime.datetime] | None:
+    if not isinstance(value, str):
+        return None
+    moment = datetime.datetime.fromisoformat(value)
+    if moment.tzinfo is None:
+        moment = moment.replace(tzinfo=datetime.UTC)
+    return Told(value=moment, standing=Standing.CURATED, source="pull request metadata")
+
+
+def _scores(
+    submission: Mapping[str, Any], measured: Mapping[str, Any], notes: list[str]
+) -> tuple[SeedScore, ...]:
+    scores: list[SeedScore] = []
+    for seed in measured["per_seed"].values():
+        bpb = seed["val_bpb"]
+        if bpb is None:
+            continue
+        where = seed["log"] if seed["line"] is None else f"{seed['log']}:{seed['line']}"
+        if not is_plausible(bpb):
+            notes.append(f"{where}: a score of {bpb:g} bits per byte is left out")
+            continue
+        scores.append(
+            SeedScore(
+                seed=seed["seed"],
+                val_bpb=float(bpb),
+                val_loss=seed["val_loss"],
+                standing=Standing.LOGGED,
+                source=where or "log",
+                train_seconds=seed["train_seconds"],
+                eval_seconds=seed["eval_seconds"],
+                total_bytes=seed["total_bytes"],
+            )
+        )
+    claimed = submission["claimed_val_bpb"]
+    if claimed is not None and not is_plausible(claimed):
+        notes.append(f"submission.json: a score of {claimed:g} bits per byte is left out")
+    elif claimed is not None:
+        scores.append(SeedScore(val_bpb=float(claimed), standing=Standing.CLAIMED, source="submission.json"))
+    return tuple(scores)
+
+
+def _bytes_per_token(measured: Mapping[str, Any]) -> float | None:
+    pairs = [
+        ratio
+        for seed in measured["per_seed"].values()
+        if seed["val_loss"] is not None and seed["val_bpb"] is not None
+        if (ratio := bytes_per_token(seed["val_loss"], seed["val_bpb"])) is not None
+    ]
+    return sorted(pairs)[len(pairs) // 2] if pairs else None
+
+
+def _judged(document: Mapping[str, Any]) -> Judged:
+    if document["error"] is not None:
+        return Judged(verdict=document["verdict"], error=document["error"])
+    outcomes = {
+        rule: word for rule, word in document["rules_checked"].items() if rule not in DECIDED_BY_THE_CHAIN
+    }
+    failed = tuple(sorted(rule for rule, word in outcomes.items() if word == "FAIL"))
+    asked = tuple(sorted(rule for rule, word in outcomes.items() if word == "NEEDS-HUMAN"))
+    essential = document.get("essential", ())
+    unchecked = tuple(sorted(rule for rule in essential if outcomes.get(rule) == "NOT-CHECKED"))
+    verdict = "reject" if failed else "needs-human" if asked else "incomplete" if unchecked else "accept"
+    return Judged(verdict=verdict, failed=failed, asked=asked, open=unchecked)
+
+
+def rows_of_file(path: Path) -> tuple[BoardRow, ...]:
+    """The rows of a file that `golf-check --format jsonl` (or json) wrote.
+
+    Raises `SetupError` with the line when the file cannot be read or a line is no report.
+    """
+    try:
+        if path.stat().st_size > REPORTS_LIMIT_BYTES:
+            raise SetupError(f"{path} is larger than {REPORTS_LIMIT_BYTES:,} bytes: not a file of reports")
+        with path.open(encoding="utf-8", errors="replace") as lines:
+            return tuple(_rows_of_lines(path, lines))
+    except OSError as error:
+        raise SetupError(f"{path}: {error.strerror}; name a file of golf-check --format jsonl") from error
+
+
+def _rows_of_lines(path: Path, lines: Iterable[str]) -> Iterable[BoardRow]:
+    for number, line in enumerate(lines, start=1):
+        if not line.strip():
+            continue
+        try:
+            yield row_of_report(json.loads(line))
+        except (ValueError, RecursionError, SetupError) as error:
+            raise SetupError(f"{path}:{number}: {error}") from error
