@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 from typing import TYPE_CHECKING
 
-from harness.audit.interpreter import branches, finishing, networks
+from harness.audit.interpreter import branches, finishing, generators, networks
 from harness.audit.interpreter.budget import CALL_DEPTH
 from harness.audit.interpreter.flows import Flow, Raised, written_since
 from harness.audit.interpreter.heap import (
@@ -126,9 +126,23 @@ def inline(
     node: ast.AST,
     at_yield: Callable[[Value], None] | None = None,
 ) -> Value:
-    """Walk the body of a function of the script with these arguments."""
+    """What a call of a function of the script with these arguments returns."""
     if function.is_manager and at_yield is None:
         return Value(ref=Manager(machine.heap.new_id(), function, args, kwargs))
+    if function.is_generator and at_yield is None:
+        return generators.called(machine, function, args, kwargs, node)
+    return walked(machine, function, args, kwargs, node, at_yield)
+
+
+def walked(
+    machine: Machine,
+    function: Function,
+    args: list[Value],
+    kwargs: dict[str, Value],
+    node: ast.AST,
+    at_yield: Callable[[Value], None] | None = None,
+) -> Value:
+    """Walk the body of a function of the script with these arguments; a generator's to its end."""
     active = len({id(frame) for frame in machine.frames if frame.owner is function})
     if len(machine.frames) >= CALL_DEPTH or active >= SAME_FUNCTION_AT_MOST:
         machine.cannot_see("recursion", function.name, node, on_path=active < SAME_FUNCTION_AT_MOST)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 from typing import TYPE_CHECKING
 
-from harness.audit.interpreter import assignments, choosing, iteration, loops, subscripts
+from harness.audit.interpreter import assignments, choosing, generators, iteration, loops, subscripts
 from harness.audit.interpreter.heap import Scope
 from harness.audit.interpreter.machine_frame import Frame
 
@@ -20,6 +20,14 @@ _Comprehension = ast.ListComp | ast.SetComp | ast.GeneratorExp
 
 def listed(machine: Machine, node: _Comprehension) -> Value:
     """A list, set or generator: exact when every pass is walked, else a summary."""
+    since = len(machine.recorder.events)
+    made = _listed(machine, node)
+    if isinstance(node, ast.GeneratorExp):
+        generators.watch(machine, made, since, "a generator expression", node)
+    return made
+
+
+def _listed(machine: Machine, node: _Comprehension) -> Value:
     found: list[Value] = []
     is_exact = _generate(machine, node.generators, lambda: found.append(machine.evaluate(node.elt)))
     kind = "set" if isinstance(node, ast.SetComp) else "list"

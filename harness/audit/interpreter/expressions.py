@@ -12,6 +12,7 @@ from harness.audit.interpreter import (
     comprehensions,
     definitions,
     displays,
+    generators,
     operators,
     special_methods,
     subscripts,
@@ -198,19 +199,14 @@ def _walrus(machine: Machine, node: ast.NamedExpr) -> Value:
 
 
 def _yield(machine: Machine, node: ast.Yield) -> Value:
-    value = ANYTHING if node.value is None else machine.evaluate(node.value)
-    if machine.frame.at_yield is not None:
-        machine.frame.at_yield(value)
-        return ANYTHING
-    if machine.frame.yields is not None and len(machine.frame.yields) < ELEMENTS_AT_MOST:
-        machine.frame.yields.append(value)
+    generators.give(machine, ANYTHING if node.value is None else machine.evaluate(node.value))
     return ANYTHING
 
 
 def _yield_from(machine: Machine, node: ast.YieldFrom) -> Value:
-    value = choosing.element_at(machine, machine.evaluate(node.value), None)
-    if machine.frame.yields is not None and len(machine.frame.yields) < ELEMENTS_AT_MOST:
-        machine.frame.yields.append(value)
+    value = machine.evaluate(node.value)
+    if not generators.delegate(machine, value):
+        generators.give(machine, choosing.element_at(machine, value, None))
     return ANYTHING
 
 

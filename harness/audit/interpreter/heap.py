@@ -101,6 +101,21 @@ class Manager(Obj):
         self.kwargs = kwargs
 
 
+class Generating(Obj):
+    """A call of a generator function whose body is walked where its values are asked for."""
+
+    __slots__ = ("args", "function", "kwargs", "node")
+
+    def __init__(
+        self, ident: int, function: Function, args: list[Value], kwargs: dict[str, Value], node: ast.AST
+    ) -> None:
+        super().__init__(ident)
+        self.function = function
+        self.args = args
+        self.kwargs = kwargs
+        self.node = node
+
+
 class Method(Obj):
     """A method of the language or a library, not yet called: `receiver.name`."""
 

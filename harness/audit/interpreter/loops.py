@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from harness.audit.events import LoopEntered
-from harness.audit.interpreter import assignments, branches, iteration
+from harness.audit.interpreter import assignments, branches, generators, iteration
 from harness.audit.interpreter.flows import Flow, Raised, Waiting, written_since
 from harness.audit.interpreter.heap import SUMMARY, Scope, Sequence
 from harness.audit.interpreter.machine_frame import LoopFrame
@@ -26,6 +26,9 @@ _NO_COUNTERS: Final = (str, *_FLAGS)
 def run_for(machine: Machine, node: ast.For | ast.AsyncFor) -> Flow | None:
     """`for target in iterable`."""
     iterable = machine.evaluate(node.iter)
+    made = generators.inside(iterable)
+    if made is not None:
+        return generators.run_for(machine, node, iterable, made)
     walked = iteration.passes(iterable)
     flow: Flow | None = None
     if walked:
@@ -97,7 +100,7 @@ def walk(
             machine.recorder.loops[-1] = (loop.id, number)
             if number and not _is_exact(loop, walked):
                 _widen(machine, mark, newest)
-            _mark_counters(machine, counters, loop)
+            mark_counters(machine, counters, loop)
             try:
                 if not starts(number):
                     break
@@ -149,7 +152,7 @@ def _one_pass(machine: Machine, node: ast.For | ast.AsyncFor | ast.While, loop: 
     return None
 
 
-def _mark_counters(machine: Machine, names: tuple[str, ...], loop: LoopFrame) -> None:
+def mark_counters(machine: Machine, names: tuple[str, ...], loop: LoopFrame) -> None:
     """A counter's value belongs to this pass."""
     scope = machine.frame.scope
     for name in names:

@@ -17,6 +17,15 @@ LOSS_NAMES = frozenset(
         "softmax_cross_entropy",
     }
 )
+# Calls that take all elements of what they are given before they return, and methods that do.
+_TAKE_ALL = frozenset(
+    {
+        *("sum", "list", "tuple", "set", "frozenset", "dict", "sorted", "min", "max", "any", "all"),
+        *("join", "extend", "update", "fromiter", "cat", "stack", "deque", "fsum", "mean", "Counter"),
+    }
+)
+_SIDE_BY_SIDE = frozenset({"enumerate", "zip", "tqdm"})  # what hands on one element at a time
+_COMPREHENSIONS = ast.ListComp | ast.SetComp | ast.DictComp | ast.GeneratorExp
 _LOOPS = ast.For | ast.AsyncFor | ast.While
 _FUNCTIONS = ast.FunctionDef | ast.AsyncFunctionDef
 
@@ -27,6 +36,8 @@ class SyntaxFacts:
 
     generators: set[int] = field(default_factory=set)  # functions with a yield of their own
     receivers: set[int] = field(default_factory=set)  # generators that use what is sent to them
+    looped_over: set[int] = field(default_factory=set)  # calls whose result a loop is over
+    drained: set[int] = field(default_factory=set)  # expressions all of whose elements are taken at once
     hidden_calls: list[tuple[int, str]] = field(default_factory=list)  # line and place of calls not walked
     scoring: set[int] = field(default_factory=set)  # functions that mention a loss
     counters: dict[int, tuple[str, ...]] = field(default_factory=dict)  # loops: names that count passes
@@ -57,12 +68,21 @@ def facts_of(tree: ast.Module) -> SyntaxFacts:
         elif isinstance(node, _LOOPS):
             loops = (*loops, node)
             counted.setdefault(id(node), set())
+            if not isinstance(node, ast.While):
+                facts.looped_over.update(_asked(node.iter))
         elif isinstance(node, ast.Expr) and isinstance(node.value, ast.Yield):
             only_told.add(id(node.value))
         elif isinstance(node, ast.Yield | ast.YieldFrom):
             facts.generators.update(functions[-1:])
-            if isinstance(node, ast.Yield) and id(node) not in only_told:
+            if isinstance(node, ast.YieldFrom):
+                facts.looped_over.add(id(node.value))
+            elif id(node) not in only_told:
                 facts.receivers.update(functions[-1:])
+        elif isinstance(node, ast.Call):
+            _take(node, facts)
+        elif isinstance(node, _COMPREHENSIONS) and len(node.generators) == 1:
+            if not any(isinstance(one, ast.Call) for part in _made(node) for one in ast.walk(part)):
+                facts.drained.add(id(node.generators[0].iter))
         elif isinstance(node, ast.AugAssign | ast.Assign):
             _count(node, loops, counted)
         elif isinstance(node, ast.AnnAssign | ast.arg) and _calls(node.annotation):
@@ -81,6 +101,28 @@ def facts_of(tree: ast.Module) -> SyntaxFacts:
                 todo.extend((one, functions, loops) for one in child if isinstance(one, ast.AST))
     facts.counters = {loop: tuple(sorted(names)) for loop, names in counted.items()}
     return facts
+
+
+def _asked(iterable: ast.expr) -> list[int]:
+    """The calls a loop over this asks for one element at a time."""
+    if not isinstance(iterable, ast.Call):
+        return []
+    found = [id(iterable)]
+    if isinstance(iterable.func, ast.Name) and iterable.func.id in _SIDE_BY_SIDE:
+        found.extend(id(one) for one in iterable.args)
+    return found
+
+
+def _made(node: ast.ListComp | ast.SetComp | ast.DictComp | ast.GeneratorExp) -> list[ast.expr]:
+    """What a comprehension evaluates for each element."""
+    made = [node.key, node.value] if isinstance(node, ast.DictComp) else [node.elt]
+    return [*made, *node.generators[0].ifs]
+
+
+def _take(node: ast.Call, facts: SyntaxFacts) -> None:
+    name = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
+    if name in _TAKE_ALL:
+        facts.drained.update(id(one.value if isinstance(one, ast.Starred) else one) for one in node.args)
 
 
 def _calls(node: ast.expr | None) -> bool:

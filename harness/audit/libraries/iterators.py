@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 from typing import TYPE_CHECKING
 
+from harness.audit.interpreter import generators
 from harness.audit.interpreter.choosing import element_at, joined_elements, overlaid, repeated
 from harness.audit.interpreter.heap import (
     Bound,
@@ -57,6 +58,13 @@ def _zip(machine: Machine, _path: str, args: Args, _kwargs: Kwargs, _node: ast.A
 
 @on_call("builtins.map", "builtins.filter")
 def _map(machine: Machine, path: str, args: Args, _kwargs: Kwargs, node: ast.AST) -> Value:
+    since = len(machine.recorder.events)
+    made = _mapped(machine, path, args, node)
+    generators.watch(machine, made, since, path.rsplit(".", 1)[-1], node)
+    return made
+
+
+def _mapped(machine: Machine, path: str, args: Args, node: ast.AST) -> Value:
     if len(args) < 2:
         return ANYTHING
     if path.endswith("filter"):

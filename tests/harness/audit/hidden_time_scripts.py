@@ -1,0 +1,95 @@
+"""Scripts whose learning has a time or a place that plain calls do not show, each beside its legal twin.
+
+`illegal` and `legal` differ by the smallest edit. `shows` is the line, in the illegal script, that the rule
+has to name: in a place of its finding, or in its reason where the verdict is left open.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from harness.finding import RuleVerdict
+from tests.harness.audit.hostile_sources import script
+
+LEARNS = "c3-score-before-update"
+OPEN = RuleVerdict.NOT_CHECKED
+ASKED = RuleVerdict.NEEDS_HUMAN
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HiddenTime:
+    """One way to learn out of sight, and the nearest program that may do it."""
+
+    illegal: str
+    legal: str
+    shows: str
+    verdict: RuleVerdict = RuleVerdict.FAIL
+    rule: str = LEARNS
+
+    @property
+    def line(self) -> int:
+        """The line of the illegal script that has to be named."""
+        found = [at for at, text in enumerate(self.illegal.splitlines(), 1) if self.shows in text]
+        assert len(found) == 1, (self.shows, found)
+        return found[0]
+
+
+LOOP = "    x, y = tokens[i * 1024 : (i + 1) * 1024], tokens[i * 1024 + 1 : (i + 1) * 1024 + 1]\n"
+
+
+def over_chunks(generator: str) -> str:
+    """A script that scores what a generator of chunks yields."""
+    text = script(
+        f"def chunks():\n    for i in range((tokens.numel() - 1) // 1024):\n    {LOOP}{generator}\n"
+    )
+    loop = f"for i in range((tokens.numel() - 1) // 1024):\n{LOOP}    pass\n    with"
+    assert loop in text
+    return text.replace(loop, "for x, y in chunks():\n    with")
+
+
+YIELDS_THEN_LEARNS = over_chunks("        yield x, y\n        learn(x, y)")
+LEARNS_THEN_YIELDS = over_chunks("        learn(x, y)\n        yield x, y")
+
+GENERATORS = {
+    "learning before the yield": HiddenTime(
+        illegal=LEARNS_THEN_YIELDS, legal=YIELDS_THEN_LEARNS, shows="optimizer.step()"
+    ),
+    "learning before the yield, counted": HiddenTime(
+        illegal=LEARNS_THEN_YIELDS.replace("for x, y in chunks()", "for at, (x, y) in enumerate(chunks())"),
+        legal=YIELDS_THEN_LEARNS.replace("for x, y in chunks()", "for at, (x, y) in enumerate(chunks())"),
+        shows="optimizer.step()",
+    ),
+    "learning before the yield, through another generator": HiddenTime(
+        illegal=LEARNS_THEN_YIELDS.replace(
+            "loss_sum, byte", "def all_of():\n    yield from chunks()\nloss_sum, byte"
+        ).replace("in chunks():", "in all_of():"),
+        legal=YIELDS_THEN_LEARNS.replace(
+            "loss_sum, byte", "def all_of():\n    yield from chunks()\nloss_sum, byte"
+        ).replace("in chunks():", "in all_of():"),
+        shows="optimizer.step()",
+    ),
+    "learning when the next value is asked for": HiddenTime(
+        illegal=script(
+            "def steps():\n    while True:\n        learn(x, y)\n        yield\nteacher = steps()",
+            "next(teacher)",
+        ),
+        legal=script("def steps():\n    while True:\n        yield 1\nteacher = steps()", "next(teacher)"),
+        shows="teacher = steps()",
+        verdict=OPEN,
+    ),
+    "learning in a generator expression": HiddenTime(
+        illegal=script(
+            "spans = range((tokens.numel() - 1) // 1024)\n"
+            "teacher = (learn(tokens[k * 1024 : (k + 1) * 1024], tokens[k * 1024 + 1 : (k + 1) * 1024 + 1])"
+            " for k in spans)",
+            "next(teacher)",
+        ),
+        legal=script(
+            "spans = range((tokens.numel() - 1) // 1024)\nteacher = (k * 1024 for k in spans)",
+            "next(teacher)",
+        ),
+        shows="teacher = (",
+        verdict=ASKED,
+        rule="ttt-score-first",
+    ),
+}
