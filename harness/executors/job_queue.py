@@ -17,7 +17,7 @@ from harness.runs.run_files import folder_digest
 from harness.sandbox.clean_copy import copy_submission
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from harness.executors.executor import RunOptions
     from harness.executors.seed_task import TaskAnswer
@@ -35,8 +35,11 @@ class Crew(Protocol):
         """
         ...
 
-    def next_done(self) -> tuple[int, TaskAnswer]:
-        """Wait until a task is done and say which, and how; a worker that died is a machine's fault."""
+    def next_done(self, should_stop: Callable[[], bool]) -> tuple[int, TaskAnswer] | None:
+        """Wait until a task is done and say which, and how; a worker that died is a machine's fault.
+
+        None when `should_stop` became true first.
+        """
         ...
 
     def close(self) -> None:
@@ -76,7 +79,10 @@ def run_all(jobs: Sequence[SeedJob], crew: Crew, options: RunOptions) -> Iterato
             if record is not None and not options.again:
                 yield JobOutcome(job=job, record=record, was_found=True)
         while waiting and not options.should_stop():
-            number, answer = crew.next_done()
+            done = crew.next_done(options.should_stop)
+            if done is None:
+                break
+            number, answer = done
             started = waiting.pop(number)
             job = started.task.job
             record = _new_record(started)

@@ -14,7 +14,7 @@ import threading
 import time
 from collections import deque
 from dataclasses import replace
-from queue import SimpleQueue
+from queue import Empty, SimpleQueue
 from typing import IO, TYPE_CHECKING
 
 from harness.errors import UsageError
@@ -22,7 +22,7 @@ from harness.executors.job_queue import run_all
 from harness.executors.seed_task import TaskAnswer, answer_to
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
     from harness.executors.executor import JobOutcome, RunOptions
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
 _NODE = "this machine"
 _END_SECONDS = 20.0
+_LOOK_SECONDS = 0.2
 _LONGEST_ANSWER = 1 << 16
 VISIBLE_GPUS = "CUDA_VISIBLE_DEVICES"
 
@@ -89,12 +90,12 @@ class _OwnCrew:
             self._tasks.append((number, task))
         return number
 
-    def next_done(self) -> tuple[int, TaskAnswer]:
+    def next_done(self, should_stop: Callable[[], bool]) -> tuple[int, TaskAnswer] | None:
         number, task = self._tasks.popleft()
         answer = answer_to(
             task,
             lambda event: self._options.on_event(task.job, event),
-            should_stop=self._options.should_stop,
+            should_stop=should_stop,
             claim_seconds=0.0,  # who holds a seed here works on it: people are told at once
         )
         return number, answer
@@ -119,8 +120,14 @@ class _ProcessCrew:
         self._fill()
         return number
 
-    def next_done(self) -> tuple[int, TaskAnswer]:
-        number, gpus, answer = self._done.get()
+    def next_done(self, should_stop: Callable[[], bool]) -> tuple[int, TaskAnswer] | None:
+        while True:
+            try:
+                number, gpus, answer = self._done.get(timeout=_LOOK_SECONDS)
+                break
+            except Empty:
+                if should_stop():
+                    return None
         del self._running[number]
         self._free.append(gpus)
         self._fill()

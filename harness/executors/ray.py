@@ -16,13 +16,14 @@ from harness.executors.job_queue import run_all
 from harness.executors.seed_task import TaskAnswer, answer_to_file
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
     from harness.executors.executor import JobOutcome, RunOptions
     from harness.executors.job_file import SeedTask
     from harness.runs.seed_job import SeedJob
 
+_LOOK_SECONDS = 1.0
 _OPTIONS = {"address": "auto", "resource": "golf_node"}
 
 
@@ -84,8 +85,13 @@ class _RayCrew:
         self._running[chosen.remote(str(path))] = number
         return number
 
-    def next_done(self) -> tuple[int, TaskAnswer]:
-        (done,), _ = self._ray.wait(list(self._running), num_returns=1)
+    def next_done(self, should_stop: Callable[[], bool]) -> tuple[int, TaskAnswer] | None:
+        found: list[Any] = []
+        while not found:
+            if should_stop():
+                return None
+            found, _ = self._ray.wait(list(self._running), num_returns=1, timeout=_LOOK_SECONDS)
+        (done,) = found
         number = self._running.pop(done)
         try:
             return number, TaskAnswer.of_json(self._ray.get(done))

@@ -16,7 +16,7 @@ from harness.executors.job_queue import run_all
 from harness.executors.seed_task import CLAIM_SECONDS, TaskAnswer, answer_to_file
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from harness.executors.executor import JobOutcome, RunOptions
@@ -28,7 +28,7 @@ _TEXTS = ("partition", "account", "qos", "constraint", "gres", "mem", "exclude",
 _NUMBERS = ("gpus_per_node", "cpus_per_task")
 # Copies, seals and the leaving of the queue, beside the phases that the track counts.
 _MARGIN_SECONDS = 900.0
-_LOOK_SECONDS = {"slurm": 10.0, "local": 0.2}
+_LOOK_SECONDS = {"slurm": 5.0, "local": 0.2}
 _FORCED_LOOK_SECONDS = 60.0  # how often Slurm itself is asked, beyond the answer's file
 
 
@@ -86,8 +86,8 @@ class _SlurmCrew:
             raise SetupError(f"Slurm refused the job: {error}") from error
         return number
 
-    def next_done(self) -> tuple[int, TaskAnswer]:
-        while True:
+    def next_done(self, should_stop: Callable[[], bool]) -> tuple[int, TaskAnswer] | None:
+        while not should_stop():
             is_due = time.monotonic() - self._asked >= _FORCED_LOOK_SECONDS
             for number, job in self._running.items():
                 if job.done(force_check=is_due):
@@ -96,6 +96,7 @@ class _SlurmCrew:
             if is_due:
                 self._asked = time.monotonic()
             time.sleep(_LOOK_SECONDS[self._cluster])
+        return None
 
     def close(self) -> None:
         for job in self._running.values():

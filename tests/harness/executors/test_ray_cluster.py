@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +12,7 @@ import pytest
 from harness.errors import SetupError, UsageError
 from harness.executors.choose import make_executor
 from harness.executors.executor import RunOptions
+from tests.harness.executors.seed_jobs import is_alive
 
 if TYPE_CHECKING:
     from tests.harness.executors.seed_jobs import Jobs
@@ -41,12 +43,16 @@ def test_a_seed_of_a_node_that_goes_is_run_on_another(ray_cluster: Any, jobs: Jo
 
     def remove() -> None:
         try:
-            nodes = {seed: node_of(jobs.worker_of(seed), ray_cluster) for seed in seeds}
+            workers = {seed: jobs.worker_of(seed) for seed in seeds}
+            nodes = {seed: node_of(workers[seed], ray_cluster) for seed in seeds}
             assert len(set(map(id, nodes.values()))) == 3, "a node runs two seeds"
             driver = ray._private.worker.global_worker.node.raylet_socket_name
             seed, node = next(pair for pair in nodes.items() if pair[1].raylet_socket_name != driver)
             ray_cluster.remove_node(node, allow_graceful=False)
             gone.append(seed)
+            deadline = time.monotonic() + 60  # a node's workers outlive its daemon for a moment
+            while is_alive(workers[seed]) and time.monotonic() < deadline:
+                time.sleep(0.05)
         finally:
             for seed in seeds:
                 jobs.let_go(seed)
