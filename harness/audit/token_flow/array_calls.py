@@ -28,6 +28,8 @@ from harness.audit.token_flow.flow import (
 )
 from harness.audit.token_flow.linear import ZERO, Linear
 from harness.audit.token_flow.objects import Call, Cell
+from harness.audit.token_flow.positions import GREATEST, LEAST, bounded
+from harness.audit.token_flow.positions_by_call import POSITION_CALLS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -40,7 +42,7 @@ def elementwise(call: Call) -> Flow:
     value = call.args[0]
     if call.name == "log" and value.number == Linear((), 2) and len(call.args) == 1:
         return Flow(kinds=frozenset({LOG_TWO}))
-    number = call.walker.symbols.of("call", call.name, value.number) if value.number is not None else None
+    number = _elementwise_number(call, value.number) if value.number is not None else None
     kinds = value.kinds - {ENTROPY, SELECTION, PLOGP}
     if call.name == "log2":
         kinds |= {BITS}
@@ -53,6 +55,22 @@ def elementwise(call: Call) -> Flow:
     result = contents.whole(call.walker, value)
     result = replace(result, number=number, text=None, items=None, objects=tables, kinds=frozenset(kinds))
     return choices.by_function(call, result)
+
+
+def _elementwise_number(call: Call, number: Linear) -> Linear:
+    symbols, name = call.walker.symbols, call.name.rstrip("_")
+    if not name.startswith(("clamp", "clip")):
+        return symbols.of("call", call.name, number)
+    bounds = [*call.args[1:3], NOTHING, NOTHING][:2]
+    if name == "clamp_max":
+        bounds.reverse()
+    names = (GREATEST, "min", "a_min"), (LEAST, "max", "a_max")
+    for given, (kind, *words) in zip(bounds, names, strict=True):
+        bound = next((call.kwargs[word] for word in words if word in call.kwargs), given)
+        if bound is not NOTHING and bound.text != "None":
+            at = bound.number if bound.number is not None else symbols.fresh()
+            number = bounded(symbols, kind, [number, at])
+    return number
 
 
 def summed(call: Call) -> Flow:
@@ -103,9 +121,13 @@ def _gather(call: Call) -> Flow:
     source = call.args[0]
     index = contents.whole(call.walker, call.kwargs.get("index", call.args[-1]))
     if not index.tokens:
-        return replace(
-            mixed_of((source, replace(index, tokens=frozenset()))), kinds=source.kinds - {DISTRIBUTION}
+        gathered = mixed_of((source, replace(index, tokens=frozenset())))
+        moved = (
+            gathered
+            if SELECTION in index.kinds or not gathered.tokens
+            else gathered.moved(index.number if index.number is not None else call.walker.symbols.fresh())
         )
+        return replace(moved, kinds=source.kinds - {DISTRIBUTION})
     return contents.lookup(call.walker, source, index, (index,))
 
 
@@ -146,14 +168,6 @@ def _parts(walker: Walker, value: Flow) -> list[Flow]:
     ]
 
 
-def _concatenate(call: Call) -> Flow:
-    parts = _parts(call.walker, call.args[0]) if call.args else []
-    whole = joined(parts)
-    return replace(
-        whole, number=whole.number if whole.number is not None else call.walker.symbols.fresh(), items=None
-    )
-
-
 def _log_add(call: Call) -> Flow:
     if len(call.args) < 2:
         return joined(call.args)
@@ -170,7 +184,12 @@ def _extreme(call: Call) -> Flow:
         if of_several is not None:
             return of_several
     if len(values) >= 2 and "dim" not in call.kwargs:
-        return mixing.lower(call.walker, values)
+        chosen = mixing.lower(call.walker, values)
+        numbers = [each.number for each in values if each.number is not None]
+        if len(numbers) < len(values) or chosen.number is None:
+            return chosen
+        kind = LEAST if "min" in call.name else GREATEST
+        return replace(chosen, number=bounded(call.walker.symbols, kind, numbers))
     value = call.first
     held = contents.content(call.walker, value)
     number = call.walker.symbols.of("extreme", value.number) if value.number is not None else None
@@ -222,6 +241,7 @@ def _scatter_add(call: Call) -> Flow:
 
 
 ARRAY_CALLS: dict[str, Callable[[Call], Flow]] = {
+    **POSITION_CALLS,
     "cross_entropy": _cross_entropy,
     "nll_loss": _cross_entropy,
     "log_softmax": _softmax,
@@ -229,17 +249,12 @@ ARRAY_CALLS: dict[str, Callable[[Call], Flow]] = {
     "gather": _gather,
     "take_along_axis": _gather,
     "take_along_dim": _gather,
-    "index_select": _gather,
     "where": _where,
     "nonzero": _selection,
     "flatnonzero": _selection,
     "argwhere": _selection,
     "stack": _stack,
     "column_stack": _stack,
-    "cat": _concatenate,
-    "concatenate": _concatenate,
-    "concat": _concatenate,
-    "hstack": _concatenate,
     "logaddexp": _log_add,
     "min": _extreme,
     "max": _extreme,

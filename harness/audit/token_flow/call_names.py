@@ -57,7 +57,6 @@ SAME = frozenset(
         "any",
         "all",
         "fill_",
-        "flip",
     ]
 )
 # Each element by itself.

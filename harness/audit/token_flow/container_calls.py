@@ -10,6 +10,7 @@ from harness.audit.token_flow.flow import (
     NOTHING,
     PER_TOKEN,
     RANGE,
+    SELECTION,
     SUM,
     Flow,
     Token,
@@ -158,7 +159,8 @@ def _items(call: Call) -> Flow:
     if receiver.lookups:
         call.walker.recorder.read_whole |= {each.id for each in receiver.objects if isinstance(each, Cell)}
     value = replace(held, lookups=held.lookups | receiver.lookups, keys=held.keys | receiver.keys)
-    pair = Flow(items=(Flow(number=call.walker.symbols.fresh()), value))
+    # Its keys are an axis of their own: an element stored under one is no token further on.
+    pair = Flow(items=(Flow(kinds=frozenset({SELECTION})), value))
     cell = call.walker.new_cell()
     cell.parts["pair"] = pair
     cell.is_list = True

@@ -10,7 +10,8 @@ from harness.audit.events import (
     Spot,
 )
 from harness.audit.token_flow.drafts import Draft, Loops, events_of
-from harness.audit.token_flow.flow import ENTROPY, SUM, Flow, Token
+from harness.audit.token_flow.flow import ENTROPY, SET_AT_MOST, SUM, Flow, Token
+from harness.audit.token_flow.positions import Place, place_beside
 
 if TYPE_CHECKING:
     from harness.audit.token_flow.linear import Linear
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from harness.audit.token_flow.walker import Walker
 
 DRAFTS_AT_MOST = 4_000
+UNPLACED = "which tokens the key of the table holds is not known"
 CALLS_APART = 4  # innermost calls that tell losses of one line apart
 
 
@@ -39,6 +41,7 @@ class FlowRecorder:
         ] = {}  # where sorted keys are searched, with the arrays of the tokens
         self.read_whole: set[int] = set()  # rows looked up, then read entry by entry
         self._by_key: dict[object, Draft] = {}
+        self._places: dict[tuple[Token, frozenset[Token]], Place] = {}
         self.last = 0
         self.seen = 0  # grows with everything told
 
@@ -88,6 +91,11 @@ class FlowRecorder:
         passes = dict(self.targets.get(token.place, ((0, -1),)))
         return 0 not in passes and all(passes.get(loop, number) == number for loop, number in walker.loops)
 
+    def _is_of_this_pass(self, draft: Draft, walker: Walker) -> bool:
+        """Whether it was seen in the pass of the loops that is walked."""
+        passes = dict(walker.loops)
+        return all(passes.get(loop, number) == number for loop, number in draft.loops)
+
     def _see_again(self, draft: Draft, counted: Draft, walker: Walker, key: Flow) -> None:
         """Whether the tokens looked up have been counted before."""
         passes, chosen = dict(counted.loops), _passes(counted.chosen)
@@ -119,7 +127,7 @@ class FlowRecorder:
         draft.lookups |= result.lookups
         draft.pseudo |= entropy
         draft.full |= full
-        self._mark_targets(result)
+        self._mark_targets(walker, draft, result)
         self._weigh(draft, gates, result)
         self._apply_products(draft, result)
         return draft.id
@@ -164,11 +172,30 @@ class FlowRecorder:
             if draft is not None and draft.kind == "mixed":
                 self._weigh(draft, gates, result)
 
-    def _mark_targets(self, result: Flow) -> None:
-        scored = {token.place for token in result.about}
-        for key in result.keys:
-            if key.token.place in scored and key.lookup in self.drafts:
-                self.drafts[key.lookup].is_target = True
+    def _mark_targets(self, walker: Walker, mixture: Draft, result: Flow) -> None:
+        """Which keys of a mixture hold the token it scores, and of which that is not known."""
+        tokens: dict[int, set[Token]] = {one: set() for one in result.lookups if one in self.drafts}
+        if len(result.keys) < SET_AT_MOST:
+            for key in result.keys:
+                if key.lookup in tokens:
+                    tokens[key.lookup].add(key.token)
+        for one in sorted(tokens):
+            lookup = self.drafts[one]
+            held = tokens[one]
+            if not held and self._is_of_this_pass(lookup, walker):  # which lanes met is lost
+                held = lookup.tokens
+            for token in held:
+                place = self._place(walker, token, result.about, held | lookup.tokens)
+                lookup.is_target |= place is Place.HELD
+                if place is Place.UNKNOWN:
+                    self.unclear(lookup.at, UNPLACED, frozenset({mixture.id}))
+
+    def _place(self, walker: Walker, token: Token, scored: frozenset[Token], beside: set[Token]) -> Place:
+        asked = token, scored
+        found = self._places.get(asked)
+        if found is not Place.BEFORE and found is not Place.HELD:  # what lies beside it may have grown
+            found = self._places[asked] = place_beside(walker.symbols, token, scored, beside)
+        return found
 
     def _weigh(self, draft: Draft, gates: list[Flow], result: Flow) -> None:
         for gate in gates:

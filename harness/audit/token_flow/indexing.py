@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from harness.audit.token_flow.walker import Walker
 
 
+_ONE = Linear((), 1)
+
+
 class _Index:
     """The parts of a subscript: `start` of the last dimension, flows of all that are not slices."""
 
@@ -24,6 +27,9 @@ class _Index:
         self.flows: list[Flow] = []
         self.start: Linear | None = ZERO
         self.stop: Linear | None = None
+        self.from_end: Linear | None = None  # how far before the end it starts
+        self.until_end: Linear | None = None  # how far before the end it stops
+        self.step: Linear | None = _ONE
         self.is_slice = False
         self.bounds: list[Flow] = []
         for at, part in enumerate(parts):
@@ -34,16 +40,17 @@ class _Index:
                 self.bounds += [lower] + ([upper] if upper is not None else [])
                 if is_last:
                     self.is_slice = True
-                    self.start = lower.number if not _is_negative(part.lower) else walker.symbols.fresh()
-                    is_open = upper is None or _is_negative(part.upper)
-                    self.stop = None if is_open or upper is None else upper.number
+                    self.step = walker.evaluate(part.step).number if part.step is not None else _ONE
+                    self.start, self.from_end = _counted(walker, part.lower, lower)
+                    if upper is not None:
+                        self.stop, self.until_end = _counted(walker, part.upper, upper)
                     if upper is not None and SELECTION in upper.kinds:
-                        self.stop = None
+                        self.stop = self.until_end = None
             else:
                 flow = contents.whole(walker, walker.evaluate(part))
                 self.flows.append(flow)
                 if is_last:
-                    self.start = flow.number
+                    self.start, self.from_end = _counted(walker, part, flow)
 
     @property
     def tokens(self) -> bool:
@@ -56,8 +63,30 @@ class _Index:
         return frozenset().union(*(flow.loops for flow in (*self.flows, *self.bounds)))
 
 
-def _is_negative(node: ast.expr | None) -> bool:
-    return isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub)
+def _counted(walker: Walker, node: ast.expr | None, flow: Flow) -> tuple[Linear | None, Linear | None]:
+    """A position: from the start of the array, or, where a minus sign or number says so, from its end."""
+    number = flow.number
+    is_back = isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub)
+    if is_back or (number is not None and number.is_constant and number.constant < 0):
+        return None, number.times(-1) if number is not None else None
+    return number, None
+
+
+def _start_of(walker: Walker, index: _Index, tokens: frozenset[Token]) -> Linear:
+    """How far on the first lane lies; a number of its own when that cannot be said."""
+    if index.start is not None:
+        return index.start
+    if index.from_end is not None and tokens:
+        starts = {_length_of(token) for token in tokens}
+        length = starts.pop() if len(starts) == 1 else None
+        start = length.plus(index.from_end, -1) if length is not None else None
+        if start is not None:
+            return start
+    return walker.symbols.fresh()
+
+
+def _length_of(token: Token) -> Linear | None:
+    return token.last.plus(token.first, -1) if token.last is not None else None
 
 
 def load(walker: Walker, node: ast.Subscript) -> Flow:
@@ -81,24 +110,25 @@ def _elsewhere(walker: Walker, base: Flow, index: _Index, key: Flow) -> Flow:
     cells = [each for each in base.objects if isinstance(each, Cell)]
     held = contents.content(walker, base)
     labels = replace(base, objects=(), number=None, text=None, items=None)
-    moves = index.start
+    tokens = labels.tokens
+    if not (tokens or held.tokens or base.lookups or base.scores or cells):
+        tokens = contents.own_tokens(base)
+    moves = _start_of(walker, index, tokens | held.tokens)
     if index.dims == 1 and any(cell.dims > 1 for cell in cells):
         moves = ZERO  # a row of several
     if any(cell.is_list for cell in cells):
         moves = ZERO  # of a list each element stands for all
     if any(SELECTION in flow.kinds for flow in index.flows[-1:]) and not index.is_slice:
         moves = index.flows[-1].number if index.flows[-1].number is not None else ZERO
-    tokens = labels.tokens
-    if not (tokens or held.tokens or base.lookups or base.scores or cells):
-        tokens = contents.own_tokens(base)
     moving = replace(labels, tokens=tokens)
     result = mixed_of((moving, held)) if cells else moving
     if result.about or result.tokens or result.keys:
         result = result.moved(moves)
-    if index.is_slice and index.stop is not None:
-        result = replace(
-            result, tokens=frozenset(_ending(token, base, tokens, index.stop) for token in result.tokens)
-        )
+    if index.is_slice and (index.stop is not None or index.until_end is not None):
+        ended = frozenset(_ending(token, base, tokens, index) for token in result.tokens)
+        result = replace(result, tokens=ended)
+    if index.is_slice and index.step != _ONE:
+        result = _strided(walker, result, index.step)
     gate = [flow for flow in index.flows if SELECTION in flow.kinds]
     is_row = index.is_slice or (index.dims == 1 and any(cell.dims > 1 for cell in cells))
     is_data = held.tokens or held.about or held.scores or held.lookups
@@ -121,10 +151,19 @@ def _elsewhere(walker: Walker, base: Flow, index: _Index, key: Flow) -> Flow:
     return mixing.gated(result, gate) if gate and not result.tokens else result
 
 
-def _ending(token: Token, base: Flow, origin: frozenset[Token], stop: Linear) -> Token:
-    starts = [each.first for each in (base.tokens or origin) if each.root == token.root]
-    last = starts[0].plus(stop) if starts else None
+def _ending(token: Token, base: Flow, origin: frozenset[Token], index: _Index) -> Token:
+    if index.stop is not None:
+        starts = [each.first for each in (base.tokens or origin) if each.root == token.root]
+        return Token(token.root, token.first, starts[0].plus(index.stop) if starts else None)
+    last = token.last.plus(index.until_end, -1) if token.last is not None and index.until_end else None
     return Token(token.root, token.first, last)
+
+
+def _strided(walker: Walker, value: Flow, step: Linear | None) -> Flow:
+    """Lanes that are no longer one token further on each: the first lane says nothing of the others."""
+    if not value.tokens and not value.about and not value.keys:
+        return value
+    return value.moved(walker.symbols.of("strided", step))
 
 
 def store(walker: Walker, target: ast.Subscript, value: Flow) -> None:
@@ -160,7 +199,7 @@ def store(walker: Walker, target: ast.Subscript, value: Flow) -> None:
             if isinstance(each, Cell):
                 walker.put(each, ("key", index.flows[0].text), value)
         return
-    back = index.start.times(-1) if index.start is not None and not gates else ZERO
+    back = _start_of(walker, index, frozenset()).times(-1) if not gates else ZERO
     held = value.moved(back) if value.about or value.tokens or value.keys else value
     if gates:
         held = mixing.gated(held, gates)

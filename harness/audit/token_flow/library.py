@@ -48,7 +48,8 @@ def by_name(call: Call) -> Flow:
         return Flow(number=symbols.fresh())
     if name in NEW_ARRAYS:
         made = call.walker.new_cell(dims=max(_dimensions(name, args), 1))
-        return Flow(objects=(made,), number=symbols.fresh())
+        size = args[0].items[-1].number if args and args[0].items else (args[-1].number if args else None)
+        return Flow(objects=(made,), number=symbols.of("array", made.id, size))
     if name in WRAPPERS and any(isinstance(each, _CALLED) for each in call.first.objects):
         return call.first
     return array_calls.unknown_function(call)

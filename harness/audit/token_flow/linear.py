@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from functools import lru_cache
+from itertools import islice
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
@@ -70,6 +71,7 @@ class Symbols:
 
     _by_key: dict[tuple[object, ...], Linear] = field(default_factory=dict)
     _last: int = 0
+    _made_of: dict[int, tuple[object, ...]] = field(default_factory=dict)
 
     def fresh(self) -> Linear:
         """A number nobody knows."""
@@ -97,3 +99,9 @@ class Symbols:
                     if isinstance(part, Linear):
                         left += [each for each, _ in part.terms]
         return found
+
+    def made_of(self, symbol: int) -> tuple[object, ...] | None:
+        """The expression a symbol stands for: what it is, then its parts; None when nobody knows it."""
+        for key, number in islice(self._by_key.items(), len(self._made_of), None):
+            self._made_of[number.terms[0][0]] = key
+        return self._made_of.get(symbol)
