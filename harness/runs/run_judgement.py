@@ -32,6 +32,9 @@ if TYPE_CHECKING:
 LOG_NAME = "train.log"
 EVENTS_NAME = "events.jsonl"
 _LARGEST_ARTIFACT = 1 << 30  # far above any cap: an artifact over the cap is sealed too, and told
+_CLOCK_TOLERANCE_SECONDS = 1.0  # a log may round its times up
+# English text by the best compressors known is far above; a lower claim has seen what it was to predict.
+LOWEST_PLAUSIBLE_BPB = 0.4
 _LIMIT_ENDS = {
     EndKind.TIME_LIMIT,
     EndKind.MEMORY_LIMIT,
@@ -69,11 +72,13 @@ def judged_run(blank: RunRecord, seen: SeenRun, track: RunTrack, attempt: Path) 
             )
         )
     artifact = _sealed(seen, track, attempt, notices)
+    claimed = claimed_score(attempt / LOG_NAME, blank.seed)
+    notices += claim_notices(claimed, artifact, outcome.seconds)
     record = replace(
         blank,
         phases=_phase_times(seen, track),
         artifact=artifact,
-        claimed=claimed_score(attempt / LOG_NAME, blank.seed),
+        claimed=claimed,
         notices=tuple(notices),
         not_eligible=(*blank.not_eligible, *_why_not_eligible(track)),
         protections=tuple(each.value for each in outcome.protections),
@@ -177,6 +182,23 @@ def claimed_score(log: Path, seed: int) -> ClaimedScore:
         total_bytes=totals[-1] if totals else None,
         line=counted.val_bpb.line if counted is not None else None,
     )
+
+
+def claim_notices(claimed: ClaimedScore, artifact: Artifact | None, seconds: float) -> list[Notice]:
+    """Where the log says what cannot be, by our count of bytes and our clock (`seconds` of the whole run)."""
+    found = []
+    total, score = claimed.total_bytes, claimed.val_bpb
+    if artifact is not None and total is not None and total < artifact.total_bytes:
+        found.append(f"the log says {total:,} bytes of code and model, {artifact.total_bytes:,} were counted")
+    told = (claimed.train_seconds or 0.0) + (claimed.eval_seconds or 0.0)
+    if told > seconds + _CLOCK_TOLERANCE_SECONDS:
+        found.append(
+            f"the log tells of {told:.1f} s of work, the whole run took {seconds:.1f} s by our clock"
+        )
+    if score is not None and score < LOWEST_PLAUSIBLE_BPB:
+        least = f"{LOWEST_PLAUSIBLE_BPB:g}"
+        found.append(f"the log claims {score:.6f} bits per byte; no model is known below {least}")
+    return [Notice(kind="claim-differs", message=message) for message in found]
 
 
 def _why_not_eligible(track: RunTrack) -> tuple[str, ...]:
