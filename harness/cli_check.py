@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import argparse
 import datetime
-import errno
-import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harness import __version__
-from harness.errors import GolfError, SetupError, UsageError
+from harness.command import exit_status_of, open_closed_streams
+from harness.errors import SetupError
 from harness.exit_status import Exit
 
 if TYPE_CHECKING:
@@ -301,56 +300,14 @@ def _cache_or_nothing(cache: ResultCache | None) -> Any:
     return contextlib.nullcontext() if cache is None else cache
 
 
-def _close_broken_pipe() -> int:
-    """The reader of our output went away (`golf-check ... | head`): stop quietly, as other tools do."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    return Exit.OK
-
-
-def _open_closed_streams() -> None:
-    """Give a process started without output (`>&-`) somewhere to write; its exit status still counts."""
-    for name in ("stdout", "stderr"):
-        if getattr(sys, name) is None:
-            setattr(sys, name, Path(os.devnull).open("w", encoding="utf-8"))  # noqa: SIM115 - open to the end
-
-
-def _our_fault() -> int:
-    """Say that the exception at hand is a bug of golf-check."""
-    import traceback
-
-    traceback.print_exc()
-    print(
-        f"golf-check {__version__}: this is a bug of golf-check; please report it with the above",
-        file=sys.stderr,
-    )
-    return Exit.BUG
-
-
 def main(argv: Sequence[str] | None = None) -> int:
     """Entry point of the golf-check command."""
-    _open_closed_streams()
+    open_closed_streams()
     parser = build_parser()
     arguments = parser.parse_args(argv)
-    try:
-        return run(arguments, parser)
-    except UsageError as error:
-        parser.error(str(error))
-    except GolfError as error:
-        print(f"golf-check: {error}", file=sys.stderr)
-        return Exit.NOT_CHECKED
-    except KeyboardInterrupt:
-        print("golf-check: interrupted; results already computed are kept", file=sys.stderr)
-        return Exit.INTERRUPTED
-    except BrokenPipeError:
-        return _close_broken_pipe()
-    except OSError as error:
-        if error.errno not in {errno.ENOSPC, errno.EDQUOT, errno.EIO}:
-            return _our_fault()
-        _close_broken_pipe()
-        print(f"golf-check: cannot write the output: {error.strerror}", file=sys.stderr)
-        return Exit.NOT_CHECKED
-    except Exception:  # the last line of defence: say that it is our fault
-        return _our_fault()
+    return exit_status_of(
+        parser, lambda: run(arguments, parser), when_interrupted="results already computed are kept"
+    )
 
 
 if __name__ == "__main__":

@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from harness import __version__
-from harness.errors import GolfError, SetupError, UsageError
+from harness.command import exit_status_of
+from harness.errors import SetupError
 from harness.exit_status import Exit
 from harness.wording import count_of
 
@@ -254,40 +255,18 @@ def _refuse_missing_packages() -> None:
         raise SetupError(f"{' and '.join(missing)} not installed; run: pip install 'golf-harness[model]'")
 
 
-def _our_fault() -> int:
-    """Say that the exception at hand is a bug of golf-data."""
-    import traceback
-
-    traceback.print_exc()
-    print(
-        f"golf-data {__version__}: this is a bug of golf-data; please report it with the above",
-        file=sys.stderr,
-    )
-    return Exit.BUG
-
-
 def main(argv: Sequence[str] | None = None) -> int:
     """Entry point of the golf-data command."""
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # names of files can hold anything
     parser = build_parser()
     arguments = parser.parse_args(argv)
-    try:
+
+    def work() -> int:
         _refuse_missing_packages()
         return _COMMANDS[arguments.command](arguments)
-    except UsageError as error:
-        parser.error(str(error))
-    except GolfError as error:
-        print(f"golf-data: {error}", file=sys.stderr)
-        return Exit.NOT_CHECKED
-    except KeyboardInterrupt:
-        print("golf-data: interrupted; nothing half-written has a final name", file=sys.stderr)
-        return Exit.INTERRUPTED
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return Exit.OK
-    except Exception:  # the last line of defence: say that it is our fault
-        return _our_fault()
+
+    return exit_status_of(parser, work, when_interrupted="nothing half-written has a final name")
 
 
 if __name__ == "__main__":

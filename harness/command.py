@@ -1,0 +1,73 @@
+"""What all commands do alike around their work: streams, and an exit status for whatever happens."""
+
+from __future__ import annotations
+
+import errno
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from harness import __version__
+from harness.errors import GolfError, UsageError
+from harness.exit_status import Exit
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Callable
+
+# A full or broken disk under the output is the machine's fault; any other error of the system is ours.
+_FULL_DISK = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EIO})
+
+
+def exit_status_of(parser: argparse.ArgumentParser, work: Callable[[], int], *, when_interrupted: str) -> int:
+    """The exit status of `work`, its failures told on standard error under the parser's program name.
+
+    `when_interrupted` says what an interrupt leaves behind. A usage error exits through the parser.
+    """
+    program = parser.prog
+    try:
+        return work()
+    except UsageError as error:
+        parser.error(str(error))
+    except GolfError as error:
+        print(f"{program}: {error}", file=sys.stderr)
+        return Exit.NOT_CHECKED
+    except KeyboardInterrupt:
+        print(f"{program}: interrupted; {when_interrupted}", file=sys.stderr)
+        return Exit.INTERRUPTED
+    except BrokenPipeError:
+        return _close_broken_pipe()
+    except OSError as error:
+        if error.errno not in _FULL_DISK:
+            return _our_fault(program)
+        _close_broken_pipe()
+        print(f"{program}: cannot write the output: {error.strerror}", file=sys.stderr)
+        return Exit.NOT_CHECKED
+    except Exception:  # the last line of defence: say that it is our fault
+        return _our_fault(program)
+
+
+def open_closed_streams() -> None:
+    """Give a process started without output (`>&-`) somewhere to write; its exit status still counts."""
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, Path(os.devnull).open("w", encoding="utf-8"))  # noqa: SIM115 - open to the end
+
+
+def _close_broken_pipe() -> int:
+    """The reader of our output went away (`... | head`): stop quietly, as other tools do."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return Exit.OK
+
+
+def _our_fault(program: str) -> int:
+    """Say that the exception at hand is a bug of the command."""
+    import traceback
+
+    traceback.print_exc()
+    print(
+        f"{program} {__version__}: this is a bug of {program}; please report it with the above",
+        file=sys.stderr,
+    )
+    return Exit.BUG
