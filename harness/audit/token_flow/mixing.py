@@ -6,7 +6,7 @@ import ast
 from itertools import combinations
 from typing import TYPE_CHECKING
 
-from harness.audit.token_flow import choices, contents
+from harness.audit.token_flow import choices, contents, gates
 from harness.audit.token_flow.flow import (
     COMPARED,
     DISTRIBUTION,
@@ -129,6 +129,8 @@ def multiplied(walker: Walker, left: Flow, right: Flow) -> None:
 
 def either(walker: Walker, test: Flow, yes: Flow, no: Flow) -> Flow:
     """`yes` where `test` holds, else `no`."""
+    if gates.is_number(yes) and gates.is_number(no) and gates.tells_tokens(test):
+        return gates.number_of(walker, test, mixed_of((yes, no)))
     both = mixed_of((yes, no))
     if COMPARED in test.kinds and both.scores:
         both = choices.kept(walker, both, choices.UNCLEAR if SUM in yes.kinds & no.kinds else choices.LOSS)

@@ -5,7 +5,15 @@ from __future__ import annotations
 import ast
 from typing import TYPE_CHECKING
 
-from harness.audit.token_flow import calling, contents, declarations, indexing, operators, second_passes
+from harness.audit.token_flow import (
+    calling,
+    contents,
+    declarations,
+    gates,
+    indexing,
+    operators,
+    second_passes,
+)
 from harness.audit.token_flow.flow import NOTHING, Flow, replace
 from harness.audit.token_flow.objects import ClassOf, Function, Scope, merged
 
@@ -71,6 +79,8 @@ def _if(walker: Walker, node: ast.If) -> str:
         if not end:
             after.append(walker.scope.names)
     walker.scope.names = merged(after) if after else before
+    walker.line = node.lineno
+    gates.decide(walker, test, before)
     # An arm that leaves early leaves the other one's names behind.
     return ends[0] if arms and all(ends) else ""
 
