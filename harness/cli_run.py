@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import argparse
-import errno
-import os
+import io
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from harness import __version__
-from harness.errors import GolfError, UsageError
-from harness.exit_status import Exit
+from harness.command import exit_status_of, open_closed_streams
+from harness.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -71,8 +70,8 @@ def build_parser() -> argparse.ArgumentParser:
     """The command line of golf-run; imports nothing heavy, so that --help is instant."""
     parser = argparse.ArgumentParser(
         prog="golf-run",
-        description="Run a submission once per seed: the clock, the bytes and, where the submission offers "
-        "the scoring interface, the score are ours.",
+        description="Run a submission once per seed: the clock, the bytes and, where the submission\n"
+        "offers the scoring interface, the score are ours.",
         epilog=_EPILOG,
         formatter_class=lambda prog: argparse.RawDescriptionHelpFormatter(prog, width=_HELP_WIDTH),
         allow_abbrev=False,
@@ -222,53 +221,19 @@ def _by_name(pairs: Sequence[tuple[str, str]], option: str) -> dict[str, str]:
     return dict(pairs)
 
 
-def _our_fault() -> int:
-    """Say that the exception at hand is a bug of golf-run."""
-    import traceback
-
-    traceback.print_exc()
-    print(
-        f"golf-run {__version__}: this is a bug of golf-run; please report it with the above", file=sys.stderr
-    )
-    return Exit.BUG
-
-
-def _away_from_pipe() -> None:
-    """Nobody reads our output any more; what is still to be flushed must not fail again."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-
-
 def main(argv: Sequence[str] | None = None) -> int:
     """Entry point of the golf-run command."""
-    for name in ("stdout", "stderr"):
-        if getattr(sys, name) is None:
-            setattr(sys, name, Path(os.devnull).open("w", encoding="utf-8"))  # noqa: SIM115 - open to the end
-        reconfigure = getattr(getattr(sys, name), "reconfigure", None)
-        if reconfigure is not None:
-            reconfigure(errors="backslashreplace")  # names of files can hold anything
+    open_closed_streams()
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # names of files can hold anything
     parser = build_parser()
     arguments = parser.parse_args(argv)
-    try:
-        return run(arguments)
-    except UsageError as error:
-        parser.error(str(error))
-    except GolfError as error:
-        print(f"golf-run: {error}", file=sys.stderr)
-        return Exit.NOT_CHECKED
-    except KeyboardInterrupt:
-        print("golf-run: interrupted; finished seeds are kept, the same command resumes", file=sys.stderr)
-        return Exit.INTERRUPTED
-    except BrokenPipeError:
-        _away_from_pipe()
-        return Exit.OK
-    except OSError as error:
-        if error.errno not in {errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS, errno.EACCES}:
-            return _our_fault()
-        where = f"{error.filename}: " if error.filename else ""
-        print(f"golf-run: {where}{error.strerror}; free space, or name another --out", file=sys.stderr)
-        return Exit.NOT_CHECKED
-    except Exception:  # the last line of defence: say that it is our fault
-        return _our_fault()
+    return exit_status_of(
+        parser,
+        lambda: run(arguments),
+        when_interrupted="finished seeds are kept, the same command resumes",
+    )
 
 
 if __name__ == "__main__":

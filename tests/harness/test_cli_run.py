@@ -19,6 +19,7 @@ from harness.sandbox.choose import SANDBOX_NAMES
 from harness.submission_reader import read_submission
 from tests.harness.runs.toy_runs import SCRIPT, toy_data, toy_submission
 
+MANUAL = Path(__file__).parents[2] / "docs" / "golf-run.md"
 needs_linux = pytest.mark.skipif(
     not sys.platform.startswith("linux") or importlib.util.find_spec("inotify_simple") is None,
     reason="golf-run runs on Linux with the extra run",
@@ -193,3 +194,7 @@ def test_the_choices_of_the_command_line_are_those_of_the_library() -> None:
 
 def test_without_arguments_the_usual_seeds_are_run() -> None:
     assert build_parser().parse_args([]).seeds == [13, 1337, 1111]
+
+
+def test_the_manual_shows_the_help_as_it_is() -> None:
+    assert f"```\n$ golf-run --help\n{build_parser().format_help()}```" in MANUAL.read_text(encoding="utf-8")
