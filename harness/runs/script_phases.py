@@ -98,6 +98,8 @@ def script_phases(
     before = [event for event in steps if whole is None or event.at <= whole]
     notices = list(_data_notices(files, whole, train_limit))
     notices += _outside_notices(watched)
+    if not is_incomplete:
+        notices += _never_opened(files)
     if is_incomplete:
         notices.append(Notice(kind="events-lost", message="more happened than could be watched"))
     if not any(event.kind == "start" for event in watched):
@@ -179,6 +181,16 @@ def _data_notices(
             f"validation loss while training do): {_named(early)}",
             at=early[0].at,
         )
+
+
+def _never_opened(files: Sequence[FileEvent]) -> Iterable[Notice]:
+    for kind, folder, said in (
+        ("nothing-trained", TRAIN, "training: the artifact holds nothing learned in this run"),
+        ("nothing-scored", VALIDATION, "validation: a printed score rests on something else"),
+    ):
+        if _first(files, folder) is None:
+            what, _, follows = said.partition(":")
+            yield Notice(kind=kind, message=f"no {what} data was opened:{follows}")
 
 
 def _outside_notices(watched: Sequence[WatchedEvent]) -> Iterable[Notice]:
