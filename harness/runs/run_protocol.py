@@ -1,10 +1,10 @@
 """`golf_run.toml`: how a submission is trained and evaluated in two steps, each in a sandbox of its own.
 
-    artifact = ["final_model.ptz"]          # what training leaves in its working folder; all that evaluation gets
-    scoring = true                          # the evaluator hands out the tokens and computes the score
+    artifact = ["final_model.ptz"]   # what training leaves in its working folder: all that evaluation gets
+    scoring = true                   # the evaluator hands out the tokens and computes the score
 
     [train]
-    command = ["train_gpt.py"]              # the script that is counted, and its arguments
+    command = ["train_gpt.py"]       # the script that is counted, and its arguments
     env = { TRAIN_ONLY = "1" }
 
     [evaluate]
@@ -118,8 +118,8 @@ def _step(data: Mapping[str, Any], name: str) -> StepCommand:
     parts = script.split("/")
     if not script.endswith(".py") or script.startswith("/") or {"", ".", ".."} & set(parts):
         raise ProtocolError(
-            f"{PROTOCOL_NAME}: [{name}] command begins with {script!r:.80}; it must be a Python script of the "
-            'folder, such as "train_gpt.py" (golf-run starts the interpreter, or torchrun)'
+            f"{PROTOCOL_NAME}: [{name}] command begins with {script!r:.80}; it must be a Python script of "
+            'the folder, such as "train_gpt.py" (golf-run starts the interpreter, or torchrun)'
         )
     environment = table.get("env", {})
     if not isinstance(environment, dict):
@@ -147,8 +147,8 @@ def _check_variable(step: str, variable: str, value: object) -> None:
 def _artifact(names: object) -> tuple[str, ...]:
     if not _are_texts(names) or not names or len(names) > _MOST_FILES:
         raise ProtocolError(
-            f"{PROTOCOL_NAME}: artifact must be a list of the files that training leaves (1 to {_MOST_FILES}), "
-            f'such as ["final_model.ptz"], not {names!r:.80}'
+            f"{PROTOCOL_NAME}: artifact must be a list of the files that training leaves (1 to "
+            f'{_MOST_FILES}), such as ["final_model.ptz"], not {names!r:.80}'
         )
     for name in names:
         if not _FILE_NAME.fullmatch(name):

@@ -33,6 +33,8 @@ SUM_TOLERANCE = 1e-3
 BLIND_TOLERANCE_NATS = 0.05
 # log p = 0 is certainty; rounding may go a little above.
 _ABOVE_ZERO = 1e-6
+# Of one ledger: 62 million tokens in steps of 256, each handed out and sealed, are as many.
+MOST_ENTRIES = 500_000
 _ROWS_AT_ONCE = 1024  # of distributions, so that checking 8,192 pieces takes 64 MiB
 
 
@@ -52,6 +54,22 @@ class BlindAnswer:
     position: int
     log_p: float
     probability_sum: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LedgerEntry:
+    """Something that crossed, in the order in which it did: `count` numbers that begin at `position`.
+
+    `what` is released (tokens, as little-endian uint32), blind (a distribution) or sealed (log-probabilities,
+    both as little-endian float64); `sha256` is of these bytes, in hex. `chain` is the SHA-256 of the chain
+    before it, of the words "what position count" and of that digest.
+    """
+
+    what: str
+    position: int
+    count: int
+    sha256: str
+    chain: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,6 +100,7 @@ class SealedScores:
     released: int = 0
     steps: int = 0
     blind: list[BlindAnswer] = field(default_factory=list)
+    entries: list[LedgerEntry] = field(default_factory=list)
     _log_p: npt.NDArray[np.float64] = field(init=False)
     _sealed: npt.NDArray[np.bool_] = field(init=False)
     _open: int = 0  # handed out and not sealed yet
@@ -93,8 +112,7 @@ class SealedScores:
             raise ValueError(f"a stream of shape {self.tokens.shape} has nothing to predict")
         self._log_p = np.zeros(self.tokens.size)
         self._sealed = np.zeros(self.tokens.size, dtype=np.bool_)
-        stream = hashlib.sha256(np.ascontiguousarray(self.tokens, dtype="<u4").tobytes()).digest()
-        self._chain = hashlib.sha256(b"golf sealed scores 1" + stream).digest()
+        self._chain = chain_start(self.tokens)
         asked = {int(position) for position in self.blind_positions}
         if any(not 1 <= position < self.tokens.size for position in asked):
             raise ValueError(f"blind questions are about positions 1 to {self.tokens.size - 1}")
@@ -137,7 +155,7 @@ class SealedScores:
         self._open += int(new.size) - (
             self.released == 0 and new.size > 0
         )  # nothing predicts the first token
-        self._extend("released", self.released, new.astype("<u4").tobytes())
+        self._extend("released", self.released, new.astype("<u4"))
         self.released = end
         return new
 
@@ -154,7 +172,7 @@ class SealedScores:
         target = float(log_probabilities[int(self.tokens[position])])
         total = float(np.exp(log_probabilities).sum())
         self.blind.append(BlindAnswer(position=position, log_p=target, probability_sum=total))
-        self._extend("blind", position, log_probabilities.astype("<f8").tobytes())
+        self._extend("blind", position, log_probabilities.astype("<f8"))
 
     def seal(self, first: int, values: npt.NDArray[np.floating[Any]]) -> str:
         """Take log-probabilities of tokens `first` on: of the tokens (n,), or over the vocabulary (n, V).
@@ -191,7 +209,7 @@ class SealedScores:
         self._sealed[first:end] = True
         self._open -= count
         self.steps += 1
-        self._extend("sealed", first, log_p.astype("<f8").tobytes())
+        self._extend("sealed", first, log_p.astype("<f8"))
         return self.digest
 
     def total(self) -> SealedScore:
@@ -217,6 +235,13 @@ class SealedScores:
             digest=self.digest,
             blind=tuple(self.blind),
         )
+
+    @property
+    def log_probabilities(self) -> npt.NDArray[np.float64]:
+        """Of every token (N), as sealed; 0 where nothing is sealed. A view that cannot be written to."""
+        view = self._log_p.view()
+        view.flags.writeable = False
+        return view
 
     @property
     def nats(self) -> npt.NDArray[np.float64]:
@@ -273,6 +298,36 @@ class SealedScores:
                         answer.position,
                     )
 
-    def _extend(self, what: str, position: int, content: bytes) -> None:
-        head = f"{what} {position} {len(content)} ".encode()
-        self._chain = hashlib.sha256(self._chain + head + content).digest()
+    def _extend(self, what: str, position: int, numbers: npt.NDArray[Any]) -> None:
+        if len(self.entries) >= MOST_ENTRIES:
+            raise ScoreError(
+                "too-many-steps",
+                f"{MOST_ENTRIES:,} messages crossed before token {position:,}; hand in more scores at a time",
+                position,
+            )
+        entry = chained(self._chain, what, position, numbers)
+        self._chain = bytes.fromhex(entry.chain)
+        self.entries.append(entry)
+
+
+def chain_start(tokens: npt.NDArray[np.integer[Any]]) -> bytes:
+    """Where the chain of an evaluation of `tokens` begins: it commits to all of them."""
+    stream = hashlib.sha256(np.ascontiguousarray(tokens, dtype="<u4").tobytes()).digest()
+    return hashlib.sha256(b"golf sealed scores 2" + stream).digest()
+
+
+def chained(chain: bytes, what: str, position: int, numbers: npt.NDArray[Any]) -> LedgerEntry:
+    """The entry that follows `chain`."""
+    content = hashlib.sha256(np.ascontiguousarray(numbers).tobytes()).digest()
+    return LedgerEntry(
+        what=what,
+        position=position,
+        count=len(numbers),
+        sha256=content.hex(),
+        chain=link(chain, what, position, len(numbers), content).hex(),
+    )
+
+
+def link(chain: bytes, what: str, position: int, count: int, content: bytes) -> bytes:
+    """The chain after an entry whose numbers have the digest `content`."""
+    return hashlib.sha256(chain + f"{what} {position} {count}".encode() + content).digest()
