@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from harness.audit.events import Spot, Unresolved
-from harness.audit.interpreter import branches, calls, expressions, merging, objects, statements
+from harness.audit.interpreter import branches, calls, expressions, merging, objects, provenance, statements
 from harness.audit.interpreter.consulted import Consulted
 from harness.audit.interpreter.heap import Extern, Obj, Scope
 from harness.audit.interpreter.recorder import Recorder
@@ -73,8 +73,8 @@ class Machine:
     attribute = objects.attribute  # read `value.name`
     set_attribute = objects.set_attribute  # write `value.name = to`
     decide = branches.decide  # one arm where the condition is known, both and their merge where it is not
-    source_of = objects.source_of  # where a value came from, the present content of a tensor included
-    deep_source = objects.deep_source  # where a value and all it contains came from
+    source_of = provenance.source_of  # where a value came from, the present content of a tensor included
+    deep_source = provenance.deep_source  # where a value and all it contains came from
 
     def call_method(
         self, receiver: Value, name: str, args: list[Value], kwargs: dict[str, Value], node: ast.AST

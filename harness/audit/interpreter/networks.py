@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 from harness.audit.interpreter import calls
 from harness.audit.interpreter.heap import Class, Function, Instance, Mapping, Sequence, Tensor, View
-from harness.audit.interpreter.objects import find_in_class, learned_in, root_of
+from harness.audit.interpreter.network_parts import learned_in, root_of
+from harness.audit.interpreter.objects import find_in_class
 from harness.audit.interpreter.values import LOGITS, UNKNOWN, Source, Value, computed_from
 
 if TYPE_CHECKING:

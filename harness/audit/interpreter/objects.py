@@ -1,14 +1,11 @@
-"""Attributes of objects, networks and their parts, and what a value contains."""
+"""Attributes: what `value.name` finds, in objects, classes and modules, and what writing it does."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from harness.audit.interpreter.heap import (
-    CONTAINERS,
-    CONTENT,
     FUNCTIONS,
-    LEARNED,
     TENSORS,
     Alternatives,
     Bound,
@@ -18,26 +15,19 @@ from harness.audit.interpreter.heap import (
     Instance,
     Mapping,
     Method,
-    Obj,
-    Parameters,
-    Range,
     Scope,
     Sequence,
-    Slice,
     Stored,
     Super,
     Tensor,
     Text,
     View,
-    Zipped,
 )
 from harness.audit.interpreter.logged_settings import as_logged
+from harness.audit.interpreter.network_parts import adopt
 from harness.audit.interpreter.values import (
     ANYTHING,
-    NOTHING,
-    Source,
     Value,
-    computed_from,
 )
 
 if TYPE_CHECKING:
@@ -45,11 +35,6 @@ if TYPE_CHECKING:
 
     from harness.audit.interpreter.machine import Machine
 
-DEPTH_OF_CONTENTS = 6
-CONTENTS_AT_MOST = 300
-PARTS_AT_MOST = 3_000
-_WITH_SLOTS: Final = (Instance, *CONTAINERS)
-_PARTS: Final = (Instance, *CONTAINERS, Alternatives, Tensor)
 _OPTIMIZER_METHODS = {
     "step",
     "zero_grad",
@@ -59,136 +44,6 @@ _OPTIMIZER_METHODS = {
     "add_param_group",
     "state",
 }
-
-
-def root_of(obj: Obj) -> Obj:
-    """The network an object is a part of; itself when of none."""
-    for _ in range(60):
-        owner = getattr(obj, "owner", None)
-        if owner is None or owner is obj:
-            return obj
-        obj = owner
-    return obj
-
-
-def holders(machine: Machine, obj: Obj) -> tuple[Obj, ...]:
-    """The parts of a network that learn: its parameters, and library layers."""
-    if isinstance(obj, Tensor):
-        return (obj,)
-    version = machine.facts.get("structure", 0)
-    memo: dict[int, tuple[int, tuple[Obj, ...]]] = machine.facts.setdefault("holders", {})
-    known = memo.get(obj.id)
-    if known is not None and known[0] == version:
-        return known[1]
-    found: list[Obj] = []
-    seen: set[int] = set()
-    todo: list[Obj] = [obj]
-    while todo and len(seen) < PARTS_AT_MOST:
-        one = todo.pop()
-        if one.id in seen:
-            continue
-        seen.add(one.id)
-        if isinstance(one, Tensor):
-            if one.is_state:
-                found.append(one)
-            continue
-        if isinstance(one, Instance) and (not one.is_module and one is not obj):
-            continue
-        if isinstance(one, Instance) and one.library:
-            found.append(one)
-        inner: list[Value] = list(one.slots.values()) if isinstance(one, _WITH_SLOTS) else []
-        if isinstance(one, Alternatives):
-            inner = list(one.options)
-        todo.extend(value.ref for value in reversed(inner) if isinstance(value.ref, _PARTS))
-    if not found:
-        found.append(obj)
-    result = tuple(found)
-    memo[obj.id] = (version, result)
-    return result
-
-
-def learned_in(machine: Machine, obj: Obj) -> Source:
-    """The updates inside a network or parameter, as a source."""
-    source = NOTHING
-    for holder in holders(machine, obj):
-        value = holder.slots.get(LEARNED)
-        if value is not None and value.source is not source:
-            source = computed_from((source, value.source))
-    return source
-
-
-def source_of(machine: Machine, value: Value) -> Source:
-    """Where a value came from, with the present content of a tensor and the learning of a parameter."""
-    ref = value.ref
-    kind = type(ref)
-    if kind is not Tensor and kind is not Parameters:
-        return value.source
-    if isinstance(ref, Tensor):
-        content = ref.slots.get(CONTENT, ANYTHING).source
-        if not ref.is_state:
-            return content if value.source is NOTHING else computed_from((value.source, content))
-        held = ref.slots.get(LEARNED, ANYTHING).source
-        states = Source(states=frozenset({root_of(ref).id}))
-        return computed_from((value.source, content.changed(reads=frozenset()), held, states))
-    if isinstance(ref, Parameters):
-        states = Source(states=frozenset({root_of(ref.network).id}))
-        return computed_from((value.source, learned_in(machine, ref.network), states))
-    return value.source
-
-
-def deep_source(machine: Machine, value: Value) -> Source:
-    """Where a value and all it contains came from."""
-    if value.ref is None:
-        return value.source
-    if type(value.ref) not in _HOLD_MORE:
-        return source_of(machine, value)
-    sources: list[Source] = []
-    seen: set[int] = set()
-    todo: list[tuple[Value, int]] = [(value, 0)]
-    while todo and len(seen) < CONTENTS_AT_MOST:
-        one, depth = todo.pop()
-        sources.append(source_of(machine, one))
-        ref = one.ref
-        if ref is None or ref.id in seen or depth > DEPTH_OF_CONTENTS:
-            continue
-        seen.add(ref.id)
-        if isinstance(ref, Instance) and (ref.is_module or ref.library):
-            if ref.is_module:
-                machine.states.setdefault(root_of(ref).id, root_of(ref))
-                states = Source(states=frozenset({root_of(ref).id}))
-                sources.append(computed_from((learned_in(machine, ref), states)))
-            continue
-        todo.extend((inner, depth + 1) for inner in contents(machine, ref))
-    return computed_from(sources)
-
-
-_HOLD_MORE = frozenset(
-    {Sequence, Mapping, Instance, Alternatives, Bound, Method, Zipped, Range, Slice, Stored}
-)  # what `contents` looks into
-
-
-def contents(machine: Machine, ref: Obj) -> list[Value]:
-    """The values directly inside an object."""
-    if isinstance(ref, CONTAINERS):
-        return list(ref.slots.values())
-    if isinstance(ref, Instance):
-        return list(ref.slots.values())[:60]
-    if isinstance(ref, Alternatives):
-        return list(ref.options)
-    if isinstance(ref, Bound):
-        return [ref.callee, *ref.args, *ref.kwargs.values()]
-    if isinstance(ref, Method):
-        return [ref.receiver]
-    if isinstance(ref, Zipped):
-        return list(ref.parts)
-    if isinstance(ref, Range):
-        return [ref.start, ref.stop, ref.step]
-    if isinstance(ref, Slice):
-        return [part for part in (ref.start, ref.stop, ref.step) if part is not None]
-    if isinstance(ref, Stored):
-        held = machine.disk.slots.get(ref.path) if ref.path else ref.slots.get(CONTENT)
-        return [held] if held is not None else []
-    return []
 
 
 def attribute(machine: Machine, value: Value, name: str, node: ast.AST) -> Value:
@@ -341,19 +196,3 @@ def set_attribute(machine: Machine, value: Value, name: str, to: Value, node: as
             heap.put(ref, name, to)
     elif name in {"data", "grad"} and (isinstance(ref, Tensor) or machine.registry.is_parameter(value)):
         machine.registry.write_tensor_attribute(machine, value, name, to, node)
-
-
-def adopt(machine: Machine, owner: Instance, value: Value, depth: int = 0) -> None:
-    """Parts assigned to a network belong to it."""
-    ref = value.ref
-    if ref is None or ref is owner or depth > 4:
-        return
-    if isinstance(ref, Instance) and ref.is_module:
-        if ref.owner is None and root_of(owner) is not ref:
-            ref.owner = owner
-    elif isinstance(ref, Tensor) and ref.is_state:
-        if ref.owner is None:
-            ref.owner = owner
-    elif isinstance(ref, Sequence | Mapping | Alternatives):
-        for inner in contents(machine, ref)[:CONTENTS_AT_MOST]:
-            adopt(machine, owner, inner, depth + 1)

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 from harness.audit.interpreter import branches
 from harness.audit.interpreter.heap import Bound, Class, Function, Instance, Obj
-from harness.audit.interpreter.objects import find_in_class, root_of
+from harness.audit.interpreter.network_parts import root_of
+from harness.audit.interpreter.objects import find_in_class
 from harness.audit.interpreter.values import ANYTHING, NONE, Value, computed_from
 from harness.audit.libraries.registry import on_method
 

@@ -17,7 +17,7 @@ from harness.audit.interpreter.heap import (
     Tensor,
     View,
 )
-from harness.audit.interpreter.objects import holders, learned_in, root_of
+from harness.audit.interpreter.network_parts import holders, learned_in, root_of
 from harness.audit.interpreter.values import (
     ANYTHING,
     GRADIENT,

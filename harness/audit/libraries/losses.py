@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from harness.audit.events import Accumulated, ForwardPass, Score, Selected
 from harness.audit.interpreter.heap import Instance, Sequence
-from harness.audit.interpreter.objects import root_of
+from harness.audit.interpreter.network_parts import root_of
 from harness.audit.interpreter.values import (
     COMPARED,
     LOGITS,

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from harness.audit.events import Reloaded
 from harness.audit.interpreter.heap import Bound, Instance
-from harness.audit.interpreter.objects import root_of
+from harness.audit.interpreter.network_parts import root_of
 from harness.audit.interpreter.values import GRADIENT, NONE, Value, computed_from
 from harness.audit.libraries import learning
 from harness.audit.libraries.registry import on_call, on_method

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from harness.audit.events import Reset, StateKind
 from harness.audit.interpreter.heap import GRAD, Instance, Mapping, Parameters, Sequence
-from harness.audit.interpreter.objects import root_of
+from harness.audit.interpreter.network_parts import root_of
 from harness.audit.interpreter.values import (
     GRADIENT,
     NONE,

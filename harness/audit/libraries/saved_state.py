@@ -17,7 +17,7 @@ from harness.audit.interpreter.heap import (
     Sequence,
     Tensor,
 )
-from harness.audit.interpreter.objects import adopt, learned_in, root_of
+from harness.audit.interpreter.network_parts import adopt, learned_in, root_of
 from harness.audit.interpreter.values import ANYTHING, NONE, Source, Value, computed_from
 from harness.audit.libraries import learning
 from harness.audit.libraries.registry import on_call, on_method

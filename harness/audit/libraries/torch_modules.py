@@ -17,7 +17,7 @@ from harness.audit.interpreter.heap import (
     Tensor,
     View,
 )
-from harness.audit.interpreter.objects import adopt
+from harness.audit.interpreter.network_parts import adopt
 from harness.audit.interpreter.values import ANYTHING, NONE, Source, Value, computed_from
 from harness.audit.libraries.registry import on_attribute, on_call, on_method
 

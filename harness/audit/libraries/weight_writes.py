@@ -14,7 +14,7 @@ from harness.audit.interpreter.heap import (
     Tensor,
     View,
 )
-from harness.audit.interpreter.objects import learned_in, root_of
+from harness.audit.interpreter.network_parts import learned_in, root_of
 from harness.audit.interpreter.values import (
     ANYTHING,
     GRADIENT,
