@@ -29,7 +29,7 @@ def event_line(event: StepEvent) -> str:
     """The event as one line: number, name, state, what it says."""
     word = WORDS[event.state]
     said = event_text(event)
-    return f"{event.number} {event.name:<{_TITLE_WIDTH}}  {word}{' ' if said else ''}{said}"
+    return f"{event.number} {event.name:<{_TITLE_WIDTH}}  {word}{'  ' if said else ''}{said}"
 
 
 def progress_text(event: StepEvent) -> str:

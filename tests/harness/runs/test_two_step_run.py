@@ -8,7 +8,9 @@ import pytest
 from harness.errors import SetupError
 from harness.runs.run_record import RunStatus, record_of_json
 from harness.runs.run_steps import RunStep, StepState
+from harness.runs.seed_job import SeedJob
 from harness.runs.track import load_track
+from harness.runs.two_step_run import run_as_offered
 from harness.sandbox.choose import choose_sandbox
 from harness.scoring.ledger_file import verified_ledger
 from harness.tokens.byte_table import byte_table_of_sentencepiece
@@ -218,6 +220,21 @@ def test_a_second_script_that_is_not_counted_is_refused(tmp_path: Path) -> None:
     record, _ = two_steps(tmp_path, script(), toml=toml)
     assert (record.status, record.reason) == (RunStatus.FAILED, "no-protocol")
     assert "the code that is counted is train_gpt.py" in record.message
+
+
+def test_an_honest_run_leaves_nothing_to_ask_about_its_data(usual) -> None:
+    record, _, _ = usual
+    assert set(notices(record)) == {"claim-differs"}
+
+
+def test_a_protocol_that_cannot_be_read_is_the_submission_s_fault(tmp_path: Path) -> None:
+    (tmp_path / "golf_run.toml").write_text("scoring = 3")
+    attempt = tmp_path / "attempt"
+    attempt.mkdir()
+    job = SeedJob(folder=tmp_path, name="toy", seed=1, track=load_track("smoke", LIMITS), data=tmp_path)
+    record = run_as_offered(job, attempt, 1, choose_sandbox("none"))
+    assert (record.status, record.reason) == (RunStatus.FAILED, "no-protocol")
+    assert "scoring is 3; write true or false" in record.message
 
 
 def test_validation_data_opened_in_training_is_told(tmp_path: Path) -> None:
