@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
 _SHARE_OF_MEMORY = 0.9  # the rest keeps the machine and this harness alive
 
+_VISIBLE_GPUS = "CUDA_VISIBLE_DEVICES"
 WORK, DATA, TOKENIZER = "work", "data", "tokenizer"
 
 
@@ -52,7 +54,10 @@ def script_environment(job: SeedJob, seen_at: Mapping[str, str]) -> dict[str, st
         "HOME": f"{seen_at[WORK]}/.home",
         "PYTHONUNBUFFERED": "1",
         "PYTHONDONTWRITEBYTECODE": "1",
+        "PYTHONNOUSERSITE": "1",  # HOME is the submission's: start-up files there would run uncounted
     }
+    if job.wants_gpu and _VISIBLE_GPUS in os.environ:
+        own[_VISIBLE_GPUS] = os.environ[_VISIBLE_GPUS]  # the GPUs a scheduler gave this process
     return {**usual, **job.settings, **own}
 
 
