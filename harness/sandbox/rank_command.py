@@ -40,6 +40,7 @@ def rank_command(
         return RankCommand(command=(python, script, *arguments), environment=MappingProxyType({}))
     launcher = (
         python,
+        "-P",  # not the folder it starts in: a package `torch` of the submission is not torch
         "-m",
         "torch.distributed.run",
         "--nnodes=1",

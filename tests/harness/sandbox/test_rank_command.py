@@ -37,7 +37,7 @@ def torch_is_in_reach() -> bool:
 
 def test_ranks_meet_at_a_fixed_place_on_loopback() -> None:
     made = rank_command("python", "train.py", ("--fast",), ranks=8)
-    assert made.command[:3] == ("python", "-m", "torch.distributed.run")
+    assert made.command[:4] == ("python", "-P", "-m", "torch.distributed.run")
     assert made.command[-2:] == ("train.py", "--fast")
     assert {"--nproc-per-node=8", "--master-addr=127.0.0.1", "--master-port=29500"} <= set(made.command)
     assert "--standalone" not in made.command
