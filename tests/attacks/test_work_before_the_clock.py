@@ -19,16 +19,11 @@ def test_imports_are_training_time(victim: Victim) -> None:
     assert attacked.record.phases[0].seconds >= 1.5
 
 
-def test_start_up_files_in_the_folder_are_not_run(victim: Victim) -> None:
-    names = (
-        "sitecustomize.py",
-        "usercustomize.py",
-        "start.pth",
-        ".home/.local/lib/python3/site-packages/x.pth",
-    )
-    attacked = victim.run(
-        HONEST, files=dict.fromkeys(names, "import time; open('early', 'w').write('ran')\n")
-    )
+def test_start_up_files_in_the_folder_and_in_its_home_are_not_run(victim: Victim) -> None:
+    user_site = f".home/.local/lib/python3.{sys.version_info.minor}/site-packages"
+    names = ("sitecustomize.py", "usercustomize.py", "start.pth", f"{user_site}/start.pth")
+    start = "import os; open(os.path.expanduser('~/../early'), 'w').write('ran')\n"
+    attacked = victim.run(HONEST, files=dict.fromkeys((*names, f"{user_site}/usercustomize.py"), start))
     assert not (attacked.attempt / "work" / "early").exists()
     assert attacked.record.phases[0].name == "train"
 
