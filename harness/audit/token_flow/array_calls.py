@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 from typing import TYPE_CHECKING
 
-from harness.audit.token_flow import choices, contents, mixing
+from harness.audit.token_flow import choices, contents, gates, mixing
 from harness.audit.token_flow.call_names import ORDER_STATISTICS
 from harness.audit.token_flow.flow import (
     BITS,
@@ -77,7 +77,7 @@ def summed(call: Call) -> Flow:
     """A sum or mean, of all elements or along a dimension."""
     value = call.args[0]
     held = contents.content(call.walker, value)
-    whole = mixed_of((value, held))
+    whole = gates.with_sums(mixed_of((value, held)))
     kinds = (value.kinds | held.kinds) - {SELECTION}
     tables = tuple(
         each for each in value.objects if isinstance(each, Cell) and each.site in call.walker.counted

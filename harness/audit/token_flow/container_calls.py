@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from harness.audit.token_flow import contents, library
+from harness.audit.token_flow import contents, gates, library
 from harness.audit.token_flow.flow import (
     LENGTH,
     NOTHING,
@@ -126,7 +126,7 @@ def _add_in_place(call: Call) -> Flow:
     receiver, *args = call.args
     result = library.by_name(Call(call.walker, "add", call.args, {}))
     if args and args[0].scores:
-        bare = replace(result, tokens=frozenset(), about=frozenset(), keys=frozenset())
+        bare = replace(gates.with_sums(result), tokens=frozenset(), about=frozenset(), keys=frozenset())
         contents.keep_sum(call.walker, receiver, bare.with_kinds(SUM))
     return result
 

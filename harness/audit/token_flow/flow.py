@@ -85,6 +85,7 @@ class Flow:
     objects: tuple[Cell | Instance | Function | ClassOf | Bound, ...] = ()
     items: tuple[Flow, ...] | None = None
     joined_at: Spot | None = None  # where tokens were put together, or a test was made
+    summed: frozenset[Token] = frozenset()  # losses of these tokens went into a sum inside it
 
     def with_kinds(self, *kinds: str) -> Flow:
         """A copy of more kinds."""
@@ -129,6 +130,7 @@ def replace(flow: Flow, **parts: Any) -> Flow:
     made.objects = flow.objects
     made.items = flow.items
     made.joined_at = flow.joined_at
+    made.summed = flow.summed
     for name, part in parts.items():
         setattr(made, name, part)
     return made
@@ -170,7 +172,7 @@ def kinds_of(flows: Iterable[Flow]) -> frozenset[str]:
 
 def mixed_of(flows: Iterable[Flow]) -> Flow:
     """A value computed from all of these; only what it was made from, not what it is."""
-    tokens = about = scores = lookups = keys = loops = _NONE
+    tokens = about = scores = lookups = keys = loops = summed = _NONE
     joined_at = None
     for flow in flows:  # nearly all of these sets are empty
         if flow.tokens:
@@ -185,12 +187,14 @@ def mixed_of(flows: Iterable[Flow]) -> Flow:
             keys = keys | flow.keys if keys else flow.keys
         if flow.loops:
             loops = loops | flow.loops if loops else flow.loops
+        if flow.summed:
+            summed = summed | flow.summed if summed else flow.summed
         if joined_at is None:
             joined_at = flow.joined_at
     if not (tokens or about or scores or lookups or keys or loops or joined_at):
         return _PLAIN
     few = _few(tokens), _few(about), _few(scores), _few(lookups), _few(keys)
-    return Flow(None, None, *few, _NONE, _few(loops), joined_at=joined_at)
+    return Flow(None, None, *few, _NONE, _few(loops), joined_at=joined_at, summed=_few(summed))
 
 
 @lru_cache(maxsize=SETS_KEPT)

@@ -9,6 +9,7 @@ from harness.audit.token_flow.flow import SELECTION, SUM, Flow, replace
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from harness.audit.token_flow.flow import Token
     from harness.audit.token_flow.walker import Walker
 
 
@@ -37,6 +38,25 @@ def number_of(walker: Walker, test: Flow, value: Flow) -> Flow:
         loops=value.loops | test.loops,
         joined_at=test.joined_at or walker.here,
     )
+
+
+def with_sums(value: Flow) -> Flow:
+    """The value on its way into a sum: of which tokens there are losses in it."""
+    return replace(value, summed=value.summed | value.about) if value.scores and value.about else value
+
+
+def is_of_the_same(walker: Walker, weight: Flow, tokens: frozenset[Token]) -> bool:
+    """Whether losses of these very tokens, summed in this very pass of the loops, decide the weight.
+
+    Tokens of a list of windows are the same in each pass as far as can be seen: a weight that only earlier
+    passes decided is of earlier windows.
+    """
+    if not weight.scores or not weight.summed:
+        return False
+    if {token.place for token in weight.summed}.isdisjoint({token.place for token in tokens}):
+        return False
+    passes = {loop for loop, _ in weight.loops}
+    return all((loop, number) in weight.loops for loop, number in walker.loops if loop in passes)
 
 
 def decide(walker: Walker, test: Flow, before: Mapping[str, Flow]) -> None:

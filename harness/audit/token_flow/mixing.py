@@ -116,15 +116,21 @@ def _says_target(walker: Walker, flow: Flow, other: Flow) -> bool:
     return ENTRY in flow.kinds and any(token.place in scored for token in flow.tokens)
 
 
-def multiplied(walker: Walker, left: Flow, right: Flow) -> None:
-    """A value times a test on tokens: a gate, when the value is mixed into the score of the same tokens."""
+def multiplied(walker: Walker, left: Flow, right: Flow) -> Flow | None:
+    """A value times a test on tokens: a gate, when the value is mixed into the score of the same tokens.
+
+    A loss or probability times a weight that was fitted to losses of the same window is a mixture of its own.
+    """
     for gate, value in ((left, right), (right, left)):
+        if value.scores and value.about and gates.is_of_the_same(walker, gate, value.about):
+            return mixed(walker, [left, right], [gate.without(SUM)])
         if SELECTION not in gate.kinds or not gate.tokens or SUM in value.kinds:
             continue
         if value.lookups or value.scores:
             tokens = {token.place for token in gate.tokens}
             is_whole = any(token.place in tokens for token in value.tokens)
             walker.recorder.product(gate, value, gate.joined_at or walker.here, is_whole=is_whole)
+    return None
 
 
 def either(walker: Walker, test: Flow, yes: Flow, no: Flow) -> Flow:
@@ -188,8 +194,11 @@ def lower(walker: Walker, flows: list[Flow]) -> Flow:
 def scored(walker: Walker, target: Flow, logits: Flow, is_sum: bool = False) -> Flow:
     """The loss or probability of the target tokens under a distribution."""
     tokens = target.tokens or walker.tokens_of(target)
+    if gates.is_of_the_same(walker, logits, tokens):
+        logits = logits.without(SUM)  # a mean over the scored window knows its tokens
     ident = walker.recorder.score(walker, tokens, target.loops | logits.loops)
     kinds = frozenset({SUM}) if is_sum else frozenset()
+    summed = tokens if is_sum else frozenset()
     if logits.lookups or (logits.scores and SUM not in logits.kinds):
         # Whatever went into the distribution should have been known before the token was.
         whole = replace(logits, about=tokens, tokens=frozenset())
@@ -201,5 +210,6 @@ def scored(walker: Walker, target: Flow, logits: Flow, is_sum: bool = False) -> 
         keys=logits.keys,
         loops=target.loops | logits.loops,
         kinds=kinds,
+        summed=logits.summed | summed,
     )
     return choices.kept(walker, loss, choices.UNCLEAR) if PEAKS in logits.kinds else loss

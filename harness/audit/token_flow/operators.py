@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 from typing import TYPE_CHECKING
 
-from harness.audit.token_flow import choices, contents, expressions, mixing
+from harness.audit.token_flow import choices, contents, expressions, gates, mixing
 from harness.audit.token_flow.flow import (
     BITS,
     COMPARED,
@@ -87,7 +87,9 @@ def combined(walker: Walker, op: ast.operator, left: Flow, right: Flow) -> Flow:
             walker.recorder.spread(left.scores, walker.here)
         mixing.divided(walker, left, right)
     if isinstance(op, ast.Mult):
-        mixing.multiplied(walker, left, right)
+        fitted = mixing.multiplied(walker, left, right)
+        if fitted is not None:
+            return fitted
         if DISTRIBUTION in left.kinds and DISTRIBUTION in right.kinds:
             kinds |= {PLOGP}
     is_mask = isinstance(op, ast.BitAnd | ast.BitOr) and SELECTION in left.kinds | right.kinds
@@ -128,7 +130,8 @@ def accumulated(walker: Walker, node: ast.AugAssign, old: Flow, added: Flow) -> 
                 return mixed
         result = combined(walker, node.op, old, added)
         if added.scores:
-            result = replace(result, tokens=frozenset(), about=frozenset(), keys=frozenset()).with_kinds(SUM)
+            result = gates.with_sums(result).with_kinds(SUM)
+            result = replace(result, tokens=frozenset(), about=frozenset(), keys=frozenset())
         # Two lines that add losses of the same tokens are arms of a branch, or a plain sum.
         return result if PAIRED in old.kinds | added.kinds else result.without(PAIRED)
     return combined(walker, node.op, old, added)
