@@ -25,6 +25,7 @@ class TableRow:
     run: str
     score: float
     author: str
+    date: str
     pulls: tuple[int, ...]
     folders: tuple[str, ...]
 
@@ -53,12 +54,13 @@ def _row(line: str, number: int, columns: dict[str, int], records_root: str) -> 
     links = _LINK.findall(cells[columns["info"]]) if columns["info"] < len(cells) else []
     folders = [folder for link in links if (folder := _folder(link, records_root))]
     pulls = [int(found[1]) for link in links if (found := _PULL.search(link))]
-    author = cells[columns["author"]] if columns["author"] < len(cells) else ""
+    author, date = (cells[columns[name]] if columns[name] < len(cells) else "" for name in ("author", "date"))
     return TableRow(
         line=number,
         run=cells[columns["run"]],
         score=float(score[0]),
         author=author,
+        date=date,
         pulls=tuple(dict.fromkeys(pulls)),
         folders=tuple(dict.fromkeys(folders)),
     )
@@ -73,6 +75,7 @@ def _columns(header: list[str]) -> dict[str, int] | None:
         "run": names.index("run"),
         "score": names.index("score"),
         "author": names.index("author") if "author" in names else len(names),
+        "date": names.index("date") if "date" in names else len(names),
         "info": names.index("info") if "info" in names else len(names) - 1,
     }
 

@@ -73,7 +73,7 @@ def _row(document: Mapping[str, Any], merged_at: str | None) -> BoardRow:
             source=f"records at {merged_at}",
         )
     return BoardRow(
-        key=f"#{pr}" if pr is not None else folder or submission["path"],
+        key=f"#{pr}" if pr is not None else (folder or submission["path"]).rsplit("/", 1)[-1],
         track=submission["track"],
         pr=pr,
         folder=folder,

@@ -1,0 +1,225 @@
+"""golf-leaderboard: who holds the record, since when, by how much. Parses, calls, renders, exits."""
+
+from __future__ import annotations
+
+import argparse
+import datetime
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from harness import __version__
+from harness.command import exit_status_of, open_closed_streams
+from harness.exit_status import Exit
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from harness.leaderboard.board_sources import Board
+    from harness.ruleset import Limits, Ruleset
+
+_HELP_WIDTH = 100  # fixed, so that the manual can show the same text
+
+_EPILOG = """\
+exit status
+  0    done
+  2    wrong usage
+  4    it could not be done (a fault of the machine, the clone or the arguments)
+  70   a bug of golf-leaderboard itself
+  130  interrupted; reports already computed are kept, the same command resumes
+
+examples
+  golf-leaderboard frontier --repo parameter-golf
+  golf-leaderboard frontier --reports verdicts.jsonl --rule text --basis rule --format markdown
+  golf-leaderboard compare 1855 1851 --repo parameter-golf
+  golf-leaderboard compare 1.0611,1.0608,1.0622 1851 --repo parameter-golf
+"""
+
+
+def _date(text: str) -> datetime.date:
+    try:
+        return datetime.date.fromisoformat(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r:.40} is not a date; write YYYY-MM-DD") from None
+
+
+def _jobs(text: str) -> int:
+    if not text.isdecimal() or not 1 <= int(text) <= 1024:
+        raise argparse.ArgumentTypeError(f"{text!r:.40} is not a whole number from 1 to 1,024")
+    return int(text)
+
+
+def _sources() -> argparse.ArgumentParser:
+    """The options that say where rows come from, shared by all commands."""
+    parent = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    rows = parent.add_argument_group("where the rows come from")
+    rows.add_argument("--repo", type=Path, metavar="DIR", help="a local git clone; nothing is checked out")
+    rows.add_argument("--rev", default="main", metavar="REV", help="the revision to read (default main)")
+    rows.add_argument("--all-prs", action="store_true", help="every pull request of the clone as well")
+    rows.add_argument(
+        "--reports",
+        type=Path,
+        nargs="+",
+        default=(),
+        metavar="FILE",
+        help="reports that golf-check --format jsonl wrote",
+    )
+    rows.add_argument("--runs", type=Path, metavar="DIR", help="the --out folder of golf-run")
+    rows.add_argument(
+        "--curation",
+        type=Path,
+        metavar="FILE",
+        help="leaderboard.toml: titles, rulings, reproduction runs, times",
+    )
+    rules = parent.add_argument_group("how rows are judged")
+    rules.add_argument("--as-of", type=_date, metavar="DATE", help="the limits of that day (default: newest)")
+    rules.add_argument("--rules-dir", type=Path, metavar="DIR", help="the dated data of another challenge")
+    out = parent.add_argument_group("output")
+    out.add_argument("--format", choices=("text", "markdown", "json"), default="text", help="default text")
+    out.add_argument("--output", type=Path, metavar="FILE", help="write there instead of standard output")
+    out.add_argument("--quiet", action="store_true", help="no progress, no notes on standard error")
+    run = parent.add_argument_group("running")
+    run.add_argument("--jobs", type=_jobs, default=1, metavar="N", help="worker processes (default 1)")
+    run.add_argument("--no-cache", action="store_true", help="judge everything afresh")
+    run.add_argument("--cache-dir", type=Path, metavar="DIR", help="default: $XDG_CACHE_HOME/golf-harness")
+    return parent
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The command line; imports nothing heavy, so that --help is instant."""
+
+    def shape(prog: str) -> argparse.HelpFormatter:
+        return argparse.RawDescriptionHelpFormatter(prog, width=_HELP_WIDTH)
+
+    parser = argparse.ArgumentParser(
+        prog="golf-leaderboard",
+        description="The chain of records with its statistics, from submissions, runs and rulings.",
+        epilog=_EPILOG,
+        formatter_class=shape,
+        allow_abbrev=False,
+    )
+    parser.add_argument("--version", action="version", version=f"golf-leaderboard {__version__}")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    frontier = commands.add_parser(
+        "frontier",
+        parents=[_sources()],
+        formatter_class=shape,
+        allow_abbrev=False,
+        help="every row in the order of its pull request: what it had to beat, and why it entered or did not",
+        description="Every row in the order of its pull request: what it had to beat, every p-value, and why "
+        "it entered, did not enter or needs a person.",
+    )
+    frontier.add_argument(
+        "--rule",
+        choices=("text", "practice"),
+        default="practice",
+        help="text: 0.005 nats at p < 0.01 (README); practice: p < 0.25 in the chain (default)",
+    )
+    frontier.add_argument(
+        "--basis",
+        choices=("rulings", "rule"),
+        default="rulings",
+        help="what moves the record: accepted rows (default), or the rule alone",
+    )
+    compare = commands.add_parser(
+        "compare",
+        parents=[_sources()],
+        formatter_class=shape,
+        allow_abbrev=False,
+        help="one pair: scores, gain in three units, one-sided Welch with and without the margin",
+        description="Whether A is better than B: every score with its source, the gain in three units, and "
+        "one-sided Welch tests with and without the margin.",
+    )
+    compare.add_argument("a", metavar="A", help='a pull request, a folder, "run NAME", or scores 1.061,1.060')
+    compare.add_argument("b", metavar="B", help="the same, the record to beat")
+    return parser
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Do what the command line asks and return the exit status."""
+    from harness.check_output import write_whole
+    from harness.ruleset import RULES_DIR, load_ruleset
+
+    def note(message: str) -> None:
+        if not arguments.quiet:
+            print(f"golf-leaderboard: {message}", file=sys.stderr)
+
+    ruleset = load_ruleset(arguments.rules_dir or RULES_DIR)
+    limits = ruleset.limits(arguments.as_of or ruleset.newest)
+    text = _COMMANDS[arguments.command](arguments, ruleset, limits, note)
+    write_whole(text, arguments.output)
+    return Exit.OK
+
+
+def _board(arguments: argparse.Namespace, ruleset: Ruleset, note: Callable[[str], None]) -> Board:
+    from harness.leaderboard.board_sources import BoardSource, read_board
+    from harness.ruleset import RULES_DIR
+
+    source = BoardSource(
+        repo=arguments.repo,
+        revision=arguments.rev,
+        all_prs=arguments.all_prs,
+        reports=tuple(arguments.reports),
+        runs=arguments.runs,
+        curation=arguments.curation,
+        rules_dir=arguments.rules_dir or RULES_DIR,
+        jobs=arguments.jobs,
+        cache_dir=arguments.cache_dir,
+        use_cache=not arguments.no_cache,
+        quiet=arguments.quiet,
+    )
+    return read_board(source, ruleset, note)
+
+
+def _frontier(
+    arguments: argparse.Namespace, ruleset: Ruleset, limits: Limits, note: Callable[[str], None]
+) -> str:
+    from harness.leaderboard.board_json import board_json, board_text
+    from harness.leaderboard.chain_output import chain_markdown, chain_text
+    from harness.leaderboard.progression import Basis, EntryRule, progression
+
+    board = _board(arguments, ruleset, note)
+    steps = progression(board.rows, limits, rule=EntryRule(arguments.rule), basis=Basis(arguments.basis))
+    if arguments.format == "json":
+        as_of = (arguments.as_of or ruleset.newest).isoformat()
+        return board_text(
+            board_json(steps, origin=board.origin, rule=arguments.rule, basis=arguments.basis, as_of=as_of)
+        )
+    return {"text": chain_text, "markdown": chain_markdown}[arguments.format](steps)
+
+
+def _compare(
+    arguments: argparse.Namespace, ruleset: Ruleset, limits: Limits, note: Callable[[str], None]
+) -> str:
+    from harness.errors import UsageError
+    from harness.leaderboard.board_sources import row_named
+    from harness.leaderboard.pair_output import compared, pair_json, pair_markdown, pair_text, row_of_scores
+
+    given = [row_of_scores(side, text) for side, text in (("A", arguments.a), ("B", arguments.b))]
+    rows = _board(arguments, ruleset, note).rows if None in given else ()
+    a, b = (
+        row if row is not None else row_named(text, rows)
+        for row, text in zip(given, (arguments.a, arguments.b), strict=True)
+    )
+    for row in (a, b):
+        if not row.values:
+            raise UsageError(f"{row.key} has no score to compare")
+    numbers = compared(a, b, limits)
+    return {"text": pair_text, "markdown": pair_markdown, "json": pair_json}[arguments.format](a, b, numbers)
+
+
+_COMMANDS = {"frontier": _frontier, "compare": _compare}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Entry point of the golf-leaderboard command."""
+    open_closed_streams()
+    parser = build_parser()
+    arguments = parser.parse_args(argv)
+    return exit_status_of(
+        parser, lambda: run(arguments), when_interrupted="reports already computed are kept"
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())

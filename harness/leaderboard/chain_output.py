@@ -1,0 +1,95 @@
+"""The chain of records as text for a terminal and as Markdown."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from harness.evidence.significance import Comparison, NotTestable, Welch
+from harness.reports.escape import markdown, printable
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from harness.leaderboard.progression import Step
+
+_TITLE_CHARACTERS = 44
+_NUMBERS = ("gain bpb", "nats/token", "nats/byte", "p", "p margin")
+_COLUMNS = ("row", "runs", "mean bpb", "std", "against", *_NUMBERS, "status")
+
+
+def _number(value: float | None, form: str) -> str:
+    return "-" if value is None else format(value, form)
+
+
+def p_value(test: Welch | NotTestable | None) -> str:
+    """A p-value in four decimals, "<.0001" below, "-" where nothing can be tested."""
+    if not isinstance(test, Welch):
+        return "-"
+    return "<.0001" if test.p < 0.0001 else f"{test.p:.4f}"
+
+
+def _cells(step: Step) -> tuple[str, ...]:
+    row, numbers = step.row, step.numbers
+    gain = numbers.gain if numbers is not None else None
+    mark = " *" if step.is_record else ""
+    return (
+        row.key + mark,
+        f"{len(row.values)} {row.standing.value}" if row.standing is not None else "-",
+        _number(row.mean, ".5f"),
+        _number(row.sample_std, ".5f"),
+        step.against.key if step.against is not None else "-",
+        _number(gain.bpb if gain else None, "+.5f"),
+        _number(gain.nats_per_token if gain else None, "+.4f"),
+        _number(gain.nats_per_byte if gain else None, "+.4f"),
+        p_value(_any_gain(numbers)),
+        p_value(_with_margin(numbers)),
+        step.status.value,
+    )
+
+
+def _any_gain(numbers: Comparison | None) -> Welch | NotTestable | None:
+    return None if numbers is None else numbers.no_margin
+
+
+def _with_margin(numbers: Comparison | None) -> Welch | NotTestable | None:
+    if numbers is None:
+        return None
+    return numbers.one_sample if len(numbers.old) == 1 else numbers.with_margin
+
+
+def chain_text(steps: Sequence[Step]) -> str:
+    """One block a row: the numbers in columns, then the name and the reason."""
+    rows = [_COLUMNS, *(_cells(step) for step in steps)]
+    rows = [tuple(printable(cell, 40) for cell in cells) for cells in rows]
+    widths = [max(len(cells[at]) for cells in rows) for at in range(len(_COLUMNS))]
+    lines = []
+    for cells, step in zip(rows, (None, *steps), strict=True):
+        padded = (
+            cell.ljust(width) if at in (0, 1, 4, 10) else cell.rjust(width)
+            for at, (cell, width) in enumerate(zip(cells, widths, strict=True))
+        )
+        lines.append("  ".join(padded).rstrip())
+        if step is not None:
+            lines.append(f"    {printable(step.row.name, 110)}")
+            lines += [f"    {line}" for line in _said(step)]
+    lines += ["", "* held the record after it. Scores are bits per byte, lower is better."]
+    return "\n".join(lines) + "\n"
+
+
+def _said(step: Step) -> list[str]:
+    """The reason, a ruling that says otherwise, and remarks on the row."""
+    said = [printable(step.reason)]
+    ruling = step.row.ruling
+    if step.ruled_otherwise and ruling is not None:
+        said.append(printable(f"the record all the same: {ruling.why} ({ruling.source})"))
+    return said + [printable(note) for note in step.row.notes]
+
+
+def chain_markdown(steps: Iterable[Step]) -> str:
+    """A table that reads well in a pull request."""
+    lines = ["| " + " | ".join((*_COLUMNS, "why")) + " |", "|" + "---|" * (len(_COLUMNS) + 1)]
+    for step in steps:
+        cells = [markdown(cell, 80) for cell in _cells(step)]
+        cells[0] += f"<br>{markdown(step.row.name, _TITLE_CHARACTERS)}"
+        lines.append("| " + " | ".join([*cells, "<br>".join(map(markdown, _said(step)))]) + " |")
+    return "\n".join(lines) + "\n"

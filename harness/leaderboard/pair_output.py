@@ -1,0 +1,123 @@
+"""Two rows side by side: every number that goes into "is A better than B?"."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import TYPE_CHECKING
+
+from harness.errors import UsageError
+from harness.evidence.significance import NotTestable, Welch, compare, population_std, sample_std
+from harness.leaderboard.board_json import comparison_json
+from harness.leaderboard.board_row import BoardRow, SeedScore, Standing
+from harness.leaderboard.report_rows import PLAUSIBLE_BPB, is_plausible
+from harness.reports.escape import markdown, printable
+
+if TYPE_CHECKING:
+    from harness.evidence.significance import Comparison
+    from harness.ruleset import Limits
+
+
+def row_of_scores(side: str, text: str) -> BoardRow | None:
+    """A row of the numbers in `text` ("1.0611,1.0608"), None when it holds anything else.
+
+    Raises `UsageError` for a number that is no score.
+    """
+    words = [word for word in re.split(r"[,;\s]+", text.strip()) if word]
+    if not words or not all("." in word and re.fullmatch(r"[-+.\de]+", word) for word in words):
+        return None
+    try:
+        values = [float(word) for word in words]
+    except ValueError:
+        return None
+    for value in values:
+        if not is_plausible(value):
+            raise UsageError(
+                f"{value:g} of {side} is no score between {PLAUSIBLE_BPB[0]} and {PLAUSIBLE_BPB[1]}"
+            )
+    scores = tuple(
+        SeedScore(val_bpb=value, standing=Standing.CLAIMED, source="the command line") for value in values
+    )
+    return BoardRow(key=side, track="record", scores=scores)
+
+
+def compared(a: BoardRow, b: BoardRow, limits: Limits) -> Comparison:
+    """A against B. Raises `ValueError` where one of them has no score."""
+    margin = limits.number("significance.margin_nats")
+    return compare(a.values, b.values, margin_nats=margin, bytes_per_token=a.bytes_per_token)
+
+
+def _side(name: str, row: BoardRow) -> list[str]:
+    runs = [
+        f"{score.val_bpb:.8f}"
+        + (f" (seed {score.seed}, {score.source})" if score.seed is not None else f" ({score.source})")
+        for score in row.sample
+    ]
+    values = row.values
+    spread = sample_std(values)
+    lines = [
+        f"{name}  {row.key}: {row.name}",
+        f"   {len(values)} {row.standing.value if row.standing else ''}: " + "; ".join(runs),
+        f"   mean {row.mean:.8f}",
+    ]
+    if spread is not None:
+        lines[-1] += f", sample std {spread:.8f} (population std {population_std(values):.8f})"
+    if row.bytes_per_token is not None:
+        lines.append(f"   {row.bytes_per_token:.5f} bytes per token")
+    return lines
+
+
+def _tested(name: str, test: Welch | NotTestable) -> str:
+    if isinstance(test, NotTestable):
+        return f"{name}: not testable, {test.reason}"
+    return (
+        f"{name}: p = {test.p:.6g} (t = {test.t:.4f}, {test.degrees:.2f} degrees of freedom, "
+        f"margin {test.margin_bpb:.6f} bpb)"
+    )
+
+
+def pair_lines(a: BoardRow, b: BoardRow, numbers: Comparison) -> list[str]:
+    """What `golf-leaderboard compare` prints, a line each."""
+    gain = numbers.gain
+    per_token = (
+        "nats per token unknown (A prints no loss)"
+        if gain.nats_per_token is None
+        else f"{gain.nats_per_token:+.6f} nats per token"
+    )
+    way = "below" if gain.bpb >= 0 else "above"
+    unit = "token" if gain.bytes_per_token is not None else "byte"
+    lines = [
+        *_side("A", a),
+        *_side("B", b),
+        f"A is {abs(gain.bpb):.8f} bpb {way} B: {per_token}, {gain.nats_per_byte:+.6f} nats per byte",
+        _tested("any gain, one-sided Welch", numbers.no_margin),
+        _tested(f"{numbers.margin_nats} nats per {unit}, one-sided Welch", numbers.with_margin),
+    ]
+    if len(numbers.old) == 1:
+        lines.append(
+            _tested(f"{numbers.margin_nats} nats, B's single run taken as exact", numbers.one_sample)
+        )
+    return lines
+
+
+def pair_text(a: BoardRow, b: BoardRow, numbers: Comparison) -> str:
+    """For a terminal."""
+    return (
+        "\n".join(
+            printable(line) if not line.startswith("   ") else "   " + printable(line[3:])
+            for line in pair_lines(a, b, numbers)
+        )
+        + "\n"
+    )
+
+
+def pair_markdown(a: BoardRow, b: BoardRow, numbers: Comparison) -> str:
+    """For a comment."""
+    return "".join(f"- {markdown(line.strip())}\n" for line in pair_lines(a, b, numbers))
+
+
+def pair_json(a: BoardRow, b: BoardRow, numbers: Comparison) -> str:
+    """One JSON document, in ASCII."""
+    return (
+        json.dumps({"schema_version": 1, "a": a.key, "b": b.key, **comparison_json(numbers)}, indent=1) + "\n"
+    )

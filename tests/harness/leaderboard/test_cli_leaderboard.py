@@ -1,0 +1,71 @@
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from harness.cli_leaderboard import main
+from tests.harness.leaderboard.board_samples import report
+
+
+@pytest.fixture
+def reports(tmp_path):
+    path = tmp_path / "verdicts.jsonl"
+    second = report(pr=1500, name="Other")
+    path.write_text(json.dumps(report()) + "\n" + json.dumps(second) + "\n")
+    return str(path)
+
+
+def test_scores_given_on_the_command_line_need_no_board(capsys):
+    assert main(["compare", "1.0607,1.0609", "1.0611,1.0613", "--format", "json"]) == 0
+    document = json.loads(capsys.readouterr().out)
+    assert (document["new"], document["old"]) == ([1.0607, 1.0609], [1.0611, 1.0613])
+    assert document["gain_bpb"] == pytest.approx(4e-4)
+
+
+def test_a_comparison_shows_every_score_with_its_place(capsys, reports):
+    assert main(["compare", "1500", "#1493", "--reports", reports]) == 0
+    out = capsys.readouterr().out
+    assert "1.06100000 (seed 1, train_seed1.log:10)" in out
+    assert "any gain, one-sided Welch: p = 0.5 " in out
+
+
+def test_a_row_that_is_not_there_is_a_usage_error_with_those_near_it(capsys, reports):
+    with pytest.raises(SystemExit) as caught:
+        main(["compare", "1501", "#1493", "--reports", reports])
+    assert caught.value.code == 2
+    assert "no row of this board is named '1501'" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("absurd", ["-1.0,1.0", "99.0"])
+def test_a_score_that_cannot_be_is_a_usage_error(capsys, absurd):
+    with pytest.raises(SystemExit) as caught:
+        main(["compare", absurd.replace("-", " -"), "1.0"])
+    assert caught.value.code == 2
+
+
+def test_a_board_needs_a_source(capsys):
+    with pytest.raises(SystemExit) as caught:
+        main(["frontier"])
+    assert caught.value.code == 2
+    assert "--repo DIR, --reports FILE or --runs DIR" in capsys.readouterr().err
+
+
+def test_a_missing_file_of_reports_exits_with_4(capsys, tmp_path):
+    assert main(["frontier", "--reports", str(tmp_path / "none.jsonl")]) == 4
+    assert "none.jsonl" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("form", ["text", "markdown", "json"])
+def test_the_chain_prints_in_every_format(capsys, reports, form):
+    assert main(["frontier", "--reports", reports, "--format", form]) == 0
+    assert "1.061" in capsys.readouterr().out
+
+
+def test_a_hostile_name_cannot_act_on_a_terminal(capsys, tmp_path):
+    path = tmp_path / "verdicts.jsonl"
+    path.write_text(json.dumps(report(name="\x1b[2Jgone\u202e")) + "\n")
+    assert main(["frontier", "--reports", str(path)]) == 0
+    out = capsys.readouterr().out
+    assert "\x1b" not in out
+    assert "\u202e" not in out

@@ -1,0 +1,50 @@
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from harness.cli_leaderboard import main
+from tests.harness.git.clone_builder import TRACK, CloneBuilder, package
+
+HEAD = "## Leaderboard\n\n| Run | Score | Author | Summary | Date | Info |\n|---|---|---|---|---|---|\n"
+
+
+def submission(folder, score):
+    return package(f"{TRACK}/{folder}", folder, json=json.dumps({"name": folder, "val_bpb": score}))
+
+
+def shown(folder, score):
+    return f"| {folder} | {score} | Ada | words | 2026-04-09 | [info]({TRACK}/{folder}/README.md) |\n"
+
+
+@pytest.fixture
+def clone(tmp_path):
+    builder = CloneBuilder(tmp_path / "clone")
+    table = shown("2026-03-20_First", 1.2) + "| Lost | 1.15 | Ada | words | 2026-04-09 | [#7](x/pull/7) |\n"
+    first, aside = submission("2026-03-20_First", 1.2), submission("2026-03-21_Aside", 1.19)
+    builder.commit({"README.md": HEAD + table, **first, **aside})
+    builder.pull_request(7, submission("2026-04-01_Lost", 1.15))
+    builder.pull_request(8, submission("2026-04-02_Open", 1.1))
+    return builder
+
+
+def steps(clone, tmp_path, capsys, *more):
+    arguments = ("frontier", "--repo", str(clone.path), "--format", "json", "--quiet", *more)
+    assert main([*arguments, "--cache-dir", str(tmp_path / "cache")]) == 0
+    return {step["row"]["key"]: step for step in json.loads(capsys.readouterr().out)["steps"]}
+
+
+def test_a_row_of_the_table_is_accepted_and_a_merged_folder_without_one_is_not(clone, tmp_path, capsys):
+    found = steps(clone, tmp_path, capsys)
+    assert found["2026-03-20_First"]["is_record"] is True
+    assert found["2026-03-21_Aside"]["is_record"] is False
+
+
+def test_a_row_of_the_table_without_a_folder_is_read_from_its_pull_request(clone, tmp_path, capsys):
+    assert steps(clone, tmp_path, capsys)["#7"]["is_record"] is True
+
+
+def test_open_pull_requests_join_when_asked(clone, tmp_path, capsys):
+    assert "#8" not in steps(clone, tmp_path, capsys)
+    assert steps(clone, tmp_path, capsys, "--all-prs")["#8"]["is_record"] is False
