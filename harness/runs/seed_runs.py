@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING
 from harness.errors import GolfError, SetupError
 from harness.machine.machine_check import judged_machine, this_machine
 from harness.ruleset import load_ruleset
-from harness.runs.one_process_run import run_one_process
 from harness.runs.run_steps import RunStep, StepTeller
 from harness.runs.seed_job import SeedJob, blank_record
 from harness.runs.stop_signals import stop_asked
+from harness.runs.two_step_run import run_as_offered
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -39,8 +39,9 @@ def run_seed(
 ) -> RunRecord:
     """Check this machine and run `job` in the new folder `attempt`; the record is not written yet.
 
-    Ctrl-C, SIGTERM and `should_stop` end the run, and its record says interrupted. A machine that is broken
-    or busy is a record of status could-not-run; `look` says what the machine is.
+    A submission with a `golf_run.toml` is run in two steps, any other in one process. Ctrl-C, SIGTERM and
+    `should_stop` end the run, and its record says interrupted. A machine that is broken or busy is a record
+    of status could-not-run; `look` says what the machine is.
     """
     teller = StepTeller(on_event)
     teller.started(RunStep.MACHINE)
@@ -53,7 +54,7 @@ def run_seed(
     eligible = f"not record-eligible: {'; '.join(odd)}" if odd else "as the track asks"
     teller.done(RunStep.MACHINE, f"{job.machine['summary']} ({eligible})")
     with stop_asked() as signalled:
-        return run_one_process(
+        return run_as_offered(
             job,
             attempt,
             number,

@@ -21,6 +21,7 @@ from harness.runs.script_phases import OUT, script_phases
 from harness.runs.told_progress import ToldProgress
 from harness.sandbox.rank_command import rank_command
 from harness.sandbox.request import Mount, SandboxRequest
+from harness.scoring.wire import SOCKET_VARIABLE
 from harness.watching.event_pipe import INJECTED, EventPipe
 from harness.watching.file_watch import FileWatch
 
@@ -99,6 +100,7 @@ class StepSandbox:
         settings = {name: placed(value) for name, value in self._job.settings.items()}
         environment = script_environment(replace(self._job, settings=settings), seen_at)
         environment |= {**start.environment, **variables(seen_at)}
+        self._scoring_connection = f"socket.connect {environment.get(SOCKET_VARIABLE)!r}"
         environment.update(self._pipe.environment(environment.get("PYTHONPATH", "")))
         self._request = SandboxRequest(
             command=start.command,
@@ -140,8 +142,10 @@ class StepSandbox:
     def _ran(self, outcome: SandboxOutcome, watch: FileWatch) -> RanStep:
         files, pipe = self._files, self._pipe
         seen_files = [split_label(event) for event in watch.events]
+        # Our own socket is how scores are handed in.
+        watched = [event for event in pipe.events if event.what != self._scoring_connection]
         seen = script_phases(
-            seen_files, pipe.events, outcome.seconds, is_incomplete=watch.overflowed or pipe.overflowed
+            seen_files, watched, outcome.seconds, is_incomplete=watch.overflowed or pipe.overflowed
         )
         digests = {
             files.events_name: write_events(files.attempt / files.events_name, [*seen_files, *pipe.events]),

@@ -35,8 +35,11 @@ _LIMITS = {
     EndKind.DISK_LIMIT,
     EndKind.LOG_LIMIT,
 }
-# Of training alone: a script that writes its artifact and trains on is not evaluating yet.
-_OF_ONE_PROCESS = {"train-data-in-evaluation"}
+# Said of a run that is both steps at once; a step by itself neither trains nor scores in the other's place.
+_OF_THE_OTHER_STEP = {
+    "train": {"train-data-in-evaluation", "nothing-scored"},
+    "evaluate": {"nothing-trained", "train-data-in-evaluation", "validation-in-training"},
+}
 _NAMES = {RunStep.TRAINING: "training", RunStep.EVALUATION: "the evaluation"}
 
 
@@ -111,6 +114,8 @@ def with_evaluation(
     files: Mapping[str, str] = {} if owned is None else owned.write_ledger(attempt)
     trained = record.phases[-1].seconds
     notices = [*record.notices, *_step_notices("evaluate", ran, track.eval_seconds, trained)]
+    if owned is not None:  # tokens came through our socket, not from a file
+        notices = [each for each in notices if each.kind != "nothing-scored"]
     notices += claim_notices(claimed, record.artifact, trained + ran.outcome.seconds)
     if measured is not None:
         notices += _compared(claimed, measured, log)
@@ -163,7 +168,7 @@ def _step_notices(name: str, ran: RanStep, limit: float, began: float) -> list[N
     notices = [
         replace(each, at=None if each.at is None else each.at + began)
         for each in ran.seen.notices
-        if each.kind not in _OF_ONE_PROCESS
+        if each.kind not in _OF_THE_OTHER_STEP[name]
     ]
     if outcome.survivors_killed and outcome.kind is EndKind.EXITED:
         notices.append(

@@ -20,11 +20,11 @@ from typing import TYPE_CHECKING
 from harness.errors import GolfError, SetupError, SubmissionError
 from harness.runs.artifact_seal import NoArtifactError, changed_since_seal, seal_artifact
 from harness.runs.evaluation_data import evaluation_job, tokenizer_of
-from harness.runs.one_process_run import clean_copied
+from harness.runs.one_process_run import clean_copied, run_one_process
 from harness.runs.owned_score import OwnedScore
 from harness.runs.run_files import WORK, folder_digest
 from harness.runs.run_judgement import EVENTS_NAME, LOG_NAME
-from harness.runs.run_protocol import ARTIFACT_WORD, ProtocolError, TwoStepProtocol
+from harness.runs.run_protocol import ARTIFACT_WORD, ProtocolError, TwoStepProtocol, read_protocol
 from harness.runs.run_record import Artifact, RunRecord, RunStatus
 from harness.runs.run_steps import RunStep, StepTeller
 from harness.runs.seed_job import SeedJob, blank_record
@@ -82,6 +82,34 @@ def run_two_steps(
     except (GolfError, OSError) as error:
         teller.failed(teller.latest or RunStep.COPY, str(error))
         return replace(run.record, reason="machine-fault", message=str(error)[:1000])
+
+
+def run_as_offered(
+    job: SeedJob,
+    attempt: Path,
+    number: int,
+    sandbox: Sandbox,
+    *,
+    on_event: Callable[[StepEvent], None] | None = None,
+    should_stop: Callable[[], bool] = lambda: False,
+) -> RunRecord:
+    """Run `job` in two steps where its folder has a `golf_run.toml`, else in one process.
+
+    A `golf_run.toml` that cannot be run is a failure of the submission.
+    """
+    try:
+        protocol = read_protocol(job.folder)
+    except GolfError as error:
+        StepTeller(on_event).failed(RunStep.COPY, str(error))
+        record = replace(
+            blank_record(job, number, sandbox), reason="machine-fault", message=str(error)[:1000]
+        )
+        if isinstance(error, SubmissionError):
+            return replace(record, status=RunStatus.FAILED, reason="no-protocol")
+        return record
+    if protocol is None:
+        return run_one_process(job, attempt, number, sandbox, on_event=on_event, should_stop=should_stop)
+    return run_two_steps(job, attempt, number, sandbox, protocol, on_event, should_stop=should_stop)
 
 
 class _TwoSteps:
