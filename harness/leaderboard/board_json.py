@@ -1,4 +1,4 @@
-"""The board as data (schema/leaderboard-v1.schema.json): rows with the source of each value, and the chain."""
+"""The board as data (schema/leaderboard-v1.schema.json): rows, the source of each value, the chain."""
 
 from __future__ import annotations
 

@@ -2,9 +2,11 @@ from __future__ import annotations
 
 import json
 
+import jsonschema
 import pytest
 
 from harness.cli_leaderboard import main
+from harness.leaderboard.board_json import SCHEMA_PATH
 from tests.harness.leaderboard.board_samples import report
 
 
@@ -69,3 +71,19 @@ def test_a_hostile_name_cannot_act_on_a_terminal(capsys, tmp_path):
     out = capsys.readouterr().out
     assert "\x1b" not in out
     assert "\u202e" not in out
+
+
+def test_the_board_as_json_fits_its_published_schema(capsys, tmp_path, reports):
+    curation = tmp_path / "leaderboard.toml"
+    signed = 'by = "Ada"\non = 2026-04-29\n'
+    curation.write_text(
+        f'[[ruling]]\npr = 1493\noutcome = "accepted"\nwhy = "fine"\n{signed}'
+        f'[[ruling]]\npr = 1500\noutcome = "accepted"\nwhy = "fine"\n{signed}'
+        f'[[reproduction]]\npr = 1500\nscores = [1.06]\nsource = "#9"\n{signed}'
+        f"[[time]]\npr = 1500\ncreated_at = 2026-04-20T10:00:00Z\n{signed}"
+    )
+    assert main(["frontier", "--reports", reports, "--curation", str(curation), "--format", "json"]) == 0
+    document = json.loads(capsys.readouterr().out)
+    jsonschema.validate(document, json.loads(SCHEMA_PATH.read_text(encoding="utf-8")))
+    assert document["steps"][1]["comparison"]["new"] == [1.061, 1.0612]
+    assert document["steps"][1]["with_reproductions"]["new"] == [1.061, 1.0612, 1.06]
