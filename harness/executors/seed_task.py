@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 from harness.errors import GolfError, SetupError
 from harness.executors.job_file import read_task
 from harness.executors.kept_run import kept_run
+from harness.runs.machine_lacks import LACKS
 from harness.runs.record_store import SeedHeldError
 from harness.runs.run_record import RunStatus
 from harness.runs.seed_job import tool_versions
@@ -95,7 +96,7 @@ def answer_to(
         node=node,
         status=record.status.value,
         fault=record.message if failed else "",
-        is_machine_fault=failed,
+        is_machine_fault=failed and record.reason not in LACKS,
     )
 
 

@@ -20,6 +20,7 @@ from harness.errors import SetupError
 from harness.runs.package_readme import render_readme
 from harness.runs.run_files import folder_digest
 from harness.runs.run_judgement import LOG_NAME
+from harness.runs.two_step_judgement import EVALUATE_LOG_NAME
 from harness.sandbox.clean_copy import copy_submission
 from harness.sandbox.sealed_files import read_sealed
 
@@ -89,7 +90,8 @@ def _fill(
     place.mkdir(exist_ok=True)
     for record in records:
         attempt = out / record.submission / str(record.seed) / "attempts" / str(record.attempt)
-        log = read_sealed(attempt, LOG_NAME, _LARGEST_LOG)
+        names = [name for name in (LOG_NAME, EVALUATE_LOG_NAME) if name in record.files]
+        log = b"".join(read_sealed(attempt, name, _LARGEST_LOG) for name in names or [LOG_NAME])
         (place / f"train_seed{record.seed}.log").write_bytes(log)
     claim = _claim(summary, records, told, is_record=is_record)
     text = json.dumps(claim, indent=2, ensure_ascii=False, allow_nan=False) + "\n"

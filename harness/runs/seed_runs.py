@@ -12,9 +12,12 @@ from typing import TYPE_CHECKING
 from harness.errors import GolfError, SetupError
 from harness.machine.machine_check import judged_machine, this_machine
 from harness.ruleset import load_ruleset
+from harness.runs.machine_lacks import blamed_rightly
+from harness.runs.run_judgement import LOG_NAME
 from harness.runs.run_steps import RunStep, StepTeller
 from harness.runs.seed_job import SeedJob, blank_record
 from harness.runs.stop_signals import stop_asked
+from harness.runs.two_step_judgement import EVALUATE_LOG_NAME
 from harness.runs.two_step_run import run_as_offered
 
 if TYPE_CHECKING:
@@ -54,7 +57,7 @@ def run_seed(
     eligible = f"not record-eligible: {'; '.join(odd)}" if odd else "as the track asks"
     teller.done(RunStep.MACHINE, f"{job.machine['summary']} ({eligible})")
     with stop_asked() as signalled:
-        return run_as_offered(
+        record = run_as_offered(
             job,
             attempt,
             number,
@@ -62,6 +65,7 @@ def run_seed(
             on_event=on_event,
             should_stop=lambda: signalled() or should_stop(),
         )
+    return blamed_rightly(record, (attempt / LOG_NAME, attempt / EVALUATE_LOG_NAME))
 
 
 def on_this_machine(job: SeedJob, machine: Machine) -> SeedJob:

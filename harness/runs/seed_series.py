@@ -10,13 +10,16 @@ from harness.executors.choose import make_executor
 from harness.executors.executor import RunOptions
 from harness.machine.machine_check import this_machine
 from harness.ruleset import load_ruleset
+from harness.runs.machine_lacks import LACKS
 from harness.runs.projection import projected_times
 from harness.runs.run_display import make_display
+from harness.runs.run_judgement import LOG_NAME
 from harness.runs.run_plan import plan_run
 from harness.runs.run_record import RunStatus
 from harness.runs.run_summary import RunSummary, SeedResult
 from harness.runs.run_table import render_summary
 from harness.runs.stop_signals import stop_asked
+from harness.runs.two_step_judgement import EVALUATE_LOG_NAME
 from harness.sandbox.choose import choose_sandbox
 from harness.wording import count_of
 
@@ -145,12 +148,13 @@ def _tell_result(display: RunDisplay, plan: RunPlan, result: SeedResult) -> None
         )
         return
     record = result.record
-    if record is None or result.status is not RunStatus.FAILED:
+    if record is None or (result.status is not RunStatus.FAILED and record.reason not in LACKS):
         return
     attempt = plan.out / plan.name / str(result.seed) / "attempts" / str(record.attempt)
-    last = _last_lines(attempt / "train.log")
+    log = next((each for name in (EVALUATE_LOG_NAME, LOG_NAME) if (each := attempt / name).exists()), None)
+    last = _last_lines(log) if log is not None else []
     if last:
-        display.say(f"{label}: the log ends ({attempt / 'train.log'}):")
+        display.say(f"{label}: the log ends ({log}):")
         for line in last:
             display.say(f"    {line}")
 
