@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from harness.errors import SetupError, SubmissionError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
 _CHUNK_BYTES = 2**20
@@ -80,16 +80,14 @@ def seal_copy(folder: Path, name: str, max_bytes: int, target: Path) -> SealedFi
 @contextmanager
 def _opened(folder: Path, name: str, max_bytes: int) -> Iterator[tuple[int, int]]:
     """Descriptor and size of a file that passed every test; all tests are on the descriptor, not the name."""
-    if not name or name in {".", ".."} or "/" in name or "\0" in name:
-        raise ValueError(f"{name!r} is not a name of a result; ours are fixed")
-    try:
-        parent = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
-    except OSError as error:
-        raise UnsafeResultError(f"{folder} is not a folder of its own: {error.strerror}.") from error
+    *folders, last = name.split("/")
+    if any(part in {"", ".", ".."} or "\0" in part for part in (*folders, last)):
+        raise ValueError(f"{name!r} is not the path of a result below its folder")
+    parent = _descended(folder, folders)
     try:
         # O_NONBLOCK: a named pipe without a writer would keep the open waiting for ever.
         flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
-        descriptor = os.open(name, flags, dir_fd=parent)
+        descriptor = os.open(last, flags, dir_fd=parent)
     except FileNotFoundError as error:
         raise UnsafeResultError(
             f"{name} was not written; the run must leave it in its output folder."
@@ -107,6 +105,23 @@ def _opened(folder: Path, name: str, max_bytes: int) -> Iterator[tuple[int, int]
         yield descriptor, status.st_size
     finally:
         os.close(descriptor)
+
+
+def _descended(folder: Path, folders: Sequence[str]) -> int:
+    """A descriptor of the last of nested folders, none of which is a link."""
+    flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+    try:
+        descriptor = os.open(folder, flags)
+        for name in folders:
+            above, descriptor = descriptor, -1
+            try:
+                descriptor = os.open(name, flags, dir_fd=above)
+            finally:
+                os.close(above)
+    except OSError as error:
+        where = "/".join((str(folder), *folders))
+        raise UnsafeResultError(f"{where} is not a folder of its own: {error.strerror}.") from error
+    return descriptor
 
 
 def _check(name: str, status: os.stat_result, max_bytes: int) -> None:

@@ -64,10 +64,19 @@ def test_device_in_place_of_the_file_is_refused() -> None:
         read_sealed(Path("/dev"), "zero", 100)
 
 
-@pytest.mark.parametrize("name", ["", ".", "..", "../x", "/etc/passwd", "a/b", "a\0b"])
-def test_name_that_is_not_a_plain_one_is_our_own_mistake(tmp_path: Path, name: str) -> None:
-    with pytest.raises(ValueError, match="not a name of a result"):
+@pytest.mark.parametrize("name", ["", ".", "..", "../x", "/etc/passwd", "a//b", "a/../b", "a\0b"])
+def test_path_that_leads_elsewhere_is_our_own_mistake(tmp_path: Path, name: str) -> None:
+    with pytest.raises(ValueError, match="not the path of a result"):
         read_sealed(tmp_path, name, 100)
+
+
+def test_result_in_a_folder_is_read_and_a_linked_folder_is_not_followed(tmp_path: Path) -> None:
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "model").write_bytes(b"weights")
+    assert read_sealed(tmp_path, "out/model", 100) == b"weights"
+    (tmp_path / "link").symlink_to(tmp_path / "out")
+    with pytest.raises(UnsafeResultError, match="link is not a folder of its own"):
+        read_sealed(tmp_path, "link/model", 100)
 
 
 def test_seal_is_a_read_only_copy_and_set_once(tmp_path: Path) -> None:
