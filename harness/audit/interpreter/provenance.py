@@ -24,6 +24,7 @@ from harness.audit.interpreter.heap import (
 )
 from harness.audit.interpreter.network_parts import learned_in, root_of
 from harness.audit.interpreter.values import ANYTHING, NOTHING, Source, Value, computed_from
+from harness.audit.regions import Split
 
 if TYPE_CHECKING:
     from harness.audit.interpreter.machine import Machine
@@ -37,8 +38,7 @@ def source_of(machine: Machine, value: Value) -> Source:
     ref = value.ref
     kind = type(ref)
     if kind is not Tensor and kind is not Parameters:
-        # What looks like a method may be a part of the value: `.values`, `.indices`, `.solution`.
-        return source_of(machine, ref.receiver) if isinstance(ref, Method) else value.source
+        return _of_part(machine, ref, value.source) if isinstance(ref, Method) else value.source
     if isinstance(ref, Tensor):
         content = ref.slots.get(CONTENT, ANYTHING).source
         if not ref.is_state:
@@ -50,6 +50,12 @@ def source_of(machine: Machine, value: Value) -> Source:
         states = Source(states=frozenset({root_of(ref.network).id}))
         return computed_from((value.source, learned_in(machine, ref.network), states))
     return value.source
+
+
+def _of_part(machine: Machine, ref: Method, own: Source) -> Source:
+    """What looks like a method may be a part of its receiver (`.values`, `.solution`), with its tokens."""
+    held = source_of(machine, ref.receiver)
+    return held if any(one.split is Split.VALIDATION for one in held.reads) else own
 
 
 def deep_source(machine: Machine, value: Value) -> Source:

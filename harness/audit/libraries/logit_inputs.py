@@ -1,10 +1,10 @@
 """Which validation tokens went into the logits of a score, beside those the network may see.
 
-Input and targets are shifted slices of the same tokens, so regions alone do not tell them apart, nor does
-where a slice begins: a network may shift its input as well. So every slice of validation tokens is given a
-name made of the expression that cuts it and of the pass (a *cut*). Logits that hold the cut of their own
-targets know the answer. Logits that hold tokens of passes still to come, or of all of validation, know more
-than a prefix.
+Input and targets are shifted slices of the same tokens, so regions alone do not tell them apart. So every
+slice of validation tokens is given a name, its *cut*: the expression that cuts it and the pass, as a network
+may shift its input too; where loops decide the beginning, that and the pass. Logits that hold the cut of
+their own targets know the answer. Logits that hold tokens of passes still to come, or of all of validation,
+know more than a prefix.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ import hashlib
 from typing import TYPE_CHECKING
 
 from harness.audit.events import StateKind, Update
-from harness.audit.interpreter.heap import Sequence, Slice
-from harness.audit.interpreter.values import LOGITS, PROBABILITY, Source, Value
+from harness.audit.interpreter.heap import CONTENT, Sequence, Slice, Tensor, View
+from harness.audit.interpreter.values import ANYTHING, LOGITS, PROBABILITY, Source, Value, one_of
 from harness.audit.libraries import learning
 from harness.audit.libraries.registry import HANDLERS
 from harness.audit.regions import Split
@@ -26,15 +26,18 @@ if TYPE_CHECKING:
     from harness.audit.regions import Region
 
 CUT = "cut:"
+ROWS = "rows:"  # rows of something made of validation, chosen by tokens: a table
 TARGET_INSIDE = "what is made of the targets"
 _PARTS_AT_MOST = 6
+_TABLES_AT_MOST = 256
 _DIGITS = 12
+_LINE = "line"  # a beginning that loops decide: the same one, written twice, is the same slice
 
 
 def _cut(machine: Machine, owner: Value, key: Value, result: Value, node: ast.AST) -> Value:
     """A slice of validation tokens is named by the expression and the pass."""
     source = result.source
-    if source.states or source.scores or not any(one.split is Split.VALIDATION for one in source.reads):
+    if source.states or source.scores or not _of_validation(source):
         return result
     if LOGITS in source.labels or PROBABILITY in source.labels:
         return result
@@ -43,12 +46,76 @@ def _cut(machine: Machine, owner: Value, key: Value, result: Value, node: ast.AS
         return result
     base = sorted(cuts(machine.source_of(owner)))
     passes = [(loop.id, loop.number) for loop in machine.loops]
-    where = (machine.spot(node), getattr(node, "col_offset", 0))
+    where = None if begins[0] == _LINE else (machine.spot(node), getattr(node, "col_offset", 0))
     digest = hashlib.sha256(repr((base, begins, where, passes)).encode()).hexdigest()[:_DIGITS]
     return result.with_source(source.changed(labels=(source.labels - cuts(source)) | {CUT + digest}))
 
 
 HANDLERS.subscripted.append(_cut)
+
+
+def _looked_up(machine: Machine, owner: Value, key: Value, result: Value, node: ast.AST) -> Value:
+    """`table[tokens]`: which passes chose the tokens says nothing about what the rows were made of."""
+    del node
+    base = machine.source_of(owner)
+    if not _of_validation(base) or not any(
+        _of_validation(machine.deep_source(one)) for one in _choosers(key)
+    ):
+        return result
+    return result.with_source(remembered(machine, result.source, base))
+
+
+HANDLERS.subscripted.append(_looked_up)
+
+
+def remembered(machine: Machine, source: Source, made_of: Source) -> Source:
+    """`source` with the tokens that `made_of` read, however it is narrowed from now on."""
+    tables: dict[frozenset[Region], str] = machine.facts.setdefault("tables read by tokens", {})
+    if made_of.reads not in tables and len(tables) >= _TABLES_AT_MOST:
+        return source
+    return source.labelled(tables.setdefault(made_of.reads, f"{ROWS}{len(tables)}"))
+
+
+def _chosen_cells(machine: Machine, owner: Value, key: Value) -> None:
+    """`table[tokens] = x` and `table[tokens] += 1`: which cells are written tells the tokens."""
+    base = owner.ref.base if isinstance(owner.ref, View) else owner.ref
+    if not isinstance(base, Tensor) or base.is_state:
+        return
+    for part in _choosers(key):
+        source = machine.deep_source(part)
+        if not _of_validation(source) and not any(label.startswith(ROWS) for label in source.labels):
+            continue
+        now = base.slots.get(CONTENT, ANYTHING)
+        told = source.changed(index={}, scores=frozenset(), states=frozenset(), learned=frozenset())
+        machine.heap.put(base, CONTENT, now.with_source(one_of(now.source, told)))
+
+
+def _store(machine: Machine, owner: Value, key: Value, value: Value, node: ast.AST, is_update: bool) -> bool:
+    del value, node, is_update
+    _chosen_cells(machine, owner, key)
+    return False
+
+
+def _augmented(
+    machine: Machine, owner: Value, key: Value, now: Value, operand: Value, node: ast.AugAssign
+) -> bool:
+    del now, operand, node
+    _chosen_cells(machine, owner, key)
+    return False
+
+
+HANDLERS.stores.append(_store)
+HANDLERS.augmented.append(_augmented)
+
+
+def _choosers(key: Value) -> list[Value]:
+    ref = key.ref
+    parts = ref.elements[:_PARTS_AT_MOST] if isinstance(ref, Sequence) and ref.kind == "tuple" else [key]
+    return [part for part in parts if not isinstance(part.ref, Slice)]
+
+
+def _of_validation(source: Source) -> bool:
+    return any(one.split is Split.VALIDATION for one in source.reads)
 
 
 def _begin(key: Value) -> tuple[object, ...] | None:
@@ -64,7 +131,8 @@ def _begin(key: Value) -> tuple[object, ...] | None:
         return (at.const,)
     if at.line is None:
         return ("symbol", at.symbol)
-    return (sorted(at.line.slopes.items()), sorted(at.line.offsets.items()))
+    name = "vague" if at.line.is_vague or not at.line.slopes else _LINE
+    return (name, sorted(at.line.slopes.items()), sorted(at.line.offsets.items()))
 
 
 def cuts(source: Source) -> frozenset[str]:
@@ -83,7 +151,11 @@ def known_too_soon(machine: Machine, made: Source, aimed: Source, node: ast.AST)
     own = cuts(aimed)
     if len(own) == 1 and own <= made.labels:
         return frozenset(_inside(machine, region, aimed, node) for region in targets)
-    for region in learning.regions_of(machine, made):
+    tables: dict[frozenset[Region], str] = machine.facts.get("tables read by tokens", {})
+    looked_up = [
+        Source(reads=reads) for reads, label in tables.items() if label in made.labels - aimed.labels
+    ]
+    for region in (one for source in (made, *looked_up) for one in learning.regions_of(machine, source)):
         if region.split is Split.VALIDATION and all(_is_beyond(region, target) for target in targets):
             machine.cannot_see(
                 "validation-in-logits",

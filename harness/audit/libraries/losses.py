@@ -199,6 +199,8 @@ def chosen(machine: Machine, condition: Value, options: Args, node: ast.AST) -> 
             ),
         ]
     )
+    if tested.reads:
+        source = logit_inputs.remembered(machine, source, tested)
     scored = [one for one in sources if one.scores]
     if COMPARED in tested.labels and scored:
         source = selected(machine, source, "loss", node, per_token=True)

@@ -11,6 +11,7 @@ from harness.audit.interpreter.values import (
     Value,
     computed_from,
 )
+from harness.audit.libraries import logit_inputs
 from harness.audit.libraries.registry import on_call, on_method
 
 if TYPE_CHECKING:
@@ -34,7 +35,11 @@ def _positions_call(machine: Machine, path: str, args: Args, kwargs: Kwargs, nod
         return None
     if path.endswith("numpy.searchsorted") and len(args) > 1:
         return _found_places(machine, args[0], args[1])
-    return positions(machine, args[0]) if args else ANYTHING
+    found = positions(machine, args[0]) if args else ANYTHING
+    if path.endswith("unique") and args and machine.deep_source(args[0]).reads:
+        # Which tokens there are, not where: a position by use only.
+        return found.with_source(logit_inputs.remembered(machine, found.source, machine.deep_source(args[0])))
+    return found
 
 
 @on_method("nonzero", "argwhere", "argmax", "argsort", "searchsorted")
