@@ -136,3 +136,20 @@ READS = frozenset(["fromfile", "frombuffer", "memmap", "load", "read", "read_byt
 WRAPPERS = frozenset(
     ["compile", "jit", "njit", "no_grad", "inference_mode", "DistributedDataParallel", "DDP", "wraps"]
 )
+# Modules whose functions return settings, names and times, nothing made of tokens.
+WITHOUT_DATA = frozenset(
+    [
+        "argparse",
+        "dataclasses",
+        "datetime",
+        "glob",
+        "inspect",
+        "logging",
+        "platform",
+        "subprocess",
+        "sys",
+        "time",
+        "typing",
+        "uuid",
+    ]
+)

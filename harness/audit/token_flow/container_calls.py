@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from harness.audit.token_flow import contents, gates, library
 from harness.audit.token_flow.flow import (
+    CONSECUTIVE,
     LENGTH,
     NOTHING,
     PER_TOKEN,
@@ -73,7 +74,9 @@ def _arange(call: Call) -> Flow:
     start = call.args[0].number if len(call.args) > 1 else ZERO
     labels = mixed_of(call.args)
     return replace(
-        labels, number=start if start is not None else call.walker.symbols.fresh(), kinds=frozenset()
+        labels,
+        number=start if start is not None else call.walker.symbols.fresh(),
+        kinds=frozenset({CONSECUTIVE}),
     )
 
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from harness.audit.token_flow import mixing
 from harness.audit.token_flow.flow import (
+    CONSECUTIVE,
     DISTRIBUTION,
     ENTRY,
     NOTHING,
@@ -47,8 +48,10 @@ def named(base: Flow, key: Flow) -> Flow | None:
 
 def own_tokens(value: Flow) -> frozenset[Token]:
     """The tokens of an array nobody sliced yet: those of the symbol it is."""
-    symbol = value.number.symbol if value.number is not None else None
-    return frozenset({Token(symbol, ZERO)}) if symbol is not None else frozenset()
+    if value.number is None or CONSECUTIVE in value.kinds:
+        return frozenset()
+    symbol = value.number.symbol
+    return frozenset({Token(symbol, ZERO)}) if symbol is not None and symbol > 0 else frozenset()
 
 
 def tables(walker: Walker, *values: Flow) -> tuple[Cell, ...]:

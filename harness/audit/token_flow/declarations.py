@@ -19,7 +19,6 @@ _BY_DECORATOR = {
     "asynccontextmanager": FunctionKind.CONTEXT,
 }
 _RECORDS = ("dataclass", "NamedTuple")
-_FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda, ast.ClassDef)
 
 
 def last_name(node: ast.expr) -> str:
@@ -30,23 +29,12 @@ def last_name(node: ast.expr) -> str:
 
 
 def kind_of(node: ast.FunctionDef | ast.AsyncFunctionDef) -> FunctionKind | None:
-    """What its decorators make of a function, or that it yields."""
+    """What its decorators make of a function."""
     for decorator in node.decorator_list:
         kind = _BY_DECORATOR.get(last_name(decorator))
         if kind is not None:
             return kind
-    return FunctionKind.GENERATOR if _yields(node) else None
-
-
-def _yields(node: ast.FunctionDef | ast.AsyncFunctionDef) -> bool:
-    left: list[ast.AST] = list(node.body)
-    while left:
-        each = left.pop()
-        if isinstance(each, ast.Yield | ast.YieldFrom):
-            return True
-        if not isinstance(each, _FUNCTIONS):
-            left.extend(ast.iter_child_nodes(each))
-    return False
+    return None
 
 
 def is_record(node: ast.ClassDef) -> bool:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 
 _LOG_OF_TWO = 0.6931
+_FORM = frozenset({"shape", "size", "dtype", "device", "ndim", "nbytes", "itemsize", "is_cuda", "strides"})
 OBJECTS_AT_MOST = 8  # of those a value may be, so many are asked for an attribute
 
 
@@ -68,12 +69,21 @@ def attribute(walker: Walker, owner: Flow, name: str) -> Flow:
         return found[0] if len(found) == 1 else joined(found)
     if owner.text is not None and owner.text.startswith("module:"):
         return walker.module(f"{owner.text}.{name}")
+    if name in _FORM:
+        return form_of(walker, owner, name)
     number = walker.symbols.of("attribute", owner.number, name) if owner.number is not None else None
     if is_object:
         if number is None:
             number = walker.symbols.of("attribute", owner.objects[0], name)
         return Flow(number=number, objects=(Bound(owner, name),))
     return replace(owner, number=number, text=None, items=None, objects=(Bound(owner, name),))
+
+
+def form_of(walker: Walker, owner: Flow, name: str, *which: Flow) -> Flow:
+    """Shape, size, type or place of an array: nothing of what is in it, the same each time it is asked."""
+    of_what = owner.number if owner.number is not None else (owner.tokens, owner.about)
+    number = walker.symbols.of("form", of_what, name, *(each.number for each in which))
+    return Flow(number=number, loops=owner.loops, objects=(Bound(owner, name),))
 
 
 def _member(walker: Walker, cls: ClassOf, owner: Flow, name: str) -> Flow | None:

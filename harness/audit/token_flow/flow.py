@@ -35,6 +35,12 @@ COUNTS = "counts"  # how often each token occurs: added to a table, it counts in
 ENTRY = "entry"  # the entry of one token in a row of looked-up values
 PER_TOKEN = "per-token"  # a fact of a token read from a fixed list: its bytes, its piece
 LENGTH = "length"  # how long such a piece is
+EXPONENTIALS = "exponentials"
+SUM_OF_EXPONENTIALS = "sum-of-exponentials"
+LOG_SUM = "log-sum"  # the logarithm of such a sum: what a softmax divides by
+PICKED = "picked"  # the entry of one token, taken out of a computed row
+CONSECUTIVE = "consecutive"  # one position after the other
+SLICE = "slice"  # `slice(...)`; its items are the bounds
 SEARCHED = "searched"  # where sorted keys have it, or would have it
 RANGE = "range"  # `range(...)`; its items are start, stop and step
 

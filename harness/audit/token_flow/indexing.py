@@ -6,7 +6,18 @@ import ast
 from typing import TYPE_CHECKING
 
 from harness.audit.token_flow import choices, contents, mixing, operators
-from harness.audit.token_flow.flow import COMPARED, COUNTS, NOTHING, SELECTION, Flow, Token, mixed_of, replace
+from harness.audit.token_flow.flow import (
+    COMPARED,
+    CONSECUTIVE,
+    COUNTS,
+    NOTHING,
+    SELECTION,
+    SLICE,
+    Flow,
+    Token,
+    mixed_of,
+    replace,
+)
 from harness.audit.token_flow.linear import ZERO, Linear
 from harness.audit.token_flow.objects import Cell
 
@@ -48,6 +59,12 @@ class _Index:
                         self.stop = self.until_end = None
             else:
                 flow = contents.whole(walker, walker.evaluate(part))
+                if SLICE in flow.kinds and flow.items is not None:
+                    self.bounds += flow.items
+                    if is_last:
+                        self.is_slice = True
+                        self.start, self.stop = flow.items[0].number, flow.items[-1].number
+                    continue
                 self.flows.append(flow)
                 if is_last:
                     self.start, self.from_end = _counted(walker, part, flow)
@@ -142,6 +159,8 @@ def _elsewhere(walker: Walker, base: Flow, index: _Index, key: Flow) -> Flow:
     number = held.number if cells else None
     if base.number is not None and not cells and not tokens:
         number = base.number
+        if index.is_slice and CONSECUTIVE in base.kinds:
+            number = number.plus(index.start) if index.start is not None else None
     elif number is None and key.number is not None and base.number is not None and not cells:
         number = walker.symbols.of("element", base.number, key.number)
     if index.is_slice and cells:

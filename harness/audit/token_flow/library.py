@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
+import ast
 from typing import TYPE_CHECKING
 
-from harness.audit.token_flow import array_calls, container_calls, contents
-from harness.audit.token_flow.call_names import ELEMENTWISE, NEW_ARRAYS, READS, SAME, SUMS, WRAPPERS
+from harness.audit.token_flow import array_calls, container_calls, contents, expressions, operators
+from harness.audit.token_flow.call_names import (
+    ELEMENTWISE,
+    NEW_ARRAYS,
+    READS,
+    SAME,
+    SUMS,
+    WITHOUT_DATA,
+    WRAPPERS,
+)
 from harness.audit.token_flow.container_calls import METHODS
-from harness.audit.token_flow.flow import NOTHING, Flow, Token, mixed_of, replace
+from harness.audit.token_flow.flow import NOTHING, SLICE, Flow, Token, mixed_of, replace
+from harness.audit.token_flow.linear import ZERO
 from harness.audit.token_flow.objects import Bound, Call, ClassOf, Function, Instance
+from harness.audit.token_flow.written_loss import WRITTEN_LOSS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -29,6 +40,8 @@ def function(walker: Walker, path: str, args: list[Flow], kwargs: dict[str, Flow
     if name == "at" and owner and len(args) >= 2:
         contents.update(walker, args[0], args[1], f"{owner.rpartition('.')[2]}.at")
         return NOTHING
+    if path.partition(".")[0] in WITHOUT_DATA and name not in ("replace", "asdict", "astuple"):
+        return Flow(number=walker.symbols.plain(), loops=mixed_of(args).loops)
     return by_name(Call(walker, name, args, kwargs))
 
 
@@ -85,6 +98,39 @@ def _windows(call: Call) -> Flow:
     return replace(value, tokens=tokens, number=None, text=None)
 
 
+def _slice(call: Call) -> Flow:
+    zero = Flow(number=ZERO)
+    bounds = (zero, *call.args) if len(call.args) == 1 else tuple(call.args[:2])
+    return Flow(items=bounds, kinds=frozenset({SLICE}), loops=mixed_of(bounds).loops)
+
+
+def _replace(call: Call) -> Flow:
+    """`dataclasses.replace(record, field=...)`: another record, otherwise the same."""
+    records = [each for each in call.first.objects if isinstance(each, Instance)]
+    copies = [Instance(each.of, {**each.names, **call.kwargs}) for each in records]
+    return Flow(objects=tuple(copies)) if copies else array_calls.unknown_function(call)
+
+
+def _form(call: Call) -> Flow:
+    """Sizes and types of an array say nothing of what is in it."""
+    return expressions.form_of(call.walker, call.first, call.name, *call.args[1:])
+
+
+_OPERATORS: dict[str, ast.operator] = {
+    **dict.fromkeys(("sub", "sub_", "subtract", "subtract_"), ast.Sub()),
+    **dict.fromkeys(("mul", "mul_", "multiply", "multiply_"), ast.Mult()),
+    **dict.fromkeys(("div", "div_", "divide", "divide_", "true_divide"), ast.Div()),
+}
+
+
+def _operator(call: Call) -> Flow:
+    """An operator under its name."""
+    if len(call.args) < 2:
+        return array_calls.unknown_function(call)
+    left, right = (contents.whole(call.walker, each) for each in call.args[:2])
+    return operators.of_values(call.walker, ast.Pass(), _OPERATORS[call.name], left, right)
+
+
 _CALLED = (Function, Instance, Bound, ClassOf)
 _OF_ARGUMENTS = SAME | ELEMENTWISE | SUMS  # without any they are something else
 _KNOWN: dict[str, Callable[[Call], Flow]] = {
@@ -92,7 +138,12 @@ _KNOWN: dict[str, Callable[[Call], Flow]] = {
     **dict.fromkeys(ELEMENTWISE, array_calls.elementwise),
     **dict.fromkeys(SUMS, array_calls.summed),
     **array_calls.ARRAY_CALLS,
+    **WRITTEN_LOSS,
     **container_calls.CONTAINER_CALLS,
     "partial": _partial,
     "sliding_window_view": _windows,
+    "slice": _slice,
+    "replace": _replace,
+    **dict.fromkeys(_OPERATORS, _operator),
+    **dict.fromkeys(("size", "dim", "stride", "element_size", "nelement", "get_device"), _form),
 }

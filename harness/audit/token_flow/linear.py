@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 TERMS_AT_MOST = 8
 LARGEST = 2**40
+_OF_ONE = frozenset({"attribute", "element", "lane", "unpacked"})  # parts of one thing
+_SIZES = frozenset({"form", "length"})
 SUMS_KEPT = 20_000  # networks move the same positions by the same number over and over
 
 
@@ -38,6 +40,11 @@ class Linear(NamedTuple):
     def is_constant(self) -> bool:
         """Whether no symbol is in it."""
         return not self.terms
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether it is made of what holds no data."""
+        return bool(self.terms) and all(symbol < 0 for symbol, _ in self.terms)
 
     @property
     def symbol(self) -> int | None:
@@ -65,9 +72,20 @@ def _linear(terms: dict[int, int], constant: int) -> Linear | None:
 ZERO = Linear()
 
 
+def _is_plain(key: tuple[object, ...]) -> bool:
+    """Whether the expression is a size, or a part of what holds no data."""
+    if key[0] in _OF_ONE:
+        return len(key) > 1 and isinstance(key[1], Linear) and key[1].is_plain
+    return key[0] in _SIZES
+
+
 @dataclass(slots=True)
 class Symbols:
-    """Hands out symbols: a new one each time, or the same one for the same expression."""
+    """Hands out symbols: a new one each time, or the same one for the same expression.
+
+    Symbols of what is no array of data, such as settings and names of files, are negative; so are those of
+    parts of it.
+    """
 
     _by_key: dict[tuple[object, ...], Linear] = field(default_factory=dict)
     _last: int = 0
@@ -83,8 +101,13 @@ class Symbols:
         found = self._by_key.get(key)
         if found is None:
             self._last += 1
-            found = self._by_key[key] = Linear(((self._last, 1),))
+            found = self._by_key[key] = Linear(((-self._last if _is_plain(key) else self._last, 1),))
         return found
+
+    def plain(self) -> Linear:
+        """A number nobody knows, of something that holds no data."""
+        self._last += 1
+        return Linear(((-self._last, 1),))
 
     def behind(self, wanted: Iterable[int]) -> set[int]:
         """These symbols and all that their expressions were made of."""

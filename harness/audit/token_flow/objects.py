@@ -23,7 +23,6 @@ class FunctionKind(Enum):
     STATIC = "static method"
     OF_CLASS = "class method"
     CONTEXT = "context manager"
-    GENERATOR = "generator"
 
 
 @dataclass(eq=False, slots=True)

@@ -5,15 +5,17 @@ from __future__ import annotations
 import ast
 from typing import TYPE_CHECKING
 
-from harness.audit.token_flow import choices, contents, expressions, gates, mixing
+from harness.audit.token_flow import choices, contents, expressions, gates, mixing, written_loss
 from harness.audit.token_flow.flow import (
     BITS,
     COMPARED,
+    CONSECUTIVE,
     COUNTS,
     DISTRIBUTION,
     ENTRY,
     LENGTH,
     LOG_TWO,
+    NOTHING,
     PAIRED,
     PLOGP,
     SEARCHED,
@@ -67,11 +69,18 @@ def _operator(walker: Walker, node: ast.BinOp) -> Flow:
     right = contents.whole(walker, walker.evaluate(node.right))
     if isinstance(node.op, ast.Mod) and left.text is not None and not left.text.startswith("module:"):
         return expressions.printed(walker, left.text, [right])
-    if isinstance(node.op, ast.Add | ast.Sub):
-        mixed = mixing.added(walker, node, left, right)
-        if mixed is not None:
-            return mixed
-    return combined(walker, node.op, left, right)
+    return of_values(walker, node, node.op, left, right)
+
+
+def of_values(walker: Walker, node: ast.AST, op: ast.operator, left: Flow, right: Flow) -> Flow:
+    """The value of an operator, however it is written; `node` shows the terms of a sum."""
+    if isinstance(op, ast.Add | ast.Sub):
+        mixed = mixing.joined_terms(walker, node, left, right)
+        loss = written_loss.of_difference(walker, left, right) if isinstance(op, ast.Sub) else None
+        if mixed is not None or loss is not None:
+            return mixed or loss or NOTHING
+        return written_loss.shifted(left, right, combined(walker, op, left, right))
+    return combined(walker, op, left, right)
 
 
 def combined(walker: Walker, op: ast.operator, left: Flow, right: Flow) -> Flow:
@@ -92,6 +101,8 @@ def combined(walker: Walker, op: ast.operator, left: Flow, right: Flow) -> Flow:
             return fitted
         if DISTRIBUTION in left.kinds and DISTRIBUTION in right.kinds:
             kinds |= {PLOGP}
+    if isinstance(op, ast.Add | ast.Sub):
+        kinds |= {CONSECUTIVE} & (left.kinds | right.kinds)
     is_mask = isinstance(op, ast.BitAnd | ast.BitOr) and SELECTION in left.kinds | right.kinds
     if is_mask or (SELECTION in left.kinds and SELECTION in right.kinds):
         kinds |= {SELECTION}
