@@ -12,7 +12,8 @@ How it is detected
     whose bytes per token they show, and implied bytes below the text's. One fact alone asks a person. So do
     two counts in one run, unless they are a known stream's length and the part of it that is scored, and code
     that takes random minibatches of validation or cuts it at a number the claimed run sets. A part that only
-    calibration or a copy sees, on no line that makes a claimed score, asks nothing.
+    calibration or a copy sees, on no line that makes a claimed score, asks nothing. Losses that a test on
+    themselves or on the scored token lets into the claimed sum ask; masks of positions do not.
 What it cannot see
     Whether all printed tokens were scored, and which documents they came from.
 Rulings
@@ -28,6 +29,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from harness.audit.scans.setting_values import holds, value_of
+from harness.audit.token_leaks.left_out_losses import losses_left_out
 from harness.case import failed, needs_human, not_checked, passed, warned
 from harness.evidence.code_facts import fact_place, of_the_logs, scan_facts
 from harness.evidence.counted_loss import is_scored_part
@@ -57,6 +59,7 @@ _TAIL_SHARE = 5e-4  # a cut partial window; val-tail judges it
 def check(case: Case) -> Iterator[Finding]:
     """One finding per seed, and one for code that scores a sample or a part."""
     yield from _in_code(case)
+    yield from _filtered(case)
     if not case.evidence.seeds:
         yield not_checked(RULE, "no log of a counted run: nothing shows how much was scored")
     for seed in case.evidence.seeds:
@@ -104,6 +107,14 @@ def _in_code(case: Case) -> Iterator[Finding]:
                 ask="Is the claimed score taken over this part?",
             )
             return
+
+
+def _filtered(case: Case) -> Iterator[Finding]:
+    """A sum that some tokens' losses are left out of."""
+    found = losses_left_out(case)
+    if found is not None:
+        ask = "Are losses of some tokens left out of the claimed sum?"
+        yield needs_human(RULE, found.message, *found.places(case), ask=ask)
 
 
 def _other_count(case: Case, seed: SeedEvidence, tokens: Sourced[int]) -> Sourced[int] | None:

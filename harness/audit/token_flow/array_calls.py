@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 from typing import TYPE_CHECKING
 
-from harness.audit.token_flow import choices, contents, gates, mixing
+from harness.audit.token_flow import choices, contents, gates, left_out, mixing
 from harness.audit.token_flow.call_names import ORDER_STATISTICS
 from harness.audit.token_flow.flow import (
     BITS,
@@ -200,6 +200,9 @@ def _in_order(call: Call) -> Flow:
     of_several = choices.in_order(call)
     if of_several is not None:
         return of_several
+    value = contents.whole(call.walker, call.first)
+    if value.scores and not call.name.startswith("arg"):
+        return left_out.by_rank(call.walker, unknown_function(call))
     if call.name == "sorted" and call.args:
         return replace(call.args[0], text=None)
     return unknown_function(call)
@@ -213,6 +216,8 @@ def unknown_function(call: Call) -> Flow:
     number = symbols.of("call", call.name, *numbers) if given and None not in numbers else symbols.fresh()
     kinds = frozenset({SUM, PAIRED, COMPARED} & kinds_of(given))
     result = replace(mixed_of(given), number=number, kinds=kinds)
+    if len(given) > 1 and given[0].scores:
+        result = left_out.by_masks(call.walker, result, given[1:])
     return choices.by_function(call, result)
 
 

@@ -237,6 +237,13 @@ class FlowRecorder:
         draft.scores |= scores - {draft.id}
         return draft.id
 
+    def left_out(self, at: Spot, scores: frozenset[int], why: str) -> int:
+        """Of these losses those of some tokens are left out of what goes on."""
+        draft = self._draft("selected", (why, at), at)
+        draft.how = why
+        draft.scores |= scores - {draft.id}
+        return draft.id
+
     def sink(self, at: Spot, label: str, scores: frozenset[int]) -> None:
         """A number in bits is printed."""
         draft = self._draft("sink", at, at)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 from typing import TYPE_CHECKING
 
-from harness.audit.token_flow import choices, contents, mixing, operators
+from harness.audit.token_flow import choices, contents, left_out, mixing, operators
 from harness.audit.token_flow.flow import (
     COMPARED,
     CONSECUTIVE,
@@ -166,7 +166,7 @@ def _elsewhere(walker: Walker, base: Flow, index: _Index, key: Flow) -> Flow:
     if index.is_slice and cells:
         number = None
     result = replace(result, number=number)
-    result = choices.by_index(walker, result, index.flows)
+    result = left_out.by_masks(walker, choices.by_index(walker, result, index.flows), index.flows)
     return mixing.gated(result, gate) if gate and not result.tokens else result
 
 
@@ -213,6 +213,8 @@ def store(walker: Walker, target: ast.Subscript, value: Flow) -> None:
             each.dims = max(each.dims, index.dims)
     gates = [flow for flow in index.flows if SELECTION in flow.kinds]
     value = choices.by_index(walker, value, gates)
+    if gates:
+        value = left_out.by_overwriting(walker, contents.whole(walker, base), value, gates)
     if len(index.flows) == 1 and index.dims == 1 and index.flows[0].text is not None:
         for each in base.objects:
             if isinstance(each, Cell):

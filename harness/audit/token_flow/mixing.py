@@ -6,7 +6,7 @@ import ast
 from itertools import combinations
 from typing import TYPE_CHECKING
 
-from harness.audit.token_flow import choices, contents, gates
+from harness.audit.token_flow import choices, contents, gates, left_out
 from harness.audit.token_flow.flow import (
     COMPARED,
     DISTRIBUTION,
@@ -138,6 +138,8 @@ def either(walker: Walker, test: Flow, yes: Flow, no: Flow) -> Flow:
     if gates.is_number(yes) and gates.is_number(no) and gates.tells_tokens(test):
         return gates.number_of(walker, test, mixed_of((yes, no)))
     both = mixed_of((yes, no))
+    if bool(yes.scores) is not bool(no.scores):
+        both = left_out.by_masks(walker, both, [test])
     if COMPARED in test.kinds and both.scores:
         both = choices.kept(walker, both, choices.UNCLEAR if SUM in yes.kinds & no.kinds else choices.LOSS)
     kinds = (yes.kinds | no.kinds) - {SELECTION}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 from typing import TYPE_CHECKING
 
-from harness.audit.token_flow import choices, contents, expressions, gates, mixing, written_loss
+from harness.audit.token_flow import choices, contents, expressions, gates, left_out, mixing, written_loss
 from harness.audit.token_flow.flow import (
     BITS,
     COMPARED,
@@ -111,6 +111,8 @@ def combined(walker: Walker, op: ast.operator, left: Flow, right: Flow) -> Flow:
         result = replace(result, joined_at=walker.here)
     number = ZERO if SELECTION in kinds else _number(walker, op, left, right)
     result = replace(result, number=number, kinds=frozenset(kinds), objects=tables)
+    if isinstance(op, ast.Mult):
+        result = left_out.by_product(walker, left, right, result)
     return choices.by_operator(walker, op, left, right, result)
 
 
@@ -135,6 +137,7 @@ def accumulated(walker: Walker, node: ast.AugAssign, old: Flow, added: Flow) -> 
         return old
     if isinstance(node.op, ast.Add | ast.Sub):
         mixing.chosen_under_guard(walker, added)
+        added = left_out.of_itself(walker, node, left_out.under_tests(walker, added))
         if not added.scores or not old.scores:
             mixed = mixing.joined_terms(walker, node, old, added) if old.scores or not added.scores else None
             if mixed is not None:

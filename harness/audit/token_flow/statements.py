@@ -81,6 +81,8 @@ def _if(walker: Walker, node: ast.If) -> str:
     walker.scope.names = merged(after) if after else before
     walker.line = node.lineno
     gates.decide(walker, test, before)
+    if "continue" in ends and not all(ends):
+        walker.skips.append(test)
     # An arm that leaves early leaves the other one's names behind.
     return ends[0] if arms and all(ends) else ""
 

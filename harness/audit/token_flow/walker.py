@@ -56,6 +56,7 @@ class Walker:
     stack: list[Function] = field(default_factory=list)
     loops: list[tuple[int, int]] = field(default_factory=list)
     guards: list[Flow] = field(default_factory=list)
+    skips: list[Flow] = field(default_factory=list)  # tests that ended this pass of a loop early
     returns: list[list[Flow]] = field(default_factory=list)
     yields: list[list[tuple[ast.expr, Flow]]] = field(default_factory=list)
     left: list[list[dict[str, Flow]]] = field(default_factory=list)  # names where a pass was left early
@@ -216,7 +217,9 @@ class Walker:
                 value = values[number]
                 self.bind(target, replace(value, loops=value.loops | {(loop, number)}))
             self.left.append([])
+            skips, self.skips = self.skips, list(self.skips)
             end = self.run(body)
+            self.skips = skips
             self.loops.pop()
             self.scope.names = merged([self.scope.names, *self.left.pop()])
             if end in ("break", "return", "raise"):
