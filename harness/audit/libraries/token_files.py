@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from harness.audit.events import TokensRead
 from harness.audit.interpreter.values import Source, Value
+from harness.audit.libraries import moved_files
 from harness.audit.libraries.files import path_text
 from harness.audit.libraries.registry import on_call
 from harness.audit.regions import Region, Split
@@ -35,13 +36,17 @@ def split_of(path: str) -> Split | None:
 def tokens_of(machine: Machine, path: str, node: ast.AST) -> Value | None:
     """Tokens from a file, when its path names a split."""
     split = split_of(path)
+    if split is None and moved_files.holds_validation(machine, path):
+        split = Split.VALIDATION
     if split is None or "bytes" in path.rsplit("/", 1)[-1] or not path:
         return None
     known: dict[tuple[str, str, int], int] = machine.facts.setdefault("shards", {})
     key = (path, machine.frame.file, getattr(node, "lineno", 0))
     if key not in known:
         known[key] = machine.recorder.record(TokensRead, machine.spot(node), split=split, path=path).id
-    source = Source(reads=frozenset({Region(split=split)}), shards=frozenset({known[key]}))
+    splits = {split, Split.VALIDATION} if moved_files.holds_validation(machine, path) else {split}
+    reads = frozenset(Region(split=one) for one in splits)
+    source = Source(reads=reads, shards=frozenset({known[key]}))
     return machine.heap.tensor(Value(source=source), machine.spot(node))
 
 
