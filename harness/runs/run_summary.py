@@ -65,6 +65,7 @@ class RunSummary:
     margin_nats: float = 0.0
     projection: Projection | None = None
     is_stopped: bool = False  # somebody ended it before all seeds were over
+    remarks: tuple[str, ...] = ()  # about all seeds together, for a person to look at
 
     @property
     def chosen(self) -> tuple[SeedResult, ...]:
@@ -136,7 +137,7 @@ class RunSummary:
             return Exit.FAIL
         if RunStatus.COULD_NOT_RUN in statuses or not self.results:
             return Exit.NOT_CHECKED
-        is_open = bool(self.open_questions) or not self.is_measured or not self.is_complete
+        is_open = bool(self.open_questions or self.remarks) or not self.is_measured or not self.is_complete
         return Exit.REVIEW if is_open and not zero_on_review else Exit.OK
 
     def as_json(self) -> dict[str, Any]:
@@ -157,6 +158,7 @@ class RunSummary:
                 {"seed": seed, "kind": notice.kind, "message": notice.message}
                 for seed, notice in self.open_questions
             ],
+            "remarks": list(self.remarks),
         }
 
 

@@ -31,7 +31,8 @@ def render_summary(summary: RunSummary) -> str:
         lines.append(f"not record-eligible: {listed(summary.not_eligible, _MOST_REASONS, '; ')}")
     elif summary.is_complete:
         lines.append("record-eligible: every seed ran as the track asks")
-    questions = [f"  seed {seed}: {notice.message}" for seed, notice in summary.open_questions]
+    questions = [f"  {said}" for said in summary.remarks]
+    questions += [f"  seed {seed}: {notice.message}" for seed, notice in summary.open_questions]
     if questions:
         lines.append("for a person to look at:")
         lines += questions[:_MOST_QUESTIONS]

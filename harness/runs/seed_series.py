@@ -18,6 +18,7 @@ from harness.runs.run_plan import plan_run
 from harness.runs.run_record import RunStatus
 from harness.runs.run_summary import RunSummary, SeedResult
 from harness.runs.run_table import render_summary
+from harness.runs.series_remarks import other_runs, same_results
 from harness.runs.stop_signals import stop_asked
 from harness.runs.two_step_judgement import EVALUATE_LOG_NAME
 from harness.sandbox.choose import choose_sandbox
@@ -203,6 +204,10 @@ def _summary(
         margin_nats=limits.number("significance.margin_nats"),
         projection=projection,
         is_stopped=is_stopped,
+        remarks=(
+            *other_runs(plan.out, plan.name, {job.seed for job in plan.jobs}, plan.jobs[0].code_digest),
+            *same_results(records),
+        ),
     )
 
 

@@ -14,7 +14,8 @@ COMMAND = """
 import pickle
 class Bomb:
     def __reduce__(self):
-        return (os.system, ("echo loaded; touch " + os.environ["SECRET_AT"] + ".loaded /tmp/" + os.environ["ATTACK_MARK"],))
+        secret, mark = os.environ["SECRET_AT"], os.environ["ATTACK_MARK"]
+        return (os.system, (f"echo loaded; touch {secret}.loaded /tmp/{mark}",))
 with open("final_model.pt", "wb") as file: file.write(pickle.dumps(Bomb()))
 os.remove("final_model.int8.ptz")
 """
