@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 from typing import TYPE_CHECKING
 
-from harness.audit.interpreter import calls
+from harness.audit.interpreter import calls, forward_state
 from harness.audit.interpreter.heap import Class, Function, Instance, Mapping, Sequence, Tensor, View
 from harness.audit.interpreter.network_parts import learned_in, root_of
 from harness.audit.interpreter.objects import find_in_class
@@ -53,6 +53,7 @@ def call_method(
     if not has_data:
         return calls.inline(machine, function, args, kwargs, node)
     machine.registry.run_hooks(machine, ref, args[1:], None, node)
+    forward_state.watch(machine, ref, sources, node)
     own = _with_adapters(machine, _own_source(machine, ref, node), [*args[1:], *kwargs.values()], sources)
     active.append((ref, own))
     try:
@@ -99,6 +100,8 @@ def opaque(
         machine.registry.run_hooks(machine, ref, args, None, node)
     own = _own_source(machine, ref, node)
     sources = [machine.deep_source(one) for one in (*args, *kwargs.values())]
+    if is_outermost:
+        forward_state.watch(machine, ref, sources, node)
     result = Value(source=computed_from([own, *sources]).changed(forward=own.forward))
     if is_outermost:
         machine.registry.forwarded(machine, Value(ref=ref), ref, args, result, node)

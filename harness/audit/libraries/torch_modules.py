@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from harness.audit.interpreter import forward_state
 from harness.audit.interpreter.heap import (
     CONTENT,
     LEARNED,
@@ -219,6 +220,9 @@ def _same(
 ) -> Value | None:
     ref = receiver.ref
     if isinstance(ref, Instance) and ref.is_module:
+        if name in {"train", "eval"}:
+            is_training = name == "train" and not (args and args[0].const is False)
+            forward_state.set_mode(machine, ref, is_training=is_training)
         return receiver
     if isinstance(ref, Parameters):
         return receiver

@@ -93,3 +93,61 @@ GENERATORS = {
         rule="ttt-score-first",
     ),
 }
+
+_SEQUENTIAL = "model = torch.nn.Sequential(torch.nn.Embedding(1024, 64), torch.nn.Linear(64, 1024))\n"
+_NORMED = _SEQUENTIAL.replace(", torch.nn.Linear", ", torch.nn.BatchNorm1d(64), torch.nn.Linear")
+
+
+def with_forward(*lines: str) -> str:
+    """A script whose network has this forward pass."""
+    body = "".join(f"        {line}\n" for line in lines)
+    return script().replace(
+        _SEQUENTIAL,
+        "class Net(torch.nn.Module):\n"
+        "    def __init__(self):\n"
+        "        super().__init__()\n"
+        "        self.table = torch.nn.Embedding(1024, 1024)\n"
+        '        self.register_buffer("mean", torch.zeros(1024))\n'
+        "        self.length, self.places = 0, None\n"
+        f"    def forward(self, x):\n{body}"
+        "        return h + self.mean\n"
+        "model = Net()\n",
+    )
+
+
+FORWARD_STATE = {
+    "running statistics in training mode": HiddenTime(
+        illegal=script(inside="model.train()").replace(_SEQUENTIAL, _NORMED),
+        legal=script(inside="model.eval()").replace(_SEQUENTIAL, _NORMED),
+        shows="return F.cross_entropy(model(x), y)",
+        verdict=OPEN,
+    ),
+    "a buffer that gathers what goes in": HiddenTime(
+        illegal=with_forward("h = self.table(x)", "self.mean.mul_(0.9).add_(h.detach().mean(0))"),
+        legal=with_forward("h = self.table(x)", "self.mean.mul_(0.9).add_(self.table.weight.mean(0))"),
+        shows="self.mean.mul_(0.9)",
+        verdict=OPEN,
+    ),
+    "an attribute that the next pass reads": HiddenTime(
+        illegal=with_forward("h = self.table(x) + self.mean", "self.mean = h.detach().mean(0)"),
+        legal=with_forward("h = self.table(x) + self.mean", "self.mean = h.new_zeros(h.size(-1))"),
+        shows="self.mean = h",
+        verdict=OPEN,
+    ),
+    "a cache made from tokens": HiddenTime(
+        illegal=with_forward(
+            "n = x.bincount(minlength=1024)",
+            "if self.places is None:",
+            "    self.places = n",
+            "h = self.table(x) + self.places",
+        ),
+        legal=with_forward(
+            "n = x.size(0)",
+            "if self.places is None or self.length != n:",
+            "    self.length, self.places = n, torch.arange(n, device=x.device)[:, None]",
+            "h = self.table(x) + self.places",
+        ),
+        shows="    self.places = n",
+        verdict=OPEN,
+    ),
+}

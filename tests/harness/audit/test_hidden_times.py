@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from harness.finding import RuleVerdict
-from tests.harness.audit.hidden_time_scripts import GENERATORS, LEARNS
+from tests.harness.audit.hidden_time_scripts import FORWARD_STATE, GENERATORS, LEARNS
 from tests.programs.judging import judged
 
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from harness.finding import Finding
     from tests.harness.audit.hidden_time_scripts import HiddenTime
 
-CASES = {**GENERATORS}
+CASES = {**GENERATORS, **FORWARD_STATE}
 
 
 def of_rule(script: str, root: Path, rule: str) -> Finding:
