@@ -111,7 +111,7 @@ def plan_run(request: RunRequest, machine: Machine) -> RunPlan:
         track=track,
         data=data.folder,
         tokenizer=data.tokenizer,
-        settings=settings,
+        settings=dict(sorted({**track.settings, **settings}.items())),
         limits=track.sandbox_limits,
         not_eligible=not_eligible if request.sandbox == "none" else (),
         ruleset=load_ruleset().newest.isoformat(),
@@ -183,7 +183,7 @@ def _checked_settings(settings: Mapping[str, str]) -> dict[str, str]:
             raise UsageError(
                 f"--env {name}: golf-run sets that one itself; see --data, --tokenizer and --seeds"
             )
-    return dict(sorted(settings.items()))
+    return dict(settings)
 
 
 def _chosen_track(request: RunRequest, machine: Machine, notes: list[str]) -> RunTrack:

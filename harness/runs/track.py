@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import tomllib
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from harness.errors import SetupError, UsageError
@@ -29,7 +29,7 @@ class RunTrack:
     `extra_seconds` is what a script of one process may take beyond both phases before it is ended: what it
     took is in the record either way. `written_bytes` of disk and `processes` (with threads) keep a run from
     filling the machine; no rule of the challenge names them. `time_scale` multiplied the seconds; anything
-    but 1 is no record run.
+    but 1 is no record run. `settings` are variables every script is started with unless the user sets them.
     """
 
     name: str
@@ -40,6 +40,7 @@ class RunTrack:
     cap_bytes: int
     ranks: int
     can_be_record: bool
+    settings: Mapping[str, str] = field(default_factory=dict)
     written_bytes: int = 8 << 30
     processes: int = 4_096
     time_scale: float = 1.0
@@ -91,9 +92,17 @@ def load_track(name: str, limits: Limits, directory: Path = RULES_DIR) -> RunTra
         cap_bytes=int(numbers["cap_bytes"]),
         ranks=int(numbers["ranks"]),
         can_be_record=row.get("can_be_record") is True,
+        settings=_settings(path, name, row),
         written_bytes=int(numbers["written_bytes"]),
         processes=int(numbers["processes"]),
     )
+
+
+def _settings(path: Path, track: str, row: Mapping[str, Any]) -> dict[str, str]:
+    settings = row.get("settings", {})
+    if not isinstance(settings, dict) or not all(isinstance(value, str) for value in settings.values()):
+        raise SetupError(f"{path}: {track}.settings must be a table of texts, not {str(settings)[:60]}")
+    return dict(settings)
 
 
 def _number(path: Path, track: str, name: str, row: Mapping[str, Any], limits: Limits) -> float:
