@@ -89,8 +89,10 @@ def _counted(walker: Walker, node: ast.expr | None, flow: Flow) -> tuple[Linear 
     return number, None
 
 
-def _start_of(walker: Walker, index: _Index, tokens: frozenset[Token]) -> Linear:
-    """How far on the first lane lies; a number of its own when that cannot be said."""
+def _start_of(walker: Walker, index: _Index, tokens: frozenset[Token]) -> Linear | None:
+    """How far on the first lane lies; a number of its own when that cannot be said, None under a name."""
+    if not index.is_slice and index.flows and index.flows[-1].text is not None:
+        return None
     if index.start is not None:
         return index.start
     if index.from_end is not None and tokens:
