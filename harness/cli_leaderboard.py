@@ -32,6 +32,7 @@ examples
   golf-leaderboard frontier --repo parameter-golf
   golf-leaderboard frontier --reports verdicts.jsonl --rule text --basis rule --format markdown
   golf-leaderboard compare 1855 1851 --repo parameter-golf
+  golf-leaderboard render --repo parameter-golf --all-prs --jobs 2 --out site --readme README.md
   golf-leaderboard compare 1.0611,1.0608,1.0622 1851 --repo parameter-golf
 """
 
@@ -75,14 +76,41 @@ def _sources() -> argparse.ArgumentParser:
     rules.add_argument("--as-of", type=_date, metavar="DATE", help="the limits of that day (default: newest)")
     rules.add_argument("--rules-dir", type=Path, metavar="DIR", help="the dated data of another challenge")
     out = parent.add_argument_group("output")
-    out.add_argument("--format", choices=("text", "markdown", "json"), default="text", help="default text")
-    out.add_argument("--output", type=Path, metavar="FILE", help="write there instead of standard output")
     out.add_argument("--quiet", action="store_true", help="no progress, no notes on standard error")
     run = parent.add_argument_group("running")
     run.add_argument("--jobs", type=_jobs, default=1, metavar="N", help="worker processes (default 1)")
     run.add_argument("--no-cache", action="store_true", help="judge everything afresh")
     run.add_argument("--cache-dir", type=Path, metavar="DIR", help="default: $XDG_CACHE_HOME/golf-harness")
     return parent
+
+
+def _add_text_output(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--format", choices=("text", "markdown", "json"), default="text", help="default text")
+    parser.add_argument("--output", type=Path, metavar="FILE", help="write there instead of standard output")
+
+
+def _add_chain(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--rule",
+        choices=("text", "practice"),
+        default="practice",
+        help="text: 0.005 nats at p < 0.01 (README); practice: p < 0.25 in the chain (default)",
+    )
+    parser.add_argument(
+        "--basis",
+        choices=("rulings", "rule"),
+        default="rulings",
+        help="what moves the record: accepted rows (default), or the rule alone",
+    )
+
+
+def _formats(text: str) -> tuple[str, ...]:
+    known = ("html", "markdown", "json", "svg", "png")
+    wanted = tuple(word.strip() for word in text.split(",") if word.strip())
+    unknown = [word for word in wanted if word not in known]
+    if unknown or not wanted:
+        raise argparse.ArgumentTypeError(f"{text!r:.40}: name some of {','.join(known)}")
+    return wanted
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -109,18 +137,8 @@ def build_parser() -> argparse.ArgumentParser:
         description="Every row in the order of its pull request: what it had to beat, every p-value, and why "
         "it entered, did not enter or needs a person.",
     )
-    frontier.add_argument(
-        "--rule",
-        choices=("text", "practice"),
-        default="practice",
-        help="text: 0.005 nats at p < 0.01 (README); practice: p < 0.25 in the chain (default)",
-    )
-    frontier.add_argument(
-        "--basis",
-        choices=("rulings", "rule"),
-        default="rulings",
-        help="what moves the record: accepted rows (default), or the rule alone",
-    )
+    _add_chain(frontier)
+    _add_text_output(frontier)
     compare = commands.add_parser(
         "compare",
         parents=[_sources()],
@@ -130,8 +148,29 @@ def build_parser() -> argparse.ArgumentParser:
         description="Whether A is better than B: every score with its source, the gain in three units, and "
         "one-sided Welch tests with and without the margin.",
     )
+    _add_text_output(compare)
     compare.add_argument("a", metavar="A", help='a pull request, a folder, "run NAME", or scores 1.061,1.060')
     compare.add_argument("b", metavar="B", help="the same, the record to beat")
+    render = commands.add_parser(
+        "render",
+        parents=[_sources()],
+        formatter_class=shape,
+        allow_abbrev=False,
+        help="the web site, the README's table, leaderboard.json and plots",
+        description="The board as a web site of plain files, the README's table between its markers, "
+        "leaderboard.json and plots. What stood there before stays until everything new is written.",
+    )
+    _add_chain(render)
+    render.add_argument("--out", type=Path, default=Path("site"), metavar="DIR", help="default site/")
+    render.add_argument(
+        "--format",
+        type=_formats,
+        default=("html", "json", "svg"),
+        metavar="LIST",
+        help="some of html,markdown,json,svg,png (default html,json,svg)",
+    )
+    render.add_argument("--readme", type=Path, metavar="FILE", help="replace the table between its markers")
+    render.add_argument("--title", default="Parameter Golf", help="of the site (default Parameter Golf)")
     return parser
 
 
@@ -146,8 +185,11 @@ def run(arguments: argparse.Namespace) -> int:
 
     ruleset = load_ruleset(arguments.rules_dir or RULES_DIR)
     limits = ruleset.limits(arguments.as_of or ruleset.newest)
-    text = _COMMANDS[arguments.command](arguments, ruleset, limits, note)
-    write_whole(text, arguments.output)
+    if arguments.command == "render":
+        _render(arguments, ruleset, limits, note)
+        return Exit.OK
+    work = {"frontier": _frontier, "compare": _compare}[arguments.command]
+    write_whole(work(arguments, ruleset, limits, note), arguments.output)
     return Exit.OK
 
 
@@ -208,7 +250,26 @@ def _compare(
     return {"text": pair_text, "markdown": pair_markdown, "json": pair_json}[arguments.format](a, b, numbers)
 
 
-_COMMANDS = {"frontier": _frontier, "compare": _compare}
+def _render(
+    arguments: argparse.Namespace, ruleset: Ruleset, limits: Limits, note: Callable[[str], None]
+) -> None:
+    from harness.leaderboard.progression import Basis, EntryRule
+    from harness.leaderboard.render import RenderOptions, render
+    from harness.ruleset import RULES_DIR
+
+    repository = ruleset.tables.get("challenge", {}).get("repository")
+    options = RenderOptions(
+        out=arguments.out,
+        formats=arguments.format,
+        rule=EntryRule(arguments.rule),
+        basis=Basis(arguments.basis),
+        as_of=(arguments.as_of or ruleset.newest).isoformat(),
+        rules_dir=arguments.rules_dir or RULES_DIR,
+        title=arguments.title,
+        pull_url=f"{repository}/pull/" if isinstance(repository, str) else "",
+        readme=arguments.readme,
+    )
+    render(_board(arguments, ruleset, note), limits, options, note)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from harness.errors import SetupError, UsageError
@@ -42,25 +43,29 @@ class BoardSource:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Board:
-    """All rows, and the README's table of the clone they were compared with (empty without one)."""
+    """All rows, and the README's table of the clone they were compared with (empty without one).
+
+    `reports` holds golf-check's report of each row that has one, by the row's key.
+    """
 
     rows: tuple[BoardRow, ...]
     table: tuple[TableRow, ...] = ()
     origin: str = ""
+    reports: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
 
 def read_board(source: BoardSource, ruleset: Ruleset, note: Callable[[str], None]) -> Board:
     """Read and judge everything. Raises `UsageError` when nothing is named, `SetupError` for bad data."""
     if source.repo is None and not source.reports and source.runs is None:
         raise UsageError("nothing to rank: name --repo DIR, --reports FILE or --runs DIR")
-    rows: list[BoardRow] = []
+    rows: list[tuple[BoardRow, Mapping[str, Any] | None]] = []
     table: tuple[TableRow, ...] = ()
     origins: list[str] = []
     if source.repo is not None:
-        from harness.leaderboard.clone_rows import rows_of_clone
+        from harness.leaderboard.clone_rows import row_of_clone
 
         plan, documents = _judged(source, ruleset, note)
-        rows += rows_of_clone(plan, documents)
+        rows += [(row_of_clone(plan, document), document) for document in documents]
         table = plan.table
         origins.append(f"{source.revision} at {plan.commit[:9]}")
     for path in source.reports:
@@ -69,12 +74,30 @@ def read_board(source: BoardSource, ruleset: Ruleset, note: Callable[[str], None
     if source.runs is not None:
         from harness.leaderboard.run_rows import rows_of_runs
 
-        rows += rows_of_runs(source.runs)
+        rows += [(row, None) for row in rows_of_runs(source.runs)]
         origins.append(f"runs in {source.runs.name}")
+    named = _with_distinct_keys([row for row, _ in rows])
+    reports = {
+        row.key: document for row, (_, document) in zip(named, rows, strict=True) if document is not None
+    }
     curation = read_curation(source.curation) if source.curation is not None else Curation()
-    for line in curation.unused(rows):
+    for line in curation.unused(named):
         note(line)
-    return Board(rows=curation.apply(rows), table=table, origin=", ".join(origins))
+    return Board(rows=curation.apply(named), table=table, origin=", ".join(origins), reports=reports)
+
+
+def _with_distinct_keys(rows: Sequence[BoardRow]) -> list[BoardRow]:
+    """Rows of one pull request are told apart by their folder's name, and by a number if that is the same."""
+    counts = Counter(row.key for row in rows)
+    used: Counter[str] = Counter()
+    named = []
+    for row in rows:
+        key = row.key
+        if counts[key] > 1 and row.folder:
+            key = f"{key} {row.folder.rsplit('/', 1)[-1]}"
+        used[key] += 1
+        named.append(replace(row, key=key if used[key] == 1 else f"{key} ({used[key]})"))
+    return named
 
 
 def _judged(

@@ -41,17 +41,19 @@ def _cells(step: Step) -> tuple[str, ...]:
         _number(gain.bpb if gain else None, "+.5f"),
         _number(gain.nats_per_token if gain else None, "+.4f"),
         _number(gain.nats_per_byte if gain else None, "+.4f"),
-        p_value(_any_gain(numbers)),
-        p_value(_with_margin(numbers)),
+        p_value(any_gain(numbers)),
+        p_value(with_margin(numbers)),
         step.status.value,
     )
 
 
-def _any_gain(numbers: Comparison | None) -> Welch | NotTestable | None:
+def any_gain(numbers: Comparison | None) -> Welch | NotTestable | None:
+    """The test for any gain; None without a comparison."""
     return None if numbers is None else numbers.no_margin
 
 
-def _with_margin(numbers: Comparison | None) -> Welch | NotTestable | None:
+def with_margin(numbers: Comparison | None) -> Welch | NotTestable | None:
+    """The test for the README's margin, against a single run the one-sample test."""
     if numbers is None:
         return None
     return numbers.one_sample if len(numbers.old) == 1 else numbers.with_margin

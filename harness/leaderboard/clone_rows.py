@@ -12,7 +12,7 @@ from harness.leaderboard.report_rows import DECIDED_BY_THE_CHAIN, row_of_report
 from harness.targets import Target
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Mapping
 
     from harness.evidence.leaderboard_table import TableRow
     from harness.git.pull_request import Clone
@@ -57,25 +57,10 @@ def rules_for_a_board(ruleset: Ruleset) -> tuple[str, ...]:
     return tuple(rule for rule in ruleset.rules if rule not in DECIDED_BY_THE_CHAIN)
 
 
-def rows_of_clone(plan: ClonePlan, documents: Iterable[Mapping[str, Any]]) -> tuple[BoardRow, ...]:
-    """The rows of the reports of `plan.targets`, ruled accepted where the README's table shows them."""
-    rows = [row_of_report(document) for document in documents]
-    folders = {target.entry for target in plan.targets if target.whole_tree}
-    rows = _with_distinct_keys(rows)
-    return tuple(_ruled(row, plan, is_merged=row.folder in folders) for row in rows)
-
-
-def _with_distinct_keys(rows: Sequence[BoardRow]) -> list[BoardRow]:
-    """Two folders of one pull request keep apart by their folder's name."""
-    counts: dict[str, int] = {}
-    for row in rows:
-        counts[row.key] = counts.get(row.key, 0) + 1
-    return [
-        replace(row, key=f"{row.key} {row.folder.rsplit('/', 1)[-1]}")
-        if counts[row.key] > 1 and row.folder and row.pr is not None
-        else row
-        for row in rows
-    ]
+def row_of_clone(plan: ClonePlan, document: Mapping[str, Any]) -> BoardRow:
+    """The row of one report of `plan.targets`, ruled accepted where the README's table shows it."""
+    row = row_of_report(document)
+    return _ruled(row, plan, is_merged=any(row.folder == t.entry for t in plan.targets if t.whole_tree))
 
 
 def table_row_of(row: BoardRow, table: Iterable[TableRow]) -> TableRow | None:

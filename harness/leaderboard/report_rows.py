@@ -21,7 +21,7 @@ from harness.leaderboard.board_row import (
 from harness.reports.report_json import SCHEMA_VERSION
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
 # The chain compares rows itself, with the row before each, so golf-check's own comparison is left out.
@@ -162,25 +162,40 @@ def _judged(document: Mapping[str, Any]) -> Judged:
     return Judged(verdict=verdict, failed=failed, asked=asked, open=unchecked)
 
 
-def rows_of_file(path: Path) -> tuple[BoardRow, ...]:
-    """The rows of a file that `golf-check --format jsonl` (or json) wrote.
+def reports_of_file(path: Path) -> Iterator[Mapping[str, Any]]:
+    """The reports of a file that `golf-check --format jsonl` (or json) wrote, one after the other.
 
-    Raises `SetupError` with the line when the file cannot be read or a line is no report.
+    Raises `SetupError` with the line when the file cannot be read or a line is no JSON object.
     """
     try:
         if path.stat().st_size > REPORTS_LIMIT_BYTES:
             raise SetupError(f"{path} is larger than {REPORTS_LIMIT_BYTES:,} bytes: not a file of reports")
         with path.open(encoding="utf-8", errors="replace") as lines:
-            return tuple(_rows_of_lines(path, lines))
+            if path.suffix == ".json":
+                yield _object(path, 1, lines.read())
+                return
+            for number, line in enumerate(lines, start=1):
+                if line.strip():
+                    yield _object(path, number, line)
     except OSError as error:
         raise SetupError(f"{path}: {error.strerror}; name a file of golf-check --format jsonl") from error
 
 
-def _rows_of_lines(path: Path, lines: Iterable[str]) -> Iterable[BoardRow]:
-    for number, line in enumerate(lines, start=1):
-        if not line.strip():
-            continue
+def _object(path: Path, number: int, text: str) -> Mapping[str, Any]:
+    try:
+        document = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise SetupError(f"{path}:{number}: not JSON: {error}") from error
+    if not isinstance(document, dict):
+        raise SetupError(f"{path}:{number}: not a report; write it with golf-check --format jsonl")
+    return document
+
+
+def rows_of_file(path: Path) -> Iterator[tuple[BoardRow, Mapping[str, Any]]]:
+    """Each report's row and the report. Raises `SetupError` naming the report that is none."""
+    for number, document in enumerate(reports_of_file(path), start=1):
         try:
-            yield row_of_report(json.loads(line))
-        except (ValueError, RecursionError, SetupError) as error:
-            raise SetupError(f"{path}:{number}: {error}") from error
+            row = row_of_report(document)
+        except SetupError as error:
+            raise SetupError(f"{path}: report {number}: {error}") from error
+        yield row, document

@@ -73,12 +73,12 @@ def test_the_creation_time_has_a_zone():
 def test_a_file_of_reports_gives_one_row_a_line(tmp_path):
     path = tmp_path / "verdicts.jsonl"
     path.write_text(json.dumps(report()) + "\n\n" + json.dumps(report(pr=7)) + "\n")
-    assert [row.key for row in rows_of_file(path)] == ["#1493", "#7"]
+    assert [row.key for row, _ in rows_of_file(path)] == ["#1493", "#7"]
 
 
 @pytest.mark.parametrize("line", ["{", "[]", "{}", '"x"', json.dumps({**report(), "schema_version": 9})])
 def test_a_line_that_is_no_report_is_named(tmp_path, line):
     path = tmp_path / "verdicts.jsonl"
     path.write_text(json.dumps(report()) + "\n" + line + "\n")
-    with pytest.raises(SetupError, match=r"verdicts\.jsonl:2: "):
-        rows_of_file(path)
+    with pytest.raises(SetupError, match=r"verdicts\.jsonl:( report)? ?2: "):
+        list(rows_of_file(path))

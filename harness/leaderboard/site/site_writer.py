@@ -1,0 +1,177 @@
+"""Writes the site beside its place and swaps it in when it is whole: the old one stays until then."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import tempfile
+from collections import Counter
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from harness import __version__
+from harness.errors import SetupError
+from harness.leaderboard.board_json import board_text
+from harness.leaderboard.site.pages import COLUMNS
+from harness.rule_pages import explain
+from harness.ruleset import load_ruleset
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    import jinja2
+
+    from harness.leaderboard.site.pages import Site
+
+HERE = Path(__file__).resolve().parent
+RULE_ROWS_AT_MOST = 200
+_WORDS = ("FAIL", "NEEDS-HUMAN", "WARN", "PASS", "NOT-CHECKED", "NOT-APPLICABLE")
+# A folder that carries this file was written by us and may be replaced; any other is left alone.
+MARK = ".golf-leaderboard"
+
+
+def write_site(
+    out: Path,
+    site: Site,
+    board: Mapping[str, Any],
+    *,
+    title: str,
+    rule_words: str,
+    plots: Callable[[Path], None],
+    note_page: Callable[[], None] = lambda: None,
+) -> int:
+    """Write everything into `out`; the number of files. `plots` writes the pictures into a folder.
+
+    Raises `SetupError` when `out` holds something else or cannot be written; then it is as it was.
+    """
+    out = out.absolute()
+    _refuse_foreign(out)
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        made = Path(tempfile.mkdtemp(prefix=f".{out.name}-", dir=out.parent))
+    except OSError as error:
+        raise SetupError(f"{out}: cannot be written ({error.strerror}); choose another --out") from error
+    try:
+        _write(made, site, board, title, rule_words, note_page)
+        plots(made)
+        made.chmod(0o755)
+        count = sum(len(files) for _, _, files in os.walk(made))
+        _swap(made, out)
+    except OSError as error:
+        raise SetupError(f"{out}: {error.strerror or error}; what was there is as it was") from error
+    finally:
+        shutil.rmtree(made, ignore_errors=True)
+    return count
+
+
+def _refuse_foreign(out: Path) -> None:
+    if out.is_symlink() or (out.exists() and not out.is_dir()):
+        raise SetupError(f"{out} is not a folder of ours; choose another --out")
+    if out.is_dir() and any(out.iterdir()) and not (out / MARK).is_file():
+        raise SetupError(
+            f"{out} holds files that golf-leaderboard did not write and is left alone; choose another --out"
+        )
+
+
+def _swap(made: Path, out: Path) -> None:
+    if not out.exists():
+        made.rename(out)
+        return
+    old = Path(tempfile.mkdtemp(prefix=f".{out.name}-old-", dir=out.parent))
+    out.rename(old / "site")
+    try:
+        made.rename(out)
+    except OSError:
+        (old / "site").rename(out)
+        raise
+    finally:
+        with suppress(OSError):
+            shutil.rmtree(old)
+
+
+def _environment() -> jinja2.Environment:
+    try:
+        import jinja2
+    except ImportError:
+        raise SetupError("pages need jinja2; run: pip install 'golf-harness[site]'") from None
+    return jinja2.Environment(
+        loader=jinja2.FileSystemLoader(HERE / "templates"),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+
+
+def _write(
+    made: Path,
+    site: Site,
+    board: Mapping[str, Any],
+    title: str,
+    rule_words: str,
+    note_page: Callable[[], None],
+) -> None:
+    environment = _environment()
+    environment.globals.update(
+        site_title=title, version=__version__, origin=board["origin"], as_of=board["as_of"]
+    )
+    (made / MARK).write_text(f"{__version__}\n", encoding="utf-8")
+    shutil.copytree(HERE / "assets", made / "assets")
+    (made / "assets" / "rows.js").write_text(_script_data(site.data()), encoding="utf-8")
+    (made / "leaderboard.json").write_text(board_text(dict(board)), encoding="utf-8")
+    index = environment.get_template("index.html.j2").render(
+        root="",
+        holder=site.holder(),
+        rule_words=rule_words,
+        chain=site.chain(),
+        total=len(site.steps),
+        columns=[{"key": key, "title": words, "number": number} for key, words, number in COLUMNS],
+    )
+    (made / "index.html").write_text(index, encoding="utf-8")
+    page = environment.get_template("submission.html.j2")
+    (made / "submissions").mkdir()
+    for step in site.steps:
+        text = page.render(root="../", curves=None, **site.submission(step))
+        (made / "submissions" / f"{site.slug[step.row.key]}.html").write_text(text, encoding="utf-8")
+        note_page()
+    _write_rules(made / "rules", site, environment)
+
+
+def _script_data(data: Mapping[str, Any]) -> str:
+    """A script that sets the data; nothing in it can end the script or be read as markup."""
+    text = json.dumps(data, separators=(",", ":"), allow_nan=False)
+    return f"window.GOLF_BOARD={text.replace('<', chr(92) + 'u003c')};\n"
+
+
+def _write_rules(folder: Path, site: Site, environment: jinja2.Environment) -> None:
+    folder.mkdir()
+    counts = site.rule_counts()
+    rules = load_ruleset(site.rules_dir).rules
+    page = environment.get_template("rule.html.j2")
+    rows = []
+    for rule in rules.values():
+        said = counts.get(rule.id, Counter())
+        found = site.rows_against(rule.id)
+        words = ", ".join(f"{word} {said[word]:,}" for word in _WORDS if said.get(word))
+        text = page.render(
+            root="../",
+            rule={
+                "id": rule.id,
+                "title": rule.title,
+                "since": rule.since.isoformat(),
+                "severity": rule.severity,
+                "authority": "; ".join(rule.authority),
+            },
+            counts=f"Over this board's rows: {words}." if words else "No row of this board was judged by it.",
+            manual=explain(rule.id, site.rules_dir),
+            found=found[:RULE_ROWS_AT_MOST],
+            more=max(0, len(found) - RULE_ROWS_AT_MOST),
+        )
+        (folder / f"{rule.id}.html").write_text(text, encoding="utf-8")
+        rows.append(
+            {"id": rule.id, "title": rule.title, "counts": [f"{said.get(word, 0):,}" for word in _WORDS]}
+        )
+    index = environment.get_template("rules.html.j2").render(root="../", words=_WORDS, rules=rows)
+    (folder / "index.html").write_text(index, encoding="utf-8")
