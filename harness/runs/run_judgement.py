@@ -71,6 +71,7 @@ def judged_run(blank: RunRecord, seen: SeenRun, track: RunTrack, attempt: Path) 
                 "they were killed",
             )
         )
+    notices += _over_limit(seen, track)
     artifact = _sealed(seen, track, attempt, notices)
     claimed = claimed_score(attempt / LOG_NAME, blank.seed)
     notices += claim_notices(claimed, artifact, outcome.seconds)
@@ -182,6 +183,25 @@ def claimed_score(log: Path, seed: int) -> ClaimedScore:
         total_bytes=totals[-1] if totals else None,
         line=counted.val_bpb.line if counted is not None else None,
     )
+
+
+def _over_limit(seen: SeenRun, track: RunTrack) -> list[Notice]:
+    """Phases longer than their limit, by what scripts keep out of their own clocks or by more."""
+    phases = seen.phases
+    found = (
+        ("training", phases.train_seconds, track.train_seconds, 0.0),
+        ("evaluation", phases.eval_seconds, track.eval_seconds, phases.train_seconds or 0.0),
+    )
+    return [
+        Notice(
+            kind="over-limit",
+            message=f"{name} took {seconds:.1f} s by our clock, imports and compilation included; {limit:g} "
+            "s are the limit of what a script counts itself",
+            at=began + limit,
+        )
+        for name, seconds, limit, began in found
+        if seconds is not None and seconds > limit
+    ]
 
 
 def claim_notices(claimed: ClaimedScore, artifact: Artifact | None, seconds: float) -> list[Notice]:

@@ -52,10 +52,14 @@ def _tell_unbounded(teller: StepTeller, record: RunRecord) -> None:
 def _tell_phase(
     teller: StepTeller, step: RunStep, phase: PhaseTime, counted: str, *, is_broken: bool
 ) -> None:
-    limit = "no limit" if phase.limit_seconds is None else f"of {phase.limit_seconds:g} s"
-    said = f"{counted}{phase.seconds:.1f} s {limit} by our clock"
-    tell = teller.failed if is_broken else teller.done
-    tell(step, f"{said} ({phase.boundary})", seconds=phase.seconds)
+    limit = "without limit" if phase.limit_seconds is None else f"of {phase.limit_seconds:g} s"
+    said = f"{counted}{phase.seconds:.1f} s {limit} by our clock ({phase.boundary})"
+    if is_broken:
+        teller.failed(step, said, seconds=phase.seconds)
+    elif phase.is_over:
+        teller.skipped(step, f"{said}: over the limit, imports and compilation included")
+    else:
+        teller.done(step, said, seconds=phase.seconds)
 
 
 def _tell_seal(teller: StepTeller, record: RunRecord) -> None:

@@ -101,6 +101,15 @@ def test_a_script_that_hangs_is_ended_at_the_limit(tmp_path: Path) -> None:
     assert record.phases[0].name == "train+evaluate"
 
 
+def test_a_phase_longer_than_its_limit_asks_a_person_even_where_its_own_clock_may_excuse_it(
+    tmp_path: Path,
+) -> None:
+    track = replace(load_track("smoke", LIMITS), train_seconds=0.001)
+    record, _ = ran(tmp_path, USUAL, track=track)
+    assert record.status is RunStatus.FINISHED
+    assert "over-limit" in notices(record)
+
+
 def test_an_artifact_that_is_a_link_is_not_followed(tmp_path: Path) -> None:
     secret = tmp_path / "secret"
     secret.write_text("ours")
