@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from harness.audit.token_flow.walker import Walker
 
 # How sure a choice is: one of two losses of a token is kept by comparing them; an order statistic of several
-# is kept; something is done with several of which this pass cannot say what it keeps.
+# is kept, or a function is given the comparison; a function is given several and may keep any of them.
 LOSS: Final = "loss"
 ORDER: Final = "order"
 UNCLEAR: Final = "unclear"
@@ -135,7 +135,8 @@ def by_function(call: Call, result: Flow) -> Flow:
         return result
     values = [contents.whole(call.walker, each) for each in [*call.args, *call.kwargs.values()]]
     if is_of_several(call, values):
-        return kept(call.walker, result, UNCLEAR)
+        is_compared = any(COMPARED in value.kinds for value in values)
+        return kept(call.walker, result, ORDER if is_compared else UNCLEAR)
     return result
 
 

@@ -17,7 +17,10 @@ if TYPE_CHECKING:
 LINES_OF_A_CALL = 4
 _IN_TURN_DOUBT = "whether what the table counts first is scored with it"
 # Choices between losses, with what keeps them from being proven.
-_CHOICES: dict[str, tuple[str, ...]] = {"loss": (), "order": ("which of the ordered losses is counted",)}
+_CHOICES: dict[str, tuple[str, ...]] = {
+    "loss": (),
+    "order": ("which of the losses that are compared is counted",),
+}
 
 _E = TypeVar("_E", bound=Event)
 
