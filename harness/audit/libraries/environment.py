@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 _FROM = Source(labels=frozenset({ENVIRONMENT}))
 _ENVIRON = "os.environ"
+_TOLD = "tokens in the environment"
 _RANKS = ("RANK", "LOCAL_RANK")
 
 
@@ -33,6 +34,9 @@ def lookup(machine: Machine, name: object) -> Value | None:
     """An environment variable as the profile sets it; None when unset."""
     if not isinstance(name, str):
         return None
+    told = _told(machine, name)
+    if told is not None:
+        return told
     text = machine.ask(("environment", name), lambda profile: _variable(profile, name))
     return Value(text, None, _FROM) if text is not None else None
 
@@ -55,6 +59,9 @@ def _get(machine: Machine, _path: str, args: list[Value], kwargs: dict[str, Valu
     name = args[0].const if args else UNKNOWN
     if not isinstance(name, str):
         return ANYTHING
+    told = _told(machine, name)
+    if told is not None:
+        return told
     if _is_bare_text(default):
         text = default.const
         # Set to what it is by default or not set at all: no difference to the script.
@@ -73,6 +80,26 @@ def _is_bare_text(value: Value) -> bool:
 def _variable_or(profile: RunProfile, name: str, default: object) -> object:
     found = _variable(profile, name)
     return default if found is None else found
+
+
+def _told(machine: Machine, name: str) -> Value | None:
+    """What the script itself put into a variable, where that tells tokens."""
+    told: dict[str, Source] = machine.facts.get(_TOLD, {})
+    return Value(source=told[name]) if name in told else None
+
+
+def _put(machine: Machine, owner: Value, key: Value, value: Value, node: ast.AST, is_update: bool) -> bool:
+    """`os.environ[name] = text`: only text made of tokens is kept, settings are those of the profile."""
+    del node, is_update
+    source = machine.deep_source(value)
+    if isinstance(owner.ref, Extern) and owner.ref.path == _ENVIRON and source.reads:
+        if isinstance(key.const, str):
+            machine.facts.setdefault(_TOLD, {})[key.const] = source.labelled(ENVIRONMENT)
+        return True
+    return False
+
+
+HANDLERS.stores.append(_put)
 
 
 def _subscript(machine: Machine, owner: Value, key: Value, _node: ast.AST) -> Value | None:

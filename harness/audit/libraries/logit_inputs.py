@@ -9,19 +9,27 @@ know more than a prefix.
 
 from __future__ import annotations
 
+import ast
 import hashlib
 from typing import TYPE_CHECKING
 
 from harness.audit.events import StateKind, Update
+from harness.audit.interpreter.assignments import bind
 from harness.audit.interpreter.heap import CONTENT, Sequence, Slice, Tensor, View
-from harness.audit.interpreter.values import ANYTHING, LOGITS, PROBABILITY, Source, Value, one_of
+from harness.audit.interpreter.values import (
+    ANYTHING,
+    LOGITS,
+    PROBABILITY,
+    Source,
+    Value,
+    computed_from,
+    one_of,
+)
 from harness.audit.libraries import learning
 from harness.audit.libraries.registry import HANDLERS
 from harness.audit.regions import Split
 
 if TYPE_CHECKING:
-    import ast
-
     from harness.audit.interpreter.machine import Machine
     from harness.audit.regions import Region
 
@@ -91,8 +99,14 @@ def _chosen_cells(machine: Machine, owner: Value, key: Value) -> None:
 
 
 def _store(machine: Machine, owner: Value, key: Value, value: Value, node: ast.AST, is_update: bool) -> bool:
-    del value, node, is_update
+    del is_update
     _chosen_cells(machine, owner, key)
+    if owner.ref is None and isinstance(node, ast.Subscript) and isinstance(node.value, ast.Name):
+        # A result of arithmetic is no object of its own: what is written into it is now in the name.
+        told = [machine.deep_source(one) for one in (value, *_choosers(key))]
+        if LOGITS in owner.source.labels and any(_of_validation(one) for one in told):
+            parts = [one.changed(index={}) for one in told]
+            bind(machine, node.value.id, owner.with_source(computed_from((owner.source, *parts))))
     return False
 
 
