@@ -29,7 +29,7 @@ from harness.audit.token_flow.flow import (
 from harness.audit.token_flow.linear import ZERO, Linear
 from harness.audit.token_flow.objects import Call, Cell
 from harness.audit.token_flow.positions import GREATEST, LEAST, bounded
-from harness.audit.token_flow.positions_by_call import POSITION_CALLS
+from harness.audit.token_flow.positions_by_call import POSITION_CALLS, as_window
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -90,11 +90,21 @@ def summed(call: Call) -> Flow:
         whole = replace(whole, about=frozenset(), keys=frozenset()) if whole.scores else whole
         return replace(whole, kinds=kinds | ({SUM} if whole.scores else set()), number=None, objects=tables)
     gone = replace(whole, tokens=frozenset(), about=frozenset(), keys=frozenset())
+    if not (whole.scores or whole.lookups or kinds) and all(each.last is not None for each in whole.tokens):
+        gone = as_window(whole)  # of a window of tokens it is a key
     return replace(
         gone if whole.scores or whole.tokens else whole,
         kinds=kinds | ({SUM} if whole.scores else set()),
         number=call.walker.symbols.of("sum", value.number) if value.number is not None else None,
     )
+
+
+def _running(call: Call) -> Flow:
+    """`cumsum` of losses is a sum of them; of tokens, each place holds those before it."""
+    value = contents.whole(call.walker, call.first)
+    if value.scores or value.lookups or SELECTION in value.kinds:
+        return summed(call)
+    return POSITION_CALLS["cumprod"](call)
 
 
 def _cross_entropy(call: Call) -> Flow:
@@ -125,7 +135,7 @@ def _gather(call: Call) -> Flow:
         moved = (
             gathered
             if SELECTION in index.kinds or not gathered.tokens
-            else gathered.moved(index.number if index.number is not None else call.walker.symbols.fresh())
+            else replace(gathered.moved(index.number), about=gathered.about)
         )
         return replace(moved, kinds=source.kinds - {DISTRIBUTION})
     return contents.lookup(call.walker, source, index, (index,))
@@ -249,6 +259,7 @@ ARRAY_CALLS: dict[str, Callable[[Call], Flow]] = {
     **POSITION_CALLS,
     "cross_entropy": _cross_entropy,
     "nll_loss": _cross_entropy,
+    "cumsum": _running,
     "log_softmax": _softmax,
     "softmax": _softmax,
     "gather": _gather,

@@ -38,7 +38,6 @@ SAME = frozenset(
         "from_numpy",
         "as_tensor",
         "ascontiguousarray",
-        "str",
         "reversed",
         "iter",
         "next",

@@ -20,6 +20,8 @@ from harness.audit.token_flow.flow import (
 )
 from harness.audit.token_flow.linear import ZERO, Linear
 from harness.audit.token_flow.objects import Call, Cell, ClassOf, Function
+from harness.audit.token_flow.positions import length_of
+from harness.audit.token_flow.positions_by_call import as_window
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -29,15 +31,7 @@ def _window(call: Call) -> Flow:
     """A slice made one value: a key of its last token."""
     if not call.args:
         return Flow(objects=(call.walker.new_cell(),))
-    value = contents.whole(call.walker, call.args[0])
-    one = Linear((), 1)
-    tokens = frozenset(
-        Token(token.root, last)
-        if token.last is not None and (last := token.last.plus(one, -1)) is not None
-        else token
-        for token in value.tokens
-    )
-    return replace(value, tokens=tokens, objects=())
+    return replace(as_window(contents.whole(call.walker, call.args[0])), objects=(), text=None)
 
 
 def _mapping(call: Call) -> Flow:
@@ -72,6 +66,8 @@ def _repeat(call: Call) -> Flow:
 
 def _arange(call: Call) -> Flow:
     start = call.args[0].number if len(call.args) > 1 else ZERO
+    if len(call.args) > 2 and call.args[2].number != Linear((), 1):
+        start = None
     labels = mixed_of(call.args)
     return replace(
         labels,
@@ -96,7 +92,9 @@ def _enumerate(call: Call) -> Flow:
     if not call.args:
         return NOTHING
     inner = call.args[0]
-    number = call.walker.symbols.of("length", inner.number, *(id(each) for each in inner.objects))
+    number = length_of(inner.tokens)
+    if number is None:
+        number = call.walker.symbols.of("length", inner.number, *(id(each) for each in inner.objects))
     counter = Flow(
         items=(Flow(number=ZERO), Flow(number=number), Flow(number=Linear((), 1))), kinds=frozenset({RANGE})
     )
@@ -177,6 +175,8 @@ def _join(call: Call) -> Flow:
     inner = args[0]
     held = contents.content(call.walker, inner)
     whole = mixed_of((replace(inner, objects=()), held))
+    if receiver.text is not None:
+        return replace(as_window(whole), number=call.walker.symbols.fresh())
     # Bytes of tokens one after the other: positions in them are their own.
     root = call.walker.symbols.of("bytes", *sorted(token.root for token in whole.tokens))
     if whole.tokens and root.symbol is not None:
@@ -209,6 +209,8 @@ CONTAINER_CALLS: dict[str, Callable[[Call], Flow]] = {
     "tobytes": _window,
     "bytes": _window,
     "hash": _window,
+    "str": _window,
+    "repr": _window,
     "dict": _mapping,
     "defaultdict": _mapping,
     "Counter": _mapping,

@@ -22,6 +22,7 @@ from harness.audit.token_flow.flow import (
 )
 from harness.audit.token_flow.linear import ZERO, Linear
 from harness.audit.token_flow.objects import Cell
+from harness.audit.token_flow.positions import length_of
 
 if TYPE_CHECKING:
     from harness.audit.token_flow.walker import Walker
@@ -161,7 +162,12 @@ def element(walker: Walker, iterable: Flow, number: int) -> Flow:
         if not held.tokens and not iterable.tokens:
             at = held.number if held.number is not None else walker.symbols.of("element", cells[0].id)
             return replace(held, number=at, loops=held.loops | iterable.loops)
-    lane = walker.symbols.of("lane", iterable.number).plus(Linear((), number))
+    length = length_of(iterable.tokens)
+    lane = (
+        walker.symbols.of("lane", iterable.number)
+        if length is None
+        else walker.symbols.of("range", ZERO, length, Linear((), 1))
+    ).plus(Linear((), number))
     whole = iterable
     if not (iterable.tokens or iterable.lookups or iterable.scores or iterable.objects):
         whole = replace(iterable, tokens=own_tokens(iterable))

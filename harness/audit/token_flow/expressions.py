@@ -9,6 +9,7 @@ from harness.audit.token_flow import calling, contents, indexing, mixing, operat
 from harness.audit.token_flow.flow import BITS, LOG_TWO, NOTHING, Flow, joined, mixed_of, replace
 from harness.audit.token_flow.linear import Linear
 from harness.audit.token_flow.objects import Bound, ClassOf, Function, FunctionKind, Instance, Scope
+from harness.audit.token_flow.positions_by_call import as_window
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -208,7 +209,7 @@ def printed(walker: Walker, text: str, fields: list[Flow]) -> Flow:
         for value in field.items or (field,):
             if BITS in value.kinds and value.scores:
                 walker.recorder.sink(walker.here, text, value.scores)
-    return Flow(text=text)
+    return replace(Flow(text=text), tokens=as_window(mixed_of(fields)).tokens)
 
 
 def _call(walker: Walker, node: ast.Call) -> Flow:

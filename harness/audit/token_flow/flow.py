@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar
 
-from harness.audit.token_flow.linear import ZERO, Linear
+from harness.audit.token_flow.linear import SOMEWHERE, ZERO, Linear
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -59,10 +59,17 @@ class Token(NamedTuple):
 
     def moved(self, by: Linear | None) -> Token | None:
         """The same read `by` positions further on; None when that cannot be said."""
+        if self.first == SOMEWHERE:
+            return self
         first = self.first.plus(by) if by is not None else None
         if first is None:
             return None
         return Token(self.root, first, None if self.last is None or by is None else self.last)
+
+    @property
+    def lost(self) -> Token:
+        """The same read, nobody knows where."""
+        return Token(self.root, SOMEWHERE, self.last)
 
 
 class Key(NamedTuple):
@@ -101,10 +108,19 @@ class Flow:
         """A copy that is none of these kinds."""
         return replace(self, kinds=self.kinds.difference(kinds)) if self.kinds & set(kinds) else self
 
+    def lost(self) -> Flow:
+        """The same tokens in lanes nobody knows: no lane of a score is among them."""
+        return replace(
+            self,
+            tokens=frozenset(each.lost for each in self.tokens),
+            about=frozenset(),
+            keys=frozenset(Key(each.lookup, each.token.lost) for each in self.keys),
+        )
+
     def moved(self, by: Linear | None) -> Flow:
         """The lanes from position `by` on."""
         if by is None:
-            return replace(self, tokens=frozenset(), about=frozenset(), keys=frozenset())
+            return self.lost()
         if by == ZERO:
             return self
         return replace(

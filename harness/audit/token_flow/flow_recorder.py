@@ -91,6 +91,11 @@ class FlowRecorder:
         passes = dict(self.targets.get(token.place, ((0, -1),)))
         return 0 not in passes and all(passes.get(loop, number) == number for loop, number in walker.loops)
 
+    def _was_scored(self, token: Token, walker: Walker) -> bool:
+        """Whether the token was scored in an earlier pass of a loop: since then it is known."""
+        passes = dict(self.targets.get(token.place, ()))
+        return any(passes.get(loop, number) < number for loop, number in walker.loops)
+
     def _is_of_this_pass(self, draft: Draft, walker: Walker) -> bool:
         """Whether it was seen in the pass of the loops that is walked."""
         passes = dict(walker.loops)
@@ -174,6 +179,7 @@ class FlowRecorder:
 
     def _mark_targets(self, walker: Walker, mixture: Draft, result: Flow) -> None:
         """Which keys of a mixture hold the token it scores, and of which that is not known."""
+        scored = {token.place for token in result.about}
         tokens: dict[int, set[Token]] = {one: set() for one in result.lookups if one in self.drafts}
         if len(result.keys) < SET_AT_MOST:
             for key in result.keys:
@@ -185,6 +191,8 @@ class FlowRecorder:
             if not held and self._is_of_this_pass(lookup, walker):  # which lanes met is lost
                 held = lookup.tokens
             for token in held:
+                if self._was_scored(token, walker) and token.place not in scored:
+                    continue
                 place = self._place(walker, token, result.about, held | lookup.tokens)
                 lookup.is_target |= place is Place.HELD
                 if place is Place.UNKNOWN:

@@ -20,6 +20,7 @@ from harness.audit.token_flow.flow import (
 )
 from harness.audit.token_flow.linear import ZERO, Linear
 from harness.audit.token_flow.objects import Cell
+from harness.audit.token_flow.positions import LENGTH, WRAPPED
 
 if TYPE_CHECKING:
     from harness.audit.token_flow.walker import Walker
@@ -89,19 +90,15 @@ def _counted(walker: Walker, node: ast.expr | None, flow: Flow) -> tuple[Linear 
     return number, None
 
 
-def _start_of(walker: Walker, index: _Index, tokens: frozenset[Token]) -> Linear | None:
-    """How far on the first lane lies; a number of its own when that cannot be said, None under a name."""
-    if not index.is_slice and index.flows and index.flows[-1].text is not None:
-        return None
+def _start_of(index: _Index, tokens: frozenset[Token]) -> Linear | None:
+    """How far on the first lane lies; None when that cannot be said."""
     if index.start is not None:
         return index.start
     if index.from_end is not None and tokens:
         starts = {_length_of(token) for token in tokens}
         length = starts.pop() if len(starts) == 1 else None
-        start = length.plus(index.from_end, -1) if length is not None else None
-        if start is not None:
-            return start
-    return walker.symbols.fresh()
+        return length.plus(index.from_end, -1) if length is not None else None
+    return None
 
 
 def _length_of(token: Token) -> Linear | None:
@@ -132,7 +129,9 @@ def _elsewhere(walker: Walker, base: Flow, index: _Index, key: Flow) -> Flow:
     tokens = labels.tokens
     if not (tokens or held.tokens or base.lookups or base.scores or cells):
         tokens = contents.own_tokens(base)
-    moves = _start_of(walker, index, tokens | held.tokens)
+    if index.is_slice:
+        tokens = _with_ends(walker, tokens)
+    moves = _start_of(index, tokens | held.tokens)
     if index.dims == 1 and any(cell.dims > 1 for cell in cells):
         moves = ZERO  # a row of several
     if any(cell.is_list for cell in cells):
@@ -141,14 +140,18 @@ def _elsewhere(walker: Walker, base: Flow, index: _Index, key: Flow) -> Flow:
         moves = index.flows[-1].number if index.flows[-1].number is not None else ZERO
     moving = replace(labels, tokens=tokens)
     result = mixed_of((moving, held)) if cells else moving
-    if result.about or result.tokens or result.keys:
+    if not index.is_slice and index.flows and index.flows[-1].text is not None:
+        result = replace(result, tokens=frozenset(), about=frozenset(), keys=frozenset())  # under a name
+    elif result.about or result.tokens or result.keys:
         result = result.moved(moves)
+    gate = [flow for flow in index.flows if SELECTION in flow.kinds]
     if index.is_slice and (index.stop is not None or index.until_end is not None):
         ended = frozenset(_ending(token, base, tokens, index) for token in result.tokens)
         result = replace(result, tokens=ended)
+    elif not index.is_slice and not gate:
+        result = replace(result, tokens=frozenset(Token(each.root, each.first) for each in result.tokens))
     if index.is_slice and index.step != _ONE:
-        result = _strided(walker, result, index.step)
-    gate = [flow for flow in index.flows if SELECTION in flow.kinds]
+        result = _strided(walker, result, index)
     is_row = index.is_slice or (index.dims == 1 and any(cell.dims > 1 for cell in cells))
     is_data = held.tokens or held.about or held.scores or held.lookups
     result = replace(
@@ -180,11 +183,29 @@ def _ending(token: Token, base: Flow, origin: frozenset[Token], index: _Index) -
     return Token(token.root, token.first, last)
 
 
-def _strided(walker: Walker, value: Flow, step: Linear | None) -> Flow:
+def _with_ends(walker: Walker, tokens: frozenset[Token]) -> frozenset[Token]:
+    """Arrays nobody sliced yet end where they end."""
+    return frozenset(
+        each
+        if each.last is not None
+        else Token(each.root, each.first, walker.symbols.of(LENGTH, Linear(((each.root, 1),))))
+        for each in tokens
+    )
+
+
+def _strided(walker: Walker, value: Flow, index: _Index) -> Flow:
     """Lanes that are no longer one token further on each: the first lane says nothing of the others."""
     if not value.tokens and not value.about and not value.keys:
         return value
-    return value.moved(walker.symbols.of("strided", step))
+    is_back = index.step is None or index.step.constant < 0 or not index.step.is_constant
+    last = index.start.plus(_ONE) if is_back and index.start is not None else None
+    moved = value.lost()
+    if not is_back:
+        return moved
+    if last is None:
+        return replace(moved, tokens=frozenset(Token(each.root, each.first) for each in moved.tokens))
+    ends = {each.root: each.first.plus(_ONE) for each in value.tokens}
+    return replace(moved, tokens=frozenset(Token(t.root, t.first, ends[t.root]) for t in moved.tokens))
 
 
 def store(walker: Walker, target: ast.Subscript, value: Flow) -> None:
@@ -222,12 +243,31 @@ def store(walker: Walker, target: ast.Subscript, value: Flow) -> None:
             if isinstance(each, Cell):
                 walker.put(each, ("key", index.flows[0].text), value)
         return
-    back = _start_of(walker, index, frozenset()).times(-1) if not gates else ZERO
+    if value.tokens == frozenset():
+        _drop_wrapped(walker, base, index)
+    back = index.start.times(-1) if index.start is not None and not gates else None if not gates else ZERO
     held = value.moved(back) if value.about or value.tokens or value.keys else value
     if gates:
         held = mixing.gated(held, gates)
     held = replace(held, loops=held.loops | index.loops)
     _put(walker, base, walker.here, held)
+
+
+def _drop_wrapped(walker: Walker, base: Flow, index: _Index) -> None:
+    """The first places of a rolled array are overwritten: what came in there is gone."""
+    stop = index.stop if index.is_slice else _ONE
+    if index.start != ZERO or stop is None:
+        return
+    for cell in base.objects:
+        if isinstance(cell, Cell):
+            for place, part in cell.parts.items():
+                kept = frozenset(each for each in part.tokens if not _is_wrapped(walker, each, stop))
+                if len(kept) < len(part.tokens):
+                    cell.parts[place] = replace(part, tokens=kept)
+
+
+def _is_wrapped(walker: Walker, token: Token, stop: Linear) -> bool:
+    return any(walker.symbols.made_of(symbol) == (WRAPPED, stop) for symbol, _ in token.first.terms)
 
 
 def _put(walker: Walker, base: Flow, place: object, value: Flow) -> None:

@@ -16,7 +16,7 @@ from harness.audit.token_flow.call_names import (
     WRAPPERS,
 )
 from harness.audit.token_flow.container_calls import METHODS
-from harness.audit.token_flow.flow import NOTHING, SLICE, Flow, Token, mixed_of, replace
+from harness.audit.token_flow.flow import NOTHING, SLICE, Flow, mixed_of, replace
 from harness.audit.token_flow.linear import ZERO
 from harness.audit.token_flow.objects import Bound, Call, ClassOf, Function, Instance
 from harness.audit.token_flow.written_loss import WRITTEN_LOSS
@@ -87,17 +87,6 @@ def _same(call: Call) -> Flow:
     return replace(call.args[0], text=None)
 
 
-def _windows(call: Call) -> Flow:
-    """Windows of so many elements, one from each position on: a row is where it starts."""
-    value = call.first
-    size = call.args[1].number if len(call.args) > 1 else None
-    tokens = frozenset(
-        Token(each.root, each.first, each.first.plus(size) if size is not None else None)
-        for each in call.walker.tokens_of(value)
-    )
-    return replace(value, tokens=tokens, number=None, text=None)
-
-
 def _slice(call: Call) -> Flow:
     zero = Flow(number=ZERO)
     bounds = (zero, *call.args) if len(call.args) == 1 else tuple(call.args[:2])
@@ -141,7 +130,6 @@ _KNOWN: dict[str, Callable[[Call], Flow]] = {
     **WRITTEN_LOSS,
     **container_calls.CONTAINER_CALLS,
     "partial": _partial,
-    "sliding_window_view": _windows,
     "slice": _slice,
     "replace": _replace,
     **dict.fromkeys(_OPERATORS, _operator),

@@ -70,6 +70,7 @@ def _linear(terms: dict[int, int], constant: int) -> Linear | None:
 
 
 ZERO = Linear()
+SOMEWHERE = Linear(((-(2**62), 1),))  # a position nobody knows; no other position is said to be the same
 
 
 def _is_plain(key: tuple[object, ...]) -> bool:

@@ -29,6 +29,7 @@ from harness.audit.token_flow.flow import (
 )
 from harness.audit.token_flow.linear import ZERO, Linear
 from harness.audit.token_flow.objects import Cell
+from harness.audit.token_flow.positions_by_call import as_window
 
 if TYPE_CHECKING:
     from harness.audit.token_flow.walker import Walker
@@ -109,6 +110,8 @@ def combined(walker: Walker, op: ast.operator, left: Flow, right: Flow) -> Flow:
     tables = contents.tables(walker, left, right)
     if (left.tokens and right.tokens and left.tokens != right.tokens) or (is_mask and result.tokens):
         result = replace(result, joined_at=walker.here)
+    if isinstance(op, ast.MatMult):
+        result = as_window(result)
     number = ZERO if SELECTION in kinds else _number(walker, op, left, right)
     result = replace(result, number=number, kinds=frozenset(kinds), objects=tables)
     if isinstance(op, ast.Mult):

@@ -9,7 +9,7 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final
 
-from harness.audit.token_flow.linear import ZERO, Linear
+from harness.audit.token_flow.linear import SOMEWHERE, ZERO, Linear
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
@@ -49,6 +49,8 @@ def place_beside(
     """
     ours = [each for each in scored if each.root == token.root]
     if not ours:
+        return Place.UNKNOWN
+    if token.first == SOMEWHERE:
         return Place.UNKNOWN
     if any(each.first == token.first for each in ours):
         return Place.HELD
@@ -91,6 +93,12 @@ def bounded(symbols: Symbols, kind: str, numbers: list[Linear]) -> Linear:
         else:
             kept.append(number)
     return kept[0] if len(kept) == 1 else symbols.of(kind, *sorted(kept))
+
+
+def length_of(tokens: Collection[Token]) -> Linear | None:
+    """How many lanes there are, where all tokens say the same."""
+    lengths = {each.last.plus(each.first, -1) if each.last is not None else None for each in tokens}
+    return lengths.pop() if len(lengths) == 1 else None
 
 
 def is_positive(symbols: Symbols, number: Linear) -> bool:

@@ -11,7 +11,7 @@ from harness.audit.token_flow import contents
 from harness.audit.token_flow.flow import NOTHING, SELECTION, Flow, Token, joined, mixed_of, replace
 from harness.audit.token_flow.linear import ZERO, Linear
 from harness.audit.token_flow.objects import Call, Cell
-from harness.audit.token_flow.positions import LENGTH, RANGE, WRAPPED
+from harness.audit.token_flow.positions import RANGE, WRAPPED, length_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -36,8 +36,31 @@ def _placed(walker: Walker, value: Flow) -> Flow:
 
 
 def _moved(walker: Walker, value: Flow, by: Linear | None) -> Flow:
-    moved = value.moved(by if by is not None else walker.symbols.fresh())
+    moved = value.moved(by)
     return replace(moved, number=walker.symbols.fresh(), text=None, items=None)
+
+
+def as_window(value: Flow) -> Flow:
+    """Many lanes made one value: it holds them up to the last."""
+    tokens = (
+        Token(each.root, last)
+        if each.last is not None and (last := each.last.plus(_ONE, -1)) is not None
+        else each
+        for each in value.tokens
+    )
+    return replace(value, tokens=frozenset(tokens)) if value.tokens else value
+
+
+def _added_up(call: Call) -> Flow:
+    """A running sum: each lane holds those before it."""
+    value = _placed(call.walker, call.first)
+    return replace(value, number=call.walker.symbols.fresh(), text=None, items=None, objects=())
+
+
+def _folded(call: Call) -> Flow:
+    """Arrays multiplied and added up, or a function put between the elements of one."""
+    given = [contents.whole(call.walker, each) for each in (*call.args, *call.kwargs.values())]
+    return replace(as_window(mixed_of(given)), number=call.walker.symbols.fresh())
 
 
 def _pad(call: Call) -> Flow:
@@ -98,7 +121,7 @@ def _turned(call: Call) -> Flow:
     value = contents.whole(call.walker, call.first)
     if not value.tokens:
         return replace(call.first, text=None)
-    return _moved(call.walker, value, call.walker.symbols.of("turned", call.name))
+    return _moved(call.walker, value, None)
 
 
 def _windows(call: Call) -> Flow:
@@ -122,9 +145,13 @@ def _concatenate(call: Call) -> Flow:
     moved = []
     for at, part in enumerate(parts):
         whole = _placed(walker, part) if is_known else contents.whole(walker, part)
-        moved.append(whole.moved(_negative(front)) if is_known and at and front is not None else whole)
+        if is_known and at:
+            shifted = whole.moved(_negative(front))
+            moved.append(shifted if front is not None else replace(shifted, about=whole.about))
+        else:
+            moved.append(whole)
         length = _length(walker, part, whole)
-        front = front.plus(length) if front is not None else None
+        front = front.plus(length) if front is not None and length is not None else None
     whole = joined(moved)
     number = whole.number if whole.number is not None and not (is_known and whole.tokens) else None
     return replace(whole, number=number if number is not None else walker.symbols.fresh(), items=None)
@@ -141,19 +168,20 @@ def _parts(value: Flow) -> tuple[list[Flow], bool]:
     return parts, is_known
 
 
-def _length(walker: Walker, part: Flow, whole: Flow) -> Linear:
-    lengths = {each.last.plus(each.first, -1) if each.last is not None else None for each in whole.tokens}
-    known = lengths.pop() if len(lengths) == 1 else None
+def _length(walker: Walker, part: Flow, whole: Flow) -> Linear | None:
+    known = length_of(whole.tokens)
     if known is not None:
         return known
     made = part.number.symbol if part.number is not None else None
     size = walker.symbols.made_of(made) if made is not None else None
     if size is not None and size[0] == "array" and isinstance(size[-1], Linear):
         return size[-1]
-    return walker.symbols.of(LENGTH, part.number, *(id(each) for each in part.objects))
+    return None
 
 
 POSITION_CALLS: dict[str, Callable[[Call], Flow]] = {
+    **dict.fromkeys(["dot", "inner", "vdot", "reduce", "prod", "polyval", "from_bytes"], _folded),
+    "cumprod": _added_up,
     "pad": _pad,
     "roll": _roll,
     "narrow": _narrow,
