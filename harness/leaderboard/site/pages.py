@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 FINDINGS_AT_MOST = 40
 FRAMES_AT_MOST = 12
 _NAME_CHARACTERS = 200
-_ORDER = ("FAIL", "NEEDS-HUMAN", "WARN", "NOT-CHECKED", "INFO")
+_ORDER = ("FAIL", "NEEDS-HUMAN", "WARN", "INFO")
 COLUMNS = (
     ("pr", "Row", False),
     ("author", "Author", False),
@@ -158,8 +158,11 @@ class Site:
     def submission(self, step: Step) -> dict[str, Any]:
         """The context of one submission's page."""
         row = step.row
+        said = self.reports.get(row.key, {}).get("findings", ())
+        unchecked = [finding for finding in said if finding["verdict"] == "NOT-CHECKED"]
         findings = sorted(
-            self.reports.get(row.key, {}).get("findings", ()), key=lambda finding: _rank(finding["verdict"])
+            (finding for finding in said if finding["verdict"] != "NOT-CHECKED"),
+            key=lambda finding: _rank(finding["verdict"]),
         )
         return {
             "row": {
@@ -177,6 +180,11 @@ class Site:
             "seeds": [self._seed(score) for score in row.sample],
             "judged_words": _judged_words(row),
             "findings": [_finding(finding) for finding in findings[:FINDINGS_AT_MOST]],
+            "unchecked": [
+                {"rule": finding["rule"], "message": printable(finding["message"], 600)}
+                for finding in unchecked
+            ],
+            "unchecked_words": f"{count_of(len(unchecked), 'rule')} not checked",
             "more_findings": max(0, len(findings) - FINDINGS_AT_MOST),
         }
 

@@ -101,7 +101,7 @@
   const plot = () => {
     const place = document.getElementById("plot");
     const records = frontier.filter((point) => point.kind === "record");
-    if (!records.length) return;
+    if (!place || !records.length) return;
     const width = Math.max(340, Math.min(1180, place.clientWidth || 1180));
     const height = width < 600 ? 300 : 380;
     const edge = { left: 52, right: 12, top: 12, bottom: 34 };
