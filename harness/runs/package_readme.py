@@ -22,7 +22,11 @@ _HOW = (
     "under a clock outside the script. Bytes are those of the sealed artifact and of this folder's code. "
     "The logs are what the script printed, unchanged."
 )
-_MEASURED = "Scores were computed by the evaluator from sealed log-probabilities, each token exactly once."
+_MEASURED = (
+    "Scores were computed by the evaluator from sealed log-probabilities, each token exactly once. The "
+    "script imports golf_scoring where golf-run evaluates it: the client that hands out the tokens, which "
+    "golf-run brings along; nothing is to be installed for it."
+)
 _PRINTED = (
     "Scores are those the script printed at its end; golf-run did not compute them, because the script does "
     "not offer its scoring interface."

@@ -144,9 +144,10 @@ class TerminalDisplay(QuietDisplay):
     def _settle(self) -> None:
         """What is drawn becomes ordinary lines of the terminal."""
         if self._steps:
-            self._live.console.print(self._drawn())
+            drawn = self._drawn()
             self._steps = {}
-            self._live.update("")
+            self._live.update("", refresh=True)
+            self._live.console.print(drawn)
 
     def _drawn(self) -> RenderableType:
         from rich.table import Table

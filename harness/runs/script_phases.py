@@ -124,8 +124,9 @@ def script_phases(
 
 
 def is_artifact_name(path: str) -> bool:
-    """Whether a file of that name can be the artifact: no log, no source, no cache of a compiler."""
-    return not path.lower().endswith(_NO_ARTIFACT)
+    """Whether a file of that name can be the artifact: no log, no source, no compiler's cache, no shard."""
+    name = path.lower()
+    return not name.endswith(_NO_ARTIFACT) and not name.rpartition("/")[2].startswith("fineweb_")
 
 
 def _artifact(files: Sequence[FileEvent]) -> tuple[str | None, float | None]:

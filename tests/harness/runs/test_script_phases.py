@@ -108,3 +108,12 @@ def test_a_connection_outside_is_told_and_the_ranks_meeting_is_not() -> None:
 def test_a_script_that_told_nothing_and_events_lost_are_said() -> None:
     assert "not-watched" in kinds(script_phases(USUAL, [], end=100.0))
     assert "events-lost" in kinds(script_phases(USUAL, [START], end=100.0, is_incomplete=True))
+
+
+def test_shards_that_a_script_writes_itself_are_no_artifact() -> None:
+    files = [
+        file(5.0, "written", "out", "data/fineweb_val_000000.bin"),
+        file(6.0, "opened", "out", "data/fineweb_val_000000.bin"),
+        *USUAL,
+    ]
+    assert script_phases(files, [START], end=100.0).artifact == "final_model.ptz"
