@@ -1,5 +1,7 @@
 """`python -m submissions.build`: packs the `train_gpt.py` of every demo folder from the present modules.
 
+Legal ones also get the `golf_run.toml` by which golf-run trains and evaluates them in two steps.
+
 `--check` writes nothing and says which scripts are out of date; `--record` also runs all seeds and rewrites
 logs, submission.json, READMEs and the table of submissions/README.md.
 """
@@ -13,10 +15,11 @@ import sys
 from typing import TYPE_CHECKING
 
 from harness.errors import GolfError, SetupError
+from harness.runs.run_protocol import PROTOCOL_NAME
 from reference_model.exit_status import exit_status_of
 from reference_model.pack.command import write_script
 from submissions.demo_folders import FOLDERS
-from submissions.packing import packed_script
+from submissions.packing import packed_script, protocol_text
 from submissions.recording import SUBMISSIONS, record, script_of
 
 if TYPE_CHECKING:
@@ -43,6 +46,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             return _checked(chosen)
         for folder in chosen:
             write_script(script_of(folder), packed_script(folder))
+            if text := protocol_text(folder):
+                write_script(script_of(folder).with_name(PROTOCOL_NAME), text)
             print(f"{folder.name}: {script_of(folder).stat().st_size:,} bytes of code", flush=True)
         if arguments.record:
             _write_table(record(chosen, jobs=arguments.jobs))
@@ -62,6 +67,10 @@ def out_of_date(folder: DemoFolder) -> str:
             f"{path.relative_to(SUBMISSIONS.parent)} is not what its modules give now; run: {REBUILD} "
             f"(with --record where logs are to match it)"
         )
+    protocol = path.with_name(PROTOCOL_NAME)
+    present = protocol.read_text(encoding="utf-8") if protocol.is_file() else ""
+    if present != protocol_text(folder):
+        return f"{protocol.relative_to(SUBMISSIONS.parent)} is not what it would be now; run: {REBUILD}"
     return ""
 
 

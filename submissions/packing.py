@@ -16,6 +16,22 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).resolve().parent.parent
 
+# A script that scores in the legal order can hand its scores in as it goes.
+_PROTOCOL = """\
+# How golf-run trains and evaluates this submission: two steps, each in a sandbox of its own.
+# The evaluator hands out the validation tokens and computes the score.
+artifact = ["final_model.ptz"]
+scoring = true
+
+[train]
+command = ["train_gpt.py"]
+env = { TRAIN_ONLY = "1" }
+
+[evaluate]
+command = ["train_gpt.py"]
+env = { EVAL_ONLY = "{artifact}/final_model.ptz" }
+"""
+
 
 def packed_script(folder: DemoFolder) -> str:
     """The script in plain form; raises PackError when a module cannot be bundled."""
@@ -34,6 +50,11 @@ def packed_script(folder: DemoFolder) -> str:
         opening=opening,
         texts=_redirected_modules(folder.redirects),
     ).text
+
+
+def protocol_text(folder: DemoFolder) -> str:
+    """The folder's golf_run.toml; empty for one that is ruled out: it has no order to score in."""
+    return "" if folder.breaks else _PROTOCOL
 
 
 def _redirected_modules(redirects: tuple[Redirect, ...]) -> dict[str, str]:

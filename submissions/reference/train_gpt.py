@@ -966,6 +966,7 @@ class Stages(enum.Enum):
 
     ALL = "all"  # every stage up to the counted one, to see what each is worth
     HEADLINE = "headline"  # the counted one alone, as the evaluation clock wants it
+    NONE = "none"  # training alone: the artifact is evaluated by another process
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -986,6 +987,8 @@ def final_stages(config: Config, wanted: Stages = Stages.ALL) -> tuple[FinalStag
         stages.append(FinalStage(name="sliding_window", slides=True))
     stages.append(FinalStage(name="ttt", slides=slides, adapts=True))
     stages.append(FinalStage(name="ngram", slides=slides, adapts=adapts, mixes=True))
+    if wanted is Stages.NONE:
+        return ()
     return tuple(stages if wanted is Stages.ALL else stages[-1:])
 
 
@@ -1045,6 +1048,7 @@ def _scored(
         ledger=ScoreLedger(rank=world.rank) if is_counted else None,
         mixer=_mixer(validation, config, progress) if stage.mixes else None,
         progress=progress,
+        stream=validation.stream,
     )
 
 
@@ -1058,6 +1062,8 @@ def _evaluation(stage: FinalStage, config: Config) -> Callable[..., Score]:
 def _mixer(
     validation: ValidationData, config: Config, progress: Callable[[EvaluationProgress], None] | None
 ) -> Mixer | None:
+    if validation.stream is not None:
+        return growing_mixer(validation.stream, config.model.vocab_size, config.ngram)
     def tell(done: int, total: int) -> None:
         if progress is not None:
             progress(EvaluationProgress(activity="counting n-grams", done=done, total=total))
@@ -1210,6 +1216,414 @@ def memory_line(device: torch.device) -> str:
     import resource  # only where it exists: no Windows
 
     return f"peak memory: {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss >> 10} MiB"
+
+
+# ---- reference_model.evaluation.score_ledger ----
+# Who scored what, when, and with which weights: the record that proves score-first evaluation.
+#
+# The challenge allows adapting to validation tokens "only if you've already graded your model on them" (README,
+# "FAQ"; issue #677). The ledger holds, in the order they happened, every block of scores (positions, nats,
+# chunk, time, number of updates before it) and every update (positions whose loss it lowered), so that `verify`
+# can show that each position was scored once, and by weights that had not seen it. Each entry is hashed
+# together with the one before it: a ledger whose seal was printed cannot be rewritten unnoticed.
+#
+# Positions are indices of predicted tokens, 1 to N-1. Memory: 4 or 8 bytes per position, as scored, plus about
+# a hundred per block.
+
+
+class LedgerError(SubmissionError):
+    """The scores are not what an evaluation may report; names the first position, entry or byte at fault."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScoredBlock:
+    """One entry: positions scored together. Runs are the positions as (first, count) pairs."""
+
+    rank: int
+    sequence: int
+    chunk: int
+    version: int
+    """Updates made before these scores."""
+    seconds: float
+    runs: npt.NDArray[np.int64]
+    nll: npt.NDArray[np.floating]
+
+    @property
+    def positions(self) -> npt.NDArray[np.int64]:
+        """Every position, in the order of `nll`."""
+        return np.concatenate([np.arange(first, first + count) for first, count in self.runs.tolist()])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WeightUpdate:
+    """One entry: the weights became `version` after training on positions first .. end-1."""
+
+    rank: int
+    sequence: int
+    version: int
+    seconds: float
+    first: int
+    end: int
+
+
+def refuse_unusable_scores(
+    positions: npt.NDArray[np.int64], nll: npt.NDArray[np.floating], *, chunk: int, version: int
+) -> None:
+    """Raise LedgerError for scores that are no finite number of nats, naming the first such position."""
+    wrong = ~np.isfinite(nll)
+    if wrong.any():
+        at = int(np.argmax(wrong))
+        raise LedgerError(
+            f"position {int(positions[at]):,} scored {float(nll[at])} nats (chunk {chunk}, weights after "
+            f"{version:,} updates), one of {int(wrong.sum()):,} in its batch that are not finite; the model "
+            "has diverged or the artifact is damaged: lower ttt.lr if updates came before, else check the "
+            "weights"
+        )
+
+
+@dataclass(slots=True)
+class ScoreLedger:
+    """Entries of one rank, or of all of them once gathered.
+
+    `score` and `update` are called in the order in which things happen; `version` counts the updates so far.
+    """
+
+    rank: int = 0
+    clock: Callable[[], float] = time.monotonic
+    blocks: list[ScoredBlock] = field(default_factory=list)
+    updates: list[WeightUpdate] = field(default_factory=list)
+    heads: dict[int, bytes] = field(default_factory=dict)
+    """Newest hash of each rank's chain."""
+    _sequence: int = 0
+    _start: float | None = None
+
+    def score(
+        self, positions: npt.NDArray[np.int64], nll: npt.NDArray[np.floating], *, chunk: int, version: int
+    ) -> None:
+        """Record nats per position, scored by weights that `version` updates had made.
+
+        Raises LedgerError for scores that are not finite and for a version that lies ahead of the updates.
+        """
+        if len(positions) != len(nll):
+            raise LedgerError(f"{len(nll):,} scores were handed in for {len(positions):,} positions")
+        if not len(positions):
+            return
+        refuse_unusable_scores(positions, nll, chunk=chunk, version=version)
+        done = self.updates[-1].version if self.updates else 0
+        if version != done:
+            raise LedgerError(
+                f"position {int(positions[0]):,} claims weights of version {version:,}, but {done:,} updates "
+                "are recorded; record each update before scores that use it"
+            )
+        block = ScoredBlock(
+            rank=self.rank,
+            sequence=self._next_sequence(),
+            chunk=chunk,
+            version=version,
+            seconds=self._elapsed(),
+            runs=_runs_of(np.asarray(positions, dtype=np.int64)),
+            nll=nll if nll.dtype in (np.float32, np.float64) else nll.astype(np.float64),
+        )
+        self.append(block)
+
+    def update(self, version: int, first: int, end: int) -> None:
+        """Record that the weights became `version` after training on positions first .. end-1.
+
+        Several ranges of one update repeat its version. Raises LedgerError when versions run backwards or
+        skip.
+        """
+        done = self.updates[-1].version if self.updates else 0
+        if version not in {done, done + 1} or version < 1:
+            raise LedgerError(f"update {version:,} follows update {done:,}; versions count one by one")
+        if not 1 <= first < end:
+            raise LedgerError(f"update {version:,} claims positions {first:,} to {end:,}, which is no range")
+        update = WeightUpdate(
+            rank=self.rank,
+            sequence=self._next_sequence(),
+            version=version,
+            seconds=self._elapsed(),
+            first=first,
+            end=end,
+        )
+        self.append(update)
+
+    def append(self, entry: ScoredBlock | WeightUpdate) -> None:
+        """Add an entry as it is and extend its rank's chain; for readers of stored ledgers."""
+        if isinstance(entry, ScoredBlock):
+            self.blocks.append(entry)
+        else:
+            self.updates.append(entry)
+        self.heads[entry.rank] = _chained(self.heads.get(entry.rank, _genesis(entry.rank)), entry)
+
+    @property
+    def seal(self) -> str:
+        """SHA-256 over the chains of all ranks, in hex: commits to every entry and their order."""
+        digest = hashlib.sha256()
+        for rank in sorted(self.heads):
+            digest.update(self.heads[rank])
+        return digest.hexdigest()
+
+    @property
+    def scored_positions(self) -> int:
+        """Scores recorded, double ones counted twice."""
+        return sum(len(block.nll) for block in self.blocks)
+
+    def nats(self, total_positions: int) -> npt.NDArray[np.float64]:
+        """Nats of positions 1 .. total_positions, in their order; raises LedgerError unless each was scored
+        once.
+        """
+        nll, scored = np.zeros(total_positions + 1), np.zeros(total_positions + 1, dtype=np.uint8)
+        for block in self.blocks:
+            offset = 0
+            for first, count in block.runs.tolist():
+                if first < 1 or first + count > total_positions + 1:
+                    outside = first if first < 1 else total_positions + 1
+                    raise LedgerError(
+                        f"position {outside:,} was scored; the stream has positions 1 to {total_positions:,}"
+                    )
+                if scored[first : first + count].any():
+                    again = first + int(np.argmax(scored[first : first + count]))
+                    raise LedgerError(
+                        f"position {again:,} was scored twice (second time in chunk {block.chunk})"
+                    )
+                scored[first : first + count] = 1
+                nll[first : first + count] = block.nll[offset : offset + count]
+                offset += count
+        missing = int(np.argmin(scored[1:])) + 1
+        if not scored[missing]:
+            raise LedgerError(
+                f"position {missing:,} was never scored, one of {total_positions - int(scored.sum()):,} "
+                f"missing of {total_positions:,}; score the whole stream, its tail included"
+            )
+        return nll[1:]
+
+    def verify(self, total_positions: int) -> None:
+        """Prove that positions 1 .. total_positions were each scored once, before any update that saw them.
+
+        Raises LedgerError with the first position that breaks either rule.
+        """
+        self.nats(total_positions)
+        never = np.iinfo(np.int64).max
+        seen_by = np.full(total_positions + 1, never)
+        for update in sorted(self.updates, key=lambda each: each.version, reverse=True):
+            seen_by[update.first : update.end] = update.version  # the earliest update remains
+        for block in self.blocks:
+            for first, count in block.runs.tolist():
+                early = seen_by[first : first + count] <= block.version
+                if early.any():
+                    position = first + int(np.argmax(early))
+                    update_number = int(seen_by[position])
+                    raise LedgerError(
+                        f"position {position:,} was trained on by update {update_number:,} and scored "
+                        f"only after update {block.version:,} (chunk {block.chunk}); score each token before "
+                        "any update that sees it"
+                    )
+        for update in self.updates:
+            if update.end > total_positions + 1:
+                raise LedgerError(
+                    f"update {update.version:,} trained on positions up to {update.end - 1:,}; only 1 to "
+                    f"{total_positions:,} are scored"
+                )
+
+    def val_loss(self) -> float:
+        """Mean nats per scored token, in float64; independent of how ranks shared the work."""
+        total = self.scored_positions
+        return float(self.nats(total).sum()) / total
+
+    def val_bpb(self, byte_counts: npt.NDArray[np.int64]) -> float:
+        """Bits per byte; `byte_counts` holds the bytes of positions 1, 2, ... in order."""
+        nats = self.nats(len(byte_counts))
+        return float(nats.sum()) / math.log(2.0) / int(byte_counts.sum())
+
+    def summary(self) -> str:
+        """One line for the run's log."""
+        updates = max((update.version for update in self.updates), default=0)
+        return (
+            f"score_ledger positions:{self.scored_positions} blocks:{len(self.blocks)} updates:{updates} "
+            f"ranks:{len(self.heads)} seal:{self.seal}"
+        )
+
+    def write(self, path: Path) -> None:
+        """Store as `ledger_file` describes, under its final name only when complete."""
+        write_ledger(self, path)
+
+    def gathered(self, world: World) -> ScoreLedger:
+        """All ranks' entries on rank 0 (elsewhere its own); every rank must call."""
+        return gathered_ledger(self, world)
+
+    def _next_sequence(self) -> int:
+        self._sequence += 1
+        return self._sequence
+
+    def _elapsed(self) -> float:
+        now = self.clock()
+        if self._start is None:
+            self._start = now
+        return now - self._start
+
+
+def _runs_of(positions: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    """Contiguous runs, as rows of (first, count)."""
+    starts = np.concatenate(([0], np.flatnonzero(np.diff(positions) != 1) + 1))
+    counts = np.diff(np.append(starts, len(positions)))
+    return np.stack([positions[starts], counts], axis=1)
+
+
+def _genesis(rank: int) -> bytes:
+    return hashlib.sha256(f"golf score ledger 1, rank {rank}".encode()).digest()
+
+
+def _chained(previous: bytes, entry: ScoredBlock | WeightUpdate) -> bytes:
+    """Hash of an entry and of all before it; nats count as float64, however they are stored."""
+    digest = hashlib.sha256(previous)
+    if isinstance(entry, ScoredBlock):
+        head = np.array([0, entry.sequence, entry.chunk, entry.version, len(entry.runs)], dtype="<i8")
+        digest.update(head.tobytes() + np.float64(entry.seconds).tobytes())
+        digest.update(np.ascontiguousarray(entry.runs, dtype="<i8").tobytes())
+        digest.update(np.ascontiguousarray(entry.nll, dtype="<f8").tobytes())
+    else:
+        head = np.array([1, entry.sequence, entry.version, entry.first, entry.end], dtype="<i8")
+        digest.update(head.tobytes() + np.float64(entry.seconds).tobytes())
+    return digest.digest()
+
+
+# ---- reference_model.evaluation.evaluator_stream ----
+# The validation stream where an evaluator owns the score: tokens come bit by bit, sealed scores go back.
+#
+# The variable GOLF_SCORING_SOCKET says that there is one; its client, the package `golf_scoring`, is then
+# importable. Tokens are handed out in steps, the next one when everything before it is sealed. Rank 0 talks to
+# the evaluator; the others get tokens from it and give their scores to it.
+#
+# N tokens of the stream, V vocabulary; position p is the index of the predicted token, 1 to N-1.
+
+
+SOCKET_VARIABLE = "GOLF_SCORING_SOCKET"
+
+
+@dataclass(slots=True, kw_only=True)
+class EvaluatorStream:
+    """Tokens 0 .. released-1 of the stream; `tokens` (N, uint32) is 0 where nothing was handed out yet."""
+
+    world: World
+    tokens: npt.NDArray[np.uint32]
+    longest_step: int
+    scoring: Any = None
+    """The client's connection, on rank 0."""
+    released: int = 0
+    listeners: list[Callable[[int], None]] = field(default_factory=list)
+    """Told `released` whenever tokens have come."""
+    _nats: npt.NDArray[np.float64] = field(init=False)
+    _times_scored: npt.NDArray[np.float64] = field(init=False)
+    """This rank's scores of the tokens that are out and not sealed."""
+
+    def __post_init__(self) -> None:
+        """Nothing is scored."""
+        self._nats = np.zeros(0)
+        self._times_scored = np.zeros(0)
+
+    def require(self, end: int, predict: Callable[[int], npt.NDArray[np.float64]]) -> None:
+        """Have tokens up to `end`; every rank calls with the same `end`, at most `longest_step` further.
+
+        `predict` maps a position p to the V log-probabilities of token p by the present weights; rank 0 may
+        be asked for it, and `tokens` holds tokens 0 .. p-1 then. Raises LedgerError where it refuses.
+        """
+        if end <= self.released:
+            return
+        first = self.released
+
+        def answer(known: npt.NDArray[np.uint32]) -> npt.NDArray[np.float64]:
+            self.tokens[first : len(known)] = known[first:]
+            return predict(len(known))
+
+        if self.scoring is not None:
+            with self._refusal_told():
+                self.tokens[first:end] = self.scoring.tokens_until(end, answer)[first:]
+        if self.world.size > 1:
+            new = torch.from_numpy(self.tokens[first:end].astype(np.int32)).to(self.world.device)
+            self.tokens[first:end] = self.world.broadcast_(new).cpu().numpy()
+        self.released = end
+        self._nats = np.zeros(end - max(first, 1))
+        self._times_scored = np.zeros(len(self._nats))
+        for listener in self.listeners:
+            listener(end)
+
+    def add(self, positions: npt.NDArray[np.int64], nll: npt.NDArray[np.floating]) -> None:
+        """Keep scores (nats) of tokens that were handed out, until `seal`."""
+        places = positions - (self.released - len(self._nats))
+        if len(places) and not 0 <= int(places.min()) <= int(places.max()) < len(self._nats):
+            raise LedgerError(
+                f"positions {int(positions.min()):,} to {int(positions.max()):,} were scored while "
+                f"{self.released - len(self._nats):,} to {self.released - 1:,} were due"
+            )
+        self._nats[places] += nll
+        self._times_scored[places] += 1
+
+    def seal(self) -> None:
+        """Hand in the scores of all ranks for the tokens that are out; every rank calls.
+
+        Raises LedgerError where one was not scored, or twice, and where the evaluator refuses.
+        """
+        both = torch.from_numpy(np.stack([self._nats, self._times_scored])).to(self.world.device)
+        nats, times_scored = self.world.sum_(both).cpu().numpy()
+        first = self.released - len(nats)
+        if (times_scored != 1).any():
+            at = int(np.argmax(times_scored != 1))
+            raise LedgerError(
+                f"position {first + at:,} was scored {int(times_scored[at])} times before its seal"
+            )
+        if self.scoring is not None:
+            with self._refusal_told():
+                self.scoring.seal(first, -nats)
+        self._nats, self._times_scored = np.zeros(0), np.zeros(0)
+
+    @contextlib.contextmanager
+    def _refusal_told(self) -> Iterator[None]:
+        from golf_scoring import ScoringError  # type: ignore[import-not-found]
+
+        try:
+            yield
+        except ScoringError as error:
+            raise LedgerError(f"the evaluator ended the scoring: {error}") from None
+
+
+@contextlib.contextmanager
+def evaluator_stream(world: World, vocab_size: int) -> Iterator[EvaluatorStream | None]:
+    """The evaluator's stream, opened by rank 0; None where nobody but this run itself keeps the score.
+
+    Leaving without an error says that everything is scored. Raises SetupError when the evaluator does not
+    answer or has another vocabulary; every rank must enter.
+    """
+    if not os.environ.get(SOCKET_VARIABLE):
+        yield None
+        return
+    with contextlib.ExitStack() as stack:
+        scoring = stack.enter_context(_opened()) if world.is_main else None
+        told = torch.zeros(3, dtype=torch.int64)
+        if scoring is not None:
+            told = torch.tensor([scoring.total, scoring.vocab_size, scoring.longest_step])
+        total, vocabulary, longest = world.broadcast_(told.to(world.device)).tolist()
+        if vocabulary != vocab_size:
+            raise SetupError(
+                f"the evaluator scores {vocabulary:,} tokens of vocabulary, but model.vocab_size is "
+                f"{vocab_size:,}; use the tokenizer that the model was trained with"
+            )
+        yield EvaluatorStream(
+            world=world, tokens=np.zeros(total, dtype=np.uint32), longest_step=longest, scoring=scoring
+        )
+
+
+def _opened() -> Any:
+    try:
+        from golf_scoring import ScoringError, open_scoring
+    except ImportError:
+        raise SetupError(
+            f"{SOCKET_VARIABLE} is set, but the evaluator's client golf_scoring cannot be imported; golf-run "
+            "puts it on PYTHONPATH, so keep that variable, or unset this one to score without an evaluator"
+        ) from None
+    try:
+        return open_scoring()
+    except ScoringError as error:
+        raise SetupError(f"the evaluator cannot be reached: {error}") from None
 
 
 # ---- harness.whole_file ----
@@ -3157,23 +3571,33 @@ def load_validation_tokens(data_dir: Path, *, seq_len: int, vocab_size: int) -> 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ValidationData:
-    """Tokens (uint16, one dimension) and the byte table of their tokenizer."""
+    """Tokens (whole numbers, one dimension) and the byte table of their tokenizer."""
 
     tokens: np.ndarray
     table: ByteTable
     tokenizer: Path
+    stream: EvaluatorStream | None = None
+    """What hands the tokens out, where an evaluator owns the score."""
 
 
-def open_validation(config: Config, data_dir: Path, tokenizer: Path | None = None) -> ValidationData:
-    """The validation split of `data_dir`; SetupError when shards or tokenizer are missing or disagree."""
-    tokens = load_validation_tokens(
-        data_dir,
-        seq_len=max(config.data.train_seq_len, config.evaluation.eval_seq_len),
-        vocab_size=config.model.vocab_size,
-    )
+def open_validation(
+    config: Config, data_dir: Path, tokenizer: Path | None = None, stream: EvaluatorStream | None = None
+) -> ValidationData:
+    """The validation split of `data_dir`, or what `stream` hands out instead of it.
+
+    Raises SetupError when shards or tokenizer are missing or disagree.
+    """
+    if stream is not None:
+        tokens: np.ndarray = stream.tokens
+    else:
+        tokens = load_validation_tokens(
+            data_dir,
+            seq_len=max(config.data.train_seq_len, config.evaluation.eval_seq_len),
+            vocab_size=config.model.vocab_size,
+        )
     tokenizer = tokenizer or found_tokenizer(data_dir, config.model.vocab_size)
     table = byte_table_of_sentencepiece(tokenizer, config.model.vocab_size)
-    return ValidationData(tokens=tokens, table=table, tokenizer=tokenizer)
+    return ValidationData(tokens=tokens, table=table, tokenizer=tokenizer, stream=stream)
 
 
 def found_tokenizer(data_dir: Path, vocab_size: int) -> Path:
@@ -3203,17 +3627,21 @@ def found_tokenizer(data_dir: Path, vocab_size: int) -> Path:
     )
 
 
-def log_data(log: RunLog, data_dir: Path, validation: ValidationData, *, trains: bool = True) -> None:
+def log_data(log: RunLog, data_dir: Path, validation: ValidationData | None, *, trains: bool = True) -> None:
     """The lines that say which data the run reads; `tokens` are predicted ones, one fewer than there are."""
-    tokenizer, here = validation.tokenizer, Path.cwd()
-    if tokenizer.is_relative_to(here):  # a log that is published need not tell where it was made
-        tokenizer = tokenizer.relative_to(here)
-    log(f"val_bpb:enabled tokenizer_kind=sentencepiece tokenizer_path={tokenizer}")
+    if validation is not None:
+        tokenizer, here = validation.tokenizer, Path.cwd()
+        if tokenizer.is_relative_to(here):  # a log that is published need not tell where it was made
+            tokenizer = tokenizer.relative_to(here)
+        log(f"val_bpb:enabled tokenizer_kind=sentencepiece tokenizer_path={tokenizer}")
     if trains:
         shards = shard_paths(data_dir, "train")
         log(f"train_loader:dataset:{data_dir.resolve().name} train_shards:{len(shards)}")
-    pattern = data_dir / "fineweb_val_*.bin"
-    log(f"val_loader:shards pattern={pattern} tokens:{validation.tokens.size - 1}")
+    if validation is not None and validation.stream is not None:
+        log(f"val_loader:evaluator tokens:{validation.tokens.size - 1}")
+    elif validation is not None:
+        pattern = data_dir / "fineweb_val_*.bin"
+        log(f"val_loader:shards pattern={pattern} tokens:{validation.tokens.size - 1}")
 
 
 # ---- reference_model.optimizers.newton_schulz ----
@@ -4778,6 +5206,7 @@ class TrainResult:
     report: ArtifactReport | None
     """What was written; None on ranks that did not write."""
     scores: dict[str, Score]
+    """Empty where none was asked for."""
 
     @property
     def score(self) -> Score:
@@ -4802,13 +5231,14 @@ def train(
     """Train, export and score; every rank calls it with the same arguments.
 
     `code` is the text of a packed script: it is logged, and its bytes count towards the cap; `code_bytes`
-    says how many count where it is not at hand (None: all sources of this package). Errors as `train_model`,
+    says how many count where it is not at hand (None: all sources of this package). With Stages.NONE no
+    validation data is opened and nothing is scored. Errors as `train_model`,
     `export_artifact` and `score_artifact`; SetupError when another rank is lost, RunInterruptedError after
     Ctrl-C, whatever the run was doing.
     """
     progress = progress or RunProgress()
     log.header(config, world, code=code)
-    validation = open_validation(config, data_dir, tokenizer)
+    validation = None if stages is Stages.NONE else open_validation(config, data_dir, tokenizer)
     log_data(log, data_dir, validation)
     made_folder(out_dir)
     with machine_faults_told(world), interruption_told(out_dir / CHECKPOINT_NAME):
@@ -4825,16 +5255,18 @@ def train(
         size = code_size(code, code_bytes)
         path, report = export_artifact(trained, config, world, log, out_dir=out_dir, code_size=size)
         model = model_of_artifact(path, config, world)
-        scores = score_artifact(
-            model,
-            validation,
-            config,
-            world,
-            log,
-            stages=stages,
-            ledger_path=out_dir / LEDGER_NAME,
-            progress=progress.evaluation,
-        )
+        scores: dict[str, Score] = {}
+        if validation is not None:
+            scores = score_artifact(
+                model,
+                validation,
+                config,
+                world,
+                log,
+                stages=stages,
+                ledger_path=out_dir / LEDGER_NAME,
+                progress=progress.evaluation,
+            )
     if world.is_main:
         with contextlib.suppress(OSError):
             (out_dir / CHECKPOINT_NAME).unlink(missing_ok=True)  # there is nothing left to resume
@@ -4865,26 +5297,29 @@ def evaluate_artifact(
 ) -> dict[str, Score]:
     """Score an artifact without training or warming up (EVAL_ONLY); the counted score is the last.
 
+    Where an evaluator owns the score (`evaluator_stream`) it hands out the tokens, once: whatever `stages`
+    says, the counted score alone is made.
+
     Raises ArtifactError when the file is damaged or belongs to another configuration, and what
     `open_validation` and `score_artifact` raise.
     """
     log.header(config, world, code=code)
-    validation = open_validation(config, data_dir, tokenizer)
-    log_data(log, data_dir, validation, trains=False)
-    log(f"world_size:{world.size}")
-    log(f"seed:{config.run.seed}")
-    log(f"eval_only: loading {artifact}, skipping training")
-    seed_everything(config.run.seed)
-    if out_dir is not None:
-        made_folder(out_dir)
-    with machine_faults_told(world):
+    with machine_faults_told(world), evaluator_stream(world, config.model.vocab_size) as stream:
+        validation = open_validation(config, data_dir, tokenizer, stream)
+        log_data(log, data_dir, validation, trains=False)
+        log(f"world_size:{world.size}")
+        log(f"seed:{config.run.seed}")
+        log(f"eval_only: loading {artifact}, skipping training")
+        seed_everything(config.run.seed)
+        if out_dir is not None:
+            made_folder(out_dir)
         return score_artifact(
             model_of_artifact(artifact, config, world),
             validation,
             config,
             world,
             log,
-            stages=stages,
+            stages=stages if stream is None else Stages.HEADLINE,
             ledger_path=out_dir / LEDGER_NAME if out_dir is not None else None,
             progress=None if progress is None else progress.evaluation,
         )
@@ -4981,9 +5416,10 @@ def machine_faults_told(world: World) -> Iterator[None]:
 # ---- reference_model.script_entry ----
 # What a packed `train_gpt.py` does: a run steered by the environment variables of the challenge's scripts.
 #
-# DATA_PATH, TOKENIZER_PATH, SEED, RUN_ID, EVAL_ONLY and every switch of the configuration (`config_fields`
-# names their variables). Started alone or by torchrun; writes to the working folder, the log to
-# logs/RUN_ID.txt, as `train_gpt.py` on main does.
+# DATA_PATH, TOKENIZER_PATH, SEED, RUN_ID and every switch of the configuration (`config_fields` names their
+# variables). TRAIN_ONLY=1 ends with the artifact, EVAL_ONLY=FILE only scores one: the two steps of golf-run.
+# Started alone or by torchrun; writes to the working folder, the log to logs/RUN_ID.txt, as `train_gpt.py` on
+# main does.
 
 
 def run_script(base: Config, code: str) -> int:
@@ -5009,7 +5445,7 @@ def _run_by_environment(base: Config, code: str) -> None:
     run_id = os.environ.get("RUN_ID") or str(uuid.uuid4())
     artifact = os.environ.get("EVAL_ONLY", "")
     out_dir = Path()
-    resume = os.environ.get("RESUME", "0") == "1"
+    resume, trains_only = (os.environ.get(name, "0") == "1" for name in ("RESUME", "TRAIN_ONLY"))
     with (
         joined_world() as world,
         claimed_folder(out_dir, world),
@@ -5024,7 +5460,7 @@ def _run_by_environment(base: Config, code: str) -> None:
             return
         result = train(
             config, data_dir=data_dir, out_dir=out_dir, world=world, log=log, tokenizer=tokenizer,
-            code=code, stages=Stages.HEADLINE, resume=resume,
+            code=code, stages=Stages.NONE if trains_only else Stages.HEADLINE, resume=resume,
         )  # fmt: skip
     refuse_over_cap(result)
 
@@ -5062,275 +5498,6 @@ def refuse_other_switches(baked: Config, switches: Sequence[str], environ: Mappi
                 f"{fields[name].metadata['env']} asks for {path} = {told[0]}; this script was packed with "
                 f"{told[1]} and does not hold the other code. Unset it, or pack again with --set {path}=..."
             )
-
-
-# ---- reference_model.evaluation.score_ledger ----
-# Who scored what, when, and with which weights: the record that proves score-first evaluation.
-#
-# The challenge allows adapting to validation tokens "only if you've already graded your model on them" (README,
-# "FAQ"; issue #677). The ledger holds, in the order they happened, every block of scores (positions, nats,
-# chunk, time, number of updates before it) and every update (positions whose loss it lowered), so that `verify`
-# can show that each position was scored once, and by weights that had not seen it. Each entry is hashed
-# together with the one before it: a ledger whose seal was printed cannot be rewritten unnoticed.
-#
-# Positions are indices of predicted tokens, 1 to N-1. Memory: 4 or 8 bytes per position, as scored, plus about
-# a hundred per block.
-
-
-class LedgerError(SubmissionError):
-    """The scores are not what an evaluation may report; names the first position, entry or byte at fault."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ScoredBlock:
-    """One entry: positions scored together. Runs are the positions as (first, count) pairs."""
-
-    rank: int
-    sequence: int
-    chunk: int
-    version: int
-    """Updates made before these scores."""
-    seconds: float
-    runs: npt.NDArray[np.int64]
-    nll: npt.NDArray[np.floating]
-
-    @property
-    def positions(self) -> npt.NDArray[np.int64]:
-        """Every position, in the order of `nll`."""
-        return np.concatenate([np.arange(first, first + count) for first, count in self.runs.tolist()])
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class WeightUpdate:
-    """One entry: the weights became `version` after training on positions first .. end-1."""
-
-    rank: int
-    sequence: int
-    version: int
-    seconds: float
-    first: int
-    end: int
-
-
-def refuse_unusable_scores(
-    positions: npt.NDArray[np.int64], nll: npt.NDArray[np.floating], *, chunk: int, version: int
-) -> None:
-    """Raise LedgerError for scores that are no finite number of nats, naming the first such position."""
-    wrong = ~np.isfinite(nll)
-    if wrong.any():
-        at = int(np.argmax(wrong))
-        raise LedgerError(
-            f"position {int(positions[at]):,} scored {float(nll[at])} nats (chunk {chunk}, weights after "
-            f"{version:,} updates), one of {int(wrong.sum()):,} in its batch that are not finite; the model "
-            "has diverged or the artifact is damaged: lower ttt.lr if updates came before, else check the "
-            "weights"
-        )
-
-
-@dataclass(slots=True)
-class ScoreLedger:
-    """Entries of one rank, or of all of them once gathered.
-
-    `score` and `update` are called in the order in which things happen; `version` counts the updates so far.
-    """
-
-    rank: int = 0
-    clock: Callable[[], float] = time.monotonic
-    blocks: list[ScoredBlock] = field(default_factory=list)
-    updates: list[WeightUpdate] = field(default_factory=list)
-    heads: dict[int, bytes] = field(default_factory=dict)
-    """Newest hash of each rank's chain."""
-    _sequence: int = 0
-    _start: float | None = None
-
-    def score(
-        self, positions: npt.NDArray[np.int64], nll: npt.NDArray[np.floating], *, chunk: int, version: int
-    ) -> None:
-        """Record nats per position, scored by weights that `version` updates had made.
-
-        Raises LedgerError for scores that are not finite and for a version that lies ahead of the updates.
-        """
-        if len(positions) != len(nll):
-            raise LedgerError(f"{len(nll):,} scores were handed in for {len(positions):,} positions")
-        if not len(positions):
-            return
-        refuse_unusable_scores(positions, nll, chunk=chunk, version=version)
-        done = self.updates[-1].version if self.updates else 0
-        if version != done:
-            raise LedgerError(
-                f"position {int(positions[0]):,} claims weights of version {version:,}, but {done:,} updates "
-                "are recorded; record each update before scores that use it"
-            )
-        block = ScoredBlock(
-            rank=self.rank,
-            sequence=self._next_sequence(),
-            chunk=chunk,
-            version=version,
-            seconds=self._elapsed(),
-            runs=_runs_of(np.asarray(positions, dtype=np.int64)),
-            nll=nll if nll.dtype in (np.float32, np.float64) else nll.astype(np.float64),
-        )
-        self.append(block)
-
-    def update(self, version: int, first: int, end: int) -> None:
-        """Record that the weights became `version` after training on positions first .. end-1.
-
-        Several ranges of one update repeat its version. Raises LedgerError when versions run backwards or
-        skip.
-        """
-        done = self.updates[-1].version if self.updates else 0
-        if version not in {done, done + 1} or version < 1:
-            raise LedgerError(f"update {version:,} follows update {done:,}; versions count one by one")
-        if not 1 <= first < end:
-            raise LedgerError(f"update {version:,} claims positions {first:,} to {end:,}, which is no range")
-        update = WeightUpdate(
-            rank=self.rank,
-            sequence=self._next_sequence(),
-            version=version,
-            seconds=self._elapsed(),
-            first=first,
-            end=end,
-        )
-        self.append(update)
-
-    def append(self, entry: ScoredBlock | WeightUpdate) -> None:
-        """Add an entry as it is and extend its rank's chain; for readers of stored ledgers."""
-        if isinstance(entry, ScoredBlock):
-            self.blocks.append(entry)
-        else:
-            self.updates.append(entry)
-        self.heads[entry.rank] = _chained(self.heads.get(entry.rank, _genesis(entry.rank)), entry)
-
-    @property
-    def seal(self) -> str:
-        """SHA-256 over the chains of all ranks, in hex: commits to every entry and their order."""
-        digest = hashlib.sha256()
-        for rank in sorted(self.heads):
-            digest.update(self.heads[rank])
-        return digest.hexdigest()
-
-    @property
-    def scored_positions(self) -> int:
-        """Scores recorded, double ones counted twice."""
-        return sum(len(block.nll) for block in self.blocks)
-
-    def nats(self, total_positions: int) -> npt.NDArray[np.float64]:
-        """Nats of positions 1 .. total_positions, in their order; raises LedgerError unless each was scored
-        once.
-        """
-        nll, scored = np.zeros(total_positions + 1), np.zeros(total_positions + 1, dtype=np.uint8)
-        for block in self.blocks:
-            offset = 0
-            for first, count in block.runs.tolist():
-                if first < 1 or first + count > total_positions + 1:
-                    outside = first if first < 1 else total_positions + 1
-                    raise LedgerError(
-                        f"position {outside:,} was scored; the stream has positions 1 to {total_positions:,}"
-                    )
-                if scored[first : first + count].any():
-                    again = first + int(np.argmax(scored[first : first + count]))
-                    raise LedgerError(
-                        f"position {again:,} was scored twice (second time in chunk {block.chunk})"
-                    )
-                scored[first : first + count] = 1
-                nll[first : first + count] = block.nll[offset : offset + count]
-                offset += count
-        missing = int(np.argmin(scored[1:])) + 1
-        if not scored[missing]:
-            raise LedgerError(
-                f"position {missing:,} was never scored, one of {total_positions - int(scored.sum()):,} "
-                f"missing of {total_positions:,}; score the whole stream, its tail included"
-            )
-        return nll[1:]
-
-    def verify(self, total_positions: int) -> None:
-        """Prove that positions 1 .. total_positions were each scored once, before any update that saw them.
-
-        Raises LedgerError with the first position that breaks either rule.
-        """
-        self.nats(total_positions)
-        never = np.iinfo(np.int64).max
-        seen_by = np.full(total_positions + 1, never)
-        for update in sorted(self.updates, key=lambda each: each.version, reverse=True):
-            seen_by[update.first : update.end] = update.version  # the earliest update remains
-        for block in self.blocks:
-            for first, count in block.runs.tolist():
-                early = seen_by[first : first + count] <= block.version
-                if early.any():
-                    position = first + int(np.argmax(early))
-                    update_number = int(seen_by[position])
-                    raise LedgerError(
-                        f"position {position:,} was trained on by update {update_number:,} and scored "
-                        f"only after update {block.version:,} (chunk {block.chunk}); score each token before "
-                        "any update that sees it"
-                    )
-        for update in self.updates:
-            if update.end > total_positions + 1:
-                raise LedgerError(
-                    f"update {update.version:,} trained on positions up to {update.end - 1:,}; only 1 to "
-                    f"{total_positions:,} are scored"
-                )
-
-    def val_loss(self) -> float:
-        """Mean nats per scored token, in float64; independent of how ranks shared the work."""
-        total = self.scored_positions
-        return float(self.nats(total).sum()) / total
-
-    def val_bpb(self, byte_counts: npt.NDArray[np.int64]) -> float:
-        """Bits per byte; `byte_counts` holds the bytes of positions 1, 2, ... in order."""
-        nats = self.nats(len(byte_counts))
-        return float(nats.sum()) / math.log(2.0) / int(byte_counts.sum())
-
-    def summary(self) -> str:
-        """One line for the run's log."""
-        updates = max((update.version for update in self.updates), default=0)
-        return (
-            f"score_ledger positions:{self.scored_positions} blocks:{len(self.blocks)} updates:{updates} "
-            f"ranks:{len(self.heads)} seal:{self.seal}"
-        )
-
-    def write(self, path: Path) -> None:
-        """Store as `ledger_file` describes, under its final name only when complete."""
-        write_ledger(self, path)
-
-    def gathered(self, world: World) -> ScoreLedger:
-        """All ranks' entries on rank 0 (elsewhere its own); every rank must call."""
-        return gathered_ledger(self, world)
-
-    def _next_sequence(self) -> int:
-        self._sequence += 1
-        return self._sequence
-
-    def _elapsed(self) -> float:
-        now = self.clock()
-        if self._start is None:
-            self._start = now
-        return now - self._start
-
-
-def _runs_of(positions: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
-    """Contiguous runs, as rows of (first, count)."""
-    starts = np.concatenate(([0], np.flatnonzero(np.diff(positions) != 1) + 1))
-    counts = np.diff(np.append(starts, len(positions)))
-    return np.stack([positions[starts], counts], axis=1)
-
-
-def _genesis(rank: int) -> bytes:
-    return hashlib.sha256(f"golf score ledger 1, rank {rank}".encode()).digest()
-
-
-def _chained(previous: bytes, entry: ScoredBlock | WeightUpdate) -> bytes:
-    """Hash of an entry and of all before it; nats count as float64, however they are stored."""
-    digest = hashlib.sha256(previous)
-    if isinstance(entry, ScoredBlock):
-        head = np.array([0, entry.sequence, entry.chunk, entry.version, len(entry.runs)], dtype="<i8")
-        digest.update(head.tobytes() + np.float64(entry.seconds).tobytes())
-        digest.update(np.ascontiguousarray(entry.runs, dtype="<i8").tobytes())
-        digest.update(np.ascontiguousarray(entry.nll, dtype="<f8").tobytes())
-    else:
-        head = np.array([1, entry.sequence, entry.version, entry.first, entry.end], dtype="<i8")
-        digest.update(head.tobytes() + np.float64(entry.seconds).tobytes())
-    return digest.digest()
 
 
 # ---- reference_model.evaluation.score_tally ----
@@ -5378,6 +5545,8 @@ class ScoreTally:
     positions_to_score: int
     ledger: ScoreLedger | None = None
     progress: Callable[[EvaluationProgress], None] | None = None
+    stream: EvaluatorStream | None = None
+    """Where an evaluator owns the score: what hands `tokens` out and takes the scores as well."""
     version: int = 0
     """Updates made to the weights so far."""
     _nats: float = 0.0
@@ -5393,6 +5562,8 @@ class ScoreTally:
             self.ledger.score(positions_N, nll_N, chunk=chunk, version=self.version)
         else:
             refuse_unusable_scores(positions_N, nll_N, chunk=chunk, version=self.version)
+        if self.stream is not None:
+            self.stream.add(positions_N, nll_N)
         self._nats += float(nll_N.sum(dtype=np.float64))
         self._scored += len(nll_N)
         targets_N, previous_N = self.tokens[positions_N], self.tokens[positions_N - 1]
@@ -5626,6 +5797,76 @@ def scored_positions(batch: WindowPlan) -> npt.NDArray[np.int64]:
     return (first[:, None] + np.arange(last)).reshape(-1)
 
 
+# ---- reference_model.evaluation.stepwise_scoring ----
+# Scoring windows on all ranks, in steps where an evaluator hands out the tokens.
+#
+# Without an evaluator a rank scores its share of the windows in one go. With one, windows are taken in steps
+# that predict at most as many tokens as come at once: the tokens are asked for, all ranks score, the scores are
+# sealed, and only then the next step begins. Windows score without gaps, so the scores are the same ones.
+#
+# V vocabulary.
+
+
+def score_windows(scorer: WindowScorer, plan: WindowPlan, tally: ScoreTally, *, chunk: int = 0) -> None:
+    """Score the windows of `plan` on all ranks together with the present weights.
+
+    Raises ConfigError for windows that predict more tokens than the evaluator hands out at once.
+    """
+    world, stream = tally.world, tally.stream
+    if stream is None:
+        scorer.score(plan.of_rank(world.rank, world.size), tally, chunk=chunk)
+        return
+    for part in _steps(plan, stream.released, stream.longest_step):
+        stream.require(int(part.starts[-1]) + part.length + 1, _BlindAnswer(scorer=scorer, plan=part))
+        scorer.score(part.of_rank(world.rank, world.size), tally, chunk=chunk)
+        stream.seal()
+
+
+def _steps(plan: WindowPlan, released: int, longest_step: int) -> Iterator[WindowPlan]:
+    """Consecutive windows whose new tokens come at once, as many as possible at a time."""
+    ends = plan.starts + plan.length + 1  # tokens that each window needs
+    first = 0
+    while first < len(plan):
+        end = int(np.searchsorted(ends, released + longest_step, side="right"))
+        if end == first:
+            raise ConfigError(
+                f"one window predicts {int(ends[first]) - released:,} tokens, but the evaluator hands out "
+                f"{longest_step:,} at once; set evaluation.eval_seq_len or stride lower"
+            )
+        yield plan.part(first, end)
+        first, released = end, int(ends[end - 1])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _BlindAnswer:
+    """The distribution of a token that is not known yet, as the window that will score it computes it.
+
+    The window has its usual length, so that nothing but the tokens from the asked one on differs; attention
+    is causal and does not see them, and so far they are 0.
+    """
+
+    scorer: WindowScorer
+    plan: WindowPlan
+
+    def __call__(self, position: int) -> npt.NDArray[np.float64]:
+        """Log-probabilities (V) of the token at `position`, the first that is not known."""
+        scorer = self.scorer
+        window = int(np.searchsorted(self.plan.starts + self.plan.length, position))
+        start = self.plan.starts[window : window + 1]
+        x_1T, _ = window_tokens(scorer.tokens, start, self.plan.length, scorer.device)
+        column = position - 1 - int(start[0])
+        scorer.model.eval()
+        with torch.no_grad(), autocast(scorer.device, scorer.config.run.compute):
+            logits_V = scorer.model.logits(x_1T, last=self.plan.length - column)[0, 0]
+        if scorer.mixer is None:
+            log_p_V = torch.log_softmax(logits_V.double(), dim=-1).cpu().numpy()
+        else:
+            with np.errstate(divide="ignore"):
+                log_p_V = np.log(scorer.mixer.distribution(position, logits_V.float()))
+        answer_V: npt.NDArray[np.float64] = log_p_V
+        return answer_V
+
+
 # ---- reference_model.evaluation.evaluate ----
 # Scoring the validation stream: plainly, with sliding windows, or with test-time training, score first.
 #
@@ -5648,14 +5889,16 @@ def evaluate_plain(
     mixer: Mixer | None = None,
     progress: Callable[[EvaluationProgress], None] | None = None,
     tail: Tail = Tail.SCORED,
+    stream: EvaluatorStream | None = None,
 ) -> Score:
     """Score windows of evaluation.eval_seq_len tokens side by side.
 
     `tokens` (N, any integer type) is the whole stream; a `ledger` records the scores of this rank and is
-    verified. Raises SetupError for a stream too short to score or with foreign token ids, LedgerError (naming
-    the position) for scores that are not finite.
+    verified. `stream`, where given, hands `tokens` out and takes the scores. Raises SetupError for a stream
+    too short to score or with foreign token ids, LedgerError (naming the position) for scores that are not
+    finite.
     """
-    return _evaluate_windows(model, tokens, table, config, world, 0, ledger, mixer, progress, tail)
+    return _evaluate_windows(model, tokens, table, config, world, 0, ledger, mixer, progress, tail, stream)
 
 
 def evaluate_sliding(
@@ -5669,6 +5912,7 @@ def evaluate_sliding(
     mixer: Mixer | None = None,
     progress: Callable[[EvaluationProgress], None] | None = None,
     tail: Tail = Tail.SCORED,
+    stream: EvaluatorStream | None = None,
 ) -> Score:
     """Score each position with at least eval_seq_len - stride tokens before it in its window, the first ones
     apart.
@@ -5676,7 +5920,9 @@ def evaluate_sliding(
     evaluation.stride 0 is the plain evaluation. Arguments and errors as `evaluate_plain`.
     """
     stride = config.evaluation.stride
-    return _evaluate_windows(model, tokens, table, config, world, stride, ledger, mixer, progress, tail)
+    return _evaluate_windows(
+        model, tokens, table, config, world, stride, ledger, mixer, progress, tail, stream
+    )
 
 
 def evaluate_with_ttt(
@@ -5690,6 +5936,7 @@ def evaluate_with_ttt(
     mixer: Mixer | None = None,
     progress: Callable[[EvaluationProgress], None] | None = None,
     tail: Tail = Tail.SCORED,
+    stream: EvaluatorStream | None = None,
 ) -> Score:
     """Score while adapting to what has been scored, the way config.ttt says; the ledger proves the order.
 
@@ -5697,7 +5944,9 @@ def evaluate_with_ttt(
     adaptation. Arguments and errors as `evaluate_plain`; ConfigError when config.ttt.kind is none. A ledger
     is always kept.
     """
-    tally = _new_tally(tokens, table, config, world, ledger or ScoreLedger(rank=world.rank), progress, tail)
+    tally = _new_tally(
+        tokens, table, config, world, ledger or ScoreLedger(rank=world.rank), progress, tail, stream
+    )
     score_and_train_chunks(model, tally, config, mixer=mixer, tail=tail)
     return tally.total()
 
@@ -5713,13 +5962,14 @@ def _evaluate_windows(
     mixer: Mixer | None,
     progress: Callable[[EvaluationProgress], None] | None,
     tail: Tail,
+    stream: EvaluatorStream | None,
 ) -> Score:
-    tally = _new_tally(tokens, table, config, world, ledger, progress, tail)
+    tally = _new_tally(tokens, table, config, world, ledger, progress, tail, stream)
     plan = planned_windows(len(tokens), seq_len=config.evaluation.eval_seq_len, stride=stride, tail=tail)
     was_training = model.training
     try:
         scorer = window_scorer(model, tokens, config, world.device, mixer)
-        scorer.score(plan.of_rank(world.rank, world.size), tally)
+        score_windows(scorer, plan, tally)
     finally:
         model.train(was_training)
     return tally.total()
@@ -5733,6 +5983,7 @@ def _new_tally(
     ledger: ScoreLedger | None,
     progress: Callable[[EvaluationProgress], None] | None,
     tail: Tail,
+    stream: EvaluatorStream | None,
 ) -> ScoreTally:
     if tokens.ndim != 1:
         raise SetupError(f"the validation stream has shape {tokens.shape}; it must be one row of tokens")
@@ -5751,6 +6002,7 @@ def _new_tally(
         positions_to_score=plan.positions,
         ledger=ledger,
         progress=progress,
+        stream=stream,
     )
 
 
@@ -6122,6 +6374,235 @@ def check_targets(
                 f"target {int(targets_N[first])} at position {int(positions[first]):,} is not the stream's "
                 f"token {int(tokens_T[positions[first]])}: positions must be indices of the targets, in the "
                 "stream that the mixer was built on"
+            )
+
+
+# ---- reference_model.ngrams.growing_mixers ----
+# The mixers over a stream that is handed out bit by bit: counts grow with it, distributions are the same.
+#
+# `ngram_mixing` and `token_tilt` count a known stream at once, which takes a fraction of the time; here every
+# token is looked up under its contexts before it is counted. Exact keys, no hashing.
+#
+# N scored positions, T stream.
+
+
+def growing_mixer(stream: EvaluatorStream, vocab_size: int, config: NgramConfig) -> Mixer | None:
+    """The mixer that the configuration asks for, taking in tokens as `stream` gets them; None for none."""
+    backoff = GrowingBackoff(stream.tokens, vocab_size, config)
+    stream.listeners.append(backoff.extend)
+    return backoff
+
+
+@dataclass(slots=True)
+class ContextCounts:
+    """What followed one context so far: how often, which tokens, and which of them first reached the most."""
+
+    total: int = 0
+    tokens: dict[int, int] = field(default_factory=dict)
+    leader: int = 0
+    leader_count: int = 0
+
+
+class GrowingCounts:
+    """Counts of every context of the tokens taken in so far; memory grows with the stream."""
+
+    def __init__(self, *, min_order: int, max_order: int) -> None:
+        self._orders = range(max_order, min_order - 1, -1)
+        self._contexts: dict[tuple[int, ...], ContextCounts] = {}
+        self._tail: tuple[int, ...] = ()
+        self.end = 0
+
+    def take(
+        self, tokens_T: npt.NDArray[np.generic], end: int
+    ) -> Iterator[tuple[int, int, list[tuple[int, ContextCounts]]]]:
+        """Count tokens up to `end`, one after another: position, token, and what was known before it.
+
+        The last are pairs of an order and its context's counts, highest order first, of contexts seen before.
+        """
+        longest = self._orders[0] - 1
+        for token in tokens_T[self.end : end].tolist():
+            tail, known, new = self._tail, [], []
+            for order in self._orders:
+                if len(tail) < order - 1:
+                    continue
+                context = tail[len(tail) - order + 1 :]
+                counts = self._contexts.get(context)
+                if counts is None:
+                    new.append(context)
+                else:
+                    known.append((order, counts))
+            yield self.end, token, known
+            for context in new:
+                self._contexts[context] = ContextCounts(1, {token: 1}, token, 1)
+            for _, counts in known:
+                count = counts.tokens[token] = counts.tokens.get(token, 0) + 1
+                counts.total += 1
+                if count > counts.leader_count:
+                    counts.leader, counts.leader_count = token, count
+            self._tail = (*tail, token)[-longest:]
+            self.end += 1
+
+
+class GrowingBackoff(BackoffMixer):
+    """`BackoffMixer` over `tokens` that are known up to the end last given to `extend`."""
+
+    def __init__(self, tokens: npt.NDArray[np.uint32], vocab_size: int, config: NgramConfig) -> None:
+        super().__init__(tokens[:0], vocab_size, config)
+        self._tokens_T = tokens
+        self._orders_T = self._orders_T.copy()
+        self._orders_T.resize(len(tokens))
+        self._shares_T = self._shares_T.copy()
+        self._shares_T.resize(len(tokens))
+        self._counts = GrowingCounts(min_order=config.min_order, max_order=config.max_order)
+
+    def extend(self, end: int) -> None:
+        """Take in tokens up to `end`."""
+        for position, token, known in self._counts.take(self._tokens_T, end):
+            for order, counts in known:
+                if counts.total >= self._config.min_count:
+                    self._orders_T[position] = order
+                    self._shares_T[position] = counts.tokens.get(token, 0) / counts.total
+                    break
+
+
+# ---- reference_model.evaluation.ledger_file ----
+# The score ledger as a file: one column per fact, in numpy's zip format without pickle.
+#
+# Columns: `score_*` (one entry per scored block: rank, sequence, chunk, version, seconds, count of positions,
+# count of runs), `run_*` (first, count), `nll` (nats of all blocks end to end), `update_*` (rank, sequence,
+# version, seconds, first, end), `head_rank` and `head` (32 bytes each, the newest hash of every rank's chain),
+# `format`. The reader replays the entries and refuses a file whose chains come out differently.
+
+
+LEDGER_FORMAT = 1
+
+
+_SCORE_COLUMNS = ("rank", "sequence", "chunk", "version", "seconds")
+
+
+_UPDATE_COLUMNS = ("rank", "sequence", "version", "seconds", "first", "end")
+
+
+def write_ledger(ledger: ScoreLedger, path: Path) -> None:
+    """Store `ledger`; a run that dies meanwhile leaves no half-written file under this name.
+
+    Raises SetupError when that fails.
+    """
+    try:
+        with whole_file(path) as file:
+            np.savez(file, allow_pickle=False, **_columns(ledger))
+    except OSError as error:
+        raise SetupError(
+            f"cannot write the score ledger {path}: {error.strerror}; free some space there"
+        ) from None
+
+
+def gathered_ledger(ledger: ScoreLedger, world: World) -> ScoreLedger:
+    """All ranks' entries on rank 0, elsewhere the rank's own; every rank must call.
+
+    Each rank keeps its own chain: updates that ranks made together are listed once for each of them.
+    """
+    if world.size == 1:
+        return ledger
+    stored = io.BytesIO()
+    np.savez(stored, allow_pickle=False, **_columns(ledger))
+    sent = torch.frombuffer(bytearray(stored.getvalue()), dtype=torch.uint8).to(world.device)
+    sizes = torch.zeros(world.size, dtype=torch.int64, device=world.device)
+    sizes[world.rank] = len(sent)
+    world.sum_(sizes)
+    if not world.is_main:
+        dist.send(sent, dst=0)
+        return ledger
+    merged = ScoreLedger(clock=ledger.clock)
+    for rank, size in enumerate(sizes.tolist()):
+        part = ledger
+        if rank:
+            received = torch.empty(size, dtype=torch.uint8, device=world.device)
+            dist.recv(received, src=rank)
+            part = _replayed(io.BytesIO(received.cpu().numpy().tobytes()))
+        merged.blocks += part.blocks
+        merged.updates += part.updates
+        merged.heads |= part.heads
+    return merged
+
+
+def _columns(ledger: ScoreLedger) -> dict[str, npt.NDArray[Any]]:
+    """Every entry of the ledger, as named arrays."""
+    blocks, ranks = ledger.blocks, sorted(ledger.heads)
+    columns: dict[str, npt.NDArray[Any]] = {"format": np.array(LEDGER_FORMAT)}
+    for name in _SCORE_COLUMNS:
+        kind = np.float64 if name == "seconds" else np.int64
+        columns[f"score_{name}"] = np.array([getattr(block, name) for block in blocks], dtype=kind)
+    for name in _UPDATE_COLUMNS:
+        kind = np.float64 if name == "seconds" else np.int64
+        columns[f"update_{name}"] = np.array([getattr(update, name) for update in ledger.updates], dtype=kind)
+    runs = np.concatenate([block.runs for block in blocks]) if blocks else np.zeros((0, 2), dtype=np.int64)
+    columns["score_count"] = np.array([len(block.nll) for block in blocks], dtype=np.int64)
+    columns["score_runs"] = np.array([len(block.runs) for block in blocks], dtype=np.int64)
+    columns["run_first"], columns["run_count"] = runs[:, 0], runs[:, 1]
+    columns["nll"] = np.concatenate([block.nll for block in blocks]) if blocks else np.zeros(0)
+    columns["head_rank"] = np.array(ranks, dtype=np.int64)
+    columns["head"] = np.frombuffer(b"".join(ledger.heads[rank] for rank in ranks), dtype=np.uint8)
+    return columns
+
+
+def _replayed(file: BinaryIO) -> ScoreLedger:
+    """A ledger from its columns, chains recomputed and compared."""
+    with np.load(file, allow_pickle=False) as stored:
+        columns = {name: stored[name] for name in stored.files}
+    if int(columns["format"]) != LEDGER_FORMAT:
+        raise LedgerError(f"ledger format {int(columns['format'])}; this reader knows {LEDGER_FORMAT}")
+    entries: list[ScoredBlock | WeightUpdate] = [*_stored_blocks(columns), *_stored_updates(columns)]
+    ledger = ScoreLedger()
+    for entry in sorted(entries, key=lambda each: (each.rank, each.sequence)):
+        ledger.append(entry)
+    _compare_heads(ledger, columns)
+    return ledger
+
+
+def _stored_blocks(columns: dict[str, npt.NDArray[Any]]) -> list[ScoredBlock]:
+    facts = zip(*(columns[f"score_{name}"].tolist() for name in _SCORE_COLUMNS), strict=True)
+    runs = np.stack([columns["run_first"], columns["run_count"]], axis=1)
+    runs_end = np.cumsum(columns["score_runs"]).tolist()
+    nll_end = np.cumsum(columns["score_count"]).tolist()
+    if (runs_end[-1] if runs_end else 0) != len(runs) or (nll_end[-1] if nll_end else 0) != len(
+        columns["nll"]
+    ):
+        raise LedgerError("its blocks do not add up to the positions and scores it holds")
+    blocks = []
+    for at, (rank, sequence, chunk, version, seconds) in enumerate(facts):
+        own_runs = runs[runs_end[at - 1] if at else 0 : runs_end[at]]
+        own_nll = columns["nll"][nll_end[at - 1] if at else 0 : nll_end[at]]
+        if own_runs[:, 1].min(initial=1) < 1 or int(own_runs[:, 1].sum()) != len(own_nll):
+            raise LedgerError(
+                f"its block {at} holds {len(own_nll):,} scores for other than as many positions"
+            )
+        blocks.append(
+            ScoredBlock(
+                rank=rank,
+                sequence=sequence,
+                chunk=chunk,
+                version=version,
+                seconds=seconds,
+                runs=own_runs,
+                nll=own_nll,
+            )
+        )
+    return blocks
+
+
+def _stored_updates(columns: dict[str, npt.NDArray[Any]]) -> list[WeightUpdate]:
+    facts = zip(*(columns[f"update_{name}"].tolist() for name in _UPDATE_COLUMNS), strict=True)
+    return [WeightUpdate(**dict(zip(_UPDATE_COLUMNS, row, strict=True))) for row in facts]
+
+
+def _compare_heads(ledger: ScoreLedger, columns: dict[str, npt.NDArray[Any]]) -> None:
+    heads = columns["head"].tobytes()
+    stored = {int(rank): heads[32 * at : 32 * at + 32] for at, rank in enumerate(columns["head_rank"])}
+    for rank in sorted(stored.keys() | ledger.heads.keys()):
+        if stored.get(rank) != ledger.heads.get(rank):
+            raise LedgerError(
+                f"the hash chain of rank {rank} does not match its entries; the file was altered"
             )
 
 
@@ -6579,147 +7060,6 @@ def _linears(model: nn.Module) -> Iterator[tuple[str, CastedLinear]]:
             yield name, module
 
 
-# ---- reference_model.evaluation.ledger_file ----
-# The score ledger as a file: one column per fact, in numpy's zip format without pickle.
-#
-# Columns: `score_*` (one entry per scored block: rank, sequence, chunk, version, seconds, count of positions,
-# count of runs), `run_*` (first, count), `nll` (nats of all blocks end to end), `update_*` (rank, sequence,
-# version, seconds, first, end), `head_rank` and `head` (32 bytes each, the newest hash of every rank's chain),
-# `format`. The reader replays the entries and refuses a file whose chains come out differently.
-
-
-LEDGER_FORMAT = 1
-
-
-_SCORE_COLUMNS = ("rank", "sequence", "chunk", "version", "seconds")
-
-
-_UPDATE_COLUMNS = ("rank", "sequence", "version", "seconds", "first", "end")
-
-
-def write_ledger(ledger: ScoreLedger, path: Path) -> None:
-    """Store `ledger`; a run that dies meanwhile leaves no half-written file under this name.
-
-    Raises SetupError when that fails.
-    """
-    try:
-        with whole_file(path) as file:
-            np.savez(file, allow_pickle=False, **_columns(ledger))
-    except OSError as error:
-        raise SetupError(
-            f"cannot write the score ledger {path}: {error.strerror}; free some space there"
-        ) from None
-
-
-def gathered_ledger(ledger: ScoreLedger, world: World) -> ScoreLedger:
-    """All ranks' entries on rank 0, elsewhere the rank's own; every rank must call.
-
-    Each rank keeps its own chain: updates that ranks made together are listed once for each of them.
-    """
-    if world.size == 1:
-        return ledger
-    stored = io.BytesIO()
-    np.savez(stored, allow_pickle=False, **_columns(ledger))
-    sent = torch.frombuffer(bytearray(stored.getvalue()), dtype=torch.uint8).to(world.device)
-    sizes = torch.zeros(world.size, dtype=torch.int64, device=world.device)
-    sizes[world.rank] = len(sent)
-    world.sum_(sizes)
-    if not world.is_main:
-        dist.send(sent, dst=0)
-        return ledger
-    merged = ScoreLedger(clock=ledger.clock)
-    for rank, size in enumerate(sizes.tolist()):
-        part = ledger
-        if rank:
-            received = torch.empty(size, dtype=torch.uint8, device=world.device)
-            dist.recv(received, src=rank)
-            part = _replayed(io.BytesIO(received.cpu().numpy().tobytes()))
-        merged.blocks += part.blocks
-        merged.updates += part.updates
-        merged.heads |= part.heads
-    return merged
-
-
-def _columns(ledger: ScoreLedger) -> dict[str, npt.NDArray[Any]]:
-    """Every entry of the ledger, as named arrays."""
-    blocks, ranks = ledger.blocks, sorted(ledger.heads)
-    columns: dict[str, npt.NDArray[Any]] = {"format": np.array(LEDGER_FORMAT)}
-    for name in _SCORE_COLUMNS:
-        kind = np.float64 if name == "seconds" else np.int64
-        columns[f"score_{name}"] = np.array([getattr(block, name) for block in blocks], dtype=kind)
-    for name in _UPDATE_COLUMNS:
-        kind = np.float64 if name == "seconds" else np.int64
-        columns[f"update_{name}"] = np.array([getattr(update, name) for update in ledger.updates], dtype=kind)
-    runs = np.concatenate([block.runs for block in blocks]) if blocks else np.zeros((0, 2), dtype=np.int64)
-    columns["score_count"] = np.array([len(block.nll) for block in blocks], dtype=np.int64)
-    columns["score_runs"] = np.array([len(block.runs) for block in blocks], dtype=np.int64)
-    columns["run_first"], columns["run_count"] = runs[:, 0], runs[:, 1]
-    columns["nll"] = np.concatenate([block.nll for block in blocks]) if blocks else np.zeros(0)
-    columns["head_rank"] = np.array(ranks, dtype=np.int64)
-    columns["head"] = np.frombuffer(b"".join(ledger.heads[rank] for rank in ranks), dtype=np.uint8)
-    return columns
-
-
-def _replayed(file: BinaryIO) -> ScoreLedger:
-    """A ledger from its columns, chains recomputed and compared."""
-    with np.load(file, allow_pickle=False) as stored:
-        columns = {name: stored[name] for name in stored.files}
-    if int(columns["format"]) != LEDGER_FORMAT:
-        raise LedgerError(f"ledger format {int(columns['format'])}; this reader knows {LEDGER_FORMAT}")
-    entries: list[ScoredBlock | WeightUpdate] = [*_stored_blocks(columns), *_stored_updates(columns)]
-    ledger = ScoreLedger()
-    for entry in sorted(entries, key=lambda each: (each.rank, each.sequence)):
-        ledger.append(entry)
-    _compare_heads(ledger, columns)
-    return ledger
-
-
-def _stored_blocks(columns: dict[str, npt.NDArray[Any]]) -> list[ScoredBlock]:
-    facts = zip(*(columns[f"score_{name}"].tolist() for name in _SCORE_COLUMNS), strict=True)
-    runs = np.stack([columns["run_first"], columns["run_count"]], axis=1)
-    runs_end = np.cumsum(columns["score_runs"]).tolist()
-    nll_end = np.cumsum(columns["score_count"]).tolist()
-    if (runs_end[-1] if runs_end else 0) != len(runs) or (nll_end[-1] if nll_end else 0) != len(
-        columns["nll"]
-    ):
-        raise LedgerError("its blocks do not add up to the positions and scores it holds")
-    blocks = []
-    for at, (rank, sequence, chunk, version, seconds) in enumerate(facts):
-        own_runs = runs[runs_end[at - 1] if at else 0 : runs_end[at]]
-        own_nll = columns["nll"][nll_end[at - 1] if at else 0 : nll_end[at]]
-        if own_runs[:, 1].min(initial=1) < 1 or int(own_runs[:, 1].sum()) != len(own_nll):
-            raise LedgerError(
-                f"its block {at} holds {len(own_nll):,} scores for other than as many positions"
-            )
-        blocks.append(
-            ScoredBlock(
-                rank=rank,
-                sequence=sequence,
-                chunk=chunk,
-                version=version,
-                seconds=seconds,
-                runs=own_runs,
-                nll=own_nll,
-            )
-        )
-    return blocks
-
-
-def _stored_updates(columns: dict[str, npt.NDArray[Any]]) -> list[WeightUpdate]:
-    facts = zip(*(columns[f"update_{name}"].tolist() for name in _UPDATE_COLUMNS), strict=True)
-    return [WeightUpdate(**dict(zip(_UPDATE_COLUMNS, row, strict=True))) for row in facts]
-
-
-def _compare_heads(ledger: ScoreLedger, columns: dict[str, npt.NDArray[Any]]) -> None:
-    heads = columns["head"].tobytes()
-    stored = {int(rank): heads[32 * at : 32 * at + 32] for at, rank in enumerate(columns["head_rank"])}
-    for rank in sorted(stored.keys() | ledger.heads.keys()):
-        if stored.get(rank) != ledger.heads.get(rank):
-            raise LedgerError(
-                f"the hash chain of rank {rank} does not match its entries; the file was altered"
-            )
-
-
 # ---- reference_model.optimizers.flat_parameters ----
 # Parameters laid end to end, and their gradients likewise: one buffer of each per number format.
 #
@@ -6827,14 +7167,13 @@ def score_and_train_chunks(
 
     The model's weights, gradients and flags are afterwards what they were before.
     """
-    world = tally.world
     plan = windows_of(tally, config, tail)
     chunk_of_window = plan.chunks(config.ttt.chunk_tokens)
     chunks = -(-plan.positions // config.ttt.chunk_tokens)
     with adaptation(model, tally, config, mixer) as (scorer, trainer):
         for chunk in range(chunks):
             first, end = np.searchsorted(chunk_of_window, [chunk, chunk + 1]).tolist()
-            scorer.score(plan.part(first, end).of_rank(world.rank, world.size), tally, chunk=chunk)
+            score_windows(scorer, plan.part(first, end), tally, chunk=chunk)
             if chunk < chunks - 1:
                 trainer.train(chunk, lr=ttt_cosine(chunk, chunks, config.ttt.lr))
 

@@ -8,6 +8,7 @@ import json
 
 import pytest
 
+from harness.runs.run_protocol import read_protocol
 from submissions.build import main, out_of_date
 from submissions.demo_folders import FOLDERS, DemoFolder
 from submissions.recording import SUBMISSIONS, script_of
@@ -45,6 +46,13 @@ def test_an_old_script_is_told_with_the_command_that_mends_it(
     assert capsys.readouterr().out == (
         "submissions/reference/train_gpt.py is missing; run: python -m submissions.build\n"
     )
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_legal_folders_offer_two_steps_with_an_owned_score_and_ruled_out_ones_do_not(name: str) -> None:
+    protocol = read_protocol(script_of(folder_named(name)).parent)
+    assert (protocol is not None) == (name in LEGAL)
+    assert protocol is None or (protocol.scoring and protocol.artifact == ("final_model.ptz",))
 
 
 @pytest.mark.parametrize("name", LEGAL)
