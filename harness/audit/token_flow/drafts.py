@@ -71,10 +71,13 @@ def events_of(recorder: FlowRecorder) -> tuple[Event, ...]:
         and scored & {token.root for token in draft.tokens}
     }
     tables = {draft.state for draft in recorder.drafts.values() if draft.id in used}
+    counts = recorder.whole_counts
     kept = [
         draft
         for draft in recorder.drafts.values()
         if (draft.kind != "lookup" or draft.id in used)
+        and draft.id not in counts
+        and not (draft.full and draft.lookups <= counts)  # such as where documents start, in the network
         and (
             draft.kind != "update"
             or draft.state in tables
@@ -97,6 +100,12 @@ def _open_events(recorder: FlowRecorder) -> list[Event]:
         (at, "which counts a search among keys of scored tokens finds")
         for at, roots in recorder.searches.items()
         if roots & scored
+    ]
+    counts = recorder.whole_counts
+    found += [
+        (draft.at, "of which tokens the counts mixed into the score are made")
+        for draft in recorder.drafts.values()
+        if draft.kind == "mixed" and not draft.full and draft.lookups & counts and draft.id in printed
     ]
     return [
         Unresolved(id=recorder.last + 1 + number, at=at, reason=what, on_path=True)

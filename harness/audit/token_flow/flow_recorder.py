@@ -40,6 +40,7 @@ class FlowRecorder:
             Spot, set[int]
         ] = {}  # where sorted keys are searched, with the arrays of the tokens
         self.read_whole: set[int] = set()  # rows looked up, then read entry by entry
+        self.whole_counts: set[int] = set()  # marks of what was counted or sorted over a whole array
         self._by_key: dict[object, Draft] = {}
         self._places: dict[tuple[Token, frozenset[Token]], Place] = {}
         self.last = 0
@@ -60,8 +61,9 @@ class FlowRecorder:
 
     def score(self, walker: Walker, tokens: frozenset[Token], chosen: Loops) -> int:
         """A loss or probability of tokens."""
-        # A function that two lines call makes two losses, of which one may be kept.
-        draft = self._draft("score", (walker.here, tuple(self.calls[-CALLS_APART:])), walker.here, walker)
+        # A function that is called from two places makes two losses, of which one may be kept.
+        place = (walker.here, *walker.columns[-CALLS_APART:], *self.calls[-CALLS_APART:])
+        draft = self._draft("score", place, walker.here, walker)
         draft.tokens |= tokens
         draft.chosen = chosen
         self.targets.update({token.place: tuple(walker.loops) for token in tokens})
@@ -85,6 +87,12 @@ class FlowRecorder:
                 draft.updates.add(one)
                 self._see_again(draft, counted, walker, key)
         return draft.id
+
+    def whole_count(self, at: Spot) -> int:
+        """Numbers counted over a whole array at once, or sorted."""
+        ident = self._draft("whole count", at, at).id
+        self.whole_counts.add(ident)
+        return ident
 
     def _is_scored_here(self, token: Token, walker: Walker) -> bool:
         """Whether the token is scored in this pass of the loops; an earlier pass made it context."""

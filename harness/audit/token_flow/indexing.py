@@ -111,6 +111,7 @@ def load(walker: Walker, node: ast.Subscript) -> Flow:
     index = _Index(walker, node.slice)
     key = mixed_of(index.flows) if index.flows else NOTHING
     if index.tokens:
+        walker.columns[-1] = node.col_offset
         return contents.lookup(walker, base, key, tuple(index.flows))
     if len(index.flows) == 1 and index.dims == 1:
         named = contents.named(base, index.flows[0])
@@ -223,11 +224,12 @@ def store(walker: Walker, target: ast.Subscript, value: Flow) -> None:
     if index.tokens:
         contents.update(walker, base, key, "=")
         walker.recorder.fed_back(value.lookups)
+        counts = value.lookups & walker.recorder.whole_counts
         _put(
             walker,
             base,
             walker.here,
-            replace(value, lookups=frozenset(), keys=frozenset(), scores=frozenset()),
+            replace(value, lookups=counts, keys=frozenset(), scores=frozenset()),
         )
         return
     mixing.chosen_under_guard(walker, value)

@@ -5,7 +5,14 @@ from __future__ import annotations
 import ast
 from typing import TYPE_CHECKING
 
-from harness.audit.token_flow import array_calls, container_calls, contents, expressions, operators
+from harness.audit.token_flow import (
+    array_calls,
+    container_calls,
+    contents,
+    expressions,
+    operators,
+    whole_counts,
+)
 from harness.audit.token_flow.call_names import (
     ELEMENTWISE,
     NEW_ARRAYS,
@@ -19,6 +26,7 @@ from harness.audit.token_flow.container_calls import METHODS
 from harness.audit.token_flow.flow import NOTHING, SLICE, Flow, mixed_of, replace
 from harness.audit.token_flow.linear import ZERO
 from harness.audit.token_flow.objects import Bound, Call, ClassOf, Function, Instance
+from harness.audit.token_flow.whole_counts import WHOLE_COUNTS
 from harness.audit.token_flow.written_loss import WRITTEN_LOSS
 
 if TYPE_CHECKING:
@@ -53,6 +61,11 @@ def unknown(walker: Walker, callee: Flow, args: list[Flow], kwargs: dict[str, Fl
 
 def by_name(call: Call) -> Flow:
     """A call that only its name tells something about."""
+    found = _by_name(call)
+    return whole_counts.counted(call, found) if call.name in WHOLE_COUNTS else found
+
+
+def _by_name(call: Call) -> Flow:
     name, args, symbols = call.name, call.args, call.walker.symbols
     known = _KNOWN.get(name)
     if known is not None and (args or name not in _OF_ARGUMENTS):
