@@ -56,8 +56,11 @@ def script_environment(job: SeedJob, seen_at: Mapping[str, str]) -> dict[str, st
         "PYTHONDONTWRITEBYTECODE": "1",
         "PYTHONNOUSERSITE": "1",  # HOME is the submission's: start-up files there would run uncounted
     }
-    if job.wants_gpu and _VISIBLE_GPUS in os.environ:
-        own[_VISIBLE_GPUS] = os.environ[_VISIBLE_GPUS]  # the GPUs a scheduler gave this process
+    gpus = os.environ.get(
+        _VISIBLE_GPUS, ""
+    )  # those a scheduler gave this process; Ray says none, meaning all
+    if job.wants_gpu and gpus:
+        own[_VISIBLE_GPUS] = gpus
     return {**usual, **job.settings, **own}
 
 
