@@ -58,7 +58,7 @@ def script_environment(job: SeedJob, seen_at: Mapping[str, str]) -> dict[str, st
     }
     gpus = os.environ.get(
         _VISIBLE_GPUS, ""
-    )  # those a scheduler gave this process; Ray says none, meaning all
+    )  # of a scheduler; Ray says none and means all
     if job.wants_gpu and gpus:
         own[_VISIBLE_GPUS] = gpus
     return {**usual, **job.settings, **own}
