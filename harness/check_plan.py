@@ -89,6 +89,7 @@ def plan_folders(paths: Iterable[Path]) -> Plan:
         folders = submission_folders(path)
         is_batch = is_batch or len(folders) > 1
         targets += [Target(folder=folder) for folder in folders]
+    targets = list(dict.fromkeys(targets))  # several files of one submission are one submission
     return Plan(targets=tuple(targets), clone=None, is_batch=is_batch)
 
 

@@ -198,8 +198,11 @@ def submission_folders(path: Path) -> tuple[Path, ...]:
     A folder that directly holds submission*.json or a train script is one; so is every
     records/<track>/<name>; logs/ and other inner folders of a submission are not. A folder without any
     such thing below is taken as one submission, so that what it lacks gets reported.
+    A file below records/<track>/<name> means that folder: tools that run on changed files name files.
     Raises `SubmissionError` when there is no such folder.
     """
+    if path.is_file() and (folder := _folder_of_file(path)) is not None:
+        return (folder,)
     root = _checked(path)
     names = [
         str(found.relative_to(root)).replace(os.sep, "/")
@@ -212,6 +215,13 @@ def submission_folders(path: Path) -> tuple[Path, ...]:
     else:
         inner = _below(_entry_of(root) or (RECORDS if root.name == RECORDS else ""), names)
     return tuple(root / folder for folder in inner) or (root,)
+
+
+def _folder_of_file(path: Path) -> Path | None:
+    """The records/<track>/<name> that a file lies in; None for a file elsewhere."""
+    parents = path.parent.resolve().parents
+    inner = [path.parent.resolve(), *parents]
+    return next((each for each in inner if len(each.parents) > 1 and each.parents[1].name == RECORDS), None)
 
 
 def _below(entry: str, names: list[str]) -> tuple[str, ...]:

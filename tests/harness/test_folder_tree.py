@@ -207,3 +207,12 @@ def test_a_folder_named_after_a_pull_request_means_what_it_holds(tmp_path: Path)
 
 def test_a_folder_without_any_submission_is_taken_as_one(tmp_path: Path) -> None:
     assert submission_folders(put(tmp_path, "notes.txt")) == (tmp_path,)
+
+
+def test_a_file_below_a_record_folder_means_that_folder(tmp_path: Path) -> None:
+    put(tmp_path, "records/track/one/train_gpt.py", "records/track/one/logs/a.log", "records/README.md")
+    one = (tmp_path / "records/track/one").resolve()
+    assert submission_folders(one / "train_gpt.py") == (one,)
+    assert submission_folders(one / "logs" / "a.log") == (one,)
+    with pytest.raises(SubmissionError, match="is a file"):
+        submission_folders(tmp_path / "records/README.md")
