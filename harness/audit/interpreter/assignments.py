@@ -21,7 +21,7 @@ from harness.audit.interpreter.heap import (
     View,
 )
 from harness.audit.interpreter.logged_settings import as_logged
-from harness.audit.interpreter.values import ANYTHING, FALSE, TRUE, UNKNOWN, Value
+from harness.audit.interpreter.values import ANYTHING, FALSE, TRUE, UNKNOWN, Value, computed_from
 
 if TYPE_CHECKING:
     from harness.audit.interpreter.flows import Flow
@@ -184,6 +184,9 @@ def augmented(machine: Machine, node: ast.AugAssign) -> Flow | None:
         handled = machine.registry.augmented_element(machine, owner, key, now, operand, node)
         if handled:
             return None
+        if machine.registry.is_parameter(now):
+            # Which weights change says as much about the tokens that chose them as by how much.
+            operand = Value(source=computed_from((machine.deep_source(operand), machine.deep_source(key))))
         result = _in_place(machine, now, operand, node)
         if result is not now:
             subscripts.store(machine, owner, key, result, target, is_update=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 from typing import TYPE_CHECKING
 
-from harness.audit.interpreter import branches, finishing, generators, networks
+from harness.audit.interpreter import branches, finishing, generators, learning_names, networks
 from harness.audit.interpreter.budget import CALL_DEPTH
 from harness.audit.interpreter.flows import Flow, Raised, written_since
 from harness.audit.interpreter.heap import (
@@ -147,6 +147,8 @@ def walked(
     if len(machine.frames) >= CALL_DEPTH or active >= SAME_FUNCTION_AT_MOST:
         machine.cannot_see("recursion", function.name, node, on_path=active < SAME_FUNCTION_AT_MOST)
         return machine.new(computed_from(machine.deep_source(one) for one in (*args, *kwargs.values())))
+    if active == 1 and learning_names.may_learn(machine, function.node):
+        machine.cannot_see("recursion", f"how often {function.name} calls itself", node, on_path=True)
     scope = Scope(machine.heap.new_id(), function.scope.file, function.scope)
     _bind(machine, function, scope, args, kwargs)
     frame = Frame(scope=scope, file=scope.file, name=function.name, owner=function)

@@ -5,9 +5,10 @@ from __future__ import annotations
 import ast
 from typing import TYPE_CHECKING
 
+from harness.audit.interpreter import learning_names
 from harness.audit.interpreter.heap import Bound, Class, Extern, Function, Instance, Scope
 from harness.audit.interpreter.machine_frame import Frame
-from harness.audit.interpreter.objects import find_in_class
+from harness.audit.interpreter.objects import answers_missing, find_in_class
 from harness.audit.interpreter.values import ANYTHING, Value
 
 if TYPE_CHECKING:
@@ -15,19 +16,36 @@ if TYPE_CHECKING:
     from harness.audit.interpreter.machine import Machine
 
 _MANAGERS = frozenset({"contextlib.contextmanager", "contextlib.asynccontextmanager"})
-# Methods that the language calls where no call is written, and that the walk does not call: access
-# to attributes, descriptors, dispatch of torch and numpy, tests of class membership, copying, awaiting.
+# Methods that the language calls where no call is written, and that the walk does not call. The first change
+# what is read or computed, whatever they do: access to attributes, descriptors, dispatch of torch and numpy,
+# tests of class membership, pickling. The others matter where they may learn.
+_CHANGE_VALUES = frozenset(
+    f"__{name}__"
+    for name in (
+        "getattribute", "get", "set", "delete", "torch_function", "torch_dispatch", "array_function",
+        "array_ufunc", "array_wrap", "array", "array_finalize", "instancecheck", "subclasscheck",
+        "class_getitem", "mro_entries", "reduce", "reduce_ex", "await", "aiter", "anext", "aenter", "aexit",
+    )
+)  # fmt: skip
 _CALLED_UNSEEN = frozenset(
     f"__{name}__"
     for name in (
-        "getattr", "getattribute", "setattr", "delattr", "get", "set", "delete", "set_name", "dir",
-        "torch_function", "torch_dispatch", "array_function", "array_ufunc", "array_wrap", "array",
-        "array_finalize", "instancecheck", "subclasscheck", "class_getitem", "mro_entries", "missing",
-        "delitem", "reversed", "copy", "deepcopy", "getstate", "setstate", "reduce", "reduce_ex",
-        "getnewargs", "getnewargs_ex", "fspath", "complex", "bytes", "length_hint", "buffer", "await",
-        "aiter", "anext", "aenter", "aexit",
+        "setattr", "delattr", "set_name", "dir", "missing", "delitem", "reversed", "copy", "deepcopy",
+        "getstate", "setstate", "getnewargs", "getnewargs_ex", "fspath", "complex", "bytes", "length_hint",
+        "buffer", "hash", "index", "int", "float", "eq", "round", "trunc", "floor", "ceil", "divmod",
+        "format",
     )
-)  # fmt: skip
+) | {"keys"}  # fmt: skip
+_DATA_BASES = (
+    "builtins.",
+    "abc.",
+    "typing.",
+    "enum.",
+    "collections.",
+    "types.",
+    "dataclasses.",
+    "contextlib.",
+)
 
 
 def function_value(
@@ -70,9 +88,11 @@ def _decorated(machine: Machine, value: Value, decorator: ast.expr) -> Value:
     maker = machine.evaluate(decorator)
     name = ast.unparse(decorator.func if isinstance(decorator, ast.Call) else decorator)
     if isinstance(function, Function):
-        if name == "property" or name.endswith((".setter", "cached_property")):
+        if name == "property" or name.endswith("cached_property"):
             function.is_property = True
             return value
+        if name.endswith((".setter", ".deleter")):
+            return _with_setter(machine, value, function, decorator)
         if name in {"staticmethod", "classmethod"}:
             function.is_static = name.removesuffix("method")
             return value
@@ -95,6 +115,24 @@ def _decorated(machine: Machine, value: Value, decorator: ast.expr) -> Value:
     return value
 
 
+def _with_setter(machine: Machine, value: Value, function: Function, decorator: ast.expr) -> Value:
+    """`@name.setter`: the property of that name with this as what writing it calls."""
+    owner = (
+        decorator.value.id
+        if isinstance(decorator, ast.Attribute) and isinstance(decorator.value, ast.Name)
+        else ""
+    )
+    known = machine.frame.scope.slots.get(owner)
+    if known is None or not isinstance(known.ref, Function) or not known.ref.is_property:
+        machine.cannot_see("property", function.name, decorator, on_path=True)
+        return value
+    if ast.unparse(decorator).endswith(".setter"):
+        known.ref.setter = value
+    elif learning_names.may_learn(machine, function.node):
+        machine.cannot_see("property", f"deleter of {function.name}", decorator, on_path=True)
+    return known
+
+
 def define_class(machine: Machine, node: ast.ClassDef) -> Flow | None:
     """`class`: its body is walked in a scope of its own."""
     bases = tuple(machine.evaluate(base) for base in node.bases if not isinstance(base, ast.Starred))
@@ -109,8 +147,7 @@ def define_class(machine: Machine, node: ast.ClassDef) -> Flow | None:
     finally:
         machine.frames.pop()
     made.slots = scope.slots
-    for name in sorted(_CALLED_UNSEEN.intersection(scope.slots)):
-        machine.cannot_see("special-method", f"{node.name}.{name}", node, on_path=True)
+    _watch_unseen(machine, made, node)
     _set_metaclass(machine, made, node)
     made.fields.extend(machine.facts.get("fields", {}).get(scope.id, []))
     for value in scope.slots.values():
@@ -121,6 +158,23 @@ def define_class(machine: Machine, node: ast.ClassDef) -> Flow | None:
         value = _decorated(machine, value, decorator)
     machine.heap.put(_own_scope(machine, node.name), node.name, value)
     return flow
+
+
+def _watch_unseen(machine: Machine, made: Class, node: ast.ClassDef) -> None:
+    """Say so where the language or a library may call methods of the class out of sight, and it matters."""
+    unseen = {name for name in made.slots if name in _CHANGE_VALUES}
+    if "__getattr__" in made.slots and not answers_missing(made):
+        unseen.add("__getattr__")
+    foreign = [base.ref.path for base in made.bases if isinstance(base.ref, Extern)]
+    is_foreign = any(not path.startswith(_DATA_BASES) for path in foreign)
+    is_called = is_foreign and not (made.is_module or made.is_optimizer) and "Function" not in foreign[0]
+    for name, value in made.slots.items():
+        if not isinstance(value.ref, Function) or name in unseen:
+            continue
+        if (is_called or name in _CALLED_UNSEEN) and learning_names.may_learn(machine, value.ref.node):
+            unseen.add(name)
+    for name in sorted(unseen):
+        machine.cannot_see("special-method", f"{node.name}.{name}", node, on_path=True)
 
 
 def _set_metaclass(machine: Machine, made: Class, node: ast.ClassDef) -> None:

@@ -55,6 +55,7 @@ class Function(Obj):
         "node",
         "owner",
         "scope",
+        "setter",
         "with_grad",
     )
 
@@ -70,6 +71,7 @@ class Function(Obj):
         self.is_generator = False
         self.is_manager = False  # a generator made a context manager: it yields once, to the with block
         self.is_property = False
+        self.setter: Value | None = None  # of a property: what writing it calls
         self.is_static = ""  # "static" or "class"
         self.no_grad = False
         self.with_grad = False

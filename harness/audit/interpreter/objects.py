@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from harness.audit.interpreter.flows import Raised
 from harness.audit.interpreter.heap import (
     FUNCTIONS,
     TENSORS,
@@ -124,12 +125,44 @@ def _of_instance(machine: Machine, value: Value, ref: Instance, name: str, node:
             return _bound(machine, value, ref.cls, found, node)
         if name == "__class__":
             return Value(ref=ref.cls)
+        asked = find_in_class(ref.cls, "__getattr__")
+        if asked is not None and answers_missing(ref.cls) and not hasattr(dict, name):
+            return _missing(machine, value, asked, name, node)
         if name == "__dict__":
             return instance_dict(machine, ref)
     found = machine.registry.attribute(machine, value, name, node)
     if found is not None:
         return found
     return Value(ref=Method(machine.heap.new_id(), value, name))
+
+
+def answers_missing(cls: Class) -> bool:
+    """Whether `__getattr__` of the class is called for every attribute that is not written down.
+
+    An object that inherits from a library has attributes that nobody sees; a dictionary has its methods.
+    """
+    if cls.is_module or cls.is_optimizer:
+        return False
+    todo = [cls]
+    for _ in range(40):
+        if not todo:
+            return True
+        for base in todo.pop().bases:
+            if isinstance(base.ref, Class):
+                todo.append(base.ref)
+            elif not isinstance(base.ref, Extern) or base.ref.path not in {
+                "builtins.dict",
+                "builtins.object",
+            }:
+                return False
+    return False
+
+
+def _missing(machine: Machine, value: Value, asked: Value, name: str, node: ast.AST) -> Value:
+    try:
+        return machine.call(asked, [value, Value(name)], {}, node)
+    except Raised:
+        return ANYTHING
 
 
 def instance_dict(machine: Machine, ref: Instance) -> Value:
@@ -183,6 +216,10 @@ def set_attribute(machine: Machine, value: Value, name: str, to: Value, node: as
             machine.facts["structure"] = machine.facts.get("structure", 0) + 1
         if ref.cls is not None:
             to = as_logged(machine, name, to)
+            found = find_in_class(ref.cls, name)
+            if found is not None and isinstance(found.ref, Function) and found.ref.setter is not None:
+                machine.call(found.ref.setter, [value, to], {}, node)
+                return
         heap.put(ref, name, to)
     elif isinstance(ref, Alternatives):
         for option in ref.options:

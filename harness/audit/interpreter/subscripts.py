@@ -94,6 +94,8 @@ def load(machine: Machine, owner: Value, key: Value, node: ast.AST) -> Value:
     if isinstance(ref, Alternatives):
         options = [option for option in ref.options if option.const is not None]
         return joined_elements(machine, [load(machine, one, key, node) for one in options])
+    if isinstance(ref, Instance) and ref.cls is None and ref.is_module:
+        return owner  # a layer of a library's container: what it learns the container learns
     if isinstance(ref, Instance) and ref.cls is not None:
         method = machine.attribute(owner, "__getitem__", node)
         if method.ref is not None and type(method.ref).__name__ == "Bound":
@@ -196,7 +198,10 @@ def store(
         return
     ref = owner.ref
     heap = machine.heap
-    if isinstance(ref, Sequence):
+    if machine.registry.is_parameter(owner):
+        written = computed_from((machine.deep_source(value), machine.deep_source(key)))
+        machine.registry.write_in_place(machine, owner, Value(source=written), "element", node)
+    elif isinstance(ref, Sequence):
         if isinstance(key.const, int) and ref.size is not None and -ref.size <= key.const < ref.size:
             heap.put(ref, key.const if key.const >= 0 else key.const + ref.size, value)
             return

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from harness.audit.interpreter import branches
+from harness.audit.interpreter import branches, learning_names
 from harness.audit.interpreter.heap import Bound, Class, Function, Instance, Obj
 from harness.audit.interpreter.network_parts import root_of
 from harness.audit.interpreter.objects import find_in_class
 from harness.audit.interpreter.values import ANYTHING, NONE, Value, computed_from
-from harness.audit.libraries.registry import on_method
+from harness.audit.libraries.registry import on_call, on_method
 
 if TYPE_CHECKING:
     import ast
@@ -40,6 +40,8 @@ def offered(
 ) -> list[Value]:
     """Walk the functions among the arguments as something that may happen; what they return."""
     given = [*args, *kwargs.values()]
+    for one in given:
+        _watch_object(machine, one, node)
     callbacks = [one for one in given if is_callback(one)][:CALLBACKS_AT_MOST]
     if not callbacks:
         return []
@@ -51,6 +53,31 @@ def offered(
         exact = args[1:] if len(args) > 1 and callback is args[0] else None
         results.append(_maybe_called(machine, callback, exact, others, node))
     return results
+
+
+def _watch_object(machine: Machine, value: Value, node: ast.AST) -> None:
+    """An object of the script in the hands of a library, which may call any of its methods at any time."""
+    ref = value.ref
+    if not isinstance(ref, Instance) or ref.cls is None or ref.is_module or ref.cls.is_optimizer:
+        return
+    for name, method in ref.cls.slots.items():
+        if isinstance(method.ref, Function) and learning_names.may_learn(machine, method.ref.node):
+            machine.cannot_see("object-handed-over", f"{ref.cls.name}.{name}", node, on_path=True)
+            return
+
+
+@on_call(
+    *("signal.signal", "sys.setprofile", "sys.settrace", "threading.setprofile", "threading.settrace"),
+    *("atexit.register", "weakref.finalize", "torch.optim.lr_scheduler.LambdaLR", "sys.addaudithook"),
+    *("torch.nn.modules.module.register_module_forward_pre_hook", "_thread.start_new_thread"),
+    *("torch.nn.modules.module.register_module_forward_hook",),
+)
+def _kept(machine: Machine, path: str, args: list[Value], kwargs: dict[str, Value], node: ast.AST) -> None:
+    """Functions that are called later, when nobody writes a call."""
+    for one in (*args, *kwargs.values()):
+        function = one.ref.callee.ref if isinstance(one.ref, Bound) else one.ref
+        if isinstance(function, Function) and learning_names.may_learn(machine, function.node):
+            machine.cannot_see("called-later", f"{function.name} by {path}", node, on_path=True)
 
 
 def _maybe_called(

@@ -36,6 +36,7 @@ from harness.audit.libraries import (
     optimizers,
     outside_code,
     printing,
+    random_draws,
     saved_state,
     tensor_positions,
     text_methods,
@@ -67,6 +68,7 @@ REGISTERED = (
     optimizers,
     outside_code,
     printing,
+    random_draws,
     saved_state,
     tensor_positions,
     text_methods,
@@ -108,6 +110,8 @@ class Registry:
         """A call of a library function."""
         if "key" in kwargs:
             callbacks.offered(machine, args[:1], {"key": kwargs["key"]}, node)
+        if "file" in kwargs:
+            callbacks.offered(machine, [], {"file": kwargs["file"]}, node)
         for handler in handlers_of(path):
             result = handler(machine, path, args, kwargs, node)
             if result is not None:

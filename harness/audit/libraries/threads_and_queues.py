@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from harness.audit.interpreter.choosing import element_at
 from harness.audit.interpreter.heap import Bound, Extern, Function, Instance, Sequence
+from harness.audit.interpreter.objects import find_in_class
 from harness.audit.interpreter.values import ANYTHING, NONE, Value
 from harness.audit.libraries.registry import on_call, on_method
 from harness.audit.regions import Split
@@ -48,6 +49,8 @@ def _put(
         return None
     item = args[0] if args else kwargs.get("item", kwargs.get("obj", ANYTHING))
     held = receiver.ref.slots.get(_ITEMS)
+    if held is None and receiver.ref.id in machine.facts.get("asked too early", ()):
+        _which_pass(machine, item, _node)
     machine.heap.put(receiver.ref, _ITEMS, item if held is None else machine.join(held, item))
     return NONE
 
@@ -60,10 +63,16 @@ def _get(
     if not _is_queue(receiver) or receiver.ref is None:
         return None
     item = receiver.ref.slots.get(_ITEMS, ANYTHING)
+    if _ITEMS not in receiver.ref.slots:
+        machine.facts.setdefault("asked too early", set()).add(receiver.ref.id)
+    _which_pass(machine, item, node)
+    return item
+
+
+def _which_pass(machine: Machine, item: Value, node: ast.AST) -> None:
     splits = {region.split for region in machine.deep_source(item).reads}
     if splits & {Split.VALIDATION, Split.UNKNOWN}:
         machine.cannot_see("queue", "which tokens come out of a queue in which pass", node, on_path=True)
-    return item
 
 
 @on_method("empty", "full", "qsize")
@@ -96,6 +105,18 @@ def _submitted(
         result = machine.call(args[0], [element_at(machine, one, None) for one in args[1:]], {}, node)
         return machine.heap.summary("list", result)
     return machine.call(args[0], args[1:], kwargs, node)
+
+
+@on_method("start")
+def _started(
+    machine: Machine, receiver: Value, _name: str, _args: Args, _kwargs: Kwargs, node: ast.AST
+) -> Value | None:
+    """A thread of a class of the script runs its `run`; here it does so at once."""
+    ref = receiver.ref
+    if not isinstance(ref, Instance) or ref.cls is None or find_in_class(ref.cls, "run") is None:
+        return None
+    machine.call_method(receiver, "run", [], {}, node)
+    return NONE
 
 
 @on_method("result", "join", "wait")

@@ -18,7 +18,6 @@ from harness.audit.interpreter.values import (
 from harness.audit.libraries import learning, weight_writes
 from harness.audit.libraries.registry import on_attribute, on_call, on_method
 from harness.audit.libraries.tensor_positions import both_libraries
-from harness.audit.regions import Region, Split
 
 if TYPE_CHECKING:
     import ast
@@ -65,43 +64,6 @@ def _new_like(
     machine: Machine, _receiver: Value, _name: str, _args: Args, _kwargs: Kwargs, node: ast.AST
 ) -> Value:
     return machine.heap.tensor(ANYTHING, machine.spot(node))
-
-
-@on_call(
-    "torch.rand",
-    "torch.randn",
-    "torch.randint",
-    "torch.multinomial",
-    "torch.randint_like",
-    "torch.randn_like",
-)
-def _random(machine: Machine, path: str, args: Args, kwargs: Kwargs, node: ast.AST) -> Value:
-    generated = Region(split=Split.GENERATED)
-    source = Source(reads=frozenset({generated}))
-    if path.endswith("multinomial"):
-        source = computed_from(
-            (source, machine.deep_source(args[0]).changed(reads=frozenset()) if args else source)
-        )
-        source = source.changed(scores=frozenset())
-    if kwargs.get("requires_grad", NONE).const is True:
-        from harness.audit.libraries.torch_modules import new_state
-
-        return new_state(machine, ANYTHING, node)
-    return machine.heap.tensor(Value(source=source), machine.spot(node))
-
-
-@on_call("torch.randperm", "numpy.random.*", "random.*")
-def _shuffled(machine: Machine, path: str, args: Args, kwargs: Kwargs, node: ast.AST) -> Value | None:
-    name = path.rsplit(".", 1)[-1]
-    if name in {"RandomState", "default_rng", "Generator", "Random", "seed", "manual_seed"}:
-        return Value(ref=Instance(machine.heap.new_id(), None, "random"))
-    if name == "shuffle":
-        return NONE
-    if name in {"sample", "choice", "choices", "permutation"} and args:
-        return args[0]
-    if name == "randperm":
-        return machine.heap.tensor(ANYTHING, machine.spot(node))
-    return ANYTHING
 
 
 @on_attribute(

@@ -18,6 +18,7 @@ from harness.audit.interpreter.network_parts import learned_in, root_of
 from harness.audit.interpreter.values import (
     ANYTHING,
     GRADIENT,
+    NONE,
     NOTHING,
     Source,
     Value,
@@ -25,6 +26,7 @@ from harness.audit.interpreter.values import (
     one_of,
 )
 from harness.audit.libraries import learning
+from harness.audit.libraries.registry import on_call
 
 if TYPE_CHECKING:
     import ast
@@ -142,3 +144,16 @@ def functional_update(machine: Machine, left: Value, right: Value, result: Value
         )
         return Value(source=source)
     return result
+
+
+@on_call("numpy.add.at", "numpy.subtract.at", "numpy.multiply.at", "numpy.put", "numpy.put_along_axis")
+def _at_places(
+    machine: Machine, path: str, args: list[Value], kwargs: dict[str, Value], node: ast.AST
+) -> Value | None:
+    """Weights written at places: the places are learned from as well."""
+    if not args or not learning.is_parameter(args[0]):
+        return None
+    given = (*args[1:], *kwargs.values())
+    operand = Value(source=computed_from(machine.deep_source(one) for one in given))
+    write_in_place(machine, args[0], operand, path.split(".")[1], node)
+    return NONE

@@ -151,3 +151,118 @@ FORWARD_STATE = {
         verdict=OPEN,
     ),
 }
+
+_OBJECT = "class Box{bases}:\n    def {method}\n        {does}\n{made}\n"
+
+
+def with_box(method: str, does: str, inside: str, bases: str = "", made: str = "box = Box()") -> str:
+    """A script with a class that has this method, and what is done with an object of it for each chunk."""
+    return script(_OBJECT.format(bases=bases, method=method, does=does, made=made), inside)
+
+
+def box_twins(method: str, inside: str, **parts: str) -> HiddenTime:
+    """A method that nobody calls in plain sight, with and without learning in it."""
+    return HiddenTime(
+        illegal=with_box(method, "learn(x, y)", inside, **parts),
+        legal=with_box(method, "return 1", inside, **parts),
+        shows="class Box",
+        verdict=OPEN,
+    )
+
+
+UNSEEN_CALLS = {
+    "__hash__": box_twins("__hash__(self):", "{box: 1}"),
+    "__index__": box_twins("__index__(self):", "[1, 2][box]"),
+    "__eq__ of a member": box_twins("__eq__(self, other):", "1 in [box]"),
+    "__setattr__": box_twins("__setattr__(self, name, to):", "box.z = 1"),
+    "__deepcopy__": box_twins("__deepcopy__(self, memo):", "copy.deepcopy(box)"),
+    "a data set that a library reads": box_twins(
+        "__getitem__(self, at):",
+        "list(torch.utils.data.DataLoader(box))",
+        bases="(torch.utils.data.Dataset)",
+    ),
+    "a signal handler": HiddenTime(
+        illegal=script(
+            "import signal\ndef hear(number, frame):\n    learn(x, y)\nsignal.signal(10, hear)",
+            "signal.raise_signal(10)",
+        ),
+        legal=script(
+            "import signal\ndef hear(number, frame):\n    print(number)\nsignal.signal(10, hear)",
+            "signal.raise_signal(10)",
+        ),
+        shows="signal.signal(10, hear)",
+        verdict=OPEN,
+    ),
+    "a thread that waits for what it learns": HiddenTime(
+        illegal=script(
+            "import queue, threading\nq = queue.Queue()\n"
+            "def work():\n    while True:\n        learn(*q.get())\n"
+            "threading.Thread(target=work, daemon=True).start()",
+            "q.put((x, y))",
+        ),
+        legal=script(
+            "import queue, threading\nq = queue.Queue()\n"
+            "def work():\n    while True:\n        print(q.get())\n"
+            "threading.Thread(target=work, daemon=True).start()",
+            "q.put(i)",
+        ),
+        shows="q.put(",
+        verdict=OPEN,
+    ),
+    "a property setter": HiddenTime(
+        illegal=script(
+            "class Box:\n    @property\n    def z(self):\n        return 1\n    @z.setter\n"
+            "    def z(self, to):\n"
+            "        learn(*to)\nbox = Box()",
+            "box.z = (x, y)",
+        ),
+        legal=script(
+            "class Box:\n    @property\n    def z(self):\n        return 1\n    @z.setter\n"
+            "    def z(self, to):\n"
+            "        self.kept = to\nbox = Box()",
+            "box.z = (x, y)",
+        ),
+        shows="optimizer.step()",
+    ),
+    "__getattr__": HiddenTime(
+        illegal=with_box("__getattr__(self, name):", "return learn(x, y)", "box.z"),
+        legal=with_box("__getattr__(self, name):", "return self[name]", "box.z", bases="(dict)"),
+        shows="optimizer.step()",
+    ),
+}
+_WEIGHTS = "flat = model[1].weight.data.view(-1)"
+WEIGHTS_AT_PLACES = {
+    "weights written where the chunk says": HiddenTime(
+        illegal=script(_WEIGHTS, "flat[y] += 0.1"),
+        legal=script(_WEIGHTS, "flat[:9] += 0.1"),
+        shows="flat[y] += 0.1",
+    ),
+    "weights set where validation says": HiddenTime(
+        illegal=script("model[0].weight.data[tokens.unique()] = 0.0"),
+        legal=script("model[0].weight.data[:9] = 0.0"),
+        shows="model[0].weight.data[tokens",
+    ),
+    "weights added to at places": HiddenTime(
+        illegal=script(_WEIGHTS, "np.add.at(flat, y, 0.1)"),
+        legal=script(_WEIGHTS, "np.add.at(flat, [1, 2], 0.1)"),
+        shows="np.add.at",
+    ),
+}
+
+_REPLAY = (
+    script()
+    .replace(
+        "    count += 1024\n",
+        "    count += 1024\n"
+        "    k = random.randrange(i + 1)\n"
+        "    learn(tokens[k * 1024 : (k + 1) * 1024], tokens[k * 1024 + 1 : (k + 1) * 1024 + 1])\n",
+    )
+    .replace("import os\n", "import os\nimport random\n")
+)
+REPLAYS = {
+    "a chunk drawn from those not scored yet": HiddenTime(
+        illegal=_REPLAY.replace("randrange(i + 1)", "randrange(i + 3)"),
+        legal=_REPLAY,
+        shows="optimizer.step()",
+    ),
+}

@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 import pytest
 
 from harness.finding import RuleVerdict
-from tests.harness.audit.hidden_time_scripts import FORWARD_STATE, GENERATORS, LEARNS
+from tests.harness.audit.hidden_time_scripts import (
+    FORWARD_STATE,
+    GENERATORS,
+    LEARNS,
+    REPLAYS,
+    UNSEEN_CALLS,
+    WEIGHTS_AT_PLACES,
+)
 from tests.programs.judging import judged
 
 if TYPE_CHECKING:
@@ -16,7 +24,7 @@ if TYPE_CHECKING:
     from harness.finding import Finding
     from tests.harness.audit.hidden_time_scripts import HiddenTime
 
-CASES = {**GENERATORS, **FORWARD_STATE}
+CASES = {**GENERATORS, **FORWARD_STATE, **UNSEEN_CALLS, **WEIGHTS_AT_PLACES, **REPLAYS}
 
 
 def of_rule(script: str, root: Path, rule: str) -> Finding:
@@ -29,7 +37,7 @@ def test_hidden_learning_is_refused_at_its_line_or_left_open_with_it(tmp_path: P
     case: HiddenTime = CASES[name]
     said = of_rule(case.illegal, tmp_path, case.rule)
     assert said.verdict is case.verdict, said.message
-    named = f"train_gpt.py:{case.line} " in f"{said.message} {said.ask} "
+    named = re.search(rf"train_gpt\.py:{case.line}\b", f"{said.message} {said.ask}")
     assert named or case.line in [place.line for place in said.places], (case.line, said)
 
 
