@@ -91,10 +91,20 @@ def test_two_calls_of_one_function_make_two_losses(tmp_path: Path) -> None:
     assert said_of(script, tmp_path, "oracle-min").verdict is RuleVerdict.FAIL
 
 
-def test_two_calls_of_one_function_on_one_line_ask(tmp_path: Path) -> None:
-    score = "loss_sum += torch.minimum(losses(model, x, y), losses(other, x, y)).sum().item()"
-    finding = said_of(scored_by(score, before=_FUNCTION), tmp_path, "oracle-min")
-    assert finding.verdict is RuleVerdict.NEEDS_HUMAN
+@pytest.mark.parametrize(
+    "two",
+    [
+        "a, b = losses(model, x, y), losses(other, x, y)\n",
+        _TWO.replace("a = ", "a, b = ").replace("\nb = ", ", "),
+        "p, q = F.softmax(model(x), -1), F.softmax(other(x), -1)\n"
+        "a, b = -p.gather(1, y[:, None]).log(), -q.gather(1, y[:, None]).log()\n",
+    ],
+)
+def test_two_calls_on_one_line_make_two_losses(tmp_path: Path, two: str) -> None:
+    script = scored_by(
+        two + "m = (a < b).float()\nloss_sum += (m * a + (1 - m) * b).sum().item()", before=_FUNCTION
+    )
+    assert said_of(script, tmp_path, "oracle-min").verdict is RuleVerdict.FAIL
 
 
 @pytest.mark.parametrize(

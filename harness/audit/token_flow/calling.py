@@ -34,6 +34,7 @@ def call(walker: Walker, node: ast.Call) -> Flow:
         value = walker.evaluate(keyword.value)
         if keyword.arg is not None:
             kwargs[keyword.arg] = value
+    walker.columns[-1] = node.col_offset
     return apply(walker, callee, args, kwargs)
 
 
@@ -85,6 +86,7 @@ def _walk_function(walker: Walker, function: Function, args: list[Flow], kwargs:
     walker.returns.append([])
     walker.yields.append([])
     guards, walker.guards = walker.guards, []  # what a caller tests is about its own values
+    walker.columns.append(0)
     walker.recorder.calls.append(Spot(file=before[1], line=before[2]))
     try:
         if isinstance(node, ast.Lambda):
@@ -96,6 +98,7 @@ def _walk_function(walker: Walker, function: Function, args: list[Flow], kwargs:
     finally:
         walker.yields.pop()
         walker.recorder.calls.pop()
+        walker.columns.pop()
         walker.guards = guards
         walker.returns.pop()
         walker.stack.pop()

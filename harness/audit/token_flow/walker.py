@@ -53,6 +53,7 @@ class Walker:
     scope: Scope = field(default_factory=Scope)
     file: str = ""
     line: int = 0
+    columns: list[int] = field(default_factory=lambda: [0])  # of the call at hand, in each function walked
     stack: list[Function] = field(default_factory=list)
     loops: list[tuple[int, int]] = field(default_factory=list)
     guards: list[Flow] = field(default_factory=list)
