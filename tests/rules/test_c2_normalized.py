@@ -7,6 +7,7 @@ import pytest
 from harness.audit.events import Mixed
 from harness.finding import RuleVerdict
 from tests.programs.all_twins import BASES
+from tests.programs.answer_twins import script
 from tests.programs.judging import judged as judged_script
 from tests.rules.token_leak_events import C, T, judged, mixture
 
@@ -65,6 +66,30 @@ def test_a_loss_that_is_altered_where_it_is_counted_asks_at_that_line(
     assert (finding.verdict, finding.places[0].file) == (RuleVerdict.NEEDS_HUMAN, "train_gpt.py")
     assert finding.places[0].line == line_with(text, new)
     assert what in finding.message
+
+
+COUNTED = "batch_loss.to(torch.float64) *"
+
+
+def test_a_factor_that_is_divided_out_again_asks_nothing(tmp_path: Path) -> None:
+    finding, _ = said(tmp_path, COUNTED, "(1000.0 * batch_loss).to(torch.float64) / 1000.0 *")
+    assert finding.verdict is RuleVerdict.PASS
+
+
+def test_a_factor_that_is_not_quite_divided_out_asks(tmp_path: Path) -> None:
+    finding, text = said(tmp_path, COUNTED, "(1000.0 * batch_loss).to(torch.float64) / 1001.0 *")
+    assert finding.verdict is RuleVerdict.NEEDS_HUMAN
+    assert finding.places[0].line == line_with(text, "1001.0")
+
+
+@pytest.mark.parametrize(("factor", "asks"), [("1024", False), ("512", True)])
+def test_a_mean_loss_times_the_length_of_its_slice_asks_nothing(
+    tmp_path: Path, factor: str, asks: bool
+) -> None:
+    text = script(loss=f"F.cross_entropy(logits, y).item() * {factor}")
+    finding = next(one for one in judged_script(text, tmp_path) if one.rule == RULE)
+    assert (finding.verdict is RuleVerdict.NEEDS_HUMAN) == asks
+    assert (finding.verdict is RuleVerdict.PASS) != asks
 
 
 def test_smoothed_labels_ask_at_the_loss(tmp_path: Path) -> None:

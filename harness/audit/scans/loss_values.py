@@ -27,16 +27,8 @@ _EMPTY = frozenset({"zeros", "zeros_like", "new_zeros"})
 _ROUNDS = 8
 _DEPTH = 24
 _STATEMENTS_AT_MOST = 400_000
-_SPREADS = (
-    ast.Assign,
-    ast.AnnAssign,
-    ast.AugAssign,
-    ast.Return,
-    ast.Call,
-    ast.For,
-    ast.NamedExpr,
-    ast.comprehension,
-)
+_GIVES = (ast.Assign, ast.AnnAssign, ast.AugAssign, ast.NamedExpr)
+_SPREADS = (*_GIVES, ast.Return, ast.Call, ast.For, ast.comprehension)
 
 
 def is_read_of_probability(node: ast.AST, scope: Scope, values: LocalValues) -> bool:
