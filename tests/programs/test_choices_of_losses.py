@@ -16,6 +16,10 @@ _TWO = """\
 a = F.cross_entropy(model(x), y, reduction="none")
 b = F.cross_entropy(other(x), y, reduction="none")
 """
+_GATHERED = """\
+p, q = F.softmax(model(x), -1), F.softmax(other(x), -1)
+a, b = -p.gather(1, y[:, None]).log(), -q.gather(1, y[:, None]).log()
+"""
 _FUNCTION = """\
 def losses(net, x, y):
     return F.cross_entropy(net(x), y, reduction="none")
@@ -96,8 +100,7 @@ def test_two_calls_of_one_function_make_two_losses(tmp_path: Path) -> None:
     [
         "a, b = losses(model, x, y), losses(other, x, y)\n",
         _TWO.replace("a = ", "a, b = ").replace("\nb = ", ", "),
-        "p, q = F.softmax(model(x), -1), F.softmax(other(x), -1)\n"
-        "a, b = -p.gather(1, y[:, None]).log(), -q.gather(1, y[:, None]).log()\n",
+        _GATHERED,
     ],
 )
 def test_two_calls_on_one_line_make_two_losses(tmp_path: Path, two: str) -> None:
