@@ -151,6 +151,16 @@ def build_parser() -> argparse.ArgumentParser:
     _add_text_output(compare)
     compare.add_argument("a", metavar="A", help='a pull request, a folder, "run NAME", or scores 1.061,1.060')
     compare.add_argument("b", metavar="B", help="the same, the record to beat")
+    agree = commands.add_parser(
+        "agree",
+        parents=[_sources()],
+        formatter_class=shape,
+        allow_abbrev=False,
+        help="the README's table beside the evidence: which score, author, date and link agree, and why not",
+        description="Each row of the README's hand-kept table beside what submissions and logs say: which of "
+        "score, author, date and link agree, and why not. Needs --repo.",
+    )
+    _add_text_output(agree)
     render = commands.add_parser(
         "render",
         parents=[_sources()],
@@ -188,7 +198,7 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.command == "render":
         _render(arguments, ruleset, limits, note)
         return Exit.OK
-    work = {"frontier": _frontier, "compare": _compare}[arguments.command]
+    work = {"frontier": _frontier, "compare": _compare, "agree": _agree}[arguments.command]
     write_whole(work(arguments, ruleset, limits, note), arguments.output)
     return Exit.OK
 
@@ -248,6 +258,24 @@ def _compare(
             raise UsageError(f"{row.key} has no score to compare")
     numbers = compared(a, b, limits)
     return {"text": pair_text, "markdown": pair_markdown, "json": pair_json}[arguments.format](a, b, numbers)
+
+
+def _agree(
+    arguments: argparse.Namespace, ruleset: Ruleset, limits: Limits, note: Callable[[str], None]
+) -> str:
+    from harness.errors import SetupError, UsageError
+    from harness.leaderboard.agreement_output import agreement_json, agreement_markdown, agreement_text
+    from harness.leaderboard.readme_table import agreements
+
+    del limits
+    if arguments.repo is None:
+        raise UsageError("agree needs --repo DIR: the table is in the clone's README")
+    board = _board(arguments, ruleset, note)
+    if not board.table:
+        raise SetupError(f"{arguments.repo}: README.md at {arguments.rev} has no leaderboard table")
+    found = agreements(board.rows, board.table)
+    form = {"text": agreement_text, "markdown": agreement_markdown, "json": agreement_json}
+    return form[arguments.format](found)
 
 
 def _render(

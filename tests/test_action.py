@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 
 import yaml
+
 ROOT = Path(__file__).parents[1]
 STEPS = yaml.safe_load((ROOT / "action.yml").read_text(encoding="utf-8"))["runs"]["steps"]
 SCRIPTS = [step["run"] for step in STEPS if "run" in step]

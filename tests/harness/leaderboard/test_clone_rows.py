@@ -48,3 +48,18 @@ def test_a_row_of_the_table_without_a_folder_is_read_from_its_pull_request(clone
 def test_open_pull_requests_join_when_asked(clone, tmp_path, capsys):
     assert "#8" not in steps(clone, tmp_path, capsys)
     assert steps(clone, tmp_path, capsys, "--all-prs")["#8"]["is_record"] is False
+
+
+@pytest.mark.parametrize("form", ["text", "markdown", "json"])
+def test_the_readmes_table_is_laid_beside_the_evidence(clone, tmp_path, capsys, form):
+    arguments = ["agree", "--repo", str(clone.path), "--format", form, "--quiet"]
+    assert main([*arguments, "--cache-dir", str(tmp_path / "cache")]) == 0
+    out = capsys.readouterr().out
+    assert "2026-03-20" in out
+    assert "author: not stated by the submission" in out
+
+
+def test_a_clone_whose_readme_has_no_table_is_told(clone, tmp_path, capsys):
+    clone.commit({"README.md": "# nothing\n"})
+    assert main(["agree", "--repo", str(clone.path), "--cache-dir", str(tmp_path / "cache")]) == 4
+    assert "has no leaderboard table" in capsys.readouterr().err
