@@ -155,10 +155,10 @@ def _of_mixture(index: TokenIndex, mixed: Mixed, *, is_chosen: bool) -> Iterator
         doubts = () if own.is_hashed else ("whether keys that are kept apart may hold the scored token",)
         rest = next((one for one in read if KeyPart.TARGET not in one.key), None)
         yield Leak(kind=LeakKind.KEY_TARGET, at=mixed, lookup=own, other=rest, doubts=doubts)
-    elif mixed.normalised and (own := next((one for one in target if not one.row_target), None)):
+    elif mixed.normalised and (alone := next((one for one in target if not one.row_target), None)):
         # A whole row, chosen by the token that is then looked for in it.
-        yield Leak(kind=LeakKind.KEY_TARGET, at=mixed, lookup=own)
-        yield Leak(kind=LeakKind.TARGET_GATE, at=mixed, lookup=own)
+        yield Leak(kind=LeakKind.KEY_TARGET, at=mixed, lookup=alone)
+        yield Leak(kind=LeakKind.TARGET_GATE, at=mixed, lookup=alone)
     elif mixed.pseudo:
         yield Leak(kind=LeakKind.PSEUDO_EXPERT, at=mixed, lookup=next(iter(target), None))
     elif KeyPart.TARGET in mixed.weight_parts and not is_chosen:
