@@ -15,11 +15,13 @@ from typing import TYPE_CHECKING
 from harness.errors import GolfError, SetupError, SubmissionError
 from harness.folder_tree import FolderTree
 from harness.runs.live_phases import LivePhases
+from harness.runs.run_clock import RunClock
 from harness.runs.run_files import (
     DATA,
     WORK,
     file_digest,
     folder_digest,
+    meeting_port,
     sandbox_limits,
     script_environment,
     split_label,
@@ -126,9 +128,12 @@ def _run(
         "injected": Mount(host=INJECTED, inside="/golf/injected", is_writable=False),
     }
     seen_at = {name: sandbox.seen_at(mount) for name, mount in mounts.items()}
-    start = rank_command(sys.executable, f"{seen_at[WORK]}/{entry.path}", ranks=job.track.ranks)
+    start = rank_command(
+        sys.executable, f"{seen_at[WORK]}/{entry.path}", ranks=job.track.ranks, port=meeting_port(sandbox)
+    )
     with ExitStack() as stack:
-        pipe = EventPipe(events, inside=seen_at["pipe"], injected_inside=seen_at["injected"])
+        clock = RunClock()
+        pipe = EventPipe(events, inside=seen_at["pipe"], injected_inside=seen_at["injected"], clock=clock)
         environment = {**script_environment(job, seen_at), **start.environment}
         environment.update(pipe.environment(environment.get("PYTHONPATH", "")))
         request = SandboxRequest(
@@ -146,7 +151,7 @@ def _run(
             protections=len(protections),
         )
         stack.enter_context(pipe)
-        watch = stack.enter_context(FileWatch({DATA: job.data, OUT: work}))
+        watch = stack.enter_context(FileWatch({DATA: job.data, OUT: work}, clock=clock))
         log = stack.enter_context((attempt / LOG_NAME).open("wb"))
         live = LivePhases(teller, job.track, watch, work)
 
@@ -158,6 +163,7 @@ def _run(
             live.tick()
             return should_stop()
 
+        clock.start()
         outcome = sandbox.run(request, keep, should_stop=asked_to_stop)
     files = [split_label(event) for event in watch.events]
     found = script_phases(

@@ -9,6 +9,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from harness.runs.script_phases import TRAIN, VALIDATION
+from harness.sandbox.rank_command import USUAL_PORT, free_port
 from harness.sandbox.request import Mount
 
 if TYPE_CHECKING:
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from harness.runs.seed_job import SeedJob
-    from harness.sandbox.request import SandboxLimits
+    from harness.sandbox.request import Sandbox, SandboxLimits
     from harness.watching.file_watch import FileEvent
 
 _SHARE_OF_MEMORY = 0.9  # the rest keeps the machine and this harness alive
@@ -56,9 +57,7 @@ def script_environment(job: SeedJob, seen_at: Mapping[str, str]) -> dict[str, st
         "PYTHONDONTWRITEBYTECODE": "1",
         "PYTHONNOUSERSITE": "1",  # HOME is the submission's: start-up files there would run uncounted
     }
-    gpus = os.environ.get(
-        _VISIBLE_GPUS, ""
-    )  # of a scheduler; Ray says none and means all
+    gpus = os.environ.get(_VISIBLE_GPUS, "")  # of a scheduler; Ray says none and means all
     if job.wants_gpu and gpus:
         own[_VISIBLE_GPUS] = gpus
     return {**usual, **job.settings, **own}
@@ -71,6 +70,11 @@ def sandbox_limits(job: SeedJob, wall_seconds: float) -> SandboxLimits:
     if memory is None and isinstance(total, int) and total > 0:
         memory = int(total * _SHARE_OF_MEMORY)
     return replace(job.limits, wall_seconds=wall_seconds, memory_bytes=memory)
+
+
+def meeting_port(sandbox: Sandbox) -> int:
+    """Where ranks meet: the usual port where the network is the run's own, else one that is free now."""
+    return USUAL_PORT if sandbox.name == "bwrap" else free_port()
 
 
 def split_label(event: FileEvent) -> FileEvent:

@@ -7,10 +7,12 @@ from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from harness.runs.run_clock import RunClock
 from harness.runs.run_files import (
     DATA,
     WORK,
     file_digest,
+    meeting_port,
     sandbox_limits,
     script_environment,
     split_label,
@@ -96,6 +98,7 @@ class StepSandbox:
             f"{seen_at[WORK]}/{command.script}",
             tuple(placed(argument) for argument in command.arguments),
             ranks=job.track.ranks,
+            port=meeting_port(sandbox),
         )
         settings = {name: placed(value) for name, value in self._job.settings.items()}
         environment = script_environment(replace(self._job, settings=settings), seen_at)
@@ -123,7 +126,7 @@ class StepSandbox:
         progress: Callable[[], Mapping[str, float]] = dict,
     ) -> RanStep:
         """Run it until every process of it is dead; `progress` adds numbers to what displays are told."""
-        told, files = ToldProgress(), self._files
+        told, files, clock = ToldProgress(), self._files, RunClock()
         teller.started(step, limit_seconds=self._limit)
         with ExitStack() as stack:
             stack.enter_context(self._pipe)
@@ -133,10 +136,18 @@ class StepSandbox:
             def keep(seconds: float, line: bytes) -> None:
                 log.write(line if line.endswith(b"\n") else line + b"\n")
                 told.read(line)
+                tell(seconds)
+
+            def tell(seconds: float) -> None:
                 numbers = {**told.numbers(), **progress()}
                 teller.progress(step, seconds=seconds, limit_seconds=self._limit, **numbers)
 
-            outcome = self._sandbox.run(self._request, keep, should_stop=should_stop)
+            def asked_to_stop() -> bool:
+                tell(clock())  # a script that prints nothing is shown too
+                return should_stop()
+
+            clock.start()
+            outcome = self._sandbox.run(self._request, keep, should_stop=asked_to_stop)
         return self._ran(outcome, watch)
 
     def _ran(self, outcome: SandboxOutcome, watch: FileWatch) -> RanStep:

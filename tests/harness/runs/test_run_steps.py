@@ -4,6 +4,7 @@ import io
 
 import pytest
 
+from harness.runs.run_clock import RunClock
 from harness.runs.run_display import LineDisplay, QuietDisplay, TerminalDisplay, make_display
 from harness.runs.run_steps import RunStep, StepEvent, StepState, StepTeller
 from harness.runs.step_lines import event_line
@@ -121,3 +122,13 @@ def test_a_terminal_keeps_the_steps_of_a_seed_that_is_done(monkeypatch: pytest.M
 
 def test_quiet_shows_nothing() -> None:
     assert type(make_display(quiet=True, stream=FakeTerminal())) is QuietDisplay
+
+
+def test_a_run_clock_stands_at_zero_until_it_is_started() -> None:
+    now = [100.0]
+    clock = RunClock(lambda: now[0])
+    now[0] = 105.0
+    assert clock() == 0.0
+    clock.start()
+    now[0] = 107.5
+    assert clock() == 2.5
