@@ -41,9 +41,7 @@ _LOOP = """\
         for chunk in range(chunks):
             first, end = np.searchsorted(chunk_of_window, [chunk, chunk + 1]).tolist()
 """
-_SCORE = (
-    "            scorer.score(plan.part(first, end).of_rank(world.rank, world.size), tally, chunk=chunk)\n"
-)
+_SCORE = "            score_windows(scorer, plan.part(first, end), tally, chunk=chunk)\n"
 _TRAIN = """\
             if chunk < chunks - 1:
                 trainer.train(chunk, lr=ttt_cosine(chunk, chunks, config.ttt.lr))
@@ -115,7 +113,7 @@ def _broken(base: str) -> tuple[Twin, ...]:
             Edit(
                 _SCORE + _TRAIN,
                 """\
-            windows = plan.part(first, end).of_rank(world.rank, world.size)
+            windows = plan.part(first, end).of_rank(tally.world.rank, tally.world.size)
             before = [scorer._batch_nll(batch).detach() for batch in windows.batches(8)]
             trainer.train(chunk, lr=ttt_cosine(chunk, chunks, config.ttt.lr))
             for batch, earlier in zip(windows.batches(8), before):
