@@ -7,7 +7,15 @@ from typing import TYPE_CHECKING
 import pytest
 
 from harness.finding import RuleVerdict
-from tests.programs.answer_twins import COUNTED_AFTER, LEGAL, RENAMED, STATISTICS, TARGET_INSIDE, Pair
+from tests.programs.answer_twins import (
+    COUNTED_AFTER,
+    LEGAL,
+    PREDICTED,
+    RENAMED,
+    STATISTICS,
+    TARGET_INSIDE,
+    Pair,
+)
 from tests.programs.judging import ACCUSING, judged
 
 if TYPE_CHECKING:
@@ -79,3 +87,9 @@ def test_what_legal_scripts_do_to_logits_passes(tmp_path: Path, name: str) -> No
 def test_a_prior_counted_after_each_chunk_was_scored_is_not_accused(tmp_path: Path) -> None:
     found = by_rule(COUNTED_AFTER, tmp_path)
     assert {rule: one.message for rule, one in found.items() if one.verdict in ACCUSING} == {}
+
+
+def test_targets_that_the_network_chose_are_never_clean(tmp_path: Path) -> None:
+    found, legal = by_rule(PREDICTED.illegal, tmp_path / "one"), by_rule(PREDICTED.legal, tmp_path / "two")
+    assert [found[rule].verdict for rule in CLEAN] == [RuleVerdict.NOT_CHECKED] * len(CLEAN)
+    assert [legal[rule].verdict for rule in CLEAN] == [RuleVerdict.PASS] * len(CLEAN)

@@ -180,6 +180,12 @@ def known_too_soon(machine: Machine, made: Source, aimed: Source, node: ast.AST)
     return frozenset()
 
 
+def targets_are_data(machine: Machine, made: Source, aimed: Source, node: ast.AST) -> None:
+    """Leaves a score open whose targets the network chose itself; learning from such is no score."""
+    if machine.no_grad and LOGITS in aimed.labels and _of_validation(made):
+        machine.cannot_see("predicted-targets", "the targets were made by a network", node, on_path=True)
+
+
 def _inside(machine: Machine, region: Region, aimed: Source, node: ast.AST) -> int:
     return machine.recorder.record(
         Update,

@@ -104,7 +104,9 @@ def _cross_entropy(machine: Machine, _path: str, args: Args, kwargs: Kwargs, nod
     if len(given) < 2:
         return None
     targets = kwargs.get("target", args[1] if len(args) > 1 else given[1])
-    return score(machine, machine.deep_source(given[0]), targets, node)
+    made = machine.deep_source(given[0])
+    logit_inputs.targets_are_data(machine, made, machine.deep_source(targets), node)
+    return score(machine, made, targets, node)
 
 
 @on_call(
