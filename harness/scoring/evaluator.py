@@ -86,12 +86,24 @@ class ScoringSocket:
         `gone` is asked while nobody has connected: when the submission has ended, nobody will.
         """
         began = time.monotonic()
+        try:
+            connection = self._connection(began, deadline, gone)
+        finally:
+            self.close()  # whoever comes later is refused by the system, and does not wait for us
+        if isinstance(connection, Evaluation):
+            return connection
+        with connection:
+            return evaluate(scores, connection.fileno(), connection.fileno(), deadline=deadline, tell=tell)
+
+    def _connection(
+        self, began: float, deadline: float | None, gone: Callable[[], bool]
+    ) -> socket.socket | Evaluation:
+        """The submission's connection, or how the evaluation ended without one."""
         limit = began + _FOREVER_SECONDS if deadline is None else deadline
         self._listening.settimeout(_LOOKING_SECONDS)
         while True:
             try:
-                connection, _ = self._listening.accept()
-                break
+                return self._listening.accept()[0]
             except TimeoutError:
                 waited = time.monotonic() - began
                 if time.monotonic() >= limit:
@@ -104,9 +116,6 @@ class ScoringSocket:
                         score=None, seconds=waited, reason="never-asked",
                         message="the submission ended without asking for anything to score",
                     )  # fmt: skip
-        self.close()  # whoever comes later is refused by the system
-        with connection:
-            return evaluate(scores, connection.fileno(), connection.fileno(), deadline=deadline, tell=tell)
 
     def close(self) -> None:
         """Take no connection any more."""

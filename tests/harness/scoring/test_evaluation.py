@@ -254,6 +254,16 @@ def test_a_submission_that_ends_without_asking_is_told_so(tmp_path: Path) -> Non
     assert place.evaluate(sealed(), gone=lambda: True).reason == "never-asked"
 
 
+def test_a_submission_that_comes_too_late_is_refused_and_does_not_wait(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place = ScoringSocket(tmp_path / "s")
+    monkeypatch.setenv(wire.SOCKET_VARIABLE, str(place.path))
+    assert place.evaluate(sealed(), deadline=time.monotonic()).reason == "late"
+    with pytest.raises(ScoringError, match="does not answer"):
+        open_scoring()
+
+
 def test_a_socket_that_cannot_be_made_is_a_fault_of_the_machine(tmp_path: Path) -> None:
     with pytest.raises(SetupError, match="scoring socket cannot be made"):
         ScoringSocket(tmp_path / ("x" * 120))

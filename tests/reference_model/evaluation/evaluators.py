@@ -53,7 +53,7 @@ def evaluator(
 
         def serve() -> None:
             scores = SealedScores(tokens, table, longest_step, blind)
-            served.evaluation = waiting.evaluate(scores, deadline=time.monotonic() + 60, gone=over.is_set)
+            served.evaluation = waiting.evaluate(scores, deadline=time.monotonic() + 900, gone=over.is_set)
 
         thread = threading.Thread(target=serve)
         thread.start()
