@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from harness import cli_run
+from harness import cli_check, cli_run
 from harness.cli_run import build_parser, main
 from harness.executors.choose import EXECUTOR_NAMES
 from harness.folder_tree import FolderTree
@@ -198,3 +198,15 @@ def test_without_arguments_the_usual_seeds_are_run() -> None:
 
 def test_the_manual_shows_the_help_as_it_is() -> None:
     assert f"```\n$ golf-run --help\n{build_parser().format_help()}```" in MANUAL.read_text(encoding="utf-8")
+
+
+def test_golf_check_finds_nothing_wrong_in_the_written_folder(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    golf_run(tmp_path, "--format", "json")
+    package = json_of(capsys)["package"]
+    cli_check.main([package, "--format", "json", "--no-cache", "--quiet"])
+    report = json_of(capsys)
+    assert report["verdict"] == "incomplete"
+    assert "FAIL" not in report["rules_checked"].values()
+    assert report["measured"]["per_seed"]["13"]["val_bpb"] == pytest.approx(1.200013)
