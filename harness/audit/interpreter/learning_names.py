@@ -109,7 +109,7 @@ def _look(root: ast.AST, own: _Body | None, names: _Names, around: tuple[ast.AST
             bodies.append(own)
         called = node.func if isinstance(node, ast.Call) else None
         for body in bodies:
-            body.learns = body.learns or _learns(node)
+            body.learns = body.learns or _learns(node, functions)
             if called is not None:
                 body.calls.add(_name(called))
                 body.given = body.given or _is_given(called, functions)
@@ -150,9 +150,11 @@ def _is_given(called: ast.expr, functions: Iterable[ast.AST]) -> bool:
     return called.id in given
 
 
-def _learns(node: ast.AST) -> bool:
+def _learns(node: ast.AST, functions: tuple[ast.AST, ...]) -> bool:
     if isinstance(node, ast.Call):
         name = _name(node.func)
+        if name == "setattr" and node.args and _is_own(node.args[0], functions):
+            return False  # an attribute of the object itself, by name
         return name in _LEARNING or (
             isinstance(node.func, ast.Attribute) and name.endswith("_") and not name.startswith("_")
         )
@@ -160,6 +162,15 @@ def _learns(node: ast.AST) -> bool:
         targets = node.targets if isinstance(node, ast.Assign) else [node.target]
         return any(_is_weight(target) for target in targets)
     return False
+
+
+def _is_own(node: ast.expr, functions: tuple[ast.AST, ...]) -> bool:
+    """Whether it is the first parameter of the function around."""
+    inner = functions[-1] if functions else None
+    if not isinstance(inner, _FUNCTIONS) or not isinstance(node, ast.Name):
+        return False
+    given = [*inner.args.posonlyargs, *inner.args.args]
+    return bool(given) and given[0].arg == node.id
 
 
 def _is_weight(target: ast.expr) -> bool:

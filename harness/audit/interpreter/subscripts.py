@@ -94,8 +94,8 @@ def load(machine: Machine, owner: Value, key: Value, node: ast.AST) -> Value:
     if isinstance(ref, Alternatives):
         options = [option for option in ref.options if option.const is not None]
         return joined_elements(machine, [load(machine, one, key, node) for one in options])
-    if isinstance(ref, Instance) and ref.cls is None and ref.is_module:
-        return owner  # a layer of a library's container: what it learns the container learns
+    if isinstance(ref, Instance) and ref.cls is None and f"<{key.const}>" in ref.slots:
+        return ref.slots[f"<{key.const}>"]  # a layer of a container of a library
     if isinstance(ref, Instance) and ref.cls is not None:
         method = machine.attribute(owner, "__getitem__", node)
         if method.ref is not None and type(method.ref).__name__ == "Bound":

@@ -128,6 +128,11 @@ def _register(
     hook = args[0] if args else kwargs.get("hook")
     if not isinstance(ref, Instance) or not ref.is_module or hook is None:
         return None
+    function = hook.ref.callee.ref if isinstance(hook.ref, Bound) else hook.ref
+    is_late = "pre" not in name and isinstance(ref.owner, Instance) and ref.owner.cls is None
+    if is_late and isinstance(function, Function) and learning_names.may_learn(machine, function.node):
+        # It runs before the layers that follow; here hooks run before or after the whole network.
+        machine.cannot_see("hook-of-a-part", function.name, _node, on_path=True)
     handle = Instance(machine.heap.new_id(), None, "torch.hook")
     hooks = _hooks(machine)
     if len(hooks.slots) < HOOKS_AT_MOST:
