@@ -9,7 +9,8 @@ What is allowed instead
     Training on train shards; validation loss may be printed during training, but nothing may follow from it.
 How it is detected
     The static audit follows tokens into the updates of training, and metrics over validation into choices
-    that reach the artifact, a break out of training by one included (those ask a person). It also fails when
+    that reach the artifact, a break out of training by one included (those ask a person). Validation that
+    the script copies, links or renames to another name stays validation. It also fails when
     the printed pattern of the training files is that of the validation files, or when a shown command puts a
     validation shard under a training name and the log trains on a single shard or on the folder the command
     makes. Either the command or the words alone ask a person.
