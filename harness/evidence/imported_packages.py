@@ -13,6 +13,7 @@ from harness.finding import Place
 if TYPE_CHECKING:
     from harness.submission import SourceFile, Submission
 
+SCORING_CLIENT = "golf_scoring"  # put beside the script by golf-run; there is nothing to install
 _NAME = re.compile(r"\s*([A-Za-z0-9][A-Za-z0-9._-]*)")
 
 
@@ -43,7 +44,7 @@ def _python_files(submission: Submission) -> tuple[SourceFile, ...]:
 
 def imported_packages(submission: Submission) -> tuple[ImportedPackage, ...]:
     """Third-party packages of the entry script and its helpers, each once, sorted by name."""
-    own = _own_modules(submission) | set(sys.stdlib_module_names) | {"__main__"}
+    own = _own_modules(submission) | set(sys.stdlib_module_names) | {"__main__", SCORING_CLIENT}
     found: dict[str, ImportedPackage] = {}
     for file in _python_files(submission):
         for name, line in file.imports:
