@@ -96,7 +96,8 @@ def _eligibility(summary: RunSummary) -> str:
 def _command(summary: RunSummary, records: Sequence[RunRecord]) -> str:
     settings = [f"--env {shlex.quote(f'{name}={value}')}" for name, value in records[0].settings.items()]
     seeds = " ".join(str(record.seed) for record in records)
-    words = ["golf-run", ".", "--track", summary.track, "--data", "DIR", "--seeds", seeds, *settings]
+    run = ["golf-run", ".", "--out", "../runs", "--track", summary.track, "--data", "DIR"]
+    words = [*run, "--seeds", seeds, *settings]
     return f"```\n{' '.join(words)}\n```"
 
 

@@ -99,6 +99,8 @@ def plan_run(request: RunRequest, machine: Machine) -> RunPlan:
     out = request.out.resolve()
     name = folder.name
     SeedFolder.of(out, name, seeds[0])  # refuses a name that would leave the folder
+    if folder in (out, *out.parents):
+        raise UsageError(f"--out {out} lies inside the submission, which would change it; say --out ../runs")
     _refuse_unwritable(out)
     code_digest = _code_digest(folder)
     data = _data_of(request, track, notes)

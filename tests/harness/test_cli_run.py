@@ -164,13 +164,19 @@ def test_a_run_elsewhere_than_on_the_track_s_machine_is_labelled(
         (["--track", "record-10min-16mb"], "needs --data DIR"),
         (["--time-scale", "0"], "give a number above 0"),
         (["--resume", "--again"], "exclude each other"),
+        (["--out", "toy/runs"], "lies inside the submission"),
         (["--executor-option", "speed=9"], "unknown option 'speed' of the local executor"),
         (["--seeds", "x"], "'x' is not a whole number"),
     ],
 )
 def test_what_cannot_be_asked_is_a_usage_error(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], more: list[str], says: str
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    more: list[str],
+    says: str,
 ) -> None:
+    monkeypatch.chdir(tmp_path)
     folder = toy_submission(tmp_path)
     data = [] if "record-10min-16mb" in more else ["--data", str(toy_data(tmp_path))]
     seeds = [] if "--seeds" in more else ["--seeds", "13"]
