@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import subprocess
 import sys
 import time
@@ -49,7 +50,7 @@ def test_what_a_patched_script_prints_is_no_score(victim: Victim) -> None:
 def test_the_evaluator_s_score_is_computed_where_no_patch_reaches(tmp_path: Path) -> None:
     listening = ScoringSocket(tmp_path / "s")
     program = f"ROOT = {str(Path(__file__).parents[2])!r}\n" + PATCHED_SUBMISSION
-    environment = {"GOLF_SCORING_SOCKET": str(tmp_path / "s")}
+    environment = {**os.environ, "GOLF_SCORING_SOCKET": str(tmp_path / "s")}
     submission = subprocess.Popen([sys.executable, "-c", program], env=environment)
     try:
         evaluation = listening.evaluate(
