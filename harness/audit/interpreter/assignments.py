@@ -21,7 +21,15 @@ from harness.audit.interpreter.heap import (
     View,
 )
 from harness.audit.interpreter.logged_settings import as_logged
-from harness.audit.interpreter.values import ANYTHING, FALSE, TRUE, UNKNOWN, Value, computed_from
+from harness.audit.interpreter.values import (
+    ANYTHING,
+    FALSE,
+    TRUE,
+    UNKNOWN,
+    Value,
+    computed_from,
+    with_some_cut,
+)
 
 if TYPE_CHECKING:
     from harness.audit.interpreter.flows import Flow
@@ -149,7 +157,10 @@ def _unpack(machine: Machine, targets: list[ast.expr], value: Value) -> None:
         _unpack_alternatives(machine, targets, ref, value)
         return
     for at, target in enumerate(targets):
-        assign(machine, target, choosing.element_at(machine, value, at))
+        element = choosing.element_at(machine, value, at)
+        if ref is None:
+            element = element.with_source(with_some_cut(element.source))
+        assign(machine, target, element)
 
 
 def _unpack_alternatives(machine: Machine, targets: list[ast.expr], ref: Alternatives, value: Value) -> None:

@@ -48,6 +48,8 @@ COMPARED = "compared"  # the outcome of comparing two scores
 ENVIRONMENT = "environment"  # came from the environment or the command line
 LOGITS = "logits"  # an output of a network
 PROBABILITY = "log-probability"  # a log-softmax, a softmax or a loss of such
+CUT = "cut:"  # begins the name of a slice of validation tokens
+SOME_CUT = "cut:?"  # a part of something opaque that was made of such slices: which of them is not known
 COUNTER = "counter"  # handed out by a shared counter: each value once
 
 
@@ -113,6 +115,12 @@ class Source:
 
 
 NOTHING: Final = Source()
+
+
+def with_some_cut(source: Source) -> Source:
+    """The source of a part of something opaque: of its slices of tokens it may hold any."""
+    named = frozenset(label for label in source.labels if label.startswith(CUT))
+    return source.changed(labels=source.labels - named | {SOME_CUT}) if named else source
 
 
 def narrow_region(region: Region, index: Index) -> Region:

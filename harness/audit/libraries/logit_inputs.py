@@ -18,8 +18,10 @@ from harness.audit.interpreter.assignments import bind
 from harness.audit.interpreter.heap import CONTENT, Sequence, Slice, Tensor, View
 from harness.audit.interpreter.values import (
     ANYTHING,
+    CUT,
     LOGITS,
     PROBABILITY,
+    SOME_CUT,
     Source,
     Value,
     computed_from,
@@ -33,7 +35,6 @@ if TYPE_CHECKING:
     from harness.audit.interpreter.machine import Machine
     from harness.audit.regions import Region
 
-CUT = "cut:"
 ROWS = "rows:"  # rows of something made of validation, chosen by tokens: a table
 TARGET_INSIDE = "what is made of the targets"
 _PARTS_AT_MOST = 6
@@ -163,7 +164,10 @@ def known_too_soon(machine: Machine, made: Source, aimed: Source, node: ast.AST)
     if not targets:
         return frozenset()
     own = cuts(aimed)
-    if len(own) == 1 and own <= made.labels:
+    if SOME_CUT in own and SOME_CUT in made.labels:
+        what = "whether the targets are among the network's inputs is not known"
+        machine.cannot_see("unknown-slices", what, node, on_path=True)
+    elif len(own) == 1 and own <= made.labels:
         return frozenset(_inside(machine, region, aimed, node) for region in targets)
     tables: dict[frozenset[Region], str] = machine.facts.get("tables read by tokens", {})
     looked_up = [
