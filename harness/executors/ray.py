@@ -7,8 +7,11 @@ the worker. Ray itself tries nothing again: what is a machine's fault is ours to
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import os
+import signal
+import threading
 from typing import TYPE_CHECKING, Any
 
 from harness.errors import SetupError, UsageError
@@ -59,9 +62,10 @@ class _RayCrew:
         self._is_ours = not ray.is_initialized()
         how = f"--resources='{{\"{resource}\": 1}}'"
         if self._is_ours:
-            address = os.environ.get("RAY_ADDRESS", address)
+            address = os.environ.get("RAY_ADDRESS", address) if address == _OPTIONS["address"] else address
             try:
-                ray.init(address=address, logging_level="ERROR", log_to_driver=False)
+                with _own_handler(signal.SIGTERM):
+                    ray.init(address=address, logging_level="ERROR", log_to_driver=False)
             except (ConnectionError, RuntimeError, ValueError, OSError) as error:
                 raise SetupError(
                     f"no Ray cluster at {address} ({error}); on the first node run `ray start --head {how}`, "
@@ -115,6 +119,17 @@ class _RayCrew:
             for node in self._ray.nodes()
             if node["Alive"] and node["Resources"].get(self._resource, 0) >= 1
         ]
+
+
+@contextlib.contextmanager
+def _own_handler(number: int) -> Iterator[None]:
+    """Keep what a signal does: Ray would end this process by its own way, without a record."""
+    before = signal.getsignal(number)
+    try:
+        yield
+    finally:
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(number, before)
 
 
 def _imported() -> Any:

@@ -15,6 +15,7 @@ from tests.programs.answer_twins import (
     STATISTICS,
     TARGET_INSIDE,
     Pair,
+    script,
 )
 from tests.programs.judging import ACCUSING, judged
 
@@ -93,3 +94,18 @@ def test_targets_that_the_network_chose_are_never_clean(tmp_path: Path) -> None:
     found, legal = by_rule(PREDICTED.illegal, tmp_path / "one"), by_rule(PREDICTED.legal, tmp_path / "two")
     assert [found[rule].verdict for rule in CLEAN] == [RuleVerdict.NOT_CHECKED] * len(CLEAN)
     assert [legal[rule].verdict for rule in CLEAN] == [RuleVerdict.PASS] * len(CLEAN)
+
+
+@pytest.mark.parametrize("inside", ["pass", "logits = logits + 9.0 * F.one_hot(y, 1024)"])
+def test_batches_of_a_data_loader_prove_nothing_and_clear_nothing(tmp_path: Path, inside: str) -> None:
+    text = script(inside=inside).replace(
+        "for i in range((tokens.numel() - 1) // 1024):\n"
+        "    x, y = tokens[i * 1024 : (i + 1) * 1024], tokens[i * 1024 + 1 : (i + 1) * 1024 + 1]\n",
+        "from torch.utils.data import DataLoader, TensorDataset\n"
+        "rows = TensorDataset(tokens[:-1].view(-1, 1024), tokens[1:].view(-1, 1024))\n"
+        "for x, y in DataLoader(rows, batch_size=None):\n",
+    )
+    assert "for x, y in DataLoader" in text
+    found = by_rule(text, tmp_path)
+    assert {rule: found[rule].verdict for rule in CLEAN} == dict.fromkeys(CLEAN, RuleVerdict.NOT_CHECKED)
+    assert "unknown-slices at train_gpt.py:" in found["c3-score-before-update"].message

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import threading
 import time
 from pathlib import Path
@@ -68,6 +69,15 @@ def test_a_seed_of_a_node_that_goes_is_run_on_another(ray_cluster: Any, jobs: Jo
     for seed in seeds:
         assert [record.reason for record in jobs.attempts(seed)] == (["lost", ""] if seed in gone else [""])
     assert len(gone) == 1
+
+
+def test_what_a_signal_does_stays_ours(ray_cluster: Any, jobs: Jobs) -> None:
+    del ray_cluster
+    before = signal.getsignal(signal.SIGTERM)
+    running = executor(jobs).submit(jobs.jobs(13))
+    (outcome,) = running
+    assert outcome.fault == ""
+    assert signal.getsignal(signal.SIGTERM) == before
 
 
 def test_a_cluster_without_such_nodes_is_a_fault_of_the_set_up(ray_cluster: Any, jobs: Jobs) -> None:
