@@ -101,6 +101,10 @@ def run_series(request: RunRequest, options: SeriesOptions) -> Series:
             result = SeedResult.of(outcome, plan.secret_seeds)
             results.append(result)
             _tell_result(display, plan, result)
+            if request.is_remote:  # its steps were told nowhere here
+                display.say(
+                    f"{_label(plan, outcome.job)}: {result.status.value} on {outcome.node or 'no machine'}"
+                )
             if should_stop() or result.status is RunStatus.INTERRUPTED:
                 break
         is_stopped = should_stop()
