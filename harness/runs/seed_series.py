@@ -101,7 +101,7 @@ def run_series(request: RunRequest, options: SeriesOptions) -> Series:
             result = SeedResult.of(outcome, plan.secret_seeds)
             results.append(result)
             _tell_result(display, plan, result)
-            if request.is_remote:  # its steps were told nowhere here
+            if request.is_remote and not result.was_found:  # its steps were told nowhere here
                 display.say(
                     f"{_label(plan, outcome.job)}: {result.status.value} on {outcome.node or 'no machine'}"
                 )
