@@ -6,7 +6,7 @@ import re
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from harness.runs.run_judgement import claim_notices, claimed_score
+from harness.runs.run_judgement import LOG_NAME, claim_notices, claimed_score
 from harness.runs.run_record import MeasuredScore, Notice, PhaseTime, RunRecord, RunStatus
 from harness.runs.run_steps import RunStep
 from harness.sandbox.request import EndKind
@@ -110,6 +110,10 @@ def with_evaluation(
     """
     log = attempt / EVALUATE_LOG_NAME
     claimed = claimed_score(log, record.seed)
+    of_training = claimed_score(attempt / LOG_NAME, record.seed)
+    claimed = replace(
+        claimed, train_seconds=of_training.train_seconds, total_bytes=of_training.total_bytes
+    )  # fmt: skip
     measured = None if owned is None else owned.measured()
     files: Mapping[str, str] = {} if owned is None else owned.write_ledger(attempt)
     trained = record.phases[-1].seconds

@@ -13,6 +13,7 @@ Whatever a step cannot prove is not in the record.
 
 from __future__ import annotations
 
+import shutil
 from contextlib import ExitStack
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -195,6 +196,7 @@ class _TwoSteps:
             attempt=self._attempt, work=work, log_name=EVALUATE_LOG_NAME, events_name=EVALUATE_EVENTS_NAME
         )  # fmt: skip
         with ExitStack() as stack:
+            stack.callback(shutil.rmtree, job.data, ignore_errors=True)  # copies of what lies elsewhere
             owned: OwnedScore | None = None
             if protocol.scoring:
                 wall = track.eval_seconds + track.extra_seconds

@@ -74,6 +74,13 @@ def test_a_printed_score_that_was_not_sealed_is_a_finding(usual) -> None:
     assert "the sealed score counts" in str([notice.message for notice in record.notices])
 
 
+def test_seconds_that_training_prints_are_a_claim_too(tmp_path: Path) -> None:
+    says = TRAIN + "    print('step:3/3 train_loss:2.5 train_time:9000000ms step_avg:3000000.00ms')\n"
+    record, _ = two_steps(tmp_path, script(train=says))
+    assert (record.claimed.val_bpb, record.claimed.train_seconds) == (1e-08, 9000.0)
+    assert any("the log tells of 9000.0 s" in notice.message for notice in record.notices)
+
+
 def test_the_printed_score_within_rounding_is_no_finding(tmp_path: Path, usual) -> None:
     printed = f"{flat_bpb(usual[1]):.8f}"
     record, _ = two_steps(tmp_path, script(bpb=printed))
