@@ -79,6 +79,19 @@ class GpuSet:
     processes: tuple[GpuProcess, ...] = ()
     links: tuple[str, ...] | None = None
 
+    def only(self, visible: str) -> GpuSet:
+        """Those that a CUDA_VISIBLE_DEVICES names, with their processes; all of them for an empty one.
+
+        Parts of a GPU (MIG) are not told apart: then all are left.
+        """
+        names = {name.strip() for name in visible.split(",") if name.strip()}
+        if not names or any(name.startswith("MIG-") for name in names):
+            return self
+        gpus = tuple(gpu for gpu in self.gpus if str(gpu.index) in names or gpu.uuid in names)
+        uuids = {gpu.uuid for gpu in gpus}
+        processes = tuple(process for process in self.processes if process.gpu_uuid in uuids)
+        return GpuSet(gpus=gpus, processes=processes, links=self.links if len(gpus) > 1 else None)
+
 
 def found_gpus(ask: Callable[[Sequence[str]], str] | None = None) -> GpuSet:
     """The GPUs nvidia-smi shows; none where there is no nvidia-smi.

@@ -67,7 +67,7 @@ class MachineVerdict:
 
 
 def this_machine(out: Path, gpus: Callable[[], GpuSet] = found_gpus) -> Machine:
-    """The machine we are on; `out` is the folder that runs are written to."""
+    """The machine we are on, with the GPUs that are ours to use; `out` is the folder runs are written to."""
     pages = os.sysconf("SC_PHYS_PAGES") if "SC_PHYS_PAGES" in os.sysconf_names else 0
     try:
         free = shutil.disk_usage(_existing(out)).free
@@ -80,7 +80,7 @@ def this_machine(out: Path, gpus: Callable[[], GpuSet] = found_gpus) -> Machine:
         cpus=usable,
         memory_bytes=pages * os.sysconf("SC_PAGE_SIZE") if pages > 0 else 0,
         free_disk_bytes=free,
-        gpu_set=gpus(),
+        gpu_set=gpus().only(os.environ.get("CUDA_VISIBLE_DEVICES", "")),
     )
 
 

@@ -172,3 +172,25 @@ def test_this_machine_tells_its_size_and_not_its_name(tmp_path: Path) -> None:
     assert set(machine.as_json()) == {
         "system", "cpu", "cpus", "memory_bytes", "free_disk_bytes", "gpus", "gpu_links",
     }  # fmt: skip
+
+
+def test_gpus_that_a_scheduler_gave_to_others_are_not_looked_at(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "4,5,6,7")
+    processes = "GPU-0, 4711, python\nGPU-6, 4712, python"
+    found = found_gpus(smi([row(index) for index in range(8)], processes=processes))
+    machine = this_machine(tmp_path, lambda: found)
+    assert [gpu.index for gpu in machine.gpu_set.gpus] == [4, 5, 6, 7]
+    verdict = judged_machine(machine, LIMITS, world_size=4, disk_needed_bytes=0)
+    assert len(verdict.cannot_run) == 1
+    assert "process 4712" in verdict.cannot_run[0]
+    assert any("4 GPUs" in why for why in verdict.not_eligible)
+
+
+@pytest.mark.parametrize(
+    ("visible", "left"), [("", 8), ("GPU-3", 1), ("MIG-1", 8), ("-1", 0), ("0,1,2,3,4,5,6,7", 8)]
+)
+def test_visible_gpus_are_those_that_are_named(visible: str, left: int) -> None:
+    found = found_gpus(smi([row(index) for index in range(8)]))
+    assert len(found.only(visible).gpus) == left
