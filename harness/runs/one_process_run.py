@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from harness.errors import GolfError, SetupError, SubmissionError
 from harness.folder_tree import FolderTree
+from harness.runs.gpus_inside import refuse_hidden_gpus
 from harness.runs.live_phases import LivePhases
 from harness.runs.run_clock import RunClock
 from harness.runs.run_files import (
@@ -145,6 +146,7 @@ def _run(
             wants_gpu=job.wants_gpu,
         )
         protections = sandbox.protections(request)
+        refuse_hidden_gpus(sandbox, request, ranks=job.track.ranks)
         teller.done(
             RunStep.SANDBOX,
             f"{sandbox.name}, tried from inside: {', '.join(each.value for each in protections)}",

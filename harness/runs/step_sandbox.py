@@ -7,6 +7,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from harness.runs.gpus_inside import refuse_hidden_gpus
 from harness.runs.run_clock import RunClock
 from harness.runs.run_files import (
     DATA,
@@ -115,8 +116,10 @@ class StepSandbox:
         )
 
     def protections(self) -> tuple[Protection, ...]:
-        """Those in force, tried from inside."""
-        return self._sandbox.protections(self._request)
+        """Those in force, tried from inside. Raises `SetupError` where the run's GPUs are hidden there."""
+        found = self._sandbox.protections(self._request)
+        refuse_hidden_gpus(self._sandbox, self._request, ranks=self._job.track.ranks)
+        return found
 
     def run(
         self,
