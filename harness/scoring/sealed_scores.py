@@ -13,6 +13,7 @@ the vocabulary.
 from __future__ import annotations
 
 import hashlib
+import itertools
 import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -35,6 +36,7 @@ BLIND_TOLERANCE_NATS = 0.05
 _ABOVE_ZERO = 1e-6
 # Of one ledger: 62 million tokens in steps of 256, each handed out and sealed, are as many.
 MOST_ENTRIES = 500_000
+_SUM_AT_ONCE = 1 << 16  # numbers of Python at a time
 _ROWS_AT_ONCE = 1024  # of distributions, so that checking 8,192 pieces takes 64 MiB
 
 
@@ -222,7 +224,8 @@ class SealedScores:
                 f"token {missing:,} was never scored, one of {left:,} missing of {self.tokens.size - 1:,}",
                 missing,
             )
-        nats = -math.fsum(self._log_p[1:].tolist())
+        parts = (self._log_p[at : at + _SUM_AT_ONCE] for at in range(0, self.tokens.size, _SUM_AT_ONCE))
+        nats = -math.fsum(itertools.chain.from_iterable(part.tolist() for part in parts))  # token 0 is 0
         scored_bytes = self.table.stream_bytes(self.tokens)
         if not scored_bytes:
             raise ScoreError("no-bytes", "the scored tokens stand for 0 bytes of text")
