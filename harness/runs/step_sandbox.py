@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from harness.runs.script_phases import ScriptPhases
     from harness.runs.seed_job import SeedJob
     from harness.sandbox.request import Protection, Sandbox, SandboxOutcome
+    from harness.watching.event_pipe import WatchedEvent
 
 _PIPE, _INJECTED = "pipe", "injected"
 
@@ -94,9 +95,10 @@ class StepSandbox:
         seen_at = {name: sandbox.seen_at(mount) for name, mount in mounts.items()}
         placed = _Placed(words(seen_at))
         self._pipe = EventPipe(events, inside=seen_at[_PIPE], injected_inside=seen_at[_INJECTED])
+        self._script = f"{seen_at[WORK]}/{command.script}"
         start = rank_command(
             sys.executable,
-            f"{seen_at[WORK]}/{command.script}",
+            self._script,
             tuple(placed(argument) for argument in command.arguments),
             ranks=job.track.ranks,
             port=meeting_port(sandbox),
@@ -156,8 +158,7 @@ class StepSandbox:
     def _ran(self, outcome: SandboxOutcome, watch: FileWatch) -> RanStep:
         files, pipe = self._files, self._pipe
         seen_files = [split_label(event) for event in watch.events]
-        # Our own socket is how scores are handed in.
-        watched = [event for event in pipe.events if event.what != self._scoring_connection]
+        watched = [event for event in pipe.events if not self._is_of_the_protocol(event)]
         seen = script_phases(
             seen_files, watched, outcome.seconds, is_incomplete=watch.overflowed or pipe.overflowed
         )
@@ -166,6 +167,11 @@ class StepSandbox:
             files.log_name: file_digest(files.attempt / files.log_name),
         }
         return RanStep(outcome=outcome, seen=seen, files=digests)
+
+    def _is_of_the_protocol(self, event: WatchedEvent) -> bool:
+        """Scores go through our own socket, and torchrun starts the ranks: neither reaches for anything."""
+        starts_ranks = event.kind == "process" and event.rank is None and self._job.track.ranks > 0
+        return event.what == self._scoring_connection or (starts_ranks and self._script in event.what)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -231,6 +232,17 @@ def test_a_second_script_that_is_not_counted_is_refused(tmp_path: Path) -> None:
 
 def test_an_honest_run_leaves_nothing_to_ask_about_its_data(usual) -> None:
     record, _, _ = usual
+    assert set(notices(record)) == {"claim-differs"}
+
+
+def test_ranks_of_torchrun_are_scored_and_their_launch_is_nothing_to_ask_about(tmp_path: Path) -> None:
+    pytest.importorskip("torch")
+    only_main = "():\n    if os.environ['RANK'] != '0': return\n"
+    train, evaluate = (text.replace("():\n", only_main, 1) for text in (TRAIN, EVALUATE))
+    track = replace(load_track("smoke", LIMITS), ranks=2)
+    record, attempt = two_steps(tmp_path, script(train=train, evaluate=evaluate), track=track)
+    assert record.measured is not None, record.message
+    assert record.measured.val_bpb == pytest.approx(flat_bpb(attempt), abs=1e-12)
     assert set(notices(record)) == {"claim-differs"}
 
 
