@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
-def _in_lines(total: int, done_word: str) -> Callable[[Iterable[T]], Iterator[T]]:
+def _in_lines(total: int, done_word: str, program: str) -> Callable[[Iterable[T]], Iterator[T]]:
     start = time.monotonic()
     step = max(1, total // 10)
 
@@ -21,7 +21,7 @@ def _in_lines(total: int, done_word: str) -> Callable[[Iterable[T]], Iterator[T]
         for count, item in enumerate(items, 1):
             if count % step == 0 or count == total:
                 spent = time.monotonic() - start
-                print(f"golf-check: {count:,} of {total:,} {done_word}, {spent:.0f} s", file=sys.stderr)
+                print(f"{program}: {count:,} of {total:,} {done_word}, {spent:.0f} s", file=sys.stderr)
             yield item
 
     return advance
@@ -29,14 +29,14 @@ def _in_lines(total: int, done_word: str) -> Callable[[Iterable[T]], Iterator[T]
 
 @contextlib.contextmanager
 def shown_progress(
-    total: int, done_word: str, *, quiet: bool
+    total: int, done_word: str, *, quiet: bool, program: str = "golf-check"
 ) -> Iterator[Callable[[Iterable[T]], Iterator[T]]]:
     """Give a function that passes items through and shows how many of `total` went by."""
     if quiet:
         yield iter
         return
     if not sys.stderr.isatty():
-        yield _in_lines(total, done_word)
+        yield _in_lines(total, done_word, program)
         return
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn

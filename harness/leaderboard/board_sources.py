@@ -121,7 +121,9 @@ def _judged(
     options = CheckOptions(rules=rules_for_a_board(ruleset), rules_dir=source.rules_dir)
     with (
         cache if cache is not None else nullcontext(),
-        shown_progress(len(plan.targets), "judged", quiet=source.quiet) as advance,
+        shown_progress(
+            len(plan.targets), "judged", quiet=source.quiet, program="golf-leaderboard"
+        ) as advance,
     ):
         results = judge_all(plan.targets, clone, options, jobs=source.jobs, cache=cache)
         return plan, [result.document for result in in_order(advance(results))]
