@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 from harness.audit.events import Unresolved
 from harness.audit.interpreter.forward_writes import ForwardWrite, forward_writes
 from harness.audit.interpreter.heap import CONTAINERS, Alternatives, Class, Function, Instance
+from harness.audit.interpreter.switches import may_be_set_in_a_pass
 from harness.audit.interpreter.values import FALSE, TRUE
 from harness.audit.regions import Split
 
@@ -31,14 +32,30 @@ def watch(machine: Machine, ref: Instance, given: list[Source], node: ast.AST) -
     """Say so when validation goes through a network that keeps something of what goes through it."""
     if not any(region.split in _WATCHED for source in given for region in source.reads):
         return
-    for part, writes in _keeping(machine, ref):
+    keeping = _keeping(machine, ref)
+    moved = _set_in_methods(machine, keeping)
+    for part, writes in keeping:
         trains = part.slots.get(MODE, TRUE).const is not False
         name = part.cls.name if part.cls is not None else part.library.rsplit(".", 1)[-1]
         if not writes and trains:
             machine.cannot_see("forward-state", f"running statistics of {name}", node, on_path=True)
         for write in writes:
-            if (trains or not write.in_training) and part.cls is not None:
+            if write.in_training and not trains:
+                continue
+            if part.cls is not None and not _switched_off(part, write, moved):
                 _say(machine, part.cls, write)
+
+
+def _switched_off(part: Instance, write: ForwardWrite, moved: frozenset[str]) -> bool:
+    """Whether an attribute that has to be true for the line to run is known to be false."""
+    off = (part.slots.get(name) for name in write.switches if name not in moved)
+    return any(value is not None and value.is_known and not value.const for value in off)
+
+
+def _set_in_methods(machine: Machine, keeping: tuple[_Keeping, ...]) -> frozenset[str]:
+    """Attributes that any method of the script sets, which a forward pass may call: no switches for it."""
+    names = {name for _, writes in keeping for write in writes for name in write.switches}
+    return may_be_set_in_a_pass(machine.program, names) if names else frozenset()
 
 
 def _say(machine: Machine, cls: Class, write: ForwardWrite) -> None:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 METHODS_AT_MOST = 12
+WALKS_AT_MOST = 40
 _Function = ast.FunctionDef | ast.AsyncFunctionDef
 _SIZES = frozenset({"shape", "device", "dtype", "ndim", "is_cuda", "training", "requires_grad"})
 _SIZE_CALLS = frozenset(
@@ -37,11 +38,15 @@ _KEEP = frozenset({"append", "extend", "add", "update", "insert", "put", "append
 
 @dataclass(frozen=True, slots=True)
 class ForwardWrite:
-    """A line that writes data into the network; `in_training` where it runs in training mode only."""
+    """A line that writes data into the network; `in_training` where it runs in training mode only.
+
+    `switches` are attributes of the object that all have to be true for the line to run.
+    """
 
     line: int
     what: str
     in_training: bool
+    switches: tuple[str, ...] = ()
 
 
 @dataclass(slots=True)
@@ -53,6 +58,7 @@ class _Reading:
     state: set[str]
     numbers: set[str]
     local: set[str] = field(default_factory=set)
+    switches: list[str] = field(default_factory=list)  # attributes that the branches around were entered by
     found: list[ForwardWrite] = field(default_factory=list)
     read: dict[str, int] = field(
         default_factory=dict
@@ -63,22 +69,48 @@ def forward_writes(
     forward: _Function, method_of: Callable[[str], _Function | None]
 ) -> tuple[ForwardWrite, ...]:
     """The writes of a forward method and of the methods of the same object it calls."""
+    given: dict[str, set[str] | None] = {forward.name: None}
+    methods = {forward.name: forward}
+    found: dict[str, list[ForwardWrite]] = {}
     todo = [forward]
-    seen: set[str] = set()
-    found: list[ForwardWrite] = []
-    while todo and len(seen) < METHODS_AT_MOST:
+    for _ in range(WALKS_AT_MOST):
+        if not todo:
+            break
         method = todo.pop()
-        if method.name in seen:
-            continue
-        seen.add(method.name)
-        found.extend(_writes_of(method))
+        reading = _reading_of(method, given[method.name])
+        found[method.name] = reading.found
         for node in ast.walk(method):
             called = node.func if isinstance(node, ast.Call) else None
-            if isinstance(called, ast.Attribute) and _is_own(called, _receiver(method)):
-                inner = method_of(called.attr)
-                if inner is not None:
-                    todo.append(inner)
-    return tuple(sorted(found, key=lambda one: (one.in_training, one.line)))
+            if not isinstance(node, ast.Call) or not isinstance(called, ast.Attribute):
+                continue
+            if not _is_own(called, reading.own):
+                continue
+            inner = methods.get(called.attr) or method_of(called.attr)
+            if inner is None or (inner.name not in methods and len(methods) >= METHODS_AT_MOST):
+                continue
+            methods[inner.name] = inner
+            before = given.get(inner.name, set())
+            more = _parameters_with_data(inner, node, reading)
+            after = None if before is None or more is None else before | more
+            if inner.name not in given or after != before:
+                given[inner.name] = after
+                todo.append(inner)
+    else:
+        found = {name: _reading_of(method, None).found for name, method in methods.items()}
+    every = [write for writes in found.values() for write in writes]
+    return tuple(sorted(every, key=lambda one: (one.in_training, one.line)))
+
+
+def _parameters_with_data(method: _Function, call: ast.Call, reading: _Reading) -> set[str] | None:
+    """Which parameters of a method get data from a call of it on the object; None where it cannot be told."""
+    taken = method.args
+    if taken.vararg is not None or taken.kwarg is not None or method.decorator_list:
+        return None
+    if any(isinstance(one, ast.Starred) for one in call.args) or any(k.arg is None for k in call.keywords):
+        return None
+    names = [arg.arg for arg in (*taken.posonlyargs, *taken.args)][1:]
+    pairs = [*zip(names, call.args, strict=False), *((k.arg or "", k.value) for k in call.keywords)]
+    return {name for name, value in pairs if _holds_data(value, reading)}
 
 
 def _receiver(method: _Function) -> str:
@@ -90,13 +122,15 @@ def _is_own(node: ast.AST, receiver: str) -> bool:
     return isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == receiver
 
 
-def _writes_of(method: _Function) -> list[ForwardWrite]:
+def _reading_of(method: _Function, with_data: set[str] | None) -> _Reading:
+    """A method read with data in these parameters; in all of them where that is not known."""
     given = method.args
     names = [arg.arg for arg in (*given.posonlyargs, *given.args, *given.kwonlyargs)]
     names.extend(arg.arg for arg in (given.vararg, given.kwarg) if arg is not None)
     own = _receiver(method)
     numbers = _numbers(method, own)
-    reading = _Reading(own, data=set(names) - {own} - numbers, state={own}, numbers=numbers)
+    data = (set(names) - {own} - numbers) if with_data is None else with_data - numbers
+    reading = _Reading(own, data=data, state={own}, numbers=numbers)
     reading.local = set(names) | {
         node.id for node in ast.walk(method) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)
     }
@@ -108,7 +142,7 @@ def _writes_of(method: _Function) -> list[ForwardWrite]:
     for _ in range(2):  # names set further down are used at the top of a loop
         reading.found.clear()
         _block(method.body, reading, in_training=False)
-    return reading.found
+    return reading
 
 
 def _numbers(method: _Function, own: str) -> set[str]:
@@ -137,7 +171,10 @@ def _block(body: list[ast.stmt], reading: _Reading, *, in_training: bool) -> Non
         if isinstance(statement, ast.If):
             tests_mode = _is_training(statement.test, reading.own)
             _expressions(statement.test, reading, in_training)
+            switches = _switches(statement.test, reading.own)
+            reading.switches.extend(switches)
             _block(statement.body, reading, in_training=in_training or tests_mode)
+            del reading.switches[len(reading.switches) - len(switches) :]
             _block(statement.orelse, reading, in_training=in_training)
             continue
         if isinstance(statement, ast.Assign | ast.AnnAssign | ast.AugAssign):
@@ -167,6 +204,13 @@ def _is_training(test: ast.expr, own: str) -> bool:
     if isinstance(test, ast.BoolOp) and isinstance(test.op, ast.And):
         return any(_is_training(part, own) for part in test.values)
     return isinstance(test, ast.Attribute) and test.attr == "training" and _is_own(test, own)
+
+
+def _switches(test: ast.expr, own: str) -> list[str]:
+    """The attributes of the object that have to be true for a test to be."""
+    if isinstance(test, ast.BoolOp) and isinstance(test.op, ast.And):
+        return [name for part in test.values for name in _switches(part, own)]
+    return [test.attr] if isinstance(test, ast.Attribute) and _is_own(test, own) else []
 
 
 def _assigned(
@@ -212,7 +256,8 @@ def _expressions(root: ast.expr, reading: _Reading, in_training: bool) -> None:
 
 
 def _note(reading: _Reading, node: ast.AST, target: ast.expr, in_training: bool) -> None:
-    reading.found.append(ForwardWrite(getattr(node, "lineno", 0), ast.unparse(target)[:60], in_training))
+    line, what = getattr(node, "lineno", 0), ast.unparse(target)[:60]
+    reading.found.append(ForwardWrite(line, what, in_training, tuple(reading.switches)))
 
 
 def _is_state(node: ast.expr, reading: _Reading) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from harness.audit.interpreter.heap import Bound, Class, Extern, Function, Instance, Mapping, Sequence, Text
+from harness.audit.interpreter.unbound_names import is_bound_nowhere
 from harness.audit.interpreter.values import UNKNOWN, Source, Value, computed_from
 from harness.audit.libraries.known_libraries import CALLED, is_foreign, is_native
 from harness.audit.libraries.registry import on_call
@@ -169,10 +170,22 @@ def called(
     given = [*args, *kwargs.values()]
     source = computed_from(machine.deep_source(one) for one in given)
     # A name that is bound nowhere ends the script, unless something hidden bound it to act on what it gets.
-    if not (native or path.startswith("builtins.")) or reaches(machine, given):
+    is_hidden = not (native or path.startswith("builtins.")) or reaches(machine, given)
+    if is_hidden and not _ends_the_script(machine, path):
         machine.cannot_see("native-code" if native else "unknown-call", path, node, on_path=True)
     longer = path if path.endswith(CALLED) or len(path) > PATH_AT_MOST else path + CALLED
     return Value(UNKNOWN, machine.extern(longer).ref, source)
+
+
+def _ends_the_script(machine: Machine, path: str) -> bool:
+    """Whether a called name is bound nowhere, and nothing around catches the error."""
+    root, _, name = path.partition(".")
+    return (
+        root == "builtins"
+        and name.isidentifier()
+        and not machine.tries
+        and is_bound_nowhere(machine.program, name)
+    )
 
 
 def reaches(machine: Machine, given: list[Value]) -> bool:
