@@ -85,3 +85,26 @@ def test_a_part_that_is_scored_asks_at_the_slice(tmp_path: Path) -> None:
     line = found.places[0].line
     text = BASES["plain"].replace(FINAL, HEAD + scored)
     assert "head = val_tokens[" in text.splitlines()[(line or 0) - 1]
+
+
+WHOLE_ROWS = """\
+import glob, os
+import numpy as np
+
+def load_validation(pattern, length):
+    tokens = np.concatenate([np.fromfile(path) for path in glob.glob(pattern)])
+    return tokens[: {end}]
+
+val_tokens = load_validation("data/fineweb_val_*.bin", int(os.environ.get("LENGTH", "1024")))
+"""
+
+
+def test_a_stream_cut_to_whole_rows_is_no_part(tmp_path: Path) -> None:
+    case = scanned_case(tmp_path, WHOLE_ROWS.replace("{end}", "((tokens.size - 1) // length) * length + 1"))
+    assert all(one.verdict is not RuleVerdict.NEEDS_HUMAN for one in val_full.check(case))
+
+
+def test_a_stream_cut_to_a_given_number_of_tokens_asks(tmp_path: Path) -> None:
+    case = scanned_case(tmp_path, WHOLE_ROWS.replace("{end}", "length + 1"))
+    found = [one for one in val_full.check(case) if one.verdict is RuleVerdict.NEEDS_HUMAN]
+    assert [(one.rule, one.places[0].line) for one in found] == [("val-full", 6)]

@@ -23,6 +23,7 @@ from harness.audit.interpreter.values import (
 )
 from harness.audit.libraries import (
     builtin_functions,
+    byte_arrays,
     callbacks,
     containers,
     environment,
@@ -56,6 +57,7 @@ if TYPE_CHECKING:
 # Importing these registers what they know.
 REGISTERED = (
     builtin_functions,
+    byte_arrays,
     callbacks,
     containers,
     environment,

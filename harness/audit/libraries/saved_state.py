@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from harness.audit.events import Exported, Reloaded
+from harness.audit.events import Exported, Reloaded, Update
 from harness.audit.interpreter.heap import (
     GRAD,
     KEYS,
@@ -22,6 +22,7 @@ from harness.audit.interpreter.values import ANYTHING, NONE, Source, Value, comp
 from harness.audit.libraries import learning
 from harness.audit.libraries.registry import on_call, on_method
 from harness.audit.libraries.torch_modules import network_of
+from harness.audit.regions import Split
 
 if TYPE_CHECKING:
     import ast
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from harness.audit.interpreter.machine import Machine
 
 COPIES_AT_MOST = 4_000
+_STATE = "state:"  # begins the label of what came out of a network's state, with the network's id
 
 
 @on_method("state_dict")
@@ -45,7 +47,7 @@ def _state_dict(
         return None
     held = learned_in(machine, network)
     made = Mapping(machine.heap.new_id())
-    source = Source(learned=held.learned, labels=frozenset({f"state:{root_of(network).id}"}))
+    source = Source(learned=held.learned, labels=frozenset({f"{_STATE}{root_of(network).id}"}))
     machine.heap.put(made, SUMMARY, Value(source=source))
     machine.heap.put(made, KEYS, ANYTHING)
     return Value(ref=made)
@@ -60,6 +62,12 @@ def _load(
         return None
     given = args[0] if args else kwargs.get("state_dict", ANYTHING)
     source = machine.deep_source(given)
+    is_known = bool(source.learned) or any(label.startswith(_STATE) for label in source.labels)
+    if not is_known and _has_learned_validation(machine, network):
+        # Nothing says that what is loaded was made before: bytes may have been lost between file and weights.
+        machine.cannot_see(
+            "reloaded", "what was loaded into the network was not followed", node, on_path=True
+        )
     learning.replace(machine, network, source, node)
     root = root_of(network)
     machine.states.setdefault(root.id, root)
@@ -67,6 +75,15 @@ def _load(
         Reloaded, machine.spot(node), state=root.id, updates=tuple(sorted(source.learned))
     )
     return NONE
+
+
+def _has_learned_validation(machine: Machine, network: Obj) -> bool:
+    events = machine.recorder.events
+    for number in learned_in(machine, network).learned:
+        event = events[number - 1] if number <= len(events) else None  # ids count events from 1
+        if isinstance(event, Update) and event.region.split is Split.VALIDATION:
+            return True
+    return False
 
 
 @on_call("copy.deepcopy", "copy.copy")
@@ -125,7 +142,7 @@ def _save(machine: Machine, path: str, args: list[Value], kwargs: dict[str, Valu
 
 def exported(machine: Machine, source: Source, where: Value, node: ast.AST) -> None:
     """Record that weights are written."""
-    states = [int(label[6:]) for label in source.labels if label.startswith("state:")]
+    states = [int(label[len(_STATE) :]) for label in source.labels if label.startswith(_STATE)]
     if states:
         text = where.const if isinstance(where.const, str) else ""
         machine.recorder.record(

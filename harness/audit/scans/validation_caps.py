@@ -78,10 +78,22 @@ def _limit(end: ast.expr, scope: Scope, index: ProgramIndex, settings: Settings)
     if not _parameters_named(end, scope):
         return None
     given = {name: value for name, value in _given(scope, index, settings).items() if value is not None}
-    for name in [node.id for node in nodes_below(end) if isinstance(node, ast.Name)]:
-        if name in given and _is_determined(given[name]):
-            return given[name]
+    for part in [end, *_smaller(end)]:
+        names = [node.id for node in nodes_below(part) if isinstance(node, ast.Name)]
+        # A divisor bounds nothing: every name must be known, or the length of the stream may be among them.
+        if names and all(name in given and _is_determined(given[name]) for name in names):
+            return given[names[0]]
     return None
+
+
+def _smaller(whole: ast.expr) -> list[ast.expr]:
+    """The arguments of every `min` in an expression."""
+    return [
+        argument
+        for node in nodes_below(whole)
+        if isinstance(node, ast.Call) and dotted(node.func) == "min"
+        for argument in node.args[:6]
+    ]
 
 
 def _in_place_of_the_stream(scope: Scope, index: ProgramIndex) -> set[int]:
@@ -102,13 +114,7 @@ def _in_place_of_the_stream(scope: Scope, index: ProgramIndex) -> set[int]:
 def _number(end: ast.expr, scope: Scope, settings: Settings) -> Expression:
     """A plain number as the end, or the one that `min` puts above it."""
     whole = settings.locals.written_out(end, scope)
-    smaller = [
-        argument
-        for node in nodes_below(whole)
-        if isinstance(node, ast.Call) and dotted(node.func) == "min"
-        for argument in node.args[:6]
-    ]
-    for one in [whole, *smaller]:
+    for one in [whole, *_smaller(whole)]:
         limit = settings.expression(one, scope)
         if limit is None or not _is_determined(limit):
             continue
