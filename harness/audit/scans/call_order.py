@@ -102,21 +102,27 @@ class CallOrder:
 
     def _find_training(self) -> None:
         spans: dict[ast.For | ast.While, list[int]] = {}  # first and last place of a loop, and its calls
+        depth: dict[ast.For | ast.While, int] = {}  # how many calls deep the loop itself lies
         gradient: set[ast.For | ast.While] = set()
-        clock: set[ast.For | ast.While] = set()
+        outermost: set[ast.For | ast.While] = set()
+        clock: dict[ast.For | ast.While, int] = {}  # how many calls deep the nearest clock in it is read
         ways = [call for call in self.calls if not call.leaves]
         for call in ways if any(_is_gradient(call) and call.loops for call in ways) else self.calls:
             for loop in call.loops:
                 span = spans.setdefault(loop, [call.place, call.place, 0])
                 span[1] = call.place
                 span[2] += 1
+                depth[loop] = min(depth.get(loop, len(call.stack)), len(call.stack))
             if _is_gradient(call):
                 gradient.update(call.loops)
+                outermost.update(call.loops[:1])
             elif call.loops and called_name(call.node) in CLOCKS:
-                clock.update(call.loops)
-        timed = [loop for loop in spans if loop in gradient and loop in clock] or [
-            loop for loop in spans if loop in gradient
-        ]
+                for loop in call.loops:
+                    clock[loop] = min(clock.get(loop, len(call.stack)), len(call.stack))
+        # A step may time itself, in warm-up as well; the training loop itself looks at the clock.
+        learning = [loop for loop in spans if loop in gradient]
+        timed = [loop for loop in learning if loop in outermost and clock.get(loop) == depth[loop]]
+        timed = timed or [loop for loop in learning if loop in clock] or learning
         if timed:
             self.training = min(timed, key=lambda loop: (spans[loop][0], -spans[loop][2]))
             self.starts, self.stops, _ = spans[self.training]
