@@ -98,7 +98,7 @@ def _tables_not_followed(case: Case) -> str | None:
     claim = case.audit.claim if case.audit is not None else None
     if claim is None or not any(isinstance(each, Lookup | Update) for each in claim.token_events):
         return None
-    return why_not_clean(case)
+    return why_not_clean(case, of_order=True)
 
 
 def _table(audit: SubmissionAudit, leaks: tuple[Leak, ...]) -> Finding:

@@ -132,7 +132,7 @@ def update(walker: Walker, base: Flow, key: Flow, how: str) -> None:
     key = whole(walker, key)
     walker.recorder.fed_back(base.lookups)
     if key.tokens and not any(isinstance(each, Cell) for each in base.objects):
-        walker.recorder.unclear(walker.here, "what tokens are counted into", frozenset())
+        walker.recorder.counted_out_of_sight(walker, key.tokens)
     for cell in base.objects:
         if isinstance(cell, Cell) and key.tokens:
             walker.found_counted.add(cell.site)

@@ -101,6 +101,7 @@ def _open_events(recorder: FlowRecorder) -> list[Event]:
         for at, roots in recorder.searches.items()
         if roots & scored
     ]
+    found += [(at, "what tokens are counted into") for at in _out_of_sight(recorder, scored)]
     counts = recorder.whole_counts
     found += [
         (draft.at, "of which tokens the counts mixed into the score are made")
@@ -111,6 +112,18 @@ def _open_events(recorder: FlowRecorder) -> list[Event]:
         Unresolved(id=recorder.last + 1 + number, at=at, reason=what, on_path=True)
         for number, (at, what) in enumerate(found)
     ]
+
+
+def _out_of_sight(recorder: FlowRecorder, scored: set[int]) -> list[Spot]:
+    """Where scored tokens, or what was made of the same data, are counted into nobody knows what.
+
+    Names of tensors and numbers of layers are keys of the same kind and no tokens.
+    """
+    symbols = recorder.symbols
+    if symbols is None:
+        return []
+    behind_scores = {each for each in symbols.behind(scored) if each > 0}
+    return [at for at, roots in recorder.out_of_sight.items() if symbols.behind(roots) & behind_scores]
 
 
 def _event(recorder: FlowRecorder, draft: Draft) -> Event:

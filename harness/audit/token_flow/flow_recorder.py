@@ -14,7 +14,7 @@ from harness.audit.token_flow.flow import ENTROPY, SET_AT_MOST, SUM, Flow, Token
 from harness.audit.token_flow.positions import Place, place_beside
 
 if TYPE_CHECKING:
-    from harness.audit.token_flow.linear import Linear
+    from harness.audit.token_flow.linear import Linear, Symbols
     from harness.audit.token_flow.objects import Cell
     from harness.audit.token_flow.walker import Walker
 
@@ -39,6 +39,8 @@ class FlowRecorder:
         self.searches: dict[
             Spot, set[int]
         ] = {}  # where sorted keys are searched, with the arrays of the tokens
+        self.out_of_sight: dict[Spot, set[int]] = {}  # where tokens are counted into nobody knows what
+        self.symbols: Symbols | None = None  # of the walk, where something is counted out of sight
         self.read_whole: set[int] = set()  # rows looked up, then read entry by entry
         self.whole_counts: set[int] = set()  # marks of what was counted or sorted over a whole array
         self._by_key: dict[object, Draft] = {}
@@ -176,6 +178,13 @@ class FlowRecorder:
         self.seen += 1
         if len(self.searches) < DRAFTS_AT_MOST:
             self.searches.setdefault(at, set()).update({token.root for token in tokens})
+
+    def counted_out_of_sight(self, walker: Walker, tokens: frozenset[Token]) -> None:
+        """Something is stored under a key of tokens in what may be a table."""
+        self.seen += 1
+        self.symbols = walker.symbols
+        if len(self.out_of_sight) < DRAFTS_AT_MOST:
+            self.out_of_sight.setdefault(walker.here, set()).update({token.root for token in tokens})
 
     def gate(self, walker: Walker, scores: frozenset[int], result: Flow, gates: list[Flow]) -> None:
         """A mixture is kept only where gates say so."""

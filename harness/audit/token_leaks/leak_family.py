@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING
 from harness.audit.events import Mixed, Unresolved
 from harness.audit.score_order.evidence_chain import placed
 from harness.audit.submission_audit import why_no_audit
+from harness.audit.token_flow.flow_recorder import UNPLACED
 from harness.audit.token_leaks.leaks import LeakKind, TokenIndex, find_leaks
 from harness.case import failed, needs_human, not_checked, passed
 from harness.evidence.code_facts import native_code
 from harness.wording import listed
 
 if TYPE_CHECKING:
-    from harness.audit.events import Spot
+    from harness.audit.events import Lookup, Spot, Update
     from harness.audit.score_order.evidence_chain import Step
     from harness.audit.submission_audit import SubmissionAudit
     from harness.audit.token_leaks.leaks import Leak
@@ -114,8 +115,12 @@ def clean_or_open(case: Case, rule: str, clean: str) -> Finding:
     return passed(rule, f"{clean} ({seen})", *placed(audit, [(sink.at, "the claimed number")], sink.at))
 
 
-def why_not_clean(case: Case) -> str | None:
-    """What keeps a case without leaks from being called clean."""
+def why_not_clean(case: Case, *, of_order: bool = False) -> str | None:
+    """What keeps a case without leaks from being called clean.
+
+    With `of_order` only what may hide that a table had counted a token before it scored it: which tokens a
+    key holds says nothing of that where each pass reads the table before it counts.
+    """
     missing = why_no_audit(case)
     if missing is not None or case.audit is None:
         return missing or "the static audit of the code was not run"
@@ -132,7 +137,8 @@ def why_not_clean(case: Case) -> str | None:
     index = TokenIndex(claim)
     if index.witness() is None:
         return "unresolved: no score of single tokens was followed into the claimed number"
-    open_point = next((one for one in claim.token_events if isinstance(one, Unresolved)), None)
+    open_points = (one for one in claim.token_events if isinstance(one, Unresolved))
+    open_point = next((one for one in open_points if not (of_order and _is_of_keys_alone(index, one))), None)
     if open_point is not None:
         return f"unresolved: {open_point.reason} at {open_point.at.file}:{open_point.at.line}"
     used = {one for mixed in index.mixed.values() for one in mixed.lookups}
@@ -144,6 +150,33 @@ def why_not_clean(case: Case) -> str | None:
     if blind is not None:
         return f"unresolved: what the tokens stored at {blind.at.file}:{blind.at.line} are used for"
     return None
+
+
+def _is_of_keys_alone(index: TokenIndex, open_point: Unresolved) -> bool:
+    """Whether the point is which tokens a key holds, of a table that counts what comes after it is read."""
+    if open_point.reason != UNPLACED:
+        return False
+    read = [one for one in index.lookups.values() if one.at == open_point.at]
+    return bool(read) and all(_counts_later(one, _updates_of(index, one)) for one in read)
+
+
+def _updates_of(index: TokenIndex, lookup: Lookup) -> list[Update]:
+    """What counts into the table of a lookup; all there is when that cannot be told."""
+    every = list(index.updates.values())
+    return [one for one in every if one.state == lookup.state] or every
+
+
+def _counts_later(lookup: Lookup, updates: list[Update]) -> bool:
+    """Whether all is counted after the lookup, or in an earlier pass of the loop that chose its tokens."""
+    if not updates or not lookup.loops or lookup.region is None:
+        return False
+    outer, number = lookup.loops[0]
+    is_chosen = outer in {loop for loop, _ in lookup.region.loops}
+    return all(
+        one.id > lookup.id
+        or (is_chosen and bool(one.loops) and one.loops[0][0] == outer and one.loops[0][1] < number)
+        for one in updates
+    )
 
 
 def leak_places(audit: SubmissionAudit, leak: Leak) -> tuple[Place, ...]:
