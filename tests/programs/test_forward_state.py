@@ -108,3 +108,53 @@ def test_a_call_of_a_name_that_text_may_bind_is_left_open(tmp_path: Path, before
 def test_a_caught_call_of_an_unbound_name_is_left_open(tmp_path: Path) -> None:
     caught = "try:\n    loss_sum += probe(model, x, y)\nexcept NameError:\n    pass\n"
     assert _order(scored_by(_SCORE + caught), tmp_path) is not RuleVerdict.PASS
+
+
+_PARTS = """\
+    def forward(self, x):
+        rows = self.embedding(x)
+        for name, part in zip(names, [1, 2]):
+            if name in self.parts:
+                rows = rows + self.parts[name](rows)
+        return self.head(torch.tanh(rows))
+"""
+_HEAD = "self.head = nn.Linear(64, 1024)"
+
+
+def _with_parts(more: str = "") -> str:
+    script = scored_by(_SCORE, before="names = [str(len(one)) for one in byte_lengths]").replace(
+        _FORWARD, _PARTS
+    )
+    return script.replace(_HEAD, f"{_HEAD}\n        self.parts = nn.ModuleDict(){more}")
+
+
+def test_parts_that_were_never_made_hide_nothing(tmp_path: Path) -> None:
+    assert _order(_with_parts(), tmp_path) is RuleVerdict.PASS
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        "\n        self.parts['1'] = load('parts')",
+        "\n        self.parts.add_module('1', load('parts'))",
+        "\n        self.parts.update({'1': load('parts')})",
+        "\n        setattr(self.parts, '1', load('parts'))",
+        "\n        fill(self.parts)",
+    ],
+)
+def test_parts_that_nobody_can_read_are_left_open(tmp_path: Path, more: str) -> None:
+    script = _with_parts(more).replace(
+        "import glob", "import glob\nfrom parts_of_mine import fill, load as made"
+    )
+    assert _order(script.replace("load('parts')", "made('parts')"), tmp_path) is not RuleVerdict.PASS
+
+
+def test_a_call_of_none_ends_the_script_and_hides_nothing(tmp_path: Path) -> None:
+    score = _SCORE + "if x.sum() < 0:\n    loss_sum += probe(model, x, y)\n"
+    assert _order(scored_by(score, before="probe = None"), tmp_path) is RuleVerdict.PASS
+
+
+@pytest.mark.parametrize("before", ["from mine import probe", "import mine\nprobe = mine.probe or None"])
+def test_a_call_of_what_may_not_be_none_is_left_open(tmp_path: Path, before: str) -> None:
+    score = _SCORE + "if x.sum() < 0:\n    loss_sum += probe(model, x, y)\n"
+    assert _order(scored_by(score, before=before), tmp_path) is not RuleVerdict.PASS

@@ -14,6 +14,7 @@ CONTENT = "<content>"  # slot of a tensor: what it holds
 LEARNED = "<learned>"  # slot of whatever learns: the updates inside it
 GRAD = "<grad>"  # slot of the root of a network: what the last backward passes read
 SUMMARY = "<all>"  # slot of a container: any element not listed
+PARTS_BY_NAME = "parts by name"  # which mappings were made as `ModuleDict()`
 KEYS = "<keys>"  # slot of a mapping: any key not listed
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from harness.audit.interpreter.choosing import picked
 from harness.audit.interpreter.heap import (
+    PARTS_BY_NAME,
     Extern,
     Instance,
     Mapping,
@@ -261,4 +262,6 @@ class Registry:
                 return TRUE
             if "<all>" not in ref.slots and not machine.loops:
                 return FALSE
+        if isinstance(ref, Mapping) and not ref.slots and ref.id in machine.facts.get(PARTS_BY_NAME, ()):
+            return FALSE
         return Value(source=computed_from((machine.deep_source(container), machine.deep_source(item))))

@@ -8,6 +8,7 @@ from harness.audit.interpreter import forward_state
 from harness.audit.interpreter.heap import (
     CONTENT,
     LEARNED,
+    PARTS_BY_NAME,
     Class,
     Instance,
     Mapping,
@@ -48,6 +49,14 @@ def new_state(machine: Machine, content: Value, node: ast.AST, is_parameter: boo
     return made
 
 
+def _empty_parts(machine: Machine) -> Value:
+    """A `ModuleDict` without parts: networks are built by lines that are walked, so it is empty until then."""
+    made = Mapping(machine.heap.new_id())
+    parts: set[int] = machine.facts.setdefault(PARTS_BY_NAME, set())
+    parts.add(made.id)
+    return Value(ref=made)
+
+
 @on_call("torch.nn.*", "flax.linen.*", "mlx.nn.*")
 def _layer(
     machine: Machine, path: str, args: list[Value], kwargs: dict[str, Value], node: ast.AST
@@ -59,7 +68,7 @@ def _layer(
         given = args[0] if args else machine.heap.sequence("list", [])
         return given if isinstance(given.ref, Sequence) else machine.heap.summary("list", given)
     if name in {"ModuleDict", "ParameterDict"}:
-        return args[0] if args else Value(ref=Mapping(machine.heap.new_id()))
+        return args[0] if args else _empty_parts(machine)
     if name == "DataParallel" or name.endswith("DistributedDataParallel"):
         return args[0] if args else kwargs.get("module", ANYTHING)
     if not name[:1].isupper():
