@@ -162,3 +162,27 @@ def test_the_list_of_accepted_functions_is_sound() -> None:
     variants = byte_code.accepted_variants()
     assert variants
     assert all(one["rows"] >= 1 and one["examples"] for one in variants.values())
+
+
+COUNTED = "    counted = a[token] + (b[token] & ~c[before])\n"
+TAKEN = "    flag = b[token].item()\n    edge = c[before].item()\n    counted = a[token] + (flag{guard})\n"
+FILLED = (
+    "    first = np.zeros(9)\n"
+    "    second = np.zeros(9)\n"
+    "    counted = a[second[:4]] + (b[second[:4]] & ~c[{which}[:4]])\n"
+)
+
+
+@pytest.mark.parametrize(("guard", "asks"), [(" and not edge", 0), (" or edge", 1), ("", 1)])
+def test_flags_taken_out_one_by_one_are_judged_where_they_are_used(
+    tmp_path: Path, guard: str, asks: int
+) -> None:
+    found = asked(tmp_path, bytes_leading_space, COUNTED, TAKEN.replace("{guard}", guard))
+    assert len(found) == asks
+    assert all(one.places[0].line == 21 for one in found)
+
+
+@pytest.mark.parametrize(("which", "asks"), [("first", 0), ("second", 1)])
+def test_two_arrays_made_alike_are_two_arrays(tmp_path: Path, which: str, asks: int) -> None:
+    found = asked(tmp_path, bytes_leading_space, COUNTED, FILLED.replace("{which}", which))
+    assert len(found) == asks

@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 
 _STATEMENTS = (ast.Assign, ast.AugAssign, ast.AnnAssign, ast.Return, ast.Expr)
 _SPACE_INSIDE = "bytes-with-space"
+_TYPE_METHODS = frozenset({"item", "to", "astype", "bool", "int", "long", "cpu", "numpy", "clone", "tolist"})
+_TYPES = frozenset({"bool", "int"})
+_MADE_ANEW = frozenset({"zeros", "empty", "ones", "full", "zeros_like", "empty_like", "full_like", "list"})
 
 
 def scan_byte_counting(index: ProgramIndex) -> list[dict[str, Any]]:
@@ -60,13 +63,15 @@ def scan_byte_counting(index: ProgramIndex) -> list[dict[str, Any]]:
         for statement in index.own.of(scope, *_STATEMENTS) if leads else ():
             if not any(place in order.stretch(statement) for place in leads):
                 continue
-            found = _judged(statement, scope, roles, values)
+            found = _judged(statement, scope, roles, values, index)
             if found is not None and len(facts) < FACTS_AT_MOST:
                 facts.append({"file": path, "line": statement.lineno, "kind": found})
     return facts
 
 
-def _judged(statement: ast.stmt, scope: Scope, roles: Roles, values: LocalValues) -> str | None:
+def _judged(
+    statement: ast.stmt, scope: Scope, roles: Roles, values: LocalValues, index: ProgramIndex
+) -> str | None:
     value = getattr(statement, "value", None)
     if not isinstance(value, ast.expr):
         return None
@@ -75,7 +80,36 @@ def _judged(statement: ast.stmt, scope: Scope, roles: Roles, values: LocalValues
         return None
     if isinstance(statement, ast.Assign) and value in leads:
         return None  # only taken out here; judged where it is used, written out below
+    if isinstance(statement, ast.Assign) and _bare(value) in leads:
+        return _where_used(statement, leads[0], scope, roles, values, index)
     return _kind(leads[0], value, scope, roles, values)
+
+
+def _bare(value: ast.expr) -> ast.expr:
+    """The value without what only changes its type: `x.item()`, `x.to(...)`, `bool(x)`."""
+    while isinstance(value, ast.Call):
+        if isinstance(value.func, ast.Attribute) and value.func.attr in _TYPE_METHODS:
+            value = value.func.value
+        elif isinstance(value.func, ast.Name) and value.func.id in _TYPES and len(value.args) == 1:
+            value = value.args[0]
+        else:
+            break
+    return value
+
+
+def _where_used(
+    taken: ast.Assign, lead: ast.AST, scope: Scope, roles: Roles, values: LocalValues, index: ProgramIndex
+) -> str | None:
+    """The kind at the statement that uses the flag; the first that guards it speaks for all."""
+    names = {target.id for target in taken.targets if isinstance(target, ast.Name)}
+    kinds = []
+    for statement in index.own.of(scope, *_STATEMENTS):
+        value = getattr(statement, "value", None)
+        if statement is taken or not isinstance(value, ast.expr):
+            continue
+        if any(isinstance(one, ast.Name) and one.id in names for one in nodes_below(value)):
+            kinds.append(_kind(lead, value, scope, roles, values))
+    return next((kind for kind in kinds if kind == "guarded"), kinds[0] if kinds else None)
 
 
 def _kind(lead: ast.AST, value: ast.expr, scope: Scope, roles: Roles, values: LocalValues) -> str | None:
@@ -85,15 +119,26 @@ def _kind(lead: ast.AST, value: ast.expr, scope: Scope, roles: Roles, values: Lo
         return "twice"
     if not boundaries:
         return "unguarded"
-    index_of_lead = ast.dump(values.written_out(lead.slice, scope))  # type: ignore[attr-defined]
+    # As it stands in the statement, if it does: written out, two arrays made alike look like one.
+    plain = [node for node in nodes_below(value) if _reads(node, "boundary", scope, roles)]
     others = [
         node
-        for node in boundaries
-        if ast.dump(values.written_out(node.slice, scope)) != index_of_lead  # type: ignore[attr-defined]
+        for node in plain or boundaries
+        if _differ(node.slice, lead.slice, scope, values)  # type: ignore[attr-defined]
     ]
     if not others:
         return "same-token"
-    return "guarded" if _is_negated(others[0], whole) else "unguarded"
+    return "guarded" if _is_negated(others[0], value if plain else whole) else "unguarded"
+
+
+def _differ(one: ast.expr, other: ast.expr, scope: Scope, values: LocalValues) -> bool:
+    """Whether two indices are of different tokens: two arrays made alike and filled later are two arrays."""
+    if ast.dump(one) == ast.dump(other):
+        return False
+    whole = values.written_out(one, scope)
+    if ast.dump(whole) != ast.dump(values.written_out(other, scope)):
+        return True
+    return any(isinstance(node, ast.Call) and called_name(node) in _MADE_ANEW for node in nodes_below(whole))
 
 
 def _is_negated(node: ast.AST, whole: ast.expr) -> bool:
