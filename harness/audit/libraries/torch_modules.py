@@ -50,7 +50,7 @@ def new_state(machine: Machine, content: Value, node: ast.AST, is_parameter: boo
 
 
 def _empty_parts(machine: Machine) -> Value:
-    """A `ModuleDict` without parts: networks are built by lines that are walked, so it is empty until then."""
+    """A `ModuleDict` without parts: only lines that are walked can add some."""
     made = Mapping(machine.heap.new_id())
     parts: set[int] = machine.facts.setdefault(PARTS_BY_NAME, set())
     parts.add(made.id)
