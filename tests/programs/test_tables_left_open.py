@@ -66,6 +66,27 @@ def test_a_table_under_such_a_key_that_is_kept_for_a_second_pass_does_not_pass(t
     assert _said(script, tmp_path, "c3-score-before-update").verdict is not RuleVerdict.PASS
 
 
+_HITS = "            hits = hits + totals[context]\n"
+
+
+def _with_hits(*edits: tuple[str, str]) -> str:
+    """A count that is looked up and goes nowhere near the score."""
+    return _edited("dict-cache", ("    order = 4\n", "    order = 4\n    hits = 0\n"), *edits)
+
+
+def test_a_lookup_that_is_lost_before_the_table_counts_leaves_the_order_decided(tmp_path: Path) -> None:
+    seen = "            seen = totals[context]\n"
+    finding = _said(_with_hits((seen, seen + _HITS)), tmp_path, "c3-score-before-update")
+    assert finding.verdict is RuleVerdict.PASS, finding.message
+
+
+def test_a_lookup_that_is_lost_after_the_table_counts_leaves_the_order_open(tmp_path: Path) -> None:
+    script = _with_hits((_COUNTED, _COUNTED + _HITS))
+    finding = _said(script, tmp_path, "c3-score-before-update")
+    assert finding.verdict is RuleVerdict.NOT_CHECKED
+    assert f"train_gpt.py:{_line(script, 'hits = hits')}" in finding.message
+
+
 def _counting_elsewhere(key: str) -> str:
     """Something is stored in an attribute of a function, which nobody follows."""
     return _edited(

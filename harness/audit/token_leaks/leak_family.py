@@ -142,7 +142,8 @@ def why_not_clean(case: Case, *, of_order: bool = False) -> str | None:
     if open_point is not None:
         return f"unresolved: {open_point.reason} at {open_point.at.file}:{open_point.at.line}"
     used = {one for mixed in index.mixed.values() for one in mixed.lookups}
-    lost = next((one for one in index.lookups.values() if one.id not in used), None)
+    unused = (one for one in index.lookups.values() if one.id not in used)
+    lost = next((one for one in unused if not (of_order and _counts_later(index, one))), None)
     if lost is not None:
         return f"unresolved: what the table looked up at {lost.at.file}:{lost.at.line} does to the score"
     read = {one.state for one in index.lookups.values()}
@@ -157,17 +158,13 @@ def _is_of_keys_alone(index: TokenIndex, open_point: Unresolved) -> bool:
     if open_point.reason != UNPLACED:
         return False
     read = [one for one in index.lookups.values() if one.at == open_point.at]
-    return bool(read) and all(_counts_later(one, _updates_of(index, one)) for one in read)
+    return bool(read) and all(_counts_later(index, one) for one in read)
 
 
-def _updates_of(index: TokenIndex, lookup: Lookup) -> list[Update]:
-    """What counts into the table of a lookup; all there is when that cannot be told."""
-    every = list(index.updates.values())
-    return [one for one in every if one.state == lookup.state] or every
-
-
-def _counts_later(lookup: Lookup, updates: list[Update]) -> bool:
+def _counts_later(index: TokenIndex, lookup: Lookup) -> bool:
     """Whether all is counted after the lookup, or in an earlier pass of the loop that chose its tokens."""
+    every = list(index.updates.values())
+    updates = [one for one in every if one.state == lookup.state] or every
     if not updates or not lookup.loops or lookup.region is None:
         return False
     outer, number = lookup.loops[0]
