@@ -14,7 +14,7 @@ from harness.evidence.code_facts import native_code
 from harness.wording import listed
 
 if TYPE_CHECKING:
-    from harness.audit.events import Lookup, Spot, Update
+    from harness.audit.events import Lookup, Spot
     from harness.audit.score_order.evidence_chain import Step
     from harness.audit.submission_audit import SubmissionAudit
     from harness.audit.token_leaks.leaks import Leak
