@@ -20,6 +20,7 @@ from harness.audit.score_order.evidence_chain import (
 )
 from harness.audit.score_order.reading import read_order
 from harness.audit.score_order.setting_words import settings_behind
+from harness.audit.score_order.stated_plans import is_planned
 from harness.audit.submission_audit import why_no_audit
 from harness.case import failed, needs_human, not_applicable, not_checked, passed
 from harness.evidence.clocks import ActivityKind, measure_clocks
@@ -86,7 +87,8 @@ def said_without_log(case: Case) -> Sourced[str] | None:
     run = case.audit.claim_run if case.audit is not None else None
     if run is not None and run.kind.value == "log":
         return None
-    return named(case.submission, _ADAPTS) or next(readme_says(case.submission, _ADAPTS), None)
+    told = (one for one in readme_says(case.submission, _ADAPTS) if not is_planned(case.submission, one))
+    return named(case.submission, _ADAPTS) or next(told, None)
 
 
 def _log_adapts(case: Case) -> bool:
