@@ -215,8 +215,19 @@ def mixed_of(flows: Iterable[Flow]) -> Flow:
             joined_at = flow.joined_at
     if not (tokens or about or scores or lookups or keys or loops or joined_at):
         return _PLAIN
-    few = _few(tokens), _few(about), _few(scores), _few(lookups), _few(keys)
-    return Flow(None, None, *few, _NONE, _few(loops), joined_at=joined_at, summed=_few(summed))
+    made = _new(Flow)
+    made.number = made.text = made.items = None
+    made.tokens = _few(tokens) if tokens else _NONE
+    made.about = _few(about) if about else _NONE
+    made.scores = _few(scores) if scores else _NONE
+    made.lookups = _few(lookups) if lookups else _NONE
+    made.keys = _few(keys) if keys else _NONE
+    made.kinds = _NONE
+    made.loops = _few(loops) if loops else _NONE
+    made.objects = ()
+    made.joined_at = joined_at
+    made.summed = _few(summed) if summed else _NONE
+    return made
 
 
 @lru_cache(maxsize=SETS_KEPT)

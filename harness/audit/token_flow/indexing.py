@@ -126,8 +126,7 @@ def _elsewhere(walker: Walker, base: Flow, index: _Index, key: Flow) -> Flow:
     """An element or slice by position: the same tokens, further on."""
     cells = [each for each in base.objects if isinstance(each, Cell)]
     held = contents.content(walker, base)
-    labels = replace(base, objects=(), number=None, text=None, items=None)
-    tokens = labels.tokens
+    tokens = base.tokens
     if not (tokens or held.tokens or base.lookups or base.scores or cells):
         tokens = contents.own_tokens(base)
     if index.is_slice:
@@ -139,7 +138,7 @@ def _elsewhere(walker: Walker, base: Flow, index: _Index, key: Flow) -> Flow:
         moves = ZERO  # of a list each element stands for all
     if any(SELECTION in flow.kinds for flow in index.flows[-1:]) and not index.is_slice:
         moves = index.flows[-1].number if index.flows[-1].number is not None else ZERO
-    moving = replace(labels, tokens=tokens)
+    moving = replace(base, objects=(), number=None, text=None, items=None, tokens=tokens)
     result = mixed_of((moving, held)) if cells else moving
     if not index.is_slice and index.flows and index.flows[-1].text is not None:
         result = replace(result, tokens=frozenset(), about=frozenset(), keys=frozenset())  # under a name
@@ -147,21 +146,14 @@ def _elsewhere(walker: Walker, base: Flow, index: _Index, key: Flow) -> Flow:
         result = result.moved(moves)
     gate = [flow for flow in index.flows if SELECTION in flow.kinds]
     if index.is_slice and (index.stop is not None or index.until_end is not None):
-        ended = frozenset(_ending(token, base, tokens, index) for token in result.tokens)
-        result = replace(result, tokens=ended)
-    elif not index.is_slice and not gate:
+        if result.tokens:
+            result = replace(result, tokens=_ending(result.tokens, base.tokens or tokens, index))
+    elif not index.is_slice and not gate and result.tokens:
         result = replace(result, tokens=frozenset(Token(each.root, each.first) for each in result.tokens))
     if index.is_slice and index.step != _ONE:
         result = _strided(walker, result, index)
     is_row = index.is_slice or (index.dims == 1 and any(cell.dims > 1 for cell in cells))
     is_data = held.tokens or held.about or held.scores or held.lookups
-    result = replace(
-        result,
-        kinds=base.kinds | held.kinds,
-        loops=result.loops | index.loops,
-        objects=base.objects if is_row and not is_data else held.objects,
-        items=held.items if not index.is_slice else None,
-    )
     number = held.number if cells else None
     if base.number is not None and not cells and not tokens:
         number = base.number
@@ -171,17 +163,31 @@ def _elsewhere(walker: Walker, base: Flow, index: _Index, key: Flow) -> Flow:
         number = walker.symbols.of("element", base.number, key.number)
     if index.is_slice and cells:
         number = None
-    result = replace(result, number=number)
+    result = replace(
+        result,
+        number=number,
+        kinds=base.kinds | held.kinds,
+        loops=result.loops | index.loops,
+        objects=base.objects if is_row and not is_data else held.objects,
+        items=held.items if not index.is_slice else None,
+    )
     result = left_out.by_masks(walker, choices.by_index(walker, result, index.flows), index.flows)
     return mixing.gated(result, gate) if gate and not result.tokens else result
 
 
-def _ending(token: Token, base: Flow, origin: frozenset[Token], index: _Index) -> Token:
-    if index.stop is not None:
-        starts = [each.first for each in (base.tokens or origin) if each.root == token.root]
-        return Token(token.root, token.first, starts[0].plus(index.stop) if starts else None)
-    last = token.last.plus(index.until_end, -1) if token.last is not None and index.until_end else None
-    return Token(token.root, token.first, last)
+def _ending(tokens: frozenset[Token], origin: frozenset[Token], index: _Index) -> frozenset[Token]:
+    """The tokens up to where a slice stops; `origin` are those of what is sliced."""
+    if index.stop is None:
+        by = index.until_end
+        return frozenset(
+            Token(each.root, each.first, each.last.plus(by, -1) if each.last is not None and by else None)
+            for each in tokens
+        )
+    ends: dict[int, Linear | None] = {}
+    for each in origin:
+        if each.root not in ends:
+            ends[each.root] = each.first.plus(index.stop)
+    return frozenset(Token(each.root, each.first, ends.get(each.root)) for each in tokens)
 
 
 def _with_ends(walker: Walker, tokens: frozenset[Token]) -> frozenset[Token]:
