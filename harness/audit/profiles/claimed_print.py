@@ -36,6 +36,7 @@ def claimed_print(
     for line, text in found.carrying:
         sink = _sink_of_line(text, line, sinks, log_lines)
         by = templates.get(line, ())
+        sink = sink or _sink_but_for_blanks(text, sinks, by)
         if sink is None and len(by) == 1:  # the words came out otherwise than the walk thinks
             sink = _sink_of_template(by[0], sinks)
         if sink is not None and not sink.loops:
@@ -62,6 +63,24 @@ def _sink_of_line(
     if len(alike) == len(fitting) and not any(sink.loops for sink in fitting):
         return fitting[alike.index(line)]
     return fitting[0] if len(alike) > 1 and line == alike[0] else fitting[-1]
+
+
+def _sink_but_for_blanks(text: str, sinks: Sequence[Sink], by: Sequence[Template]) -> Sink | None:
+    """The one sink whose words stand in the line with other blanks between them: the log was set anew.
+
+    Where prints fit the line as it stands, it has to come from one of them.
+    """
+    line = "".join(text.split())
+    fitting = [
+        sink
+        for sink in sinks
+        if "{}" in sink.label and len(sink.label) < _LONGEST_LABEL and says("".join(sink.label.split()), line)
+    ]
+    if len(fitting) != 1:
+        return None
+    spots = (fitting[0].at, *fitting[0].calls)
+    fits_by = not by or any(_within(one, spot.file, spot.line) for one in by for spot in spots)
+    return fitting[0] if fits_by else None
 
 
 def says(label: str, line: str) -> bool:

@@ -74,6 +74,21 @@ def test_a_claim_printed_without_a_followed_number_takes_no_other() -> None:
     assert chosen(source, log, 1.10012345, sink(1, "plain evaluation val_bpb:{}")) == (2, None)
 
 
+def test_blanks_set_anew_in_a_log_do_not_hide_the_print() -> None:
+    source = (
+        'def f(name, a):\n    print(f"{name} val_loss:{a:.6f} "\n    f"val_bpb:{a:.8f}")\nf(X, A)\nf(Y, B)\n'
+    )
+    log = "after  val_loss: 2.100000  val_bpb: 1.10012345"
+    after, before = sink(2, "after val_loss:{} val_bpb:{}"), sink(3, "before val_loss:{} val_bpb:{}")
+    assert chosen(source, log, 1.10012345, after, before) == (1, 2)
+
+
+def test_a_print_without_a_followed_number_is_not_replaced_by_one_of_other_blanks() -> None:
+    source = 'print(f"plain result val_bpb:{a:.8f}")\nprint(f"plain  result  val_bpb:{b:.8f}")\n'
+    log = "plain  result  val_bpb:1.10012345"
+    assert chosen(source, log, 1.10012345, sink(1, "plain result val_bpb:{}"))[1] is None
+
+
 @pytest.mark.parametrize(
     ("label", "line", "expected"),
     [
