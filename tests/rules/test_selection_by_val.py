@@ -58,3 +58,11 @@ def test_a_choice_that_reaches_the_artifact_is_asked_about_once(tmp_path: Path) 
     events = _chosen("validation-metric", before_artifact=True)
     assert judged(RULE, tmp_path, events).verdict is RuleVerdict.NOT_CHECKED
     assert judged("no-val-in-training", tmp_path, events).verdict is RuleVerdict.NEEDS_HUMAN
+
+
+def test_the_lower_of_two_numbers_chooses_no_weights(tmp_path: Path) -> None:
+    events = _chosen("loss", before_artifact=True)
+    assert judged("no-val-in-training", tmp_path, events).verdict is not RuleVerdict.NEEDS_HUMAN
+    finding = judged(RULE, tmp_path, events)
+    assert finding.verdict is RuleVerdict.NEEDS_HUMAN
+    assert "decides what is reported" in finding.message

@@ -45,7 +45,9 @@ def _is_by_metric(index: EventIndex, selection: Selected) -> bool:
 
 def _choice(audit: SubmissionAudit, index: EventIndex, selection: Selected) -> MetricChoice:
     compared = list(dict.fromkeys(score.forward for score in index.inside(selection.scores)))[:3]
-    written = next((export for export in index.exports if export.id > selection.id), None)
+    # The lower of two numbers chooses a number; weights are chosen by a comparison that a branch looks at.
+    later = (export for export in index.exports if export.id > selection.id)
+    written = next(later, None) if selection.by == "validation-metric" else None
     steps = [(spot, "result over validation that is compared") for spot in compared]
     steps.append((selection.at, "the better one is kept"))
     if written is not None:
