@@ -130,7 +130,10 @@ def test_settings_reach_the_script_and_stand_in_the_record(tmp_path: Path) -> No
     golf_run(tmp_path, "--env", "WIDTH=7", script=script, seeds="13")
     record = read_record(tmp_path / "runs" / "toy" / "13" / "run.json")
     assert record is not None
-    assert (record.status.value, record.settings) == ("finished", {"WIDTH": "7"})
+    assert (record.status.value, record.settings) == (
+        "finished",
+        {"OMP_NUM_THREADS": "1", "WIDTH": "7"},
+    )
 
 
 def test_the_written_folder_is_read_as_the_submission_it_is(
