@@ -64,3 +64,29 @@ def test_weights_from_an_unknown_place_clear_nothing_after_learning(tmp_path: Pa
     verdict, message = order_of(script(first=CODEC, before=ADAPT + load), tmp_path)
     assert verdict is RuleVerdict.NOT_CHECKED, message
     assert "reloaded at train_gpt.py:" in message
+
+
+COPIED = """\
+def copied(value):
+    if isinstance(value, torch.Tensor):
+        return value.detach().to("cpu", copy=True)
+    if isinstance(value, dict):
+        return {key: copied(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return {made}(copied(item) for item in value)
+    return value
+
+
+saved = copied(model.state_dict())
+model.load_state_dict(saved)
+"""
+
+
+@pytest.mark.parametrize(
+    ("made", "verdict"), [("type(value)", RuleVerdict.PASS), ("make[0]", RuleVerdict.NOT_CHECKED)]
+)
+def test_a_copy_of_a_lists_own_kind_takes_all_it_is_given(
+    tmp_path: Path, made: str, verdict: RuleVerdict
+) -> None:
+    said, message = order_of(script(before=COPIED.replace("{made}", made)), tmp_path)
+    assert said is verdict, message

@@ -121,7 +121,9 @@ def _made(node: ast.ListComp | ast.SetComp | ast.DictComp | ast.GeneratorExp) ->
 
 def _take(node: ast.Call, facts: SyntaxFacts) -> None:
     name = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
-    if name in _TAKE_ALL:
+    # `type(x)(...)` makes another list or tuple like x.
+    is_like = isinstance(node.func, ast.Call) and getattr(node.func.func, "id", "") == "type"
+    if name in _TAKE_ALL or is_like:
         facts.drained.update(id(one.value if isinstance(one, ast.Starred) else one) for one in node.args)
 
 
