@@ -40,7 +40,6 @@ def write_site(
     title: str,
     rule_words: str,
     plots: Callable[[Path], None],
-    note_page: Callable[[], None] = lambda: None,
 ) -> int:
     """Write everything into `out`; the number of files. `plots` writes the pictures into a folder.
 
@@ -54,7 +53,7 @@ def write_site(
     except OSError as error:
         raise SetupError(f"{out}: cannot be written ({error.strerror}); choose another --out") from error
     try:
-        _write(made, site, board, title, rule_words, note_page)
+        _write(made, site, board, title, rule_words)
         plots(made)
         made.chmod(0o755)
         count = sum(len(files) for _, _, files in os.walk(made))
@@ -111,7 +110,6 @@ def _write(
     board: Mapping[str, Any],
     title: str,
     rule_words: str,
-    note_page: Callable[[], None],
 ) -> None:
     environment = _environment()
     environment.globals.update(
@@ -133,9 +131,8 @@ def _write(
     page = environment.get_template("submission.html.j2")
     (made / "submissions").mkdir()
     for step in site.steps:
-        text = page.render(root="../", curves=None, **site.submission(step))
+        text = page.render(root="../", **site.submission(step))
         (made / "submissions" / f"{site.slug[step.row.key]}.html").write_text(text, encoding="utf-8")
-        note_page()
     _write_rules(made / "rules", site, environment)
 
 
