@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import datetime
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harness import __version__
-from harness.command import exit_status_of, open_closed_streams
+from harness.command import day, exit_status_of, open_closed_streams
 from harness.errors import SetupError
 from harness.exit_status import Exit
 
@@ -42,13 +41,6 @@ examples
 
 "No finding" is not "legal": rules that could not be checked are listed in every verdict.
 """
-
-
-def _date(text: str) -> datetime.date:
-    try:
-        return datetime.date.fromisoformat(text)
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a date; write YYYY-MM-DD") from None
 
 
 def _positive(text: str) -> int:
@@ -108,7 +100,7 @@ def build_parser() -> argparse.ArgumentParser:
     how = parser.add_argument_group("how to judge")
     how.add_argument(
         "--as-of",
-        type=_date,
+        type=day,
         metavar="DATE",
         help="rules in force then (default: the PR's date, else newest)",
     )

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import datetime
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from harness import __version__
-from harness.command import exit_status_of, open_closed_streams
+from harness.command import day, exit_status_of, open_closed_streams
 from harness.exit_status import Exit
 
 if TYPE_CHECKING:
@@ -35,13 +34,6 @@ examples
   golf-leaderboard render --repo parameter-golf --all-prs --jobs 2 --out site --readme README.md
   golf-leaderboard compare 1.0611,1.0608,1.0622 1851 --repo parameter-golf
 """
-
-
-def _date(text: str) -> datetime.date:
-    try:
-        return datetime.date.fromisoformat(text)
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"{text!r:.40} is not a date; write YYYY-MM-DD") from None
 
 
 def _jobs(text: str) -> int:
@@ -73,7 +65,7 @@ def _sources() -> argparse.ArgumentParser:
         help="leaderboard.toml: titles, rulings, reproduction runs, times",
     )
     rules = parent.add_argument_group("how rows are judged")
-    rules.add_argument("--as-of", type=_date, metavar="DATE", help="the limits of that day (default: newest)")
+    rules.add_argument("--as-of", type=day, metavar="DATE", help="the limits of that day (default: newest)")
     rules.add_argument("--rules-dir", type=Path, metavar="DIR", help="the dated data of another challenge")
     out = parent.add_argument_group("output")
     out.add_argument("--quiet", action="store_true", help="no progress, no notes on standard error")

@@ -1,7 +1,9 @@
-"""What all commands do alike around their work: streams, and an exit status for whatever happens."""
+"""What all commands do alike around their work: dates, streams, and an exit status for whatever happens."""
 
 from __future__ import annotations
 
+import argparse
+import datetime
 import errno
 import os
 import sys
@@ -13,7 +15,6 @@ from harness.errors import GolfError, UsageError
 from harness.exit_status import Exit
 
 if TYPE_CHECKING:
-    import argparse
     from collections.abc import Callable
 
 # A full or broken disk under the output is the machine's fault; any other error of the system is ours.
@@ -46,6 +47,14 @@ def exit_status_of(parser: argparse.ArgumentParser, work: Callable[[], int], *, 
         return Exit.NOT_CHECKED
     except Exception:  # the last line of defence: say that it is our fault
         return _our_fault(program)
+
+
+def day(text: str) -> datetime.date:
+    """A date of the command line. Raises what argparse turns into a usage error."""
+    try:
+        return datetime.date.fromisoformat(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r:.40} is not a date; write YYYY-MM-DD") from None
 
 
 def open_closed_streams() -> None:
