@@ -4,8 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from harness.audit.events import Selected
-from harness.audit.interpreter.heap import CONTAINERS, CONTENT, TENSORS, Alternatives, Sequence, Tensor, Text
+from harness.audit.events import Score, Selected, Unresolved
+from harness.audit.interpreter.heap import (
+    CONTAINERS,
+    CONTENT,
+    TENSORS,
+    Alternatives,
+    Instance,
+    Sequence,
+    Tensor,
+    Text,
+)
 from harness.audit.interpreter.positions import depend_on_both
 from harness.audit.interpreter.values import (
     ANYTHING,
@@ -16,6 +25,7 @@ from harness.audit.interpreter.values import (
     Value,
     one_of,
 )
+from harness.audit.regions import Split
 
 if TYPE_CHECKING:
     from harness.audit.interpreter.flows import Delta
@@ -130,6 +140,11 @@ def _join_containers(machine: Machine, one: Value, other: Value) -> Value | None
 def _selected(machine: Machine, joined: Value, tested: Source) -> Value:
     """Record that a comparison of scores decided which score, or which weights, go on."""
     if COMPARED not in tested.labels:
+        if tested.scores and _are_networks(joined) and _is_of_validation(machine, tested):
+            what = "losses of validation tokens decide which of several networks goes on"
+            machine.recorder.record(
+                Unresolved, machine.here, reason="network-chosen-by-loss", detail=what, on_path=True
+            )
         return joined
     own = machine.source_of(joined)
     if not own.scores and not own.learned:
@@ -142,6 +157,23 @@ def _selected(machine: Machine, joined: Value, tested: Source) -> Value:
         by="loss" if own.scores else "validation-metric",
     )
     return joined.with_source(joined.source.changed(scores=own.scores | {event.id}))
+
+
+def _are_networks(value: Value) -> bool:
+    """Whether the value is one of several networks."""
+    ref = value.ref
+    if not isinstance(ref, Alternatives):
+        return False
+    return sum(isinstance(one.ref, Instance) and one.ref.is_module for one in ref.options) > 1
+
+
+def _is_of_validation(machine: Machine, source: Source) -> bool:
+    """Whether a score of validation tokens is inside."""
+    return any(
+        event.id in source.scores
+        for event in machine.recorder.events
+        if isinstance(event, Score) and event.region.split is Split.VALIDATION
+    )
 
 
 def merge(machine: Machine, delta: Delta, mark: int, condition: Value | None) -> None:

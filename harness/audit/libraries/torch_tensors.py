@@ -15,7 +15,7 @@ from harness.audit.interpreter.values import (
     Value,
     computed_from,
 )
-from harness.audit.libraries import learning, weight_writes
+from harness.audit.libraries import callbacks, learning, weight_writes
 from harness.audit.libraries.registry import on_attribute, on_call, on_method
 from harness.audit.libraries.tensor_positions import both_libraries
 
@@ -214,7 +214,9 @@ def _in_place(
     """Methods whose name ends in an underscore write what they are called on."""
     if not name.endswith("_") or name.startswith("_") or name == "requires_grad_":
         return None
-    operand = Value(source=computed_from(machine.deep_source(one) for one in (*args, *kwargs.values())))
+    made = callbacks.offered(machine, args, kwargs, node, receiver)  # `apply_` calls what it is given
+    given = (*args, *kwargs.values(), *made)
+    operand = Value(source=computed_from(machine.deep_source(one) for one in given))
     if name == "fill_" and args:
         operand = args[0]
     if isinstance(receiver.ref, Tensor | View) or learning.is_parameter(receiver):

@@ -51,6 +51,7 @@ def hidden(text: str) -> list[str]:
         ("list(filter(lambda one: train(one, y), [x]))", ""),
         ("functools.reduce(lambda one, two: train(x, y), [x, y])", ""),
         ("torch.utils.checkpoint.checkpoint(train, x, y)", ""),
+        ("torch.ones(1).apply_(lambda one: train(x, y) or one)", ""),
         ("try:\n    raise ValueError(train)\nexcept ValueError as error:\n    error.args[0](x, y)", ""),
         ("with torch.no_grad():\n    with torch.enable_grad():\n        train(x, y)", ""),
         ("Look(x)", META),
@@ -129,3 +130,11 @@ def test_a_step_that_changes_nothing_known_matters_where_a_gradient_of_validatio
     before = "lost = torch.optim.SGD(nowhere, lr=0.1)\n"
     assert "optimizer-step" in hidden(body("model(x, y).mean().backward()\nlost.step()", before))
     assert hidden(body("pass", before + "lost.step()\n")) == []
+
+
+def test_a_network_chosen_by_losses_of_validation_leaves_the_score_open() -> None:
+    looked = "hard = score(*pair(0, C)).sum().item()\n"
+    assert "network-chosen-by-loss" in hidden(
+        looked + "model = model if hard < 3 else Model()\n" + body("pass")
+    )
+    assert hidden(looked + "model = model if EPOCHS < 3 else Model()\n" + body("pass")) == []
