@@ -1,0 +1,141 @@
+"""All probes of one scorer, and what they come to together.
+
+from harness.black_box import Scorer, audit_scorer
+
+audit_scorer(Scorer(score=my_losses, vocab_size=1024)).raise_on_breach()
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from harness.black_box.causality_probes import coverage, doubled_stream, prefix_consistency, suffix_swap
+from harness.black_box.document_probes import batch_mates, permuted_documents, two_ranks
+from harness.black_box.learning_probes import canary, first_unit, noise_martingale
+from harness.black_box.noise_floor import measured_noise
+from harness.black_box.probability_probes import alternative_sum, distribution
+from harness.black_box.probe_result import Outcome, ProbeResult
+from harness.black_box.scorer import ScorerError
+from harness.black_box.streams import text
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from harness.black_box.noise_floor import NoiseFloor
+    from harness.black_box.scorer import Losses, Scorer, Tokens
+
+_LEAST_TOKENS = 64
+
+
+class BreachError(AssertionError):
+    """A scorer breaks a rule; the message is the report."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BlackBoxReport:
+    """What each probe said, in the order they ran."""
+
+    results: tuple[ProbeResult, ...]
+    tokens: int
+    seed: int
+
+    @property
+    def breaches(self) -> tuple[ProbeResult, ...]:
+        """The probes that saw a rule broken."""
+        return tuple(result for result in self.results if result.outcome == Outcome.BREACH)
+
+    @property
+    def unseen(self) -> tuple[ProbeResult, ...]:
+        """The probes that could not have seen a breach: of what they look for nothing is known."""
+        blind = (Outcome.NO_POWER, Outcome.NOT_REPRODUCIBLE, Outcome.NOT_RUN)
+        return tuple(result for result in self.results if result.outcome in blind)
+
+    def raise_on_breach(self) -> None:
+        """Raises `BreachError` with the report if a probe saw a breach, or if none had power."""
+        if self.breaches or len(self.unseen) == len(self.results):
+            raise BreachError(str(self))
+
+    def __str__(self) -> str:
+        """One line a probe, under a line that counts them."""
+        counts = f"{len(self.breaches)} of {len(self.results)} probes saw a breach"
+        if self.unseen:
+            counts += f", {len(self.unseen)} could not have seen one"
+        return "\n".join([f"{counts} ({self.tokens:,} tokens, seed {self.seed})", *map(str, self.results)])
+
+
+def audit_scorer(
+    scorer: Scorer,
+    *,
+    tokens: int = 1024,
+    seed: int = 0,
+    on_result: Callable[[ProbeResult], None] | None = None,
+) -> BlackBoxReport:
+    """Score drawn streams of about `tokens` tokens with `scorer` in many ways and compare.
+
+    Costs some 30 calls of `score`, and 3 V more for a vocabulary V up to 1,024 (288 beyond). Choose `tokens`
+    larger than several chunks, windows and batches of the scorer: a leak that needs more is not seen. What
+    the scorer raises ends a probe, never the audit. Raises `ValueError` for fewer than 64 tokens.
+    """
+    if tokens < _LEAST_TOKENS:
+        raise ValueError(f"an audit needs {_LEAST_TOKENS} tokens at least, not {tokens}")
+    results: list[ProbeResult] = []
+    for result in _results(scorer, text(scorer, tokens, seed), seed):
+        results.append(result)
+        if on_result is not None:
+            on_result(result)
+    return BlackBoxReport(results=tuple(results), tokens=tokens, seed=seed)
+
+
+def _results(scorer: Scorer, stream: Tokens, seed: int) -> Iterator[ProbeResult]:
+    try:
+        floor, base = measured_noise(scorer, stream)
+    except ScorerError as error:
+        yield ProbeResult("replay", "reproducible", Outcome.NOT_RUN, str(error))
+        return
+    if not floor.is_reproducible:
+        yield ProbeResult(
+            "replay", "reproducible", Outcome.NOT_REPRODUCIBLE,
+            f"the same call twice gave losses that differ by up to {floor.noise:.3g} nats: fix seeds, and "
+            "start each call from the same state; nothing else was probed",
+            {"noise": floor.noise},
+        )  # fmt: skip
+        return
+    yield ProbeResult(
+        "replay", "reproducible", Outcome.CLEAN,
+        f"the same call twice differs by {floor.noise:.1g} nats, so {floor.tolerance:.1g} counts as a "
+        "difference",
+        {"noise": floor.noise, "tolerance": floor.tolerance},
+    )  # fmt: skip
+    yield coverage(base)
+    causality = [
+        _guarded("suffix-swap", lambda: suffix_swap(scorer, stream, base, floor, seed)),
+        _guarded("prefix", lambda: prefix_consistency(scorer, stream, base, floor, seed)),
+    ]
+    yield from causality
+    is_prefix_enough = all(result.outcome == Outcome.CLEAN for result in causality)
+    yield from _others(scorer, stream, base, floor, seed, is_prefix_enough=is_prefix_enough)
+
+
+def _others(
+    scorer: Scorer, stream: Tokens, base: Losses, floor: NoiseFloor, seed: int, *, is_prefix_enough: bool
+) -> Iterator[ProbeResult]:
+    yield _guarded("doubled-stream", lambda: doubled_stream(scorer, stream, base, floor))
+    yield _guarded("distribution", lambda: distribution(scorer, stream, base, floor, seed))
+    yield _guarded(
+        "alternative-sum",
+        lambda: alternative_sum(scorer, stream, base, floor, seed, is_prefix_enough=is_prefix_enough),
+    )
+    yield _guarded("noise-martingale", lambda: noise_martingale(scorer, stream.size, seed))
+    yield _guarded("canary", lambda: canary(scorer, stream, seed))
+    yield _guarded("first-unit", lambda: first_unit(scorer, stream, base, floor))
+    yield _guarded("batch-mates", lambda: batch_mates(scorer, stream, base, floor, seed))
+    yield _guarded("permuted-documents", lambda: permuted_documents(scorer, stream, base, floor, seed))
+    yield _guarded("two-ranks", lambda: two_ranks(scorer, stream, base, floor))
+
+
+def _guarded(name: str, probe: Callable[[], ProbeResult]) -> ProbeResult:
+    try:
+        return probe()
+    except ScorerError as error:
+        return ProbeResult(name, "c1-causal", Outcome.NOT_RUN, str(error))
