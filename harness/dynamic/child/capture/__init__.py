@@ -1,0 +1,66 @@
+"""What a run of a script is watched by: `install` before its source is compiled, `finish` after its end."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import ast
+    from collections.abc import Callable
+
+    from harness.dynamic.child.capture.recorder import Recorder
+    from harness.dynamic.run_plan import RunPlan
+
+_ends: list[Callable[[], None]] = []
+
+
+def open_recorder(plan: RunPlan) -> Recorder:
+    """The record of this process; before any code of the submission runs."""
+    from harness.dynamic.child.capture.recorder import Recorder
+
+    return Recorder(Path(plan.out), rank=plan.rank, world_size=plan.world_size)
+
+
+def install(plan: RunPlan, recorder: Recorder) -> list[Callable[[ast.Module, str], ast.Module]]:
+    """Watch this process from now on; the changes to make to every source before it is compiled."""
+    from harness.dynamic.child.capture.file_audit import FileAudit, follow_saves
+    from harness.dynamic.child.capture.hook_values import HookValues
+    from harness.dynamic.child.capture.printed_lines import read_along
+    from harness.dynamic.child.capture.source_hooks import HookNames, hooked
+    from harness.dynamic.child.capture.token_streams import TokenStreams
+    from harness.dynamic.child.capture.torch_calls import TorchCalls, start_torch_calls
+    from harness.dynamic.child.capture.weight_sums import WeightSums
+
+    if not plan.captures:
+        return []
+    streams = TokenStreams.of_files(
+        [Path(each) for each in plan.val_files], [Path(each) for each in plan.train_files]
+    )
+    weights = WeightSums()
+    calls = TorchCalls(recorder, streams, weights, plan.vocab_size)
+    values = HookValues(recorder, calls)
+    names = HookNames()
+    audit = FileAudit(recorder, val_files=plan.val_files, train_files=plan.train_files, data=plan.data)
+    audit.start()
+    weights.start()
+    _ends.extend(
+        [
+            values.unfold,
+            audit.stop,
+            weights.stop,
+            follow_saves(audit),
+            read_along(lambda line: values.line(line, to="stdout")),
+            names.publish(values.by_name(names)),
+            start_torch_calls(calls),
+        ]
+    )
+    return [lambda tree, filename: hooked(tree, filename, names)]
+
+
+def finish(recorder: Recorder) -> None:
+    """Stop watching and end the record; also after a script that failed."""
+    for end in reversed(_ends):
+        end()
+    _ends.clear()
+    recorder.close()

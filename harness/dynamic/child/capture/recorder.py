@@ -1,0 +1,217 @@
+"""Writes what a run did: one JSON object per line, and the arrays beside them.
+
+Both files are opened before the script starts and written through descriptors kept here, so a script that
+replaces or removes them by name changes nothing that is read. Every line carries a keyed checksum over itself
+and all lines before it; the key is drawn at random and told once, as the first line of standard output, before
+any code of the submission runs. Lines that were forged, dropped or reordered by somebody without the key do
+not fit the chain. Code that walks this interpreter can find the key: a clean record is evidence, not proof.
+
+An array is a run of little-endian float64 in `arrays.f64`, cited as [first element, count].
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import json
+import math
+import os
+import secrets
+import threading
+from time import perf_counter
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+RECORD_VERSION = 1
+EVENTS_NAME = "events.jsonl"
+ARRAYS_NAME = "arrays.f64"
+KEY_LINE = "golf-record"
+"""First word of the line that tells the key: `golf-record RANK KEY`."""
+MOST_EVENTS = 200_000
+MOST_EVENT_BYTES = 40 << 20
+MOST_ARRAY_BYTES = 24 << 20
+MOST_SITE_ARRAY_BYTES = 6 << 20
+MOST_SITE_EVENTS = 25_000
+"""Of one line of the source: a byte-wise scorer of 2,048 tokens adds some 8,000 times at one place."""
+_LONGEST_TEXT = 2_000
+_FLUSH_BYTES = 1 << 16
+_FIRST_DESCRIPTOR = 200  # above what scripts open and sometimes close by number
+
+
+def events_name(rank: int) -> str:
+    """File of the events of `rank`."""
+    return EVENTS_NAME if rank == 0 else f"events.rank{rank}.jsonl"
+
+
+def arrays_name(rank: int) -> str:
+    """File of the arrays of `rank`."""
+    return ARRAYS_NAME if rank == 0 else f"arrays.rank{rank}.f64"
+
+
+class Recorder:
+    """The record of one process. `virtual_seconds` reads the virtual clock, real seconds are our own.
+
+    Everything here may be called from code of the submission, so nothing raises: what cannot be written is
+    counted as dropped and the record says so at its end.
+    """
+
+    def __init__(self, folder: Path, *, rank: int, world_size: int, tell_key: bool = True) -> None:
+        self.virtual_seconds: Callable[[], float] = lambda: 0.0
+        self.is_open = True
+        self.event_number = 0
+        self._began = perf_counter()
+        self._owner = os.getpid()
+        self._lock = threading.RLock()
+        self._key = secrets.token_bytes(16)
+        self._chain = b""
+        self._pending: list[bytes] = []
+        self._pending_bytes = 0
+        self._event_bytes = 0
+        self._array_items = 0
+        self._array_of: dict[bytes, tuple[int, int]] = {}
+        self._site_events: dict[str, int] = {}
+        self._site_array_bytes: dict[str, int] = {}
+        self._dropped: dict[str, int] = {}
+        self._events_at = _opened(folder / events_name(rank))
+        self._arrays_at = _opened(folder / arrays_name(rank))
+        if tell_key:
+            os.write(1, f"{KEY_LINE} {rank} {self._key.hex()}\n".encode())
+        self.event("start", version=RECORD_VERSION, rank=rank, world=world_size)
+
+    @property
+    def key(self) -> str:
+        """The key of the chain, in hexadecimal."""
+        return self._key.hex()
+
+    def event(self, kind: str, *, site: str | None = None, **fields: Any) -> int | None:
+        """Write an event; its number, or None when it was dropped. `site` events are capped per site."""
+        if not self.is_open or os.getpid() != self._owner:
+            return None
+        with self._lock:
+            if site is not None:
+                seen = self._site_events.get(site, 0)
+                if seen >= MOST_SITE_EVENTS:
+                    self.dropped(site)
+                    return None
+                self._site_events[site] = seen + 1
+                fields["site"] = site
+            if self.event_number >= MOST_EVENTS or self._event_bytes >= MOST_EVENT_BYTES:
+                self.dropped("events")
+                return None
+            return self._write(kind, fields)
+
+    def is_full(self, site: str) -> bool:
+        """Whether events of `site` are dropped from now on."""
+        return (
+            self._site_events.get(site, 0) >= MOST_SITE_EVENTS
+            or self.event_number >= MOST_EVENTS
+            or self._event_bytes >= MOST_EVENT_BYTES
+        )
+
+    def array(self, values: np.ndarray, *, site: str) -> list[int] | None:
+        """Keep `values` as float64; [first element, count], or None when there is no room.
+
+        The same content is kept once: sums of a tensor and the loss that made it cite one array.
+        """
+        if not self.is_open or os.getpid() != self._owner:
+            return None
+        data = np.ascontiguousarray(values, dtype="<f8").tobytes()
+        digest = hashlib.blake2b(data, digest_size=16).digest()
+        with self._lock:
+            known = self._array_of.get(digest)
+            if known is not None:
+                return list(known)
+            used = self._site_array_bytes.get(site, 0) + len(data)
+            if used > MOST_SITE_ARRAY_BYTES or 8 * self._array_items + len(data) > MOST_ARRAY_BYTES:
+                self.dropped(f"array {site}")
+                return None
+            if not _written(self._arrays_at, data):
+                self.dropped("arrays")
+                return None
+            self._site_array_bytes[site] = used
+            cited = (self._array_items, len(data) // 8)
+            self._array_items += cited[1]
+            self._array_of[digest] = cited
+            self._chain = hashlib.blake2b(self._chain + digest, key=self._key, digest_size=8).digest()
+            self._write("array", {"at": list(cited), "digest": digest.hex()})
+            return list(cited)
+
+    def dropped(self, what: str) -> None:
+        """Count something that did not get into the record; the record tells it at its end."""
+        self._dropped[what] = self._dropped.get(what, 0) + 1
+
+    def flush(self) -> None:
+        """Write what is pending."""
+        with self._lock:
+            if self._pending and os.getpid() == self._owner:
+                if not _written(self._events_at, b"".join(self._pending)):
+                    self.dropped("writes")
+                self._pending.clear()
+                self._pending_bytes = 0
+
+    def close(self) -> None:
+        """Write the end: how many events there were and what was dropped."""
+        if not self.is_open or os.getpid() != self._owner:
+            return
+        with self._lock:
+            self._write(
+                "end", {"events": self.event_number, "dropped": dict(sorted(self._dropped.items())[:500])}
+            )
+            self.flush()
+            self.is_open = False
+            os.close(self._events_at)
+            os.close(self._arrays_at)
+
+    def _write(self, kind: str, fields: dict[str, Any]) -> int:
+        number = self.event_number
+        event = {
+            "n": number,
+            "k": kind,
+            "w": round(perf_counter() - self._began, 5),
+            "vt": round(float(self.virtual_seconds()), 5),
+            **{name: _plain(value) for name, value in fields.items()},
+        }
+        body = json.dumps(event, separators=(",", ":"), allow_nan=False)[:-1].encode()
+        self._chain = hashlib.blake2b(self._chain + body, key=self._key, digest_size=8).digest()
+        line = body + b',"m":"' + self._chain.hex().encode() + b'"}\n'
+        self.event_number = number + 1
+        self._event_bytes += len(line)
+        self._pending.append(line)
+        self._pending_bytes += len(line)
+        if self._pending_bytes > _FLUSH_BYTES:
+            self.flush()
+        return number
+
+
+def _plain(value: Any) -> Any:
+    """JSON has no infinities: they are the words a reader turns back."""
+    if isinstance(value, float):
+        return value if math.isfinite(value) else repr(value)
+    if isinstance(value, str):
+        return value[:_LONGEST_TEXT]
+    if isinstance(value, list | tuple):
+        return [_plain(each) for each in value]
+    return value
+
+
+def _opened(path: Path) -> int:
+    low = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC, 0o644)
+    try:
+        return fcntl.fcntl(low, fcntl.F_DUPFD_CLOEXEC, _FIRST_DESCRIPTOR)
+    finally:
+        os.close(low)
+
+
+def _written(descriptor: int, data: bytes) -> bool:
+    view = memoryview(data)
+    try:
+        while view:
+            view = view[os.write(descriptor, view) :]
+    except OSError:
+        return False
+    return True

@@ -1,0 +1,324 @@
+"""Reads the record of a run, which lay in reach of untrusted code: bounded, checked, never believed blindly.
+
+`problems` says what is wrong with it. A record with a problem has no power: a probe that finds nothing in it
+has found nothing out. The published form of a line is `event_schema.json`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import os
+import re
+import stat
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import numpy as np
+
+from harness.dynamic.events import (
+    BackwardEvent,
+    Event,
+    ForkEvent,
+    ForwardEvent,
+    IncrementEvent,
+    LossEvent,
+    NetworkEvent,
+    OpenEvent,
+    PrintEvent,
+    ProgramEvent,
+    ReductionEvent,
+    Segment,
+    StepEvent,
+    WriteEvent,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+
+SCHEMA_PATH = Path(__file__).with_name("event_schema.json")
+RECORD_VERSION = 1
+MOST_EVENT_BYTES = 64 << 20
+MOST_ARRAY_BYTES = 32 << 20
+MOST_LINE_BYTES = 1 << 20
+_KEY_LINE = re.compile(r"golf-record (\d{1,4}) ([0-9a-f]{32})")
+_Kind = TypeVar("_Kind", bound=Event)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class EventRecord:
+    """The events of one process in order, and what keeps them from being believed.
+
+    `dropped` counts what did not get in, by site or kind. `sealed` is True when every line fits the chain of
+    the key that the run told before any code of the submission ran, None when no key was at hand.
+    """
+
+    events: tuple[Event, ...]
+    rank: int = 0
+    problems: tuple[str, ...] = ()
+    dropped: Mapping[str, int] = field(default_factory=dict)
+    sealed: bool | None = None
+
+    def of(self, kind: type[_Kind]) -> Iterator[_Kind]:
+        """The events of one kind."""
+        return (event for event in self.events if isinstance(event, kind))
+
+    def why_powerless(self, sites: Sequence[str] = ()) -> str | None:
+        """Why nothing can be concluded from what is absent here, or None.
+
+        `sites` are those a probe looks at: what was dropped elsewhere does not matter to it.
+        """
+        if self.problems:
+            return f"the record of the run is unsound: {self.problems[0]}"
+        for what in ("events", "writes"):
+            if self.dropped.get(what):
+                return f"the record of the run is full: {self.dropped[what]:,} {what} were dropped"
+        for site in sites:
+            if self.dropped.get(site):
+                return (
+                    f"the record of {site} is coarse: {self.dropped[site]:,} of its values are only summed up"
+                )
+        return None
+
+
+def take_keys(lines: Sequence[str]) -> tuple[dict[int, str], list[str]]:
+    """The keys of the ranks' records, and the lines of the log without theirs.
+
+    Only the first line for a rank counts: it is printed before any code of the submission runs.
+    """
+    keys: dict[int, str] = {}
+    rest: list[str] = []
+    for line in lines:
+        match = _KEY_LINE.fullmatch(line.strip())
+        if match is not None and int(match[1]) not in keys:
+            keys[int(match[1])] = match[2]
+        else:
+            rest.append(line)
+    return keys, rest
+
+
+def read_event_record(folder: Path, *, rank: int = 0, key: str | None = None) -> EventRecord:
+    """The record that rank `rank` left in `folder`. Never raises for what the files hold."""
+    mark = "" if rank == 0 else f".rank{rank}"
+    reading = _Reading(rank, bytes.fromhex(key) if key else None)
+    arrays = _read_file(folder / f"arrays{mark}.f64", MOST_ARRAY_BYTES, reading.problems)
+    lines = _read_file(folder / f"events{mark}.jsonl", MOST_EVENT_BYTES, reading.problems)
+    if lines is None or arrays is None:
+        return EventRecord(events=(), rank=rank, problems=tuple(reading.problems))
+    reading.read(lines, arrays)
+    return EventRecord(
+        events=tuple(reading.events),
+        rank=rank,
+        problems=tuple(reading.problems),
+        dropped=reading.dropped,
+        sealed=None if key is None else not reading.is_torn,
+    )
+
+
+class _Reading:
+    def __init__(self, rank: int, key: bytes | None) -> None:
+        self.problems: list[str] = []
+        self.events: list[Event] = []
+        self.dropped: dict[str, int] = {}
+        self.is_torn = key is not None
+        self._rank = rank
+        self._key = key
+        self._chain = b""
+
+    def read(self, lines: bytes, arrays: bytes) -> None:
+        kept = _Arrays(arrays)
+        ended = False
+        for number, line in enumerate(lines.split(b"\n")[:-1]):
+            if ended:
+                self.problems.append("lines follow its end")
+                return
+            try:
+                data = self._checked(number, line)
+                ended = self._take(data, kept)
+            except (ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
+                self.problems.append(f"line {number + 1} is no event ({str(error)[:120]})")
+                return
+        if not ended:
+            self.problems.append("it has no end: the run was cut off, or its descriptor was closed")
+            return
+        self.is_torn = False
+
+    def _checked(self, number: int, line: bytes) -> dict[str, Any]:
+        if len(line) > MOST_LINE_BYTES:
+            raise ValueError(f"{len(line):,} bytes")
+        at = line.rfind(b',"m":"')
+        data = json.loads(line)
+        if not isinstance(data, dict) or at < 0:
+            raise ValueError("not an object with a checksum")
+        if data["n"] != number:
+            raise ValueError(f"number {data['n']!r} where {number} was due")
+        if self._key is not None:
+            if data["k"] == "array":
+                digest = bytes.fromhex(data["digest"])
+                self._chain = _mac(self._chain + digest, self._key)
+            self._chain = _mac(self._chain + line[:at], self._key)
+            if data["m"] != self._chain.hex():
+                raise ValueError("its checksum does not fit: forged, or lines before it are missing")
+        return data
+
+    def _take(self, data: dict[str, Any], kept: _Arrays) -> bool:
+        kind = data["k"]
+        if kind == "start":
+            if data["version"] != RECORD_VERSION or data["rank"] != self._rank:
+                raise ValueError(f"version {data['version']!r} of rank {data['rank']!r}")
+            return False
+        if kind == "array":
+            kept.check(data["at"], data["digest"])
+            return False
+        if kind == "end":
+            self.dropped = {str(name)[:200]: int(count) for name, count in data["dropped"].items()}
+            return True
+        self.events.append(_BUILDERS[kind](data, kept))
+        return False
+
+
+class _Arrays:
+    """Arrays by place; an event may only cite what was announced with a checksum that fits."""
+
+    def __init__(self, data: bytes) -> None:
+        self._data = data
+        self._known: dict[tuple[int, int], np.ndarray] = {}
+
+    def check(self, at: Any, digest: str) -> None:
+        first, count = int(at[0]), int(at[1])
+        if first < 0 or count < 0 or 8 * (first + count) > len(self._data):
+            raise ValueError(f"array {first}+{count} lies outside the file")
+        piece = self._data[8 * first : 8 * (first + count)]
+        if hashlib.blake2b(piece, digest_size=16).hexdigest() != digest:
+            raise ValueError(f"array {first}+{count} is not what was written")
+        self._known[first, count] = np.frombuffer(piece, dtype="<f8")
+
+    def cited(self, at: Any) -> np.ndarray | None:
+        return None if at is None else self._known[int(at[0]), int(at[1])]
+
+
+def _mac(data: bytes, key: bytes) -> bytes:
+    return hashlib.blake2b(data, key=key, digest_size=8).digest()
+
+
+def _read_file(path: Path, most: int, problems: list[str]) -> bytes | None:
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError as error:
+        problems.append(f"{path.name} cannot be read ({error.strerror})")
+        return None
+    with os.fdopen(descriptor, "rb") as file:
+        status = os.fstat(descriptor)
+        if not stat.S_ISREG(status.st_mode) or status.st_nlink != 1 or status.st_size > most:
+            problems.append(f"{path.name} is no ordinary file of at most {most:,} bytes")
+            return None
+        return file.read(most + 1)
+
+
+def _number(value: Any) -> float:
+    if isinstance(value, str):
+        if value not in {"nan", "inf", "-inf"}:
+            raise ValueError(f"{value[:20]!r} is no number")
+        return float(value)
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise TypeError(f"{str(value)[:20]} is no number")
+    return float(value)
+
+
+def _maybe(value: Any) -> float | None:
+    return None if value is None else _number(value)
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise TypeError(f"{str(value)[:20]} is no text")
+    return value
+
+
+def _count(value: Any) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
+        raise ValueError(f"{str(value)[:20]} is no count")
+    return value
+
+
+def _flag(value: Any) -> bool:
+    if not isinstance(value, bool):
+        raise TypeError(f"{str(value)[:20]} is neither true nor false")
+    return value
+
+
+def _segments(value: Any) -> tuple[Segment, ...]:
+    result = []
+    for split, start, length, offset in value:
+        if split not in {"val", "train"}:
+            raise ValueError(f"split {str(split)[:20]!r}")
+        result.append(Segment(split=split, start=_count(start), length=_count(length), offset=_count(offset)))
+    return tuple(result)
+
+
+def _base(data: dict[str, Any]) -> dict[str, Any]:
+    wall, virtual = _number(data["w"]), _number(data["vt"])
+    if not (math.isfinite(wall) and math.isfinite(virtual)):
+        raise ValueError("a time that is no number")
+    return {"number": _count(data["n"]), "wall": wall, "virtual": virtual}
+
+
+def _loss(data: dict[str, Any], kept: _Arrays) -> LossEvent:
+    nll, size = kept.cited(data["nll"]), _count(data["size"])
+    if nll is not None and nll.size != size:
+        raise ValueError(f"{nll.size:,} losses of {size:,}")
+    return LossEvent(
+        **_base(data),
+        function=_text(data["fn"]),
+        rows=_segments(data["rows"]),
+        size=size,
+        grad=_flag(data["grad"]),
+        reduction=_text(data["reduction"]),
+        value=_maybe(data["value"]),
+        nll=nll,
+    )
+
+
+_BUILDERS: dict[str, Callable[[dict[str, Any], _Arrays], Event]] = {
+    "open": lambda d, _: OpenEvent(**_base(d), path=_text(d["path"]), split=_text(d["split"])),
+    "write": lambda d, _: WriteEvent(**_base(d), path=_text(d["path"]), mode=_text(d["mode"])),
+    "fw": lambda d, _: ForwardEvent(
+        **_base(d),
+        source=_text(d["source"]),
+        shape=tuple(_count(each) for each in d["shape"]),
+        rows=_segments(d["rows"]),
+        rows_left_out=_count(d["rows_left_out"]),
+        grad=_flag(d["grad"]),
+        weights=None if d.get("weights") is None else _text(d["weights"]),
+    ),
+    "ce": _loss,
+    "backward": lambda d, _: BackwardEvent(**_base(d), source=_text(d["source"])),
+    "step": lambda d, _: StepEvent(
+        **_base(d), optimizer=_text(d["optimizer"]), source=_text(d["source"]), rate=_maybe(d["rate"])
+    ),
+    "aug": lambda d, _: IncrementEvent(
+        **_base(d),
+        site=_text(d.get("of") or d["site"]),
+        op=_text(d["op"]),
+        value=_number(d["value"]),
+        before=_maybe(d["before"]),
+        whole=_flag(d["whole"]),
+        folded=_count(d.get("folded", 1)),
+    ),
+    "red": lambda d, kept: ReductionEvent(
+        **_base(d),
+        site=_text(d["site"]),
+        op=_text(d["op"]),
+        value=_number(d["value"]),
+        size=_count(d["size"]),
+        array=kept.cited(d["array"]),
+    ),
+    "print": lambda d, _: PrintEvent(
+        **_base(d), text=_text(d["text"]), to=_text(d["to"]), values=tuple(_number(v) for v in d["values"])
+    ),
+    "spawn": lambda d, _: ProgramEvent(**_base(d), call=_text(d["call"]), command=_text(d["command"])),
+    "net": lambda d, _: NetworkEvent(**_base(d), call=_text(d["call"]), address=_text(d["address"])),
+    "fork": lambda d, _: ForkEvent(**_base(d), copies=_count(d["copies"])),
+}
