@@ -30,20 +30,22 @@ def tokenizer_of(job: SeedJob) -> Path:
 
 
 def evaluation_job(job: SeedJob, folder: Path, *, with_validation: bool) -> SeedJob:
-    """The job with the new folder `folder` as its data: the tokenizer, and the validation shards if wanted.
+    """The job with a new folder below `folder` as its data: the tokenizer, and the validation shards if wanted.
 
-    Raises `SetupError` where something is missing or cannot be copied.
+    It has the name of the data it stands for, which scripts may look for. Raises `SetupError` where something is missing or cannot be copied.
     """
     tokenizer = tokenizer_of(job)
     wanted = [tokenizer, *(shard_paths(job.data, "val") if with_validation else ())]
+    shown = folder / job.data.name
     try:
-        folder.mkdir()
+        shown.mkdir(parents=True)
         for path in wanted:
-            shutil.copyfile(path, folder / path.name)
-            (folder / path.name).chmod(0o444)
-        folder.chmod(0o755)  # whatever our umask: the command may run as another user
+            shutil.copyfile(path, shown / path.name)
+            (shown / path.name).chmod(0o444)
+        for each in (folder, shown):
+            each.chmod(0o755)  # whatever our umask: the command may run as another user
     except OSError as error:
         raise SetupError(
             f"{folder}: the data of the evaluation cannot be copied there ({error.strerror}); free space"
         ) from error
-    return replace(job, data=folder, tokenizer=folder / tokenizer.name)
+    return replace(job, data=shown, tokenizer=shown / tokenizer.name)

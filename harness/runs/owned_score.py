@@ -50,6 +50,7 @@ class OwnedScore:
         blind = blind_positions(BLIND_QUESTIONS, int(tokens.size), secrets.randbits(128))
         self.scores = SealedScores(tokens, table, LONGEST_STEP, blind)
         self.evaluation: Evaluation | None = None
+        self.first_handed_out: float | None = None  # seconds after the evaluation began
         self._wall_seconds = wall_seconds
         self._is_over = threading.Event()
         self._failure: BaseException | None = None
@@ -74,7 +75,8 @@ class OwnedScore:
 
     def __enter__(self) -> OwnedScore:
         """Start serving."""
-        self._deadline = time.monotonic() + self._wall_seconds + _SPARE_SECONDS
+        self._began = time.monotonic()
+        self._deadline = self._began + self._wall_seconds + _SPARE_SECONDS
         self._thread = threading.Thread(target=self._serve, name="scoring", daemon=True)
         self._thread.start()
         return self
@@ -117,6 +119,12 @@ class OwnedScore:
     def _serve(self) -> None:
         serve: Callable[..., Evaluation] = self._socket.evaluate
         try:
-            self.evaluation = serve(self.scores, deadline=self._deadline, gone=self._is_over.is_set)
+            self.evaluation = serve(
+                self.scores, deadline=self._deadline, gone=self._is_over.is_set, tell=self._handed_out
+            )
         except BaseException as error:  # told by __exit__, in the thread that asked
             self._failure = error
+
+    def _handed_out(self, _released: int, _total: int) -> None:
+        if self.first_handed_out is None:
+            self.first_handed_out = time.monotonic() - self._began

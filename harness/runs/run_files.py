@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -24,20 +25,35 @@ _SHARE_OF_MEMORY = 0.9  # the rest keeps the machine and this harness alive
 
 _VISIBLE_GPUS = "CUDA_VISIBLE_DEVICES"
 WORK, DATA, TOKENIZER = "work", "data", "tokenizer"
+# As in a checkout of openai/parameter-golf: scripts reach for ../../../data from where they lie.
+_ROOT = "/golf"
+_WORK_INSIDE = f"{_ROOT}/records/track_10min_16mb/submission"
+_PLAIN_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}")
 
 
 def usual_mounts(job: SeedJob, work: Path) -> dict[str, Mount]:
-    """The working folder, the data, and the tokenizer where it does not lie beside the shards."""
+    """The working folder, the data, and the tokenizer where it does not lie beside the shards.
+
+    They appear where a checkout of the challenge has them: three folders below the root, the shards in
+    data/datasets under their folder's name, the tokenizer in data/tokenizers.
+    """
     mounts = {
-        WORK: Mount(host=work, inside="/golf/work", is_writable=True),
-        DATA: Mount(host=job.data, inside="/golf/data", is_writable=False),
+        WORK: Mount(host=work, inside=_WORK_INSIDE, is_writable=True),
+        DATA: Mount(
+            host=job.data, inside=f"{_ROOT}/data/datasets/{_plain(job.data.name)}", is_writable=False
+        ),
     }
     tokenizer = job.tokenizer
     if tokenizer is not None and tokenizer.resolve().parent != job.data.resolve():
         mounts[TOKENIZER] = Mount(
-            host=tokenizer, inside=f"/golf/tokenizer/{tokenizer.name}", is_writable=False
+            host=tokenizer, inside=f"{_ROOT}/data/tokenizers/{_plain(tokenizer.name)}", is_writable=False
         )
     return mounts
+
+
+def _plain(name: str) -> str:
+    """A name of the user's, or another where it could be read as more than a name."""
+    return name if _PLAIN_NAME.fullmatch(name) else "data"
 
 
 def script_environment(job: SeedJob, seen_at: Mapping[str, str]) -> dict[str, str]:

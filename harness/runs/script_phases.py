@@ -7,7 +7,8 @@ Told by what the kernel and our clock saw, not by what the script printed:
 - it ends when the artifact is whole: the file that is written, closed and read back, else the last one
   written that is no log and no source;
 - evaluation is everything after that, to the death of the last process. Optimizer steps in it are
-  adaptation, reads of training shards in it are a notice.
+  adaptation, reads of training shards in it are a notice, and so are reads of another file that training
+  wrote: one artifact is counted. It scores from when a model is first put into evaluation mode in it.
 
 Without an artifact no boundary was seen, and nothing is made up.
 """
@@ -33,6 +34,7 @@ _NO_ARTIFACT = (
     ".log", ".txt", ".md", ".json", ".jsonl", ".csv", ".tsv", ".py", ".pyc", ".so", ".c", ".cpp", ".cu",
     ".o", ".png", ".svg", ".lock", ".tmp", ".ptx", ".cubin", ".ttir", ".ttgir", ".llir",
 )  # fmt: skip
+_HOME = ".home/"  # of the run, below its working folder
 _MOST_NAMED = 4
 
 
@@ -40,7 +42,8 @@ _MOST_NAMED = 4
 class ScriptPhases:
     """Times in seconds since the process was started, by our clock; None where nothing was seen.
 
-    `artifact` is relative to the working folder. `steps_before` and `steps_after` count optimizer steps of
+    `artifact` is relative to the working folder, `first_scoring` when a model was first put into evaluation
+    mode after it was whole. `steps_before` and `steps_after` count optimizer steps of
     rank 0 on either side of the boundary; all of them are before it when there is none.
     """
 
@@ -51,6 +54,7 @@ class ScriptPhases:
     first_validation_read: float | None = None
     first_step: float | None = None
     last_training_step: float | None = None
+    first_scoring: float | None = None
     steps_before: int = 0
     steps_after: int = 0
     notices: tuple[Notice, ...] = ()
@@ -69,6 +73,7 @@ class ScriptPhases:
             "first_validation_read": self.first_validation_read,
             "first_step": self.first_step,
             "last_training_step": self.last_training_step,
+            "first_scoring": self.first_scoring,
             "steps_before": self.steps_before,
             "steps_after": self.steps_after,
         }
@@ -96,7 +101,9 @@ def script_phases(
     artifact, whole = _artifact(files)
     steps = [event for event in watched if event.kind == "step" and event.rank in {None, 0}]
     before = [event for event in steps if whole is None or event.at <= whole]
+    scoring = (event.at for event in watched if event.kind == "evaluates" and event.rank in {None, 0})
     notices = list(_data_notices(files, whole, train_limit))
+    notices += _second_artifacts(files, artifact, whole)
     notices += _outside_notices(watched)
     if not is_incomplete:
         notices += _never_opened(files)
@@ -117,6 +124,7 @@ def script_phases(
         first_validation_read=_first(files, VALIDATION),
         first_step=min((event.at for event in steps), default=None),
         last_training_step=max((event.at for event in before), default=None),
+        first_scoring=min((at for at in scoring if whole is not None and at >= whole), default=None),
         steps_before=sum(event.count for event in before),
         steps_after=sum(event.count for event in steps) - sum(event.count for event in before),
         notices=tuple(notices),
@@ -147,6 +155,40 @@ def _artifact(files: Sequence[FileEvent]) -> tuple[str | None, float | None]:
         return None, None
     path = max(kept, key=lambda each: kept[each])
     return path, kept[path]
+
+
+def _second_artifacts(
+    files: Sequence[FileEvent], artifact: str | None, whole: float | None
+) -> Iterable[Notice]:
+    """Files of the run, not its artifact, that were whole before it was and opened after: nobody counted them.
+
+    A file with the name of a log counts when it is opened more often than it is written, so that logs which
+    are appended to do not; of the home folder, where compilers keep theirs, files with names of an artifact.
+    """
+    if whole is None:
+        return
+    before = {
+        event.path for event in files if event.folder == OUT and event.kind == "written" and event.at <= whole
+    }
+    late = [event for event in files if event.folder == OUT and event.at > whole and event.path in before]
+    excess = Counter(event.path for event in late if event.kind == "opened")
+    appended = Counter(event.path for event in late if event.kind == "written")
+    for path in appended:
+        if not is_artifact_name(path):
+            excess[path] -= appended[path]
+    names = {
+        path
+        for path, times in excess.items()
+        if times > 0 and path != artifact and (is_artifact_name(path) or not path.startswith(_HOME))
+    }
+    found = [event for event in late if event.kind == "opened" and event.path in names]
+    if found:
+        yield Notice(
+            kind="second-artifact",
+            message=f"the evaluation opened {_named(found)}, which training wrote: of it only {artifact} is "
+            "counted",
+            at=found[0].at,
+        )
 
 
 def _first(files: Iterable[FileEvent], folder: str) -> float | None:

@@ -37,8 +37,13 @@ _LIMITS = {
 }
 # Said of a run that is both steps at once; a step by itself neither trains nor scores in the other's place.
 _OF_THE_OTHER_STEP = {
-    "train": {"train-data-in-evaluation", "nothing-scored"},
-    "evaluate": {"nothing-trained", "train-data-in-evaluation", "validation-in-training"},
+    "train": {"train-data-in-evaluation", "nothing-scored", "second-artifact"},
+    "evaluate": {
+        "nothing-trained",
+        "train-data-in-evaluation",
+        "validation-in-training",
+        "second-artifact",
+    },
 }
 _NAMES = {RunStep.TRAINING: "training", RunStep.EVALUATION: "the evaluation"}
 
@@ -88,7 +93,8 @@ def with_training(record: RunRecord, ran: RanStep, track: RunTrack, protocol: Tw
     if track.time_scale != 1.0:
         why.append(f"time limits were multiplied by {track.time_scale:g}")
     seen = ran.seen
-    moments = {name: value for name, value in seen.moments.items() if name != "artifact_whole"}
+    of_both = {"artifact_whole", "first_scoring"}  # of a run that is both steps at once
+    moments = {name: value for name, value in seen.moments.items() if name not in of_both}
     moments |= {"steps_before": seen.steps_before + seen.steps_after, "steps_after": 0}
     return replace(
         record,
@@ -133,8 +139,15 @@ def with_evaluation(
         notices=tuple(notices),
         protections=tuple(each for each in record.protections if each in both),
         files={**record.files, **ran.files, **files},
-        seen={**record.seen, "steps_after": steps},
+        seen={**record.seen, "steps_after": steps, **_first_scoring(owned, trained)},
     )
+
+
+def _first_scoring(owned: OwnedScore | None, trained: float) -> dict[str, float]:
+    """When the first tokens to score were handed out, in seconds of both steps together."""
+    if owned is None or owned.first_handed_out is None:
+        return {}
+    return {"first_scoring": round(trained + owned.first_handed_out, 4)}
 
 
 def tell_score(teller: StepTeller, record: RunRecord) -> None:

@@ -189,14 +189,13 @@ class _TwoSteps:
         copied = copy_submission(self._job.folder, work)
         if folder_digest(work, copied.files) != code_digest:
             raise SetupError(f"{self._job.folder}: its files changed while it ran; run the seed again")
-        job = evaluation_job(
-            self._job, self._attempt / "data-evaluate", with_validation=not protocol.scoring
-        )  # fmt: skip
+        copies = self._attempt / "data-evaluate"
+        job = evaluation_job(self._job, copies, with_validation=not protocol.scoring)
         files = StepFiles(
             attempt=self._attempt, work=work, log_name=EVALUATE_LOG_NAME, events_name=EVALUATE_EVENTS_NAME
         )  # fmt: skip
         with ExitStack() as stack:
-            stack.callback(shutil.rmtree, job.data, ignore_errors=True)  # copies of what lies elsewhere
+            stack.callback(shutil.rmtree, copies, ignore_errors=True)  # copies of what lies elsewhere
             owned: OwnedScore | None = None
             if protocol.scoring:
                 wall = track.eval_seconds + track.extra_seconds

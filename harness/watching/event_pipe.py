@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 INJECTED = Path(__file__).resolve().parent / "injected"
 EVENTS_VARIABLE = "GOLF_EVENTS"
-KINDS = frozenset({"start", "exit", "read", "write", "socket", "process", "step", "watches"})
+KINDS = frozenset({"start", "exit", "read", "write", "socket", "process", "step", "evaluates", "watches"})
 MOST_EVENTS = 200_000  # of one run: 20,000 steps told every 20 ms and some files are far fewer
 _LONGEST_LINE = 512
 _LONGEST_TEXT = 200
@@ -30,7 +30,8 @@ class WatchedEvent:
     """Something a process of the submission did.
 
     `at` is in seconds of our clock since the watch began, `count` how often it happened since it was told
-    last. `kind` is one of `KINDS`; `what` a path, an optimizer class, an address or a command.
+    last. `kind` is one of `KINDS`; `what` a path, the class of an optimizer or of a model that was put
+    into evaluation mode, an address or a command.
     """
 
     at: float

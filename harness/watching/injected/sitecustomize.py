@@ -8,6 +8,7 @@ counted and told at most every 20 ms. After itself it runs the `sitecustomize` i
 from __future__ import annotations
 
 import atexit
+import functools
 import importlib.abc
 import importlib.machinery
 import importlib.util
@@ -109,18 +110,17 @@ def _watch_files_and_processes(teller: _Teller) -> None:
 
 
 class _OnImport(importlib.abc.MetaPathFinder):
-    """Calls `then` once when torch's optimizers have been imported."""
+    """Calls `then` once when the module `name` has been imported."""
 
-    NAME = "torch.optim.optimizer"
-
-    def __init__(self, then: Callable[[ModuleType], None]) -> None:
+    def __init__(self, name: str, then: Callable[[ModuleType], None]) -> None:
+        self.name = name
         self.then = then
         self.busy = False
 
     def find_spec(
         self, name: str, path: Sequence[str] | None = None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
-        if name != self.NAME or self.busy:
+        if name != self.name or self.busy:
             return None
         self.busy = True
         try:
@@ -138,7 +138,7 @@ class _OnImport(importlib.abc.MetaPathFinder):
             try:
                 then(module)
             except Exception:
-                pass  # another version of torch: steps are not told, and the record says so
+                pass  # another version of torch: nothing is told of it, and the record says so
 
         loader.exec_module = exec_module  # type: ignore[method-assign]
         return spec
@@ -151,6 +151,22 @@ def _watch_steps(teller: _Teller) -> Callable[[ModuleType], None]:
 
         module.register_optimizer_step_post_hook(stepped)
         teller.tell("watches", "optimizer steps")
+
+    return then
+
+
+def _watch_evaluation(teller: _Teller) -> Callable[[ModuleType], None]:
+    """Tells when a model is put into evaluation mode: scripts do it before the first batch they score."""
+
+    def then(module: ModuleType) -> None:
+        usual = module.Module.eval
+
+        @functools.wraps(usual)
+        def eval(self: object) -> object:  # noqa: A001 - the name it replaces
+            teller.tell("evaluates", type(self).__name__)
+            return usual(self)
+
+        module.Module.eval = eval  # type: ignore[attr-defined]
 
     return then
 
@@ -171,7 +187,8 @@ def _start() -> None:
         teller.tell("start", " ".join(getattr(sys, "orig_argv", [])[1:3]))
         atexit.register(teller.last_words)
         _watch_files_and_processes(teller)
-        sys.meta_path.insert(0, _OnImport(_watch_steps(teller)))
+        sys.meta_path.insert(0, _OnImport("torch.optim.optimizer", _watch_steps(teller)))
+        sys.meta_path.insert(0, _OnImport("torch.nn.modules.module", _watch_evaluation(teller)))
     _run_hidden()
 
 

@@ -163,3 +163,37 @@ def test_in_bubblewrap_the_script_is_watched_and_leaves_the_same(tmp_path: Path)
     assert "no-network" in record.protections
     assert "not-watched" not in notices(record)
     assert [phase.name for phase in record.phases] == ["train", "evaluate"]
+
+
+def test_in_bubblewrap_a_script_lies_where_a_checkout_of_the_challenge_has_it(tmp_path: Path) -> None:
+    try:
+        choose_sandbox("bwrap")
+    except SetupError as error:
+        pytest.skip(str(error))
+    tokenizer = tmp_path / "sp1024.model"
+    tokenizer.write_bytes(b"pieces")
+    looks = (
+        "from pathlib import Path\n"
+        "root = Path(__file__).resolve().parents[3]\n"
+        "assert (root / 'data/datasets/data/fineweb_val_000000.bin').read_bytes() == b'tokens'\n"
+        "assert (root / 'data/tokenizers/sp1024.model').read_bytes() == b'pieces'\n"
+    )
+    record, attempt = ran(tmp_path, looks + USUAL, sandbox="bwrap", tokenizer=tokenizer)
+    assert record.status is RunStatus.FINISHED, (attempt / "train.log").read_text()
+
+
+def test_an_artifact_that_the_evaluation_replaces_is_training_until_then(tmp_path: Path) -> None:
+    late = "import time\ntime.sleep(0.3)\nopen('final_model.int8.ptz', 'wb').write(b'y' * 700)\n"
+    record, attempt = ran(tmp_path, USUAL + late)
+    assert record.artifact is not None
+    assert record.artifact.model_bytes == 700
+    assert record.phases[0].seconds > 0.3
+    assert (attempt / "artifact" / "final_model.int8.ptz").read_bytes() == b"y" * 700
+
+
+def test_a_second_file_of_weights_that_the_evaluation_reads_is_told(tmp_path: Path) -> None:
+    two = "open('more.ptz', 'wb').write(b'y' * 900)\n" + USUAL + "open('more.ptz', 'rb').read()\n"
+    record, _ = ran(tmp_path, two)
+    assert record.artifact is not None
+    assert record.artifact.files[0].name == "final_model.int8.ptz"
+    assert "second-artifact" in notices(record)

@@ -117,3 +117,40 @@ def test_shards_that_a_script_writes_itself_are_no_artifact() -> None:
         *USUAL,
     ]
     assert script_phases(files, [START], end=100.0).artifact == "final_model.ptz"
+
+
+def test_a_file_of_training_that_the_evaluation_opens_is_a_second_artifact() -> None:
+    table = [file(55.0, "written", "out", "ngram_table.npz"), file(70.0, "opened", "out", "ngram_table.npz")]
+    found = script_phases([*USUAL, *table], [START], end=100.0)
+    [notice] = [each for each in found.notices if each.kind == "second-artifact"]
+    assert notice.at == 70.0
+    assert "ngram_table.npz" in notice.message
+    early = script_phases([*USUAL, table[0]], [START], end=100.0)
+    assert "second-artifact" not in kinds(early)
+
+
+def test_a_log_that_is_appended_to_is_no_second_artifact_and_one_that_is_read_is() -> None:
+    files = [file(50.0, "written", "out", "run.txt"), file(70.0, "opened", "out", "run.txt")]
+    appended = [*USUAL, *files, file(70.1, "written", "out", "run.txt")]
+    assert "second-artifact" not in kinds(script_phases(appended, [START], end=100.0))
+    assert "second-artifact" in kinds(script_phases([*USUAL, *files], [START], end=100.0))
+
+
+def test_caches_of_compilers_in_the_home_folder_are_no_second_artifact() -> None:
+    def of(name: str) -> list[str]:
+        files = [file(50.0, "written", "out", name), file(70.0, "opened", "out", name)]
+        return kinds(script_phases([*USUAL, *files], [START], end=100.0))
+
+    assert "second-artifact" not in of(".home/.triton/cache/kernel.cubin")
+    assert "second-artifact" in of(".home/kernel.bin")
+    assert "second-artifact" in of("kernel.cubin")
+
+
+def test_scoring_begins_when_a_model_evaluates_after_the_artifact_was_whole() -> None:
+    seen = [
+        event(20.0, "evaluates", "GPT"),
+        event(63.0, "evaluates", "GPT"),
+        event(62.0, "evaluates", rank=1),
+    ]
+    assert script_phases(USUAL, [START, *seen], end=100.0).moments["first_scoring"] == 63.0
+    assert script_phases([], [START, *seen], end=100.0).first_scoring is None

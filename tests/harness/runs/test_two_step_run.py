@@ -68,6 +68,12 @@ def test_each_step_has_its_own_clock_and_the_artifact_is_what_was_sealed(usual) 
     assert (attempt / "artifact" / "model.bin").read_bytes() == b"m" * 1000
 
 
+def test_the_record_says_when_the_first_tokens_to_score_were_handed_out(usual) -> None:
+    record, _, _ = usual
+    train, evaluate = (phase.seconds for phase in record.phases)
+    assert train < record.seen["first_scoring"] < train + evaluate
+
+
 def test_a_printed_score_that_was_not_sealed_is_a_finding(usual) -> None:
     record, _, _ = usual
     assert record.claimed.val_bpb == 1e-08

@@ -129,6 +129,19 @@ def test_optimizer_steps_are_told_with_their_class(tmp_path: Path) -> None:
     assert counts == {"SGD": 3, "Own": 3}
 
 
+def test_a_model_that_is_put_into_evaluation_mode_is_told(tmp_path: Path) -> None:
+    pytest.importorskip("torch")
+    pipe, done = watched(
+        tmp_path,
+        "import torch\n"
+        "class GPT(torch.nn.Module): pass\n"
+        "made = GPT()\n"
+        "assert made.eval() is made and not made.training and GPT.eval.__name__ == 'eval'\n",
+    )
+    assert done.returncode == 0, done.stderr
+    assert [event.what for event in of_kind(pipe, "evaluates")] == ["GPT"]
+
+
 @pytest.mark.parametrize(
     "line",
     [
