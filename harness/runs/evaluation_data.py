@@ -30,9 +30,10 @@ def tokenizer_of(job: SeedJob) -> Path:
 
 
 def evaluation_job(job: SeedJob, folder: Path, *, with_validation: bool) -> SeedJob:
-    """The job with a new folder below `folder` as its data: the tokenizer, and the validation shards if wanted.
+    """The job with a new folder below `folder` as its data: the tokenizer, the validation shards if wanted.
 
-    It has the name of the data it stands for, which scripts may look for. Raises `SetupError` where something is missing or cannot be copied.
+    It has the name of the data it stands for, which scripts may look for. Raises `SetupError` where something
+    is missing or cannot be copied.
     """
     tokenizer = tokenizer_of(job)
     wanted = [tokenizer, *(shard_paths(job.data, "val") if with_validation else ())]

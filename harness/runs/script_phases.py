@@ -160,7 +160,7 @@ def _artifact(files: Sequence[FileEvent]) -> tuple[str | None, float | None]:
 def _second_artifacts(
     files: Sequence[FileEvent], artifact: str | None, whole: float | None
 ) -> Iterable[Notice]:
-    """Files of the run, not its artifact, that were whole before it was and opened after: nobody counted them.
+    """Files of the run beside its artifact, whole before it was and opened after: nobody counted them.
 
     A file with the name of a log counts when it is opened more often than it is written, so that logs which
     are appended to do not; of the home folder, where compilers keep theirs, files with names of an artifact.

@@ -166,7 +166,7 @@ def _watch_evaluation(teller: _Teller) -> Callable[[ModuleType], None]:
             teller.tell("evaluates", type(self).__name__)
             return usual(self)
 
-        module.Module.eval = eval  # type: ignore[attr-defined]
+        module.Module.eval = eval
 
     return then
 

@@ -63,3 +63,17 @@ def test_a_broken_limit_is_not_excused_by_words(tmp_path: Path) -> None:
 def test_the_log_of_the_last_step_says_why(tmp_path: Path) -> None:
     (tmp_path / "evaluate.log").write_text("ValueError: loss is nan\n")
     assert blamed(tmp_path, "no GPU was found, going on without\n") == FAILED
+
+
+TAKEN = "torch.distributed.DistNetworkError: EADDRINUSE: failed to bind to 127.0.0.1:29500\n"
+
+
+def test_a_port_that_another_program_took_is_a_fault_of_the_machine_that_passes(tmp_path: Path) -> None:
+    found = blamed(tmp_path, TAKEN)
+    assert (found.status, found.reason) == (RunStatus.COULD_NOT_RUN, "machine-fault")
+    assert found.reason not in LACKS  # so that the seed is tried again
+
+
+def test_in_a_network_of_its_own_only_the_script_can_have_taken_a_port(tmp_path: Path) -> None:
+    alone = replace(FAILED, protections=("no-network", "loopback-only"))
+    assert blamed(tmp_path, TAKEN, alone).status is RunStatus.FAILED
