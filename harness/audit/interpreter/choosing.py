@@ -18,10 +18,10 @@ from harness.audit.interpreter.heap import (
 )
 from harness.audit.interpreter.positions import Index, narrowed
 from harness.audit.interpreter.values import ANYTHING, NOTHING, UNKNOWN, Source, Value, narrow_region
-from harness.audit.regions import Region
 
 if TYPE_CHECKING:
     from harness.audit.interpreter.machine import Machine
+    from harness.audit.regions import Region
 
 JOINED_AT_MOST = 40
 REPEATED_DEPTH = 4
@@ -52,7 +52,7 @@ def _refined_region(machine: Machine, region: Region, index: Index, is_array: bo
     live = tuple((loop, span) for loop, span in region.loops if loop not in over)
     if not is_array and len(live) == len(region.loops):
         return region
-    return narrow_region(Region(split=region.split, loops=live, is_exact=region.is_exact), index)
+    return narrow_region(region.with_loops(live), index)
 
 
 def overlaid(machine: Machine, element: Value, container: Source) -> Value:
@@ -117,11 +117,7 @@ def _any_pass(machine: Machine, source: Source) -> Source:
     over = machine.finished_loops
     index = {loop: span for loop, span in source.index.items() if loop not in over}
     reads = frozenset(
-        Region(
-            split=one.split,
-            loops=tuple((loop, span) for loop, span in one.loops if loop not in over),
-            is_exact=one.is_exact,
-        )
+        one.with_loops(tuple((loop, span) for loop, span in one.loops if loop not in over))
         for one in source.reads
     )
     if len(index) == len(source.index) and reads == source.reads:

@@ -24,13 +24,15 @@ from harness.audit.interpreter.heap import (
 from harness.audit.interpreter.positions import Index, Line, constant_line, narrowed, slice_index
 from harness.audit.interpreter.values import (
     ANYTHING,
+    DRAWN,
     NONE,
     UNKNOWN,
+    Source,
     Value,
     computed_from,
     one_of,
 )
-from harness.audit.regions import Region
+from harness.audit.regions import Cut, Split
 
 if TYPE_CHECKING:
     import ast
@@ -176,10 +178,11 @@ def _from_array(machine: Machine, owner: Value, key: Value) -> Value:
     source = refined(machine, base, index, True)
     if index and not source.reads:
         source = source.changed(index=narrowed(source.index, index))
-    if not is_exact and source.reads:
-        reads = frozenset(Region(split=one.split, loops=one.loops, is_exact=False) for one in source.reads)
-        source = source.changed(reads=reads)
     chooser = machine.deep_source(key)
+    if source.reads and not (is_exact and DRAWN not in chooser.labels):
+        reads = frozenset(one.widened() for one in source.reads)
+        source = source.changed(reads=reads)
+    source = _cut(machine, source, key)
     if not base.reads and chooser.reads:
         source = computed_from([source, chooser.changed(index={})])
     elif chooser.labels or chooser.learned or chooser.scores:
@@ -188,6 +191,35 @@ def _from_array(machine: Machine, owner: Value, key: Value) -> Value:
     tensor = owner.ref.base if isinstance(owner.ref, View) else owner.ref
     ref = View(machine.heap.new_id(), tensor) if isinstance(tensor, Tensor) else None
     return Value(UNKNOWN, ref, source)
+
+
+def _cut(machine: Machine, source: Source, key: Value) -> Source:
+    """Validation tokens with the borders of the slice that took them, where no loop moves the borders."""
+    if not any(one.split is Split.VALIDATION for one in source.reads):
+        return source
+    parts = key.ref.elements[:4] if isinstance(key.ref, Sequence) and key.ref.kind == "tuple" else [key]
+    cuts = set()
+    for slicing in (part.ref for part in parts if isinstance(part.ref, Slice)):
+        for bound, is_before in ((slicing.stop, True), (slicing.start, False)):
+            border = None if bound is None else _border(machine, bound)
+            if border is not None:
+                cuts.add(Cut(border, is_before))
+    if not cuts:
+        return source
+    return source.changed(reads=frozenset(one.cut_at(frozenset(cuts)) for one in source.reads))
+
+
+def _border(machine: Machine, bound: Value) -> str | None:
+    """The name of a border: a number, or one and the same unknown value of this walk.
+
+    Inputs and targets are one token apart, so that the borders 1 and -1 are of every window.
+    """
+    if isinstance(bound.const, int) and not isinstance(bound.const, bool):
+        return str(bound.const) if abs(bound.const) > 1 else None
+    if bound.is_known or bound.line is not None:
+        return None
+    names: dict[int, str] = machine.facts.setdefault("borders", {})
+    return names.setdefault(bound.symbol, f"border {len(names) + 1}")
 
 
 def store(

@@ -50,6 +50,7 @@ LOGITS = "logits"  # an output of a network
 PROBABILITY = "log-probability"  # a log-softmax, a softmax or a loss of such
 CUT = "cut:"  # begins the name of a slice of validation tokens
 SOME_CUT = "cut:?"  # a part of something opaque that was made of such slices: which of them is not known
+DRAWN = "drawn"  # drawn at random from a range that a loop moves
 COUNTER = "counter"  # handed out by a shared counter: each value once
 
 
@@ -126,7 +127,7 @@ def with_some_cut(source: Source) -> Source:
 def narrow_region(region: Region, index: Index) -> Region:
     """The part of the region that the iterations in `index` choose."""
     loops = narrowed(dict(region.loops), index)
-    return Region(split=region.split, loops=tuple(sorted(loops.items())), is_exact=region.is_exact)
+    return region.with_loops(tuple(sorted(loops.items())))
 
 
 def computed_from(sources: Iterable[Source]) -> Source:
@@ -183,6 +184,8 @@ def few_regions(regions: frozenset[Region]) -> frozenset[Region]:
     kept = [one for one in regions if not any(other is not one and _holds(other, one) for other in regions)]
     if len(kept) <= REGIONS_AT_MOST:
         return frozenset(kept)
+    if any(region.cuts for region in kept):
+        return few_regions(frozenset(region.uncut() for region in kept))
     result = []
     for split in sorted({region.split for region in kept}):
         boxes = [dict(region.loops) for region in kept if region.split is split]
@@ -195,7 +198,7 @@ def few_regions(regions: frozenset[Region]) -> frozenset[Region]:
 
 
 def _holds(outer: Region, inner: Region) -> bool:
-    if outer.split is not inner.split or outer == inner:
+    if outer.split is not inner.split or outer == inner or not outer.cuts <= inner.cuts:
         return False
     spans = dict(inner.loops)
     for loop, (first, last) in outer.loops:

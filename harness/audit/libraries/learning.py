@@ -42,7 +42,7 @@ def regions_of(machine: Machine, source: Source) -> list[Region]:
     found: set[Region] = set()
     for region in source.reads:
         live = tuple((loop, span) for loop, span in region.loops if loop not in over)
-        found.add(Region(split=region.split, loops=live, is_exact=region.is_exact))
+        found.add(region.with_loops(live))
     return sorted(few_regions(frozenset(found)), key=lambda one: (one.split.value, str(one.loops)))
 
 

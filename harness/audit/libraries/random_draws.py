@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from harness.audit.interpreter.heap import Instance
 from harness.audit.interpreter.positions import ONE, Index, constant_line
-from harness.audit.interpreter.values import ANYTHING, NONE, Source, Value, computed_from
+from harness.audit.interpreter.values import ANYTHING, DRAWN, NONE, Source, Value, computed_from
 from harness.audit.libraries.registry import on_call
 from harness.audit.regions import Region, Split
 
@@ -54,7 +54,10 @@ def _shuffled(machine: Machine, path: str, args: Args, kwargs: Kwargs, node: ast
     if name in {"randrange", "randint"} and args:
         return _drawn_below(args[-1], is_inside=path == "random.randint")
     if name == "randperm":
-        return machine.heap.tensor(ANYTHING, machine.spot(node))
+        # How far a permutation reaches may grow with a loop: it is not known which passes an element names.
+        grows = bool(args) and bool(args[0].source.index)
+        drawn = Value(source=Source(labels=frozenset({DRAWN}))) if grows else ANYTHING
+        return machine.heap.tensor(drawn, machine.spot(node))
     return ANYTHING
 
 

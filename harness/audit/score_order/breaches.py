@@ -80,6 +80,7 @@ class _Finder:
             return self._made(Shape.TARGET_INSIDE, score, update)
         if update.kind is StateKind.DELTA:
             exact = update.region.is_exact and score.region.is_exact
+            exact = exact and not update.region.is_cut_from(score.region)
             return self._made(Shape.SLOT_SCORED if exact else Shape.SLOT_CONTEXT, score, update)
         revision = self._lowest.get(score.id)
         if revision is not None and update.id > revision.members[0]:
@@ -147,6 +148,8 @@ class _Finder:
             return
         if not (update.region.is_exact and (score.region.is_exact or _no_common_loop(score, update))):
             yield "which validation tokens the update takes could not be followed exactly"
+        if update.region.is_cut_from(score.region):
+            yield "whether the border that both slices have keeps learned and scored tokens apart"
         if shape is Shape.AHEAD and _is_context(score, update):
             yield "whether the older tokens in a scored window, which the update takes, are counted again"
         if shape is Shape.EPOCHS and repeats is None:
