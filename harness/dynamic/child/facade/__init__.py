@@ -1,0 +1,71 @@
+"""A machine with one H100, an H100's packages and ten minutes, played on a CPU for an unmodified script."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from harness.dynamic.child.facade.clock import VirtualClock
+    from harness.dynamic.run_plan import RunPlan
+
+
+def install_facade(plan: RunPlan) -> VirtualClock:
+    """Install what `plan` asks for, before the script's first line; the clock that it will see."""
+    import torch
+
+    from harness.dynamic.child.facade.clock import VirtualClock, install_clock
+    from harness.dynamic.child.facade.network_packages import install_network_packages
+    from harness.dynamic.child.facade.programs import install_programs
+    from harness.dynamic.child.facade.randomness import install_randomness
+
+    torch.set_num_threads(1)
+    if plan.device == "cpu":
+        from harness.dynamic.child.facade.device_mode import calls_seen
+
+        clock = VirtualClock(plan.train_backward_seconds, plan.val_backward_seconds, calls_seen)
+        _play_gpu(plan, clock)
+    else:
+        clock = VirtualClock(plan.train_backward_seconds, plan.val_backward_seconds)
+    _count_backward(clock)
+    install_network_packages()
+    install_programs()
+    install_randomness(plan.rank)
+    install_clock(clock)
+    return clock
+
+
+def _play_gpu(plan: RunPlan, clock: VirtualClock) -> None:
+    from harness.dynamic.child.facade.compilation import install_compilation
+    from harness.dynamic.child.facade.cuda_module import install_cuda_module
+    from harness.dynamic.child.facade.device_mode import install_device_mode
+    from harness.dynamic.child.facade.kernel_packages import install_kernel_packages
+    from harness.dynamic.child.facade.one_rank import install_one_rank
+    from harness.dynamic.child.facade.optimizers import install_optimizers
+    from harness.dynamic.child.facade.precision import install_precision
+
+    install_compilation()
+    install_cuda_module(clock.query, plan.world_size)
+    install_precision()
+    install_optimizers()
+    install_one_rank()
+    install_kernel_packages()
+    install_device_mode()
+
+
+def _count_backward(clock: VirtualClock) -> None:
+    """Let backward passes move the clock."""
+    import torch
+
+    backward, gradients = torch.autograd.backward, torch.autograd.grad
+
+    def counted_backward(*args: object, **kwargs: object) -> None:
+        backward(*args, **kwargs)  # type: ignore[arg-type]
+        clock.backward()
+
+    def counted_gradients(*args: object, **kwargs: object) -> object:
+        result = gradients(*args, **kwargs)  # type: ignore[arg-type]
+        clock.backward()
+        return result
+
+    torch.autograd.backward = counted_backward
+    torch.autograd.grad = counted_gradients  # type: ignore[assignment]
