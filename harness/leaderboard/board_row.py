@@ -38,7 +38,10 @@ class Told(Generic[T]):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SeedScore:
-    """One seed's score (bits per byte) and loss (nats per token), seconds and bytes; None where unknown."""
+    """One seed's score (bits per byte) and loss (nats per token), seconds and bytes; None where unknown.
+
+    `log` is the file that proves it, relative to the submission's folder, `line` the line of the score.
+    """
 
     val_bpb: float
     standing: Standing
@@ -48,6 +51,8 @@ class SeedScore:
     train_seconds: float | None = None
     eval_seconds: float | None = None
     total_bytes: int | None = None
+    log: str | None = None
+    line: int | None = None
 
 
 class Outcome(StrEnum):

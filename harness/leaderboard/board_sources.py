@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 from collections import Counter
-from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from harness.errors import SetupError, UsageError
+from harness.errors import UsageError
 from harness.leaderboard.curation import Curation, read_curation
+from harness.leaderboard.kept_reports import KeptReports, PackedReport
 from harness.leaderboard.report_rows import rows_of_file
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
     from harness.evidence.leaderboard_table import TableRow
     from harness.leaderboard.board_row import BoardRow
-    from harness.leaderboard.clone_rows import ClonePlan
+    from harness.leaderboard.loss_curves import LogReader
     from harness.ruleset import Ruleset
 
 
@@ -25,7 +25,8 @@ if TYPE_CHECKING:
 class BoardSource:
     """What to read: any of a clone at a revision, files of reports, a folder of runs, and leaderboard.toml.
 
-    `all_prs` adds every pull request of the clone to the folders at `revision`.
+    `all_prs` adds every pull request of the clone to the folders at `revision`. With a clone, a report of the
+    same commit stands in for judging.
     """
 
     repo: Path | None = None
@@ -45,45 +46,56 @@ class BoardSource:
 class Board:
     """All rows, and the README's table of the clone they were compared with (empty without one).
 
-    `reports` holds golf-check's report of each row that has one, by the row's key.
+    `reports` holds golf-check's report of each row that has one, by the row's key. `read_log` gives the bytes
+    of a log that a row names, None where the source of the board does not hold it.
     """
 
     rows: tuple[BoardRow, ...]
     table: tuple[TableRow, ...] = ()
     origin: str = ""
-    reports: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    reports: KeptReports = field(default_factory=KeptReports)
+    read_log: LogReader | None = None
 
 
 def read_board(source: BoardSource, ruleset: Ruleset, note: Callable[[str], None]) -> Board:
     """Read and judge everything. Raises `UsageError` when nothing is named, `SetupError` for bad data."""
     if source.repo is None and not source.reports and source.runs is None:
         raise UsageError("nothing to rank: name --repo DIR, --reports FILE or --runs DIR")
-    rows: list[tuple[BoardRow, Mapping[str, Any] | None]] = []
+    supplied = [entry for path in source.reports for entry in rows_of_file(path)]
+    rows: list[tuple[BoardRow, PackedReport | None]] = []
     table: tuple[TableRow, ...] = ()
     origins: list[str] = []
+    read_log: LogReader | None = None
     if source.repo is not None:
-        from harness.leaderboard.clone_rows import row_of_clone
+        from harness.leaderboard.judged_clone import judged_clone
 
-        plan, documents = _judged(source, ruleset, note)
-        rows += [(row_of_clone(plan, document), document) for document in documents]
-        table = plan.table
-        origins.append(f"{source.revision} at {plan.commit[:9]}")
-    for path in source.reports:
-        rows += rows_of_file(path)
-        origins.append(path.name)
+        judged = judged_clone(source, supplied, ruleset, note)
+        rows += judged.entries
+        supplied = judged.unused
+        table, read_log = judged.plan.table, judged.read_log
+        origins.append(f"{source.revision} at {judged.plan.commit[:9]}")
+    rows += supplied
+    origins += [path.name for path in source.reports]
     if source.runs is not None:
         from harness.leaderboard.run_rows import rows_of_runs
 
         rows += [(row, None) for row in rows_of_runs(source.runs)]
         origins.append(f"runs in {source.runs.name}")
     named = _with_distinct_keys([row for row, _ in rows])
-    reports = {
-        row.key: document for row, (_, document) in zip(named, rows, strict=True) if document is not None
-    }
+    reports = KeptReports()
+    for row, (_, report) in zip(named, rows, strict=True):
+        if report is not None:
+            reports.add(row.key, report)
     curation = read_curation(source.curation) if source.curation is not None else Curation()
     for line in curation.unused(named):
         note(line)
-    return Board(rows=curation.apply(named), table=table, origin=", ".join(origins), reports=reports)
+    return Board(
+        rows=curation.apply(named),
+        table=table,
+        origin=", ".join(origins),
+        reports=reports,
+        read_log=read_log,
+    )
 
 
 def _with_distinct_keys(rows: Sequence[BoardRow]) -> list[BoardRow]:
@@ -98,35 +110,6 @@ def _with_distinct_keys(rows: Sequence[BoardRow]) -> list[BoardRow]:
         used[key] += 1
         named.append(replace(row, key=key if used[key] == 1 else f"{key} ({used[key]})"))
     return named
-
-
-def _judged(
-    source: BoardSource, ruleset: Ruleset, note: Callable[[str], None]
-) -> tuple[ClonePlan, list[Mapping[str, Any]]]:
-    from harness.batch import in_order, judge_all
-    from harness.check import CheckOptions
-    from harness.git.pull_request import open_clone
-    from harness.leaderboard.clone_rows import plan_board, rules_for_a_board
-    from harness.progress import shown_progress
-    from harness.result_cache import ResultCache, default_cache_dir
-
-    assert source.repo is not None
-    clone = open_clone(source.repo)
-    plan = plan_board(clone, source.revision, all_prs=source.all_prs)
-    if not plan.targets:
-        raise SetupError(f"{source.repo}: no record folders at {source.revision}")
-    cache = ResultCache(source.cache_dir or default_cache_dir()) if source.use_cache else None
-    if cache is not None and cache.warning:
-        note(cache.warning)
-    options = CheckOptions(rules=rules_for_a_board(ruleset), rules_dir=source.rules_dir)
-    with (
-        cache if cache is not None else nullcontext(),
-        shown_progress(
-            len(plan.targets), "judged", quiet=source.quiet, program="golf-leaderboard"
-        ) as advance,
-    ):
-        results = judge_all(plan.targets, clone, options, jobs=source.jobs, cache=cache)
-        return plan, [result.document for result in in_order(advance(results))]
 
 
 def row_named(name: str, rows: Sequence[BoardRow]) -> BoardRow:

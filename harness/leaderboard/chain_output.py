@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from harness.evidence.significance import Comparison, NotTestable, Welch
+from harness.leaderboard.p_values import LEGEND, any_gain_cell, margin_cell
 from harness.reports.escape import markdown, printable
 
 if TYPE_CHECKING:
@@ -21,13 +21,6 @@ def _number(value: float | None, form: str) -> str:
     return "-" if value is None else format(value, form)
 
 
-def p_value(test: Welch | NotTestable | None) -> str:
-    """A p-value in four decimals, "<.0001" below, "-" where nothing can be tested."""
-    if not isinstance(test, Welch):
-        return "-"
-    return "<.0001" if test.p < 0.0001 else f"{test.p:.4f}"
-
-
 def _cells(step: Step) -> tuple[str, ...]:
     row, numbers = step.row, step.numbers
     gain = numbers.gain if numbers is not None else None
@@ -41,22 +34,10 @@ def _cells(step: Step) -> tuple[str, ...]:
         _number(gain.bpb if gain else None, "+.5f"),
         _number(gain.nats_per_token if gain else None, "+.4f"),
         _number(gain.nats_per_byte if gain else None, "+.4f"),
-        p_value(any_gain(numbers)),
-        p_value(with_margin(numbers)),
+        any_gain_cell(numbers),
+        margin_cell(numbers),
         step.status.value,
     )
-
-
-def any_gain(numbers: Comparison | None) -> Welch | NotTestable | None:
-    """The test for any gain; None without a comparison."""
-    return None if numbers is None else numbers.no_margin
-
-
-def with_margin(numbers: Comparison | None) -> Welch | NotTestable | None:
-    """The test for the README's margin, against a single run the one-sample test."""
-    if numbers is None:
-        return None
-    return numbers.one_sample if len(numbers.old) == 1 else numbers.with_margin
 
 
 def chain_text(steps: Sequence[Step]) -> str:
@@ -74,7 +55,7 @@ def chain_text(steps: Sequence[Step]) -> str:
         if step is not None:
             lines.append(f"    {printable(step.row.name, 110)}")
             lines += [f"    {line}" for line in _said(step)]
-    lines += ["", "* held the record after it. Scores are bits per byte, lower is better."]
+    lines += ["", "* held the record after it. Scores are bits per byte, lower is better.", LEGEND]
     return "\n".join(lines) + "\n"
 
 
@@ -94,4 +75,5 @@ def chain_markdown(steps: Iterable[Step]) -> str:
         cells = [markdown(cell, 80) for cell in _cells(step)]
         cells[0] += f"<br>{markdown(step.row.name, _TITLE_CHARACTERS)}"
         lines.append("| " + " | ".join([*cells, "<br>".join(map(markdown, _said(step)))]) + " |")
+    lines += ["", markdown(LEGEND)]
     return "\n".join(lines) + "\n"

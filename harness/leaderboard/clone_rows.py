@@ -3,30 +3,32 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from harness.evidence.leaderboard_table import read_leaderboard
 from harness.evidence.standing_record import README_LIMIT_BYTES
-from harness.leaderboard.board_row import BoardRow, Outcome, RowRuling
-from harness.leaderboard.report_rows import DECIDED_BY_THE_CHAIN, row_of_report
+from harness.leaderboard.board_row import Outcome, RowRuling
+from harness.leaderboard.report_rows import DECIDED_BY_THE_CHAIN
 from harness.targets import Target
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable
 
     from harness.evidence.leaderboard_table import TableRow
     from harness.git.pull_request import Clone
+    from harness.leaderboard.board_row import BoardRow
     from harness.ruleset import Ruleset
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClonePlan:
-    """What to judge for a board: `targets`, and the accepted rows of the README's table at `revision`."""
+    """What to judge for a board: `targets`, the accepted rows of the README's table, folders at `revision`."""
 
     revision: str
     commit: str
     targets: tuple[Target, ...]
     table: tuple[TableRow, ...]
+    folders: frozenset[str] = frozenset()
 
 
 def plan_board(clone: Clone, revision: str, *, all_prs: bool = False) -> ClonePlan:
@@ -49,7 +51,9 @@ def plan_board(clone: Clone, revision: str, *, all_prs: bool = False) -> ClonePl
     }
     numbers = have - brought if all_prs else wanted & have
     targets += [Target(pr=number) for number in sorted(numbers)]
-    return ClonePlan(revision=revision, commit=commit, targets=tuple(targets), table=table)
+    return ClonePlan(
+        revision=revision, commit=commit, targets=tuple(targets), table=table, folders=frozenset(known)
+    )
 
 
 def rules_for_a_board(ruleset: Ruleset) -> tuple[str, ...]:
@@ -57,10 +61,9 @@ def rules_for_a_board(ruleset: Ruleset) -> tuple[str, ...]:
     return tuple(rule for rule in ruleset.rules if rule not in DECIDED_BY_THE_CHAIN)
 
 
-def row_of_clone(plan: ClonePlan, document: Mapping[str, Any]) -> BoardRow:
-    """The row of one report of `plan.targets`, ruled accepted where the README's table shows it."""
-    row = row_of_report(document)
-    return _ruled(row, plan, is_merged=any(row.folder == t.entry for t in plan.targets if t.whole_tree))
+def row_of_clone(plan: ClonePlan, row: BoardRow) -> BoardRow:
+    """A row of `plan.targets`, ruled accepted where the README's table shows it."""
+    return _ruled(row, plan, is_merged=row.commit == plan.commit and row.folder in plan.folders)
 
 
 def table_row_of(row: BoardRow, table: Iterable[TableRow]) -> TableRow | None:

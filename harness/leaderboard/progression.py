@@ -8,12 +8,14 @@ the README's (0.005 nats at p < 0.01) and the practice since 2026-04-28 (one-sid
 
 from __future__ import annotations
 
+import datetime
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from harness.evidence.significance import Comparison, NotTestable, Welch, compare, p_in_words
 from harness.leaderboard.board_row import BoardRow, Outcome, Standing
+from harness.leaderboard.p_values import any_gain, with_margin
 from harness.wording import count_of
 
 if TYPE_CHECKING:
@@ -101,7 +103,7 @@ def _step(row: BoardRow, best: BoardRow | None, limits: Limits, rule: EntryRule,
         return Step(row=row, status=Status.OUTSIDE, reason=f"filed as {row.track or 'no track'}")
     if row.mean is None:
         return Step(row=row, status=Status.OUTSIDE, reason="no score is known")
-    barred = _barred(row)
+    barred = _barred(row, limits)
     numbers = None if best is None else _compared(row.values, best, row, limits)
     extra = tuple(score for runs in row.reproductions for score in runs.scores)
     wider = None if best is None or not extra else _compared((*row.values, *extra), best, row, limits)
@@ -127,7 +129,7 @@ def _step(row: BoardRow, best: BoardRow | None, limits: Limits, rule: EntryRule,
     )
 
 
-def _barred(row: BoardRow) -> tuple[Status, str] | None:
+def _barred(row: BoardRow, limits: Limits) -> tuple[Status, str] | None:
     """Why a row does not compete, whatever its score: a ruling first, then what golf-check says."""
     ruling = row.ruling
     if ruling is not None and ruling.outcome is not Outcome.ACCEPTED:
@@ -136,6 +138,9 @@ def _barred(row: BoardRow) -> tuple[Status, str] | None:
         return status, f"{ruling.outcome.value} by {ruling.who}{on}: {ruling.why} ({ruling.source})"
     if ruling is not None:
         return None
+    late = _after_the_cutoff(row, limits)
+    if late is not None:
+        return late
     if row.created_at and row.evidence_at and row.evidence_at.value > row.created_at.value:
         # D23: creation holds the place only of what was there; which of the two orders counts is a person's.
         came = row.evidence_at.value.date()
@@ -150,6 +155,22 @@ def _barred(row: BoardRow) -> tuple[Status, str] | None:
     what = judged.asked or judged.open
     words = "asks about" if judged.asked else "could not check"
     return Status.HELD, f"golf-check {words} {', '.join(what)}"
+
+
+def _after_the_cutoff(row: BoardRow, limits: Limits) -> tuple[Status, str] | None:
+    """D24: what was opened too late is no record; what came in later is for a person, who may grant grace."""
+    if row.created_at is None and row.evidence_at is None:
+        return None
+    cutoff = limits.get("challenge.cutoff")
+    if cutoff.tzinfo is None:
+        cutoff = cutoff.replace(tzinfo=datetime.UTC)
+    if row.created_at is not None and row.created_at.value >= cutoff:
+        opened = row.created_at.value.isoformat()
+        return Status.REJECTED, f"opened {opened}, not before the cutoff {cutoff.isoformat()}"
+    if row.evidence_at is not None and row.evidence_at.value >= cutoff:
+        came = row.evidence_at.value.isoformat()
+        return Status.HELD, f"its evidence came {came}, after the cutoff {cutoff.isoformat()}: does grace apply?"
+    return None
 
 
 def _compared(values: Sequence[float], best: BoardRow, row: BoardRow, limits: Limits) -> Comparison:
@@ -213,23 +234,12 @@ def _readme_test(numbers: Comparison, limits: Limits) -> tuple[Status, str]:
     if gain < numbers.margin_nats:
         return Status.NOT_SHOWN, f"{gain:+.4f} {unit}, below {numbers.margin_nats}"
     wanted = limits.number("significance.p_readme")
-    return _p_below(_test(numbers.with_margin, numbers), wanted, f"for {numbers.margin_nats} nats")
+    return _p_below(with_margin(numbers), wanted, f"for {numbers.margin_nats} nats")
 
 
 def _chain_test(numbers: Comparison, limits: Limits) -> tuple[Status, str]:
     wanted = limits.number("significance.p_chain")
-    return _p_below(_test(numbers.no_margin, numbers, any_gain=True), wanted, "for any gain")
-
-
-def _test(welch: Welch | NotTestable, numbers: Comparison, *, any_gain: bool = False) -> Welch | NotTestable:
-    """Welch's test; against a single run the weaker one-sample test, which takes that run as exact."""
-    if isinstance(welch, Welch) or len(numbers.old) != 1:
-        return welch
-    if not any_gain:
-        return numbers.one_sample
-    from harness.evidence.significance import one_sample
-
-    return one_sample(numbers.new, numbers.old[0])
+    return _p_below(any_gain(numbers), wanted, "for any gain")
 
 
 def _p_below(test: Welch | NotTestable, wanted: float, what: str) -> tuple[Status, str]:

@@ -65,6 +65,8 @@ def render(board: Board, limits: Limits, options: RenderOptions, note: Callable[
             reports=board.reports,
             rules_dir=options.rules_dir,
             limits=limits,
+            pull_url=options.pull_url,
+            read_log=board.read_log,
         )
 
         def plots(folder: Path) -> None:

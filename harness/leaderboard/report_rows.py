@@ -12,12 +12,11 @@ from harness.evidence.significance import bytes_per_token
 from harness.leaderboard.board_row import (
     BoardRow,
     Judged,
-    Outcome,
-    RowRuling,
     SeedScore,
     Standing,
     Told,
 )
+from harness.leaderboard.kept_reports import PackedReport
 from harness.reports.report_json import SCHEMA_VERSION
 
 if TYPE_CHECKING:
@@ -43,13 +42,10 @@ def is_plausible(bpb: object) -> bool:
     )
 
 
-def row_of_report(document: Mapping[str, Any], *, merged_at: str | None = None) -> BoardRow:
-    """The row of one report. `merged_at` names the revision whose records/ hold the folder: it was merged.
-
-    Raises `SetupError` for a document that is no report.
-    """
+def row_of_report(document: Mapping[str, Any]) -> BoardRow:
+    """The row of one report. Raises `SetupError` for a document that is no report."""
     try:
-        return _row(document, merged_at)
+        return _row(document)
     except (KeyError, TypeError, AttributeError, ValueError) as error:
         raise SetupError(
             f"not a golf-check report of schema version {SCHEMA_VERSION}: {type(error).__name__} {error}; "
@@ -57,21 +53,12 @@ def row_of_report(document: Mapping[str, Any], *, merged_at: str | None = None) 
         ) from error
 
 
-def _row(document: Mapping[str, Any], merged_at: str | None) -> BoardRow:
+def _row(document: Mapping[str, Any]) -> BoardRow:
     if document["schema_version"] != SCHEMA_VERSION:
         raise ValueError(f"schema_version is {document['schema_version']!r}")
     submission, measured = document["submission"], document["measured"]
     pr, folder = submission["pr"], submission["entry"] or None
     notes: list[str] = []
-    created = _moment(submission.get("created_at"))
-    ruling = None
-    if merged_at is not None:
-        ruling = RowRuling(
-            outcome=Outcome.ACCEPTED,
-            who="staff",
-            why="its folder was merged",
-            source=f"records at {merged_at}",
-        )
     return BoardRow(
         key=f"#{pr}" if pr is not None else (folder or submission["path"]).rsplit("/", 1)[-1],
         track=submission["track"],
@@ -82,11 +69,10 @@ def _row(document: Mapping[str, Any], merged_at: str | None) -> BoardRow:
         author=_claim(submission["author"], "submission.json"),
         github_id=_claim(submission["github_id"], "submission.json"),
         date=_claim(submission.get("date"), "submission.json"),
-        created_at=created,
+        created_at=_moment(submission.get("created_at")),
         scores=_scores(submission, measured, notes),
         bytes_per_token=_bytes_per_token(measured),
         judged=_judged(document),
-        ruling=ruling,
         notes=tuple(notes),
     )
 
@@ -128,6 +114,8 @@ def _scores(
                 train_seconds=seed["train_seconds"],
                 eval_seconds=seed["eval_seconds"],
                 total_bytes=seed["total_bytes"],
+                log=seed["log"],
+                line=seed["line"],
             )
         )
     claimed = submission["claimed_val_bpb"]
@@ -191,11 +179,19 @@ def _object(path: Path, number: int, text: str) -> Mapping[str, Any]:
     return document
 
 
-def rows_of_file(path: Path) -> Iterator[tuple[BoardRow, Mapping[str, Any]]]:
-    """Each report's row and the report. Raises `SetupError` naming the report that is none."""
+def rows_of_file(path: Path) -> Iterator[tuple[BoardRow, PackedReport]]:
+    """Each report's row, and the report packed. Raises `SetupError` naming the report that is none."""
     for number, document in enumerate(reports_of_file(path), start=1):
         try:
-            row = row_of_report(document)
+            yield row_and_report(document)
         except SetupError as error:
             raise SetupError(f"{path}: report {number}: {error}") from error
-        yield row, document
+
+
+def row_and_report(document: Mapping[str, Any]) -> tuple[BoardRow, PackedReport]:
+    """The row of one report, and what pages show of it. Raises as `row_of_report` does."""
+    row = row_of_report(document)
+    try:
+        return row, PackedReport.of(document)
+    except (KeyError, TypeError, AttributeError) as error:
+        raise SetupError(f"its findings are not those of golf-check: {type(error).__name__} {error}") from error

@@ -14,8 +14,10 @@ from typing import TYPE_CHECKING, Any
 from harness import __version__
 from harness.errors import SetupError
 from harness.leaderboard.board_json import board_text
+from harness.leaderboard.p_values import LEGEND
 from harness.leaderboard.site.pages import COLUMNS
-from harness.rule_pages import explain
+from harness.leaderboard.site.rule_words import rule_words
+from harness.leaderboard.site.submission_page import curve_data, read_curves, submission_page
 from harness.ruleset import load_ruleset
 
 if TYPE_CHECKING:
@@ -117,58 +119,61 @@ def _write(
     )
     (made / MARK).write_text(f"{__version__}\n", encoding="utf-8")
     shutil.copytree(HERE / "assets", made / "assets")
-    (made / "assets" / "rows.js").write_text(_script_data(site.data()), encoding="utf-8")
+    (made / "assets" / "rows.js").write_text(_script_data("GOLF_BOARD", site.data()), encoding="utf-8")
     (made / "leaderboard.json").write_text(board_text(dict(board)), encoding="utf-8")
+    newest, older = site.chain()
     index = environment.get_template("index.html.j2").render(
         root="",
         holder=site.holder(),
         rule_words=rule_words,
-        chain=site.chain(),
+        newest=newest,
+        older=older,
+        legend=LEGEND,
+        tally=site.tally(),
         total=len(site.steps),
         columns=[{"key": key, "title": words, "number": number} for key, words, number in COLUMNS],
     )
     (made / "index.html").write_text(index, encoding="utf-8")
-    page = environment.get_template("submission.html.j2")
-    (made / "submissions").mkdir()
-    for step in site.steps:
-        text = page.render(root="../", **site.submission(step))
-        (made / "submissions" / f"{site.slug[step.row.key]}.html").write_text(text, encoding="utf-8")
+    _write_submissions(made / "submissions", site, environment)
     _write_rules(made / "rules", site, environment)
 
 
-def _script_data(data: Mapping[str, Any]) -> str:
+def _write_submissions(folder: Path, site: Site, environment: jinja2.Environment) -> None:
+    page = environment.get_template("submission.html.j2")
+    folder.mkdir()
+    for step in site.steps:
+        slug = site.slug[step.row.key]
+        curves = read_curves(site, step)
+        text = page.render(root="../", **submission_page(site, step, curves))
+        (folder / f"{slug}.html").write_text(text, encoding="utf-8")
+        if curves:
+            data = _script_data("GOLF_CURVES", curve_data(curves))
+            (folder / f"{slug}.js").write_text(data, encoding="utf-8")
+
+
+def _script_data(name: str, data: object) -> str:
     """A script that sets the data; nothing in it can end the script or be read as markup."""
     text = json.dumps(data, separators=(",", ":"), allow_nan=False)
-    return f"window.GOLF_BOARD={text.replace('<', chr(92) + 'u003c')};\n"
+    return f"window.{name}={text.replace('<', chr(92) + 'u003c')};\n"
 
 
 def _write_rules(folder: Path, site: Site, environment: jinja2.Environment) -> None:
     folder.mkdir()
-    counts = site.rule_counts()
     rules = load_ruleset(site.rules_dir).rules
     page = environment.get_template("rule.html.j2")
     rows = []
     for rule in rules.values():
-        said = counts.get(rule.id, Counter())
+        said = site.reports.counts.get(rule.id, Counter())
         found = site.rows_against(rule.id)
-        words = ", ".join(f"{word} {said[word]:,}" for word in _WORDS if said.get(word))
         text = page.render(
             root="../",
-            rule={
-                "id": rule.id,
-                "title": rule.title,
-                "since": rule.since.isoformat(),
-                "severity": rule.severity,
-                "authority": "; ".join(rule.authority),
-            },
-            counts=f"Over this board's rows: {words}." if words else "No row of this board was judged by it.",
-            manual=explain(rule.id, site.rules_dir),
+            rule=rule_words(rule),
+            counts=[{"word": word, "count": f"{said[word]:,}"} for word in _WORDS if said.get(word)],
             found=found[:RULE_ROWS_AT_MOST],
             more=max(0, len(found) - RULE_ROWS_AT_MOST),
         )
         (folder / f"{rule.id}.html").write_text(text, encoding="utf-8")
-        rows.append(
-            {"id": rule.id, "title": rule.title, "counts": [f"{said.get(word, 0):,}" for word in _WORDS]}
-        )
+        counts = [f"{said.get(word, 0):,}" for word in _WORDS]
+        rows.append({"id": rule.id, "title": rule.title, "counts": counts})
     index = environment.get_template("rules.html.j2").render(root="../", words=_WORDS, rules=rows)
     (folder / "index.html").write_text(index, encoding="utf-8")

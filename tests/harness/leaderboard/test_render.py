@@ -94,7 +94,7 @@ def test_a_page_shows_findings_with_their_lines(site):
 def test_a_rule_names_the_rows_that_fail_it(site):
     text = (site / "rules" / "artifact-cap.html").read_text(encoding="utf-8")
     assert 'href="../submissions/pr-1500.html"' in text
-    assert "FAIL 1" in text
+    assert "<strong>1</strong> FAIL" in text
 
 
 def test_the_same_board_gives_the_same_bytes(tmp_path, site):

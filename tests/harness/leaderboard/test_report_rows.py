@@ -60,11 +60,6 @@ def test_a_failed_rule_rejects_the_row():
     assert row_of_report(document).judged.failed == ("artifact-cap",)
 
 
-def test_a_merged_folder_is_a_ruling_of_staff():
-    ruling = row_of_report(report(), merged_at="main").ruling
-    assert (ruling.outcome, ruling.source) == (Outcome.ACCEPTED, "records at main")
-
-
 def test_the_creation_time_has_a_zone():
     row = row_of_report(report(created_at="2026-04-09T12:00:00"))
     assert row.created_at.value.isoformat() == "2026-04-09T12:00:00+00:00"

@@ -1,11 +1,15 @@
 "use strict";
-// The table of all rows and the plot, from the data of rows.js. Text goes into the page as text only.
+// The table of all rows and the plot of the record, from the data of rows.js. Text goes in as text only.
 (() => {
-  const { columns, rows, frontier } = window.GOLF_BOARD;
-  const body = document.querySelector("#rows tbody");
+  const { columns, rows } = window.GOLF_BOARD;
+  const { svg, frame, tooltip, redrawn } = window.GOLF_PLOT;
   const at = Object.fromEntries(columns.map((name, index) => [name, index]));
-  const FIRST_ROWS = 100; // enough for the first screen; the others follow when the browser is idle
-  const state = { key: "pr", down: true, drawn: 0 };
+  const body = document.querySelector("#rows tbody");
+  const more = document.getElementById("more");
+  const FIRST_ROWS = 60; // the first screens; the others follow when the browser is idle
+  const IDLE_ROWS = 200;
+  const PAGE_ROWS = 3000; // what a browser holds with ease; more on demand
+  const state = { key: "pr", down: true, drawn: 0, wanted: PAGE_ROWS, turn: 0 };
   let shown = rows;
 
   const element = (tag, attributes = {}, text = "") => {
@@ -15,34 +19,39 @@
     return made;
   };
   const digits = (value, places) => (value === null ? "–" : value.toFixed(places));
+  const page = (row) => `submissions/${row[at.slug]}.html`;
 
   const line = (row) => {
     const made = element("tr");
     const head = element("th", { scope: "row" });
-    head.append(element("a", { href: `submissions/${row[at.slug]}.html` }, row[at.key]));
+    head.append(element("a", { href: page(row) }, row[at.key]));
     head.append(element("span", { class: "name" }, row[at.name]));
     made.append(head);
-    made.append(element("td", {}, row[at.author] ?? "–"));
+    made.append(element("td", { class: "author" }, row[at.author] ?? "–"));
+    made.append(element("td", { class: "date" }, row[at.date] ?? "–"));
     made.append(element("td", { class: "n" }, digits(row[at.mean], 5)));
     made.append(element("td", { class: "n" }, digits(row[at.std], 5)));
     made.append(element("td", { class: "n" }, row[at.n] ? `${row[at.n]} ${row[at.standing]}` : "–"));
-    made.append(element("td", {}, row[at.track]));
+    made.append(element("td", {}, row[at.track] ?? "–"));
     for (const name of ["verdict", "status"]) {
       const cell = element("td");
-      if (row[at[name]]) cell.append(element("span", { class: `status ${row[at[name]]}` }, row[at[name]]));
+      if (row[at[name]]) cell.append(element("span", { class: `chip ${row[at[name]]}` }, row[at[name]]));
       made.append(cell);
     }
-    made.append(element("td", {}, row[at.technique].join(", ")));
+    made.append(element("td", { class: "technique" }, row[at.technique].join(", ")));
     return made;
   };
 
-  const draw = (more) => {
+  const draw = (count, turn) => {
+    if (turn !== state.turn) return; // another sort or filter has begun since
+    const end = Math.min(shown.length, state.wanted, state.drawn + count);
     const part = document.createDocumentFragment();
-    for (const row of shown.slice(state.drawn, state.drawn + more)) part.append(line(row));
+    for (const row of shown.slice(state.drawn, end)) part.append(line(row));
     body.append(part);
-    state.drawn += more;
-    if (state.drawn < shown.length) {
-      (window.requestIdleCallback ?? ((work) => setTimeout(work, 30)))(() => draw(400));
+    state.drawn = end;
+    more.hidden = end < state.wanted || end >= shown.length;
+    if (end < Math.min(shown.length, state.wanted)) {
+      (window.requestIdleCallback ?? ((work) => setTimeout(work, 30)))(() => draw(IDLE_ROWS, turn));
     }
   };
 
@@ -50,12 +59,13 @@
     const found = row[at[key]];
     return Array.isArray(found) ? found.join(", ") : found;
   };
+  const words = new Intl.Collator("en", { numeric: true });
   const before = (one, other) => {
     const [a, b] = [value(one, state.key), value(other, state.key)];
     if (a === b) return 0;
     if (a === null || a === "") return 1; // what is unknown stays at the end, whichever way is up
     if (b === null || b === "") return -1;
-    const order = typeof a === "number" && typeof b === "number" ? a - b : String(a).localeCompare(String(b));
+    const order = typeof a === "number" && typeof b === "number" ? a - b : words.compare(String(a), String(b));
     return state.down ? -order : order;
   };
 
@@ -73,8 +83,10 @@
   const update = () => {
     shown = rows.filter(passes).sort(before);
     state.drawn = 0;
+    state.wanted = PAGE_ROWS;
+    state.turn += 1;
     body.replaceChildren();
-    draw(FIRST_ROWS);
+    draw(FIRST_ROWS, state.turn);
     document.getElementById("count").textContent = `${shown.length.toLocaleString("en")} of ${rows.length.toLocaleString("en")} rows`;
     for (const head of document.querySelectorAll("#rows thead th")) {
       if (head.dataset.key === state.key) head.setAttribute("aria-sort", state.down ? "descending" : "ascending");
@@ -83,8 +95,8 @@
   };
 
   for (const name of ["track", "verdict", "status", "technique"]) {
-    const words = new Set(rows.flatMap((row) => row[at[name]] || []));
-    for (const word of [...words].sort()) filters[name].append(element("option", { value: word }, word));
+    const found = new Set(rows.flatMap((row) => row[at[name]] || []));
+    for (const word of [...found].sort()) filters[name].append(element("option", { value: word }, word));
   }
   for (const head of document.querySelectorAll("#rows thead th")) {
     head.querySelector("button").addEventListener("click", () => {
@@ -97,71 +109,116 @@
   form.addEventListener("input", update);
   form.addEventListener("submit", (event) => event.preventDefault());
   form.addEventListener("reset", () => setTimeout(update));
+  more.addEventListener("click", () => {
+    state.wanted += PAGE_ROWS;
+    draw(FIRST_ROWS, state.turn);
+  });
+
+  const points = rows.filter((row) => row[at.kind]).sort((a, b) => (a[at.pr] ?? 0) - (b[at.pr] ?? 0));
+  const records = points.filter((row) => row[at.kind] === "record");
+  const ZOOMED = 15;
+  let from = 0; // the first record that the plot shows
+
+  // The day of the last record at or before a pull request: numbers say the order, days say how long.
+  const dayAt = (pull) => {
+    const dated = records.filter((row) => (row[at.pr] ?? 0) <= pull && row[at.date]);
+    return dated.length ? dated[dated.length - 1][at.date].slice(5) : "";
+  };
+  const told = (row) => {
+    const spread = row[at.std] === null ? "" : ` ± ${row[at.std].toFixed(5)}`;
+    return [`${row[at.key]} ${row[at.name]}`, `${row[at.mean].toFixed(5)}${spread}, ${row[at.n]} run${row[at.n] === 1 ? "" : "s"}`, row[at.author] ?? ""].filter(Boolean);
+  };
 
   const plot = () => {
     const place = document.getElementById("plot");
-    const records = frontier.filter((point) => point.kind === "record");
     if (!place || !records.length) return;
-    const width = Math.max(340, Math.min(1180, place.clientWidth || 1180));
-    const height = width < 600 ? 300 : 380;
-    const edge = { left: 52, right: 12, top: 12, bottom: 34 };
-    const svg = (tag, attributes, text) => {
-      const made = document.createElementNS("http://www.w3.org/2000/svg", tag);
-      for (const [name, given] of Object.entries(attributes)) made.setAttribute(name, given);
-      if (text !== undefined) made.textContent = text;
-      return made;
-    };
-    const xs = frontier.map((point) => point.x);
-    const [x0, x1] = [Math.min(...xs), Math.max(...xs, Math.min(...xs) + 1)];
-    const means = records.map((point) => point.mean);
-    const pad = (Math.max(...means) - Math.min(...means)) * 0.08 || 0.01;
-    const [y0, y1] = [Math.min(...means) - pad, Math.max(...means) + pad];
-    const x = (given) => edge.left + ((given - x0) / (x1 - x0)) * (width - edge.left - edge.right);
-    const y = (given) => edge.top + ((y1 - Math.max(y0, Math.min(y1, given))) / (y1 - y0)) * (height - edge.top - edge.bottom);
-    const root = svg("svg", { viewBox: `0 0 ${width} ${height}`, role: "group", "aria-label": "The record by pull request; each point is a link to its row" });
-    for (let tick = 0; tick <= 4; tick += 1) {
-      const given = y0 + ((y1 - y0) * tick) / 4;
-      root.append(svg("line", { class: "axis", x1: edge.left, x2: width - edge.right, y1: y(given), y2: y(given) }));
-      root.append(svg("text", { x: 4, y: y(given) + 4 }, given.toFixed(3)));
-      const pull = Math.round(x0 + ((x1 - x0) * tick) / 4);
-      root.append(svg("text", { x: x(pull), y: height - 10, "text-anchor": tick === 0 ? "start" : tick === 4 ? "end" : "middle" }, `#${pull}`));
+    const pull = (row) => row[at.pr] ?? 0;
+    const inside = records.slice(from);
+    const first = pull(inside[0]);
+    const last = Math.max(...points.map(pull), first + 1);
+    const means = inside.map((row) => row[at.mean]);
+    const pad = (Math.max(...means) - Math.min(...means)) * 0.12 || 0.01;
+    const range = [Math.min(...means) - pad, Math.max(...means) + pad];
+    const margin = (last - first) * 0.015;
+    const { root, inner, x, y, width, edge } = frame(place, {
+      x: [first - margin, last + margin],
+      y: range,
+      label: "The record by pull request; each point is a link to its row",
+      xText: (given) => `#${Math.round(given)}`,
+      yText: "bits per byte, by pull request in order of opening",
+      below: dayAt,
+    });
+    const { tip, show, hide } = tooltip(place, width);
+    const isSeen = (row) => pull(row) >= first && row[at.mean] >= range[0] && row[at.mean] <= range[1];
+    const others = points.filter((row) => row[at.kind] !== "record" && isSeen(row));
+    // One path for all points of a kind: thousands of elements would make the page slow.
+    const paths = { other: "", rejected: "" };
+    for (const row of others) {
+      const [cx, cy] = [x(pull(row)).toFixed(1), y(row[at.mean]).toFixed(1)];
+      paths[row[at.kind]] += row[at.kind] === "other" ? `M${cx} ${cy}h0` : `M${cx - 3} ${cy - 3}l6 6m0-6l-6 6`;
     }
-    for (const point of frontier) {
-      if (point.kind === "record" || point.mean < y0 || point.mean > y1) continue;
-      const [cx, cy] = [x(point.x), y(point.mean)];
-      if (point.kind === "rejected") root.append(svg("path", { class: "cross", d: `M${cx - 3} ${cy - 3}l6 6m0 -6l-6 6` }));
-      else root.append(svg("circle", { class: "other", cx, cy, r: 2.5 }));
-    }
+    for (const kind of ["other", "rejected"]) inner.append(svg("path", { class: kind, d: paths[kind] }));
     let path = "";
-    records.forEach((point, index) => { path += index ? `H${x(point.x)}V${y(point.mean)}` : `M${x(point.x)} ${y(point.mean)}`; });
-    root.append(svg("path", { class: "frontier", d: `${path}H${width - edge.right}` }));
-    const tip = element("div", { class: "tip", role: "tooltip", id: "tip", hidden: "" });
-    for (const point of records) {
-      const words = `${point.key} ${point.name}: ${point.mean.toFixed(5)}${point.std === null ? "" : ` ± ${point.std.toFixed(5)}`}, ${point.n} run${point.n === 1 ? "" : "s"}`;
-      const link = svg("a", { href: `submissions/${point.slug}.html`, "aria-label": words });
-      if (point.std !== null) {
-        link.append(svg("line", { class: "bar", x1: x(point.x), x2: x(point.x), y1: y(point.mean - point.std), y2: y(point.mean + point.std) }));
+    let best = Infinity;
+    for (const row of inside) {
+      best = Math.min(best, row[at.mean]);
+      path += path ? `H${x(pull(row))}V${y(best)}` : `M${x(pull(row))} ${y(best)}`;
+    }
+    inner.append(svg("path", { class: "frontier", d: `${path}H${width - edge.right}` }));
+    for (const row of inside) {
+      const [cx, cy] = [x(pull(row)), y(row[at.mean])];
+      const link = svg("a", { href: page(row), "aria-label": told(row).join(", ") });
+      if (row[at.std] !== null) {
+        const [top, bottom] = [y(row[at.mean] + row[at.std]), y(row[at.mean] - row[at.std])];
+        link.append(svg("path", { class: "error", d: `M${cx} ${top}V${bottom}M${cx - 3} ${top}h6M${cx - 3} ${bottom}h6` }));
       }
-      link.append(svg("circle", { class: "record", cx: x(point.x), cy: y(point.mean), r: 5 }));
-      const show = () => {
-        tip.textContent = words;
-        tip.hidden = false;
-        const scale = place.clientWidth / width;
-        tip.style.left = `${Math.min(x(point.x) * scale + 8, Math.max(0, place.clientWidth - tip.offsetWidth - 4))}px`;
-        tip.style.top = `${y(point.mean) * scale + 10}px`;
-      };
-      const hide = () => { tip.hidden = true; };
-      link.addEventListener("mouseenter", show);
-      link.addEventListener("focus", show);
+      link.append(svg("circle", { class: "record", cx, cy, r: 5 }));
+      link.addEventListener("mouseenter", () => show(cx, cy, told(row)));
+      link.addEventListener("focus", () => show(cx, cy, told(row)));
       link.addEventListener("mouseleave", hide);
       link.addEventListener("blur", hide);
       root.append(link);
     }
+    // The small points answer to the mouse by distance; in the table below they answer to everybody.
+    const nearest = (event) => {
+      const box = root.getBoundingClientRect();
+      const [mx, my] = [((event.clientX - box.left) * width) / box.width, ((event.clientY - box.top) * width) / box.width];
+      let found = null;
+      let reach = 10 ** 2;
+      for (const row of others) {
+        const apart = (x(pull(row)) - mx) ** 2 + (y(row[at.mean]) - my) ** 2;
+        if (apart < reach) [found, reach] = [row, apart];
+      }
+      return found;
+    };
+    root.addEventListener("mousemove", (event) => {
+      if (event.target.closest("a")) return;
+      const row = nearest(event);
+      root.classList.toggle("hit", row !== null);
+      if (row) show(x(pull(row)), y(row[at.mean]), told(row));
+      else hide();
+    });
+    root.addEventListener("mouseleave", hide);
+    root.addEventListener("click", (event) => {
+      const row = event.target.closest("a") ? null : nearest(event);
+      if (row) window.location.href = page(row);
+    });
     place.replaceChildren(root, tip);
   };
 
-  plot();
-  let waiting = 0;
-  window.addEventListener("resize", () => { clearTimeout(waiting); waiting = setTimeout(plot, 150); });
+  const zoom = document.getElementById("zoom");
+  if (zoom && records.length > ZOOMED) {
+    for (const [text, start] of [["All", 0], [`Last ${ZOOMED} records`, records.length - ZOOMED]]) {
+      const button = element("button", { type: "button", "aria-pressed": String(start === from) }, text);
+      button.addEventListener("click", () => {
+        from = start;
+        for (const other of zoom.children) other.setAttribute("aria-pressed", String(other === button));
+        plot();
+      });
+      zoom.append(button);
+    }
+  }
+
+  redrawn(plot);
   update();
 })();
