@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import datetime
+import itertools
 import json
 import sys
 from dataclasses import replace
@@ -197,3 +198,25 @@ def test_a_second_file_of_weights_that_the_evaluation_reads_is_told(tmp_path: Pa
     assert record.artifact is not None
     assert record.artifact.files[0].name == "final_model.int8.ptz"
     assert "second-artifact" in notices(record)
+
+
+def test_a_rank_that_dies_ends_the_others_and_is_the_submission_s_failure(tmp_path: Path) -> None:
+    pytest.importorskip("torch")
+    dies = "import os, signal, time\nif os.environ['RANK'] == '1': os.kill(os.getpid(), signal.SIGKILL)\n"
+    track = replace(load_track("smoke", LIMITS), ranks=2)
+    record, attempt = ran(tmp_path, dies + "time.sleep(600)\n", track=track)
+    assert (record.status, record.reason) == (RunStatus.FAILED, "script-error")
+    assert record.phases[0].seconds < 200  # rank 0 would have slept on
+    assert "exitcode: -9" in " ".join((attempt / "train.log").read_text().replace(" :", ":").split())
+
+
+def test_a_clock_of_the_machine_that_is_set_back_changes_no_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hours = itertools.count()
+    monkeypatch.setattr("time.time", lambda: 1.8e9 - 3600.0 * next(hours))
+    record, attempt = ran(tmp_path, "import time\ntime.sleep(0.3)\n" + USUAL)
+    assert record.status is RunStatus.FINISHED
+    assert 0.3 < record.phases[0].seconds < 60.0
+    events = [json.loads(line) for line in (attempt / "events.jsonl").read_text().splitlines()]
+    assert all(0.0 <= event["at"] < 60.0 for event in events)
