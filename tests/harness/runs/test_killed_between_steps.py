@@ -1,4 +1,4 @@
-"""golf-run is killed (SIGKILL) at the end of each step of a seed; the same command comes to the same record."""
+"""golf-run is killed (SIGKILL) after each step of a seed; the same command comes to the same record."""
 
 from __future__ import annotations
 
@@ -60,5 +60,7 @@ def test_a_seed_killed_after_any_step_is_run_once_more_and_only_if_it_has_no_rec
     expected = [("finished", "")] if step is RunStep.RECORD else [("could-not-run", "lost"), ("finished", "")]
     assert [(record.status, record.reason) for record in records if record is not None] == expected
     last = records[-1]
-    assert last is not None and last.status is RunStatus.FINISHED and last.measured is not None
+    assert last is not None
+    assert last.status is RunStatus.FINISHED
+    assert last.measured is not None
     assert last.measured.val_bpb == pytest.approx(flat_bpb(folder), abs=1e-12)
