@@ -242,6 +242,17 @@ class BranchProven(Event):
     setting: str = ""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BranchSilent(Event):
+    """A branch of the `if` at `at`, lines `first` to `last`, prints at `missing`; the log lacks that."""
+
+    first: int
+    last: int
+    missing: Spot
+    label: str = ""  # what the print says
+    log: str = ""  # the log's file
+
+
 # The reason of an `Unresolved` event on the line of a log whose claimed score the script cannot have printed.
 OTHER_CODE = "log-of-other-code"
 

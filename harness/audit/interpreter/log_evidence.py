@@ -10,7 +10,7 @@ import ast
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, cast
 
-from harness.audit.events import BranchProven, Spot
+from harness.audit.events import BranchProven, BranchSilent, Spot
 from harness.audit.interpreter.values import (
     ENVIRONMENT,
     FALSE,
@@ -21,6 +21,7 @@ from harness.audit.interpreter.values import (
     computed_from,
 )
 from harness.audit.profiles.log_witnesses import ProgramPrints, Witnesses, witnesses
+from harness.audit.profiles.silent_branches import silent_branches
 from harness.audit.run_profile import Setting
 from harness.audit.syntax_walk import children
 
@@ -78,6 +79,22 @@ class LogEvidence:
             spot = Spot(file=proof.passed.file, line=proof.passed.node.lineno)
             log = Spot(file=self.log_file, line=proof.log_line)
             machine.recorder.record(BranchProven, spot, taken=value, log=log, setting=name)
+
+    def note_silence(self, machine: Machine) -> None:
+        """Record the branches that the walk took and whose prints the claimed run's log lacks."""
+        if not self.found.claimed:
+            return  # the log may be of other code
+        lines = machine.profile.log_lines
+        for one in silent_branches(self.prints.templates, lines, machine.consulted.tests):
+            machine.recorder.record(
+                BranchSilent,
+                Spot(file=one.file, line=one.node.lineno),
+                first=one.first,
+                last=one.last,
+                missing=Spot(file=one.file, line=one.missing.spot.line),
+                label=one.missing.label[:60],
+                log=self.log_file,
+            )
 
     def note(self, machine: Machine, proof: Proof) -> None:
         """Record the proof, once, where it is used."""

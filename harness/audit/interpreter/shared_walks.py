@@ -51,6 +51,7 @@ def shared_audit(program: Program, profile: RunProfile, *, node_budget: int = NO
             machine.recorder = copy(walk.recorder)
             machine.recorder.events = list(walk.recorder.events)
             machine.here = walk.here
+            machine.consulted = walk.consulted
             machine.budget.used = walk.nodes
             return audit_of(machine, walk.is_finished)
     is_finished = walked(machine)

@@ -43,6 +43,7 @@ def audit_of(machine: Machine, is_finished: bool) -> ProfileAudit:
     program = machine.program
     if machine.evidence is not None:
         machine.evidence.note_settings(machine)
+        machine.evidence.note_silence(machine)
     events = _mark_claim(machine)
     return ProfileAudit(
         profile=machine.profile.name,

@@ -14,7 +14,16 @@ from harness.audit.score_order.repetition import find_revisions, repetitions
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from harness.audit.events import Exported, ForwardPass, Reloaded, Score, Selected, Spot, Update
+    from harness.audit.events import (
+        BranchSilent,
+        Exported,
+        ForwardPass,
+        Reloaded,
+        Score,
+        Selected,
+        Spot,
+        Update,
+    )
     from harness.audit.score_order.event_index import EventIndex
     from harness.audit.score_order.repetition import Revision
 
@@ -154,6 +163,10 @@ class _Finder:
             yield "whether the older tokens in a scored window, which the update takes, are counted again"
         if shape is Shape.EPOCHS and repeats is None:
             yield "how often the loop repeats is not known"
+        silent = next((one for one in self._index.silent if _lies_in(update, one)), None)
+        if silent is not None:
+            missing = f"{silent.missing.file}:{silent.missing.line} prints beside it ({silent.label!r})"
+            yield f"what {missing} is not in {silent.log}, which has lines from before and after"
         between = next(
             (each for each in self._index.unresolved if each.on_path and update.id < each.id < score.id), None
         )
@@ -193,6 +206,14 @@ class _Finder:
                     if export.id < reload.id < score.id and update.id in reload.updates:
                         return export, reload
         return None, None
+
+
+def _lies_in(update: Update, branch: BranchSilent) -> bool:
+    """Whether the branch's lines hold the update or a call that leads to it."""
+    return any(
+        spot.file == branch.at.file and branch.first <= spot.line <= branch.last
+        for spot in (update.at, *update.calls)
+    )
 
 
 def _no_common_loop(score: Score, update: Update) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, TypeVar
 
 from harness.audit.events import (
+    BranchSilent,
     Event,
     Exported,
     ForwardPass,
@@ -49,6 +50,7 @@ class EventIndex:
         self.marks = self.all_of(PhaseMark)
         self.unresolved = self.all_of(Unresolved)
         self.sinks = self.all_of(Sink)
+        self.silent = self.all_of(BranchSilent)
         self.forwards = self.all_of(ForwardPass)
         self.selections = {event.score: event for event in self.all_of(Selected)}
         self._on_validation = frozenset(update.id for update in self.validation_updates())
