@@ -43,6 +43,7 @@ CONSECUTIVE = "consecutive"  # one position after the other
 SLICE = "slice"  # `slice(...)`; its items are the bounds
 SEARCHED = "searched"  # where sorted keys have it, or would have it
 RANGE = "range"  # `range(...)`; its items are start, stop and step
+REPEATED = "repeated"  # a list that holds each of its elements more than once
 
 
 class Token(NamedTuple):

@@ -115,8 +115,11 @@ class FlowRecorder:
         """Whether the tokens looked up have been counted before."""
         passes, chosen = dict(counted.loops), _passes(counted.chosen)
         common = [loop for loop, _ in walker.loops if loop in passes]
-        if any(passes[loop] != number for loop, number in walker.loops if loop in passes):
-            return
+        apart = [loop for loop, number in walker.loops if loop in passes and passes[loop] != number]
+        if apart:
+            moved = chosen.keys() | _passes(key.loops).keys()
+            if moved & set(apart) or not key.tokens or not key.tokens <= counted.tokens:
+                return  # another pass looks other tokens up
         if any(not chosen[loop] & these for loop, these in _passes(key.loops).items() if loop in chosen):
             return
         if common and counted.loops == tuple(walker.loops):

@@ -18,6 +18,8 @@ from harness.audit.token_flow.flow import (
     NOTHING,
     PAIRED,
     PLOGP,
+    RANGE,
+    REPEATED,
     SEARCHED,
     SELECTION,
     SPREAD,
@@ -86,6 +88,9 @@ def of_values(walker: Walker, node: ast.AST, op: ast.operator, left: Flow, right
 
 def combined(walker: Walker, op: ast.operator, left: Flow, right: Flow) -> Flow:
     """The value of an operator, mixtures aside."""
+    listed = _listed_twice(op, left, right)
+    if listed is not None:
+        return listed
     result = mixed_of((left, right))
     kinds = (left.kinds | right.kinds) & _KEPT
     if isinstance(op, ast.Div):
@@ -117,6 +122,25 @@ def combined(walker: Walker, op: ast.operator, left: Flow, right: Flow) -> Flow:
     if isinstance(op, ast.Mult):
         result = left_out.by_product(walker, left, right, result)
     return choices.by_operator(walker, op, left, right, result)
+
+
+def _listed_twice(op: ast.operator, left: Flow, right: Flow) -> Flow | None:
+    """`positions * 2`, `positions + positions`: the same elements again; None for anything else."""
+    one, other = (left, right) if _is_list(left) else (right, left)
+    if not _is_list(one):
+        return None
+    if isinstance(op, ast.Add):
+        is_again = left.items is right.items and left.objects == right.objects
+    else:
+        is_again = isinstance(op, ast.Mult) and not (other.objects or other.tokens or other.scores)
+    return one.with_kinds(REPEATED) if is_again else None
+
+
+def _is_list(value: Flow) -> bool:
+    """Whether it lists positions or pieces that were computed, not constants."""
+    if RANGE in value.kinds:
+        return value.items is not None
+    return any(isinstance(each, Cell) and each.is_list and bool(each.parts) for each in value.objects)
 
 
 def _number(walker: Walker, op: ast.operator, left: Flow, right: Flow) -> Linear | None:

@@ -14,7 +14,7 @@ from harness.audit.token_flow import (
     operators,
     second_passes,
 )
-from harness.audit.token_flow.flow import NOTHING, Flow, replace
+from harness.audit.token_flow.flow import NOTHING, REPEATED, Flow, replace
 from harness.audit.token_flow.objects import ClassOf, Function, Scope, merged
 
 if TYPE_CHECKING:
@@ -89,10 +89,13 @@ def _if(walker: Walker, node: ast.If) -> str:
 
 def _for(walker: Walker, node: ast.For | ast.AsyncFor) -> str:
     iterable = walker.evaluate(node.iter)
-    values = [contents.element(walker, iterable, number) for number in (0, 1)]
+    is_repeated = REPEATED in iterable.kinds  # then two passes may be over the same element
+    values = [contents.element(walker, iterable, 0 if is_repeated else number) for number in (0, 1)]
     before = dict(walker.scope.names)
     varied = second_passes.is_varied(iterable)
-    walker.walk_loop(node, node.body, node.target, values, is_varied=varied)
+    walker.walk_loop(
+        node, node.body, node.target, values, is_varied=varied or is_repeated, is_choosing=not is_repeated
+    )
     _keep_unassigned(walker, before)
     return walker.run(node.orelse)
 

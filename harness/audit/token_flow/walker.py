@@ -201,8 +201,12 @@ class Walker:
         values: list[Flow],
         *,
         is_varied: bool,
+        is_choosing: bool = True,
     ) -> None:
-        """Walk a loop body for as many passes as it needs; `values` are those of the target in each pass."""
+        """Walk a loop body for as many passes as it needs; `values` are those of the target in each pass.
+
+        `is_choosing` unless the target may be the same in two passes.
+        """
         self.last_loop += 1
         loop = self.last_loop
         self.passes.enter(node, is_varied=is_varied)
@@ -216,7 +220,8 @@ class Walker:
             self.loops.append((loop, number))
             if target is not None:
                 value = values[number]
-                self.bind(target, replace(value, loops=value.loops | {(loop, number)}))
+                chosen = {(loop, number)} if is_choosing else frozenset()
+                self.bind(target, replace(value, loops=value.loops | chosen))
             self.left.append([])
             skips, self.skips = self.skips, list(self.skips)
             end = self.run(body)
