@@ -76,9 +76,13 @@ def suffix_swap(scorer: Scorer, tokens: Tokens, base: Losses, floor: NoiseFloor,
 
 
 def prefix_consistency(
-    scorer: Scorer, tokens: Tokens, base: Losses, floor: NoiseFloor, seed: int
+    scorer: Scorer, tokens: Tokens, base: Losses, floor: NoiseFloor, seed: int, *, is_content_free: bool
 ) -> ProbeResult:
-    """Score a prefix alone: its losses must be those it has in the whole stream."""
+    """Score a prefix alone: its losses must be those it has in the whole stream.
+
+    `is_content_free`: the suffix swap was clean, so a difference comes from the length alone. A schedule over
+    the length of the stream (the cosine of PR #461) is no knowledge of its tokens.
+    """
     if scorer.commit_order is not None:
         return ProbeResult(
             "prefix", "c4-single-pass", Outcome.NOT_RUN,
@@ -92,6 +96,8 @@ def prefix_consistency(
         if gap > worst:
             worst, cut_of_worst = gap, cut
     numbers = {"largest_difference": worst, "tolerance": floor.tolerance, "cuts": float(len(cuts))}
+    if worst > floor.tolerance and is_content_free:
+        return _of_length("prefix", f"the first {cut_of_worst} tokens alone", worst, numbers)
     if worst > floor.tolerance:
         return ProbeResult(
             "prefix", "c4-single-pass", Outcome.BREACH,
@@ -107,8 +113,13 @@ def prefix_consistency(
     )  # fmt: skip
 
 
-def doubled_stream(scorer: Scorer, tokens: Tokens, base: Losses, floor: NoiseFloor) -> ProbeResult:
-    """Score the stream twice in a row: the first half must not know that the second repeats it."""
+def doubled_stream(
+    scorer: Scorer, tokens: Tokens, base: Losses, floor: NoiseFloor, *, is_content_free: bool
+) -> ProbeResult:
+    """Score the stream twice in a row: the first half must not know that the second repeats it.
+
+    `is_content_free` as in `prefix_consistency`.
+    """
     if scorer.commit_order is not None:
         return ProbeResult(
             "doubled-stream", "c4-single-pass", Outcome.NOT_RUN,
@@ -117,6 +128,8 @@ def doubled_stream(scorer: Scorer, tokens: Tokens, base: Losses, floor: NoiseFlo
     losses = losses_of(scorer.score, np.concatenate([tokens, tokens]), "the stream twice in a row")
     worst = float(differences(base, losses[: tokens.size - 1]).max(initial=0.0))
     numbers = {"largest_difference": worst, "tolerance": floor.tolerance}
+    if worst > floor.tolerance and is_content_free:
+        return _of_length("doubled-stream", "followed by themselves the tokens", worst, numbers)
     if worst > floor.tolerance:
         return ProbeResult(
             "doubled-stream", "c4-single-pass", Outcome.BREACH,
@@ -156,3 +169,12 @@ def _cuts(count: int, first_unit: int | None, seed: int) -> list[int]:
         step = -(-first_unit // _MOST_OFFSETS)
         cuts.update(range(2, min(first_unit, count - 1), step))
     return sorted(cuts)
+
+
+def _of_length(probe: str, what: str, worst: float, numbers: dict[str, float]) -> ProbeResult:
+    return ProbeResult(
+        probe, "c4-single-pass", Outcome.NO_POWER,
+        f"{what} get losses that differ by up to {worst:.3g} nats, but other tokens of the same number "
+        "change nothing: a schedule over the length of the stream, which hides anything else from this probe",
+        numbers,
+    )  # fmt: skip

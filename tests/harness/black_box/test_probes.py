@@ -59,6 +59,23 @@ def test_a_score_that_looks_at_its_token_is_seen_by_the_sum_and_not_by_causality
     assert not breaches & {"suffix-swap", "prefix", "doubled-stream"}
 
 
+def test_a_schedule_over_the_length_is_no_breach_and_leaves_two_probes_without_power():
+    found = _audited(toys.scheduled)
+    assert found["suffix-swap"].outcome == Outcome.CLEAN
+    assert found["prefix"].outcome == found["doubled-stream"].outcome == Outcome.NO_POWER
+    assert "schedule over the length" in found["prefix"].sentence
+
+
+def test_only_the_probes_asked_for_run():
+    report = audit_scorer(Scorer(score=toys.online, vocab_size=V), tokens=128, only=["canary"])
+    assert [result.probe for result in report.results] == ["replay", "coverage", "canary"]
+
+
+def test_an_unknown_probe_is_refused_with_those_there_are():
+    with pytest.raises(ValueError, match="no probe suffix; there are suffix-swap"):
+        audit_scorer(Scorer(score=toys.online, vocab_size=V), only=["suffix"])
+
+
 def test_a_sum_below_one_is_no_distribution_either():
     assert _breaches(toys.half_normalised) == {"alternative-sum"}
 
