@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from harness.leaderboard.board_sources import Board
     from harness.ruleset import Limits, Ruleset
 
+_NEWEST_PULL = 10**9
 _HELP_WIDTH = 100  # fixed, so that the manual can show the same text
 
 _EPILOG = """\
@@ -31,6 +32,7 @@ examples
   golf-leaderboard frontier --repo parameter-golf
   golf-leaderboard frontier --reports verdicts.jsonl --rule text --basis rule --format markdown
   golf-leaderboard compare 1855 1851 --repo parameter-golf
+  golf-leaderboard agree --repo parameter-golf --what p-values --curation leaderboard.toml
   golf-leaderboard render --repo parameter-golf --all-prs --jobs 2 --out site --readme README.md
   golf-leaderboard compare 1.0611,1.0608,1.0622 1851 --repo parameter-golf
 """
@@ -40,6 +42,13 @@ def _jobs(text: str) -> int:
     if not text.isdecimal() or not 1 <= int(text) <= 1024:
         raise argparse.ArgumentTypeError(f"{text!r:.40} is not a whole number from 1 to 1,024")
     return int(text)
+
+
+def _pulls(text: str) -> tuple[int, int]:
+    first, dash, last = text.replace("#", "").partition("-")
+    if not (dash and first.isdecimal() and last.isdecimal() and len(text) < 24 and int(first) <= int(last)):
+        raise argparse.ArgumentTypeError(f"{text!r:.40} is no range of pull requests such as 1494-1908")
+    return int(first), int(last)
 
 
 def _sources() -> argparse.ArgumentParser:
@@ -55,7 +64,7 @@ def _sources() -> argparse.ArgumentParser:
         nargs="+",
         default=(),
         metavar="FILE",
-        help="reports that golf-check --format jsonl wrote",
+        help="reports that golf-check --format jsonl wrote; with --repo they stand in for judging",
     )
     rows.add_argument("--runs", type=Path, metavar="DIR", help="the --out folder of golf-run")
     rows.add_argument(
@@ -148,9 +157,23 @@ def build_parser() -> argparse.ArgumentParser:
         parents=[_sources()],
         formatter_class=shape,
         allow_abbrev=False,
-        help="the README's table beside the evidence: which score, author, date and link agree, and why not",
-        description="Each row of the README's hand-kept table beside what submissions and logs say: which of "
-        "score, author, date and link agree, and why not. Needs --repo.",
+        help="the README's table beside the evidence: rows, published p-values, the chain",
+        description="The README's hand-kept table beside what submissions and logs say: which score, author, "
+        "date and link agree and why not; which runs give the p-values that it states; which rows the rule "
+        "yields. Needs --repo.",
+    )
+    agree.add_argument(
+        "--what",
+        choices=("rows", "p-values", "chain"),
+        default="rows",
+        help="rows: score, author, date, link (default); p-values: those that summaries state, beside ours; "
+        "chain: the rows that the practised rule yields",
+    )
+    agree.add_argument(
+        "--pulls",
+        type=_pulls,
+        metavar="FIRST-LAST",
+        help="with --what chain: these pull requests (default: all since the chain's first)",
     )
     _add_text_output(agree)
     render = commands.add_parser(
@@ -256,17 +279,52 @@ def _agree(
     arguments: argparse.Namespace, ruleset: Ruleset, limits: Limits, note: Callable[[str], None]
 ) -> str:
     from harness.errors import SetupError, UsageError
-    from harness.leaderboard.agreement_output import agreement_json, agreement_markdown, agreement_text
-    from harness.leaderboard.readme_table import agreements
 
-    del limits
     if arguments.repo is None:
         raise UsageError("agree needs --repo DIR: the table is in the clone's README")
     board = _board(arguments, ruleset, note)
     if not board.table:
         raise SetupError(f"{arguments.repo}: README.md at {arguments.rev} has no leaderboard table")
+    return {"rows": _agree_rows, "p-values": _agree_p_values, "chain": _agree_chain}[arguments.what](
+        arguments, board, limits
+    )
+
+
+def _agree_rows(arguments: argparse.Namespace, board: Board, limits: Limits) -> str:
+    from harness.leaderboard.agreement_output import agreement_json, agreement_markdown, agreement_text
+    from harness.leaderboard.readme_table import agreements
+
+    del limits
     found = agreements(board.rows, board.table)
     form = {"text": agreement_text, "markdown": agreement_markdown, "json": agreement_json}
+    return form[arguments.format](found)
+
+
+def _agree_p_values(arguments: argparse.Namespace, board: Board, limits: Limits) -> str:
+    from harness.leaderboard.published_output import published_json, published_markdown, published_text
+    from harness.leaderboard.published_p import checked, published_in
+
+    del limits
+    found = [checked(one, board.rows) for one in published_in(board.table)]
+    form = {"text": published_text, "markdown": published_markdown, "json": published_json}
+    return form[arguments.format](found)
+
+
+def _agree_chain(arguments: argparse.Namespace, board: Board, limits: Limits) -> str:
+    from harness.leaderboard.chain_agreement import (
+        chain_agreement,
+        chain_agreement_json,
+        chain_agreement_markdown,
+        chain_agreement_text,
+    )
+
+    first, last = arguments.pulls or (limits.integer("significance.chain_first_pr"), _NEWEST_PULL)
+    found = chain_agreement(board.rows, board.table, limits, first, last)
+    form = {
+        "text": chain_agreement_text,
+        "markdown": chain_agreement_markdown,
+        "json": chain_agreement_json,
+    }
     return form[arguments.format](found)
 
 

@@ -28,6 +28,7 @@ class TableRow:
     date: str
     pulls: tuple[int, ...]
     folders: tuple[str, ...]
+    summary: str = ""
 
 
 def _cells(line: str) -> list[str]:
@@ -54,7 +55,9 @@ def _row(line: str, number: int, columns: dict[str, int], records_root: str) -> 
     links = _LINK.findall(cells[columns["info"]]) if columns["info"] < len(cells) else []
     folders = [folder for link in links if (folder := _folder(link, records_root))]
     pulls = [int(found[1]) for link in links if (found := _PULL.search(link))]
-    author, date = (cells[columns[name]] if columns[name] < len(cells) else "" for name in ("author", "date"))
+    author, date, summary = (
+        cells[columns[name]] if columns[name] < len(cells) else "" for name in ("author", "date", "summary")
+    )
     return TableRow(
         line=number,
         run=cells[columns["run"]],
@@ -63,6 +66,7 @@ def _row(line: str, number: int, columns: dict[str, int], records_root: str) -> 
         date=date,
         pulls=tuple(dict.fromkeys(pulls)),
         folders=tuple(dict.fromkeys(folders)),
+        summary=summary,
     )
 
 
@@ -76,6 +80,7 @@ def _columns(header: list[str]) -> dict[str, int] | None:
         "score": names.index("score"),
         "author": names.index("author") if "author" in names else len(names),
         "date": names.index("date") if "date" in names else len(names),
+        "summary": names.index("summary") if "summary" in names else len(names),
         "info": names.index("info") if "info" in names else len(names) - 1,
     }
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
 LN2 = math.log(2.0)
 
@@ -136,19 +136,23 @@ def _upper_tail(t: float, degrees: float) -> float:
 
 
 def one_sided_welch(
-    new: Sequence[float], old: Sequence[float], margin_bpb: float = 0.0
+    new: Sequence[float],
+    old: Sequence[float],
+    margin_bpb: float = 0.0,
+    deviation: Callable[[Sequence[float]], float | None] = sample_std,
 ) -> Welch | NotTestable:
     """Welch's unequal-variance t-test, H0: mean(old) - mean(new) <= margin.
 
     t = (d - margin) / sqrt(va/n + vb/m), degrees of freedom after Welch-Satterthwaite, p = P(T > t).
     It reproduces the leaderboard's numbers: #1514 vs #1493 .0203 (README .020), #1769 vs #1736 .0626
-    (.063), #1529 vs #1514 .0009 (.001).
+    (.063), #1529 vs #1514 .0009 (.001). `deviation` is there to retrace p-values that were computed from
+    stated population deviations (#1945, #2014); every judgement of ours uses sample deviations.
     """
     for side, scores in (("new", new), ("standing", old)):
         if len(scores) < 2:
             runs = "1 run" if scores else "no runs"
             return NotTestable(reason=f"the {side} side has {runs}: no variance to test with")
-    std_new, std_old = sample_std(new) or 0.0, sample_std(old) or 0.0
+    std_new, std_old = deviation(new) or 0.0, deviation(old) or 0.0
     part_new, part_old = std_new**2 / len(new), std_old**2 / len(old)
     spread = part_new + part_old
     if spread == 0.0 or not math.isfinite(spread):

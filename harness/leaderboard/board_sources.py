@@ -10,6 +10,7 @@ from harness.errors import UsageError
 from harness.leaderboard.curation import Curation, read_curation
 from harness.leaderboard.kept_reports import KeptReports, PackedReport
 from harness.leaderboard.report_rows import rows_of_file
+from harness.wording import count_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -61,7 +62,7 @@ def read_board(source: BoardSource, ruleset: Ruleset, note: Callable[[str], None
     """Read and judge everything. Raises `UsageError` when nothing is named, `SetupError` for bad data."""
     if source.repo is None and not source.reports and source.runs is None:
         raise UsageError("nothing to rank: name --repo DIR, --reports FILE or --runs DIR")
-    supplied = [entry for path in source.reports for entry in rows_of_file(path)]
+    supplied = _newest([entry for path in source.reports for entry in rows_of_file(path)], note)
     rows: list[tuple[BoardRow, PackedReport | None]] = []
     table: tuple[TableRow, ...] = ()
     origins: list[str] = []
@@ -96,6 +97,16 @@ def read_board(source: BoardSource, ruleset: Ruleset, note: Callable[[str], None
         reports=reports,
         read_log=read_log,
     )
+
+
+def _newest(
+    entries: list[tuple[BoardRow, PackedReport]], note: Callable[[str], None]
+) -> list[tuple[BoardRow, PackedReport]]:
+    """Of several reports about one folder of one pull request the last: it was judged or given last."""
+    kept = {(row.pr, row.folder, row.key): (row, report) for row, report in entries}
+    if len(kept) < len(entries):
+        note(f"{count_of(len(entries) - len(kept), 'report')} about a submission that a later one repeats")
+    return list(kept.values())
 
 
 def _with_distinct_keys(rows: Sequence[BoardRow]) -> list[BoardRow]:

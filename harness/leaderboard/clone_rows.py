@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClonePlan:
-    """What to judge for a board: `targets`, the accepted rows of the README's table, folders at `revision`."""
+    """What to judge: `targets`, the accepted rows of the README's table, and the folders at `revision`."""
 
     revision: str
     commit: str

@@ -1,4 +1,4 @@
-"""The rows of a clone: reports written earlier stand in where they are of the same commit, the rest is judged."""
+"""The rows of a clone: reports of the same commit that were written earlier stand in, the rest is judged."""
 
 from __future__ import annotations
 

@@ -32,7 +32,7 @@ class PackedReport:
 
     @classmethod
     def of(cls, document: Mapping[str, Any]) -> PackedReport:
-        """Keep of a report what a page shows. Raises `KeyError` or `TypeError` for a document that is none."""
+        """Keep what a page shows. Raises `KeyError` or `TypeError` for a document that is no report."""
         said = document.get("findings", ())
         unchecked = [finding for finding in said if finding["verdict"] == "NOT-CHECKED"]
         findings = sorted(

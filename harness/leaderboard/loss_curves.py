@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from harness.finding import Sourced
@@ -103,7 +104,7 @@ def thinned(points: Points, at_most: int = POINTS_AT_MOST) -> Points:
         return tuple((step, round(loss, 4)) for step, loss in points)
     inner, shares = points[1:-1], at_most - 2
     cuts = [len(inner) * share // shares for share in range(shares + 1)]
-    middle = (inner[begin:end] for begin, end in zip(cuts, cuts[1:], strict=False))
+    middle = (inner[begin:end] for begin, end in pairwise(cuts))
     kept = [points[0], *map(_mean_point, middle), points[-1]]
     return tuple((step, round(loss, 4)) for step, loss in kept)
 

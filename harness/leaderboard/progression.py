@@ -83,10 +83,18 @@ def in_order(rows: Iterable[BoardRow]) -> tuple[BoardRow, ...]:
 
 
 def progression(
-    rows: Iterable[BoardRow], limits: Limits, *, rule: EntryRule, basis: Basis = Basis.RULINGS
+    rows: Iterable[BoardRow],
+    limits: Limits,
+    *,
+    rule: EntryRule,
+    basis: Basis = Basis.RULINGS,
+    standing: Sequence[BoardRow] = (),
 ) -> tuple[Step, ...]:
-    """Every row in its place, earliest first. `limits` are those of the date the board is made for."""
-    records: list[BoardRow] = []
+    """Every row in its place, earliest first. `limits` are those of the date the board is made for.
+
+    `standing` are rows that held the record before all of these.
+    """
+    records = list(standing)
     steps: list[Step] = []
     for row in in_order(rows):
         rivals = [other for other in records if row.pr is None or other.pr != row.pr]
@@ -169,7 +177,10 @@ def _after_the_cutoff(row: BoardRow, limits: Limits) -> tuple[Status, str] | Non
         return Status.REJECTED, f"opened {opened}, not before the cutoff {cutoff.isoformat()}"
     if row.evidence_at is not None and row.evidence_at.value >= cutoff:
         came = row.evidence_at.value.isoformat()
-        return Status.HELD, f"its evidence came {came}, after the cutoff {cutoff.isoformat()}: does grace apply?"
+        return (
+            Status.HELD,
+            f"its evidence came {came}, after the cutoff {cutoff.isoformat()}: does grace apply?",
+        )
     return None
 
 

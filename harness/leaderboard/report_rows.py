@@ -194,4 +194,6 @@ def row_and_report(document: Mapping[str, Any]) -> tuple[BoardRow, PackedReport]
     try:
         return row, PackedReport.of(document)
     except (KeyError, TypeError, AttributeError) as error:
-        raise SetupError(f"its findings are not those of golf-check: {type(error).__name__} {error}") from error
+        raise SetupError(
+            f"its findings are not those of golf-check: {type(error).__name__} {error}"
+        ) from error

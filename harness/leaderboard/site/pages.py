@@ -37,7 +37,7 @@ COLUMNS = (
     ("status", "Place", False),
     ("technique", "Technique", False),
 )
-# One list a row in this order. `kind` is how the plot draws it: record, rejected, other, or null for not at all.
+# One list a row in this order. `kind` is how the plot draws it: record, rejected, other; null is not at all.
 _DATA = (
     "key", "slug", "pr", "name", "author", "date", "mean", "std", "n", "standing", "track", "verdict",
     "status", "kind", "technique",
@@ -98,7 +98,7 @@ def number_cell(value: float | None, form: str) -> str:
 
 
 def runs_words(row: BoardRow) -> str:
-    """"3 logged runs"."""
+    """In words, such as "3 logged runs"."""
     return count_of(len(row.values), f"{row.standing.value} run") if row.standing is not None else "no runs"
 
 

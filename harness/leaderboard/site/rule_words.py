@@ -1,4 +1,4 @@
-"""A rule's page in words: its row of the catalogue and the sections of its module's docstring as paragraphs."""
+"""A rule's page in words: its row of the catalogue and the sections of its docstring as paragraphs."""
 
 from __future__ import annotations
 

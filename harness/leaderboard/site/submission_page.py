@@ -53,9 +53,7 @@ def submission_page(site: Site, step: Step, curves: Sequence[Curve]) -> dict[str
         "judged_words": _judged_words(row),
         "findings": [_finding(finding) for finding in said["findings"]],
         "tally": _tally(said["findings"]),
-        "unchecked": [
-            {"rule": rule, "message": printable(message, 600)} for rule, message in unchecked
-        ],
+        "unchecked": [{"rule": rule, "message": printable(message, 600)} for rule, message in unchecked],
         "unchecked_words": f"{count_of(len(unchecked), 'rule')} not checked",
         "more_findings": said["more"],
     }
@@ -69,8 +67,7 @@ def read_curves(site: Site, step: Step) -> tuple[Curve, ...]:
 def curve_data(curves: Sequence[Curve]) -> list[dict[str, Any]]:
     """What the page's script draws."""
     return [
-        {"name": _curve_name(curve), "train": curve.train, "validation": curve.validation}
-        for curve in curves
+        {"name": _curve_name(curve), "train": curve.train, "validation": curve.validation} for curve in curves
     ]
 
 
@@ -217,9 +214,7 @@ def _tally(findings: Sequence[Mapping[str, Any]]) -> list[dict[str, str]]:
     counts: dict[str, int] = {}
     for finding in findings:
         counts[finding["verdict"]] = counts.get(finding["verdict"], 0) + 1
-    return [
-        {"words": f"{count} {word}", "tone": _TONES.get(word, "plain")} for word, count in counts.items()
-    ]
+    return [{"words": f"{count} {word}", "tone": _TONES.get(word, "plain")} for word, count in counts.items()]
 
 
 def _finding(finding: Mapping[str, Any]) -> dict[str, Any]:

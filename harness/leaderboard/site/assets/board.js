@@ -119,10 +119,13 @@
   const ZOOMED = 15;
   let from = 0; // the first record that the plot shows
 
-  // The day of the last record at or before a pull request: numbers say the order, days say how long.
+  // About which day a pull request is from: the middle of the days that rows around it state, as one may err.
+  const dated = points.filter((row) => row[at.date] && row[at.pr]);
   const dayAt = (pull) => {
-    const dated = records.filter((row) => (row[at.pr] ?? 0) <= pull && row[at.date]);
-    return dated.length ? dated[dated.length - 1][at.date].slice(5) : "";
+    const after = dated.findIndex((row) => row[at.pr] >= pull);
+    const middle = after < 0 ? dated.length : after;
+    const near = dated.slice(Math.max(0, middle - 12), middle + 12).map((row) => row[at.date]).sort();
+    return near.length ? near[near.length >> 1].slice(5) : "";
   };
   const told = (row) => {
     const spread = row[at.std] === null ? "" : ` ± ${row[at.std].toFixed(5)}`;
