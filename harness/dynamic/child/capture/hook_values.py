@@ -37,7 +37,8 @@ class _Folded:
 
 class HookValues:
     """The hooks. They see values of the script and never change them, draw no random numbers, raise nothing
-    of their own."""
+    of their own.
+    """
 
     def __init__(self, recorder: Recorder, calls: TorchCalls) -> None:
         self._recorder = recorder

@@ -60,7 +60,7 @@ class _Hooks(ast.NodeTransformer):
         self._filename = filename
         self._names = names
 
-    def visit_AugAssign(self, node: ast.AugAssign) -> ast.AST:  # noqa: N802 - named by ast
+    def visit_AugAssign(self, node: ast.AugAssign) -> ast.AST:
         self.generic_visit(node)
         op = _OPS.get(type(node.op))
         if op is not None:
@@ -70,7 +70,7 @@ class _Hooks(ast.NodeTransformer):
             )  # fmt: skip
         return node
 
-    def visit_Assign(self, node: ast.Assign) -> ast.AST:  # noqa: N802
+    def visit_Assign(self, node: ast.Assign) -> ast.AST:
         """`x = x + v` is `x += v`."""
         self.generic_visit(node)
         value = node.value
@@ -88,7 +88,7 @@ class _Hooks(ast.NodeTransformer):
             )  # fmt: skip
         return node
 
-    def visit_Call(self, node: ast.Call) -> ast.AST:  # noqa: N802
+    def visit_Call(self, node: ast.Call) -> ast.AST:
         self.generic_visit(node)
         func = node.func
         if isinstance(func, ast.Attribute) and not _is_super(func.value):
@@ -112,16 +112,16 @@ class _Hooks(ast.NodeTransformer):
                 return self._call(node, self._names.printed, func, *node.args, keywords=node.keywords)
         return node
 
-    def visit_FormattedValue(self, node: ast.FormattedValue) -> ast.AST:  # noqa: N802
+    def visit_FormattedValue(self, node: ast.FormattedValue) -> ast.AST:
         self.generic_visit(node)
         if node.conversion == -1 and not isinstance(node.value, ast.Constant):
             node.value = self._call(node.value, self._names.formatted, node.value)
         return node
 
-    def visit_FunctionDef(self, node: ast.FunctionDef) -> ast.AST:  # noqa: N802
+    def visit_FunctionDef(self, node: ast.FunctionDef) -> ast.AST:
         return self._function(node)
 
-    def visit_AsyncFunctionDef(self, node: ast.AsyncFunctionDef) -> ast.AST:  # noqa: N802
+    def visit_AsyncFunctionDef(self, node: ast.AsyncFunctionDef) -> ast.AST:
         return self._function(node)
 
     def _function(self, node: ast.FunctionDef | ast.AsyncFunctionDef) -> ast.AST:

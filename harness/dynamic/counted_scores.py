@@ -1,0 +1,322 @@
+"""Takes a sum of losses apart: into single losses, with the position of the token each one is the score of.
+
+An increment that equals a sum seen just before is that sum's values; one that equals what an inner sum gained
+since the last increment is the inner sum's increments. Values that equal losses over known targets have known
+positions. What cannot be taken apart is coarse: one value that stands for many tokens.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from harness.dynamic.events import LossEvent, ReductionEvent
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from harness.dynamic.accumulators import Chain
+    from harness.dynamic.event_record import EventRecord
+
+_EXACT = 1e-12
+_ROUNDED = 2e-6  # float32 sums and means, seen as float64
+_LOOK_BACK = 96  # losses before a sum that may hold its values
+_MOST_DEPTH = 6
+_UNKNOWN = -1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class CountedScore:
+    """The losses behind a printed number, M of them, in the order in which they were counted.
+
+    `values` are in the unit of the script, as it added them up. `positions` are those of the scored tokens in
+    the validation stream, -1 where unknown; `placed` says how each was found: 2 by equal losses, 1 by the
+    size of the batch alone, 0 not at all. `counted_at` and `scored_at` are numbers of events; `tokens` is how
+    many tokens a value stands for (more than 1: coarse). `network_share` is the share of values that are
+    losses of a softmax as torch computed them.
+    """
+
+    values: np.ndarray  # float64 [M]
+    positions: np.ndarray  # int64 [M]
+    placed: np.ndarray  # int8 [M]
+    counted_at: np.ndarray  # int64 [M]
+    scored_at: np.ndarray  # int64 [M]
+    tokens: np.ndarray  # float64 [M]
+    network_share: float
+    sites: tuple[str, ...]
+
+    @property
+    def resolution(self) -> float:
+        """The most tokens one value stands for."""
+        return float(self.tokens.max()) if self.tokens.size else 0.0
+
+    @property
+    def has_positions(self) -> bool:
+        """True when every value has the position of its token, by equal losses."""
+        return bool(self.values.size) and bool((self.placed == 2).all())
+
+
+@dataclass(slots=True)
+class _Piece:
+    values: np.ndarray
+    positions: np.ndarray
+    placed: np.ndarray
+    scored_at: np.ndarray
+    tokens: np.ndarray
+    is_network: bool
+    sites: tuple[str, ...]
+
+
+class ScoreTaker:
+    """Takes sums of one record apart. `chains` are all its sums."""
+
+    def __init__(self, record: EventRecord, chains: Sequence[Chain]) -> None:
+        self._losses = list(record.of(LossEvent))
+        self._loss_numbers = [event.number for event in self._losses]
+        # Inner sums by their last increment: only those that went on since an outer one can be its value.
+        inner = [chain for chain in chains if not chain.is_whole]
+        self._inner_chains = sorted(inner, key=lambda chain: chain.last)
+        self._inner_lasts = [chain.last for chain in self._inner_chains]
+        sources: list[tuple[float, int, object]] = []
+        for loss in self._losses:
+            if loss.nll is None:
+                continue
+            whole = float(loss.nll.sum())
+            sources.append((abs(whole), loss.number, loss))
+            if loss.value is not None:
+                sources.append((abs(loss.value), loss.number, loss))
+                if loss.reduction == "mean":
+                    sources.append((abs(loss.value) * loss.size, loss.number, loss))
+        for reduction in record.of(ReductionEvent):
+            if reduction.array is None and reduction.size > 1:
+                continue
+            sources.append((abs(reduction.value), reduction.number, reduction))
+            if reduction.op == "mean":
+                sources.append((abs(reduction.value) * reduction.size, reduction.number, reduction))
+        sources = [each for each in sources if np.isfinite(each[0])]
+        sources.sort(key=lambda each: (each[0], each[1]))
+        self._sources = sources
+        self._source_values = [each[0] for each in sources]
+
+    def counted(self, chain: Chain, upto: int) -> CountedScore:
+        """The losses that `chain` had counted before event `upto`."""
+        pieces: list[_Piece] = []
+        numbers: list[int] = []
+        count = chain.count_before(upto)
+        previous = 0
+        if chain.start != 0.0:
+            pieces.append(self._piece(chain.start, chain.first, 0, since=0))
+            numbers.append(chain.first)
+        for event in chain.increments[:count]:
+            piece = self._piece(event.value, event.number, 0, since=previous, folded=event.folded)
+            previous = event.number
+            if event.op == "-":
+                piece.values = -piece.values
+            pieces.append(piece)
+            numbers.append(event.number)
+        return _joined(pieces, numbers, (chain.site,))
+
+    def of_source(self, source: ReductionEvent | LossEvent) -> CountedScore:
+        """The losses of a single sum or mean that was printed as it is."""
+        return _joined([self._from(source, 0)], [source.number], ())
+
+    def _piece(self, value: float, number: int, depth: int, *, since: int, folded: int = 1) -> _Piece:
+        """What stands behind `value`, used at event `number`."""
+        if folded == 1 and depth < _MOST_DEPTH:
+            source = self._source(value, number, _EXACT) or self._inner(value, number, since)
+            source = source or self._source(value, number, _ROUNDED)
+            if isinstance(source, LossEvent | ReductionEvent):
+                return self._from(source, depth)
+            if source is not None:
+                return self._from_chain(*source, depth)
+        return _single(value, number, np.nan if folded == 1 else float(folded))
+
+    def _source(self, value: float, number: int, tolerance: float) -> LossEvent | ReductionEvent | None:
+        """The nearest sum before event `number` that equals `value`."""
+        size = abs(value)
+        if not np.isfinite(size) or size == 0.0:
+            return None
+        first = bisect_left(self._source_values, size * (1 - tolerance))
+        best: tuple[int, object] | None = None
+        for at in range(first, len(self._sources)):
+            known, when, event = self._sources[at]
+            if known > size * (1 + tolerance):
+                break
+            if when < number and (best is None or when >= best[0]):
+                best = (when, event)
+        return best[1] if best is not None else None  # type: ignore[return-value]
+
+    def _inner(self, value: float, number: int, since: int) -> tuple[Chain, int, int] | None:
+        """Increments of another sum since event `since` that add up to `value`: (chain, first, end).
+
+        The latest ones that do: an inner sum set back for every pass gives only its last pass.
+        """
+        for chain in reversed(self._inner_chains[bisect_left(self._inner_lasts, since + 1) :]):
+            if chain.first > number:
+                continue
+            end = chain.count_before(number)
+            if not end or chain.increments[end - 1].number <= since:
+                continue
+            if _near(chain.totals[end - 1] - chain.start, value):
+                return chain, 0, end
+            first = chain.count_before(since + 1)
+            if 0 < first < end and _near(chain.totals[end - 1] - chain.totals[first - 1], value):
+                return chain, first, end
+        return None
+
+    def _from_chain(self, chain: Chain, first: int, end: int, depth: int) -> _Piece:
+        pieces = []
+        previous = chain.increments[first - 1].number if first else 0
+        for event in chain.increments[first:end]:
+            piece = self._piece(event.value, event.number, depth + 1, since=previous, folded=event.folded)
+            previous = event.number
+            if event.op == "-":
+                piece.values = -piece.values
+            pieces.append(piece)
+        joined = _chained(pieces)
+        joined.sites = (*joined.sites, chain.site)
+        return joined
+
+    def _from(self, source: ReductionEvent | LossEvent, depth: int) -> _Piece:
+        if isinstance(source, LossEvent):
+            assert source.nll is not None
+            positions = positions_of(source)
+            return _Piece(
+                source.nll,
+                positions,
+                np.where(positions == _UNKNOWN, 0, 2).astype(np.int8),
+                np.full(source.size, source.number),
+                np.ones(source.size),
+                source.function in {"cross_entropy", "nll_loss"},
+                (),
+            )
+        if source.array is None:
+            return _single(source.value, source.number, 1.0)
+        if source.size <= 4096 and depth < _MOST_DEPTH and self._is_made_of_sums(source):
+            pieces = [self._piece(float(each), source.number, depth + 1, since=0) for each in source.array]
+            return _chained(pieces)
+        return self._placed(source)
+
+    def _is_made_of_sums(self, source: ReductionEvent) -> bool:
+        """Whether every value is itself a sum of several losses seen before."""
+        assert source.array is not None
+        for value in source.array:
+            known = self._source(float(value), source.number, _EXACT)
+            if known is None or known.size < 2:
+                return False
+        return True
+
+    def _placed(self, source: ReductionEvent) -> _Piece:
+        array = source.array
+        assert array is not None
+        for loss in self._losses_before(source.number):
+            assert loss.nll is not None
+            found = _matched(array, loss.nll)
+            if found is not None:
+                kept, places = found
+                positions = positions_of(loss)[places]
+                return _Piece(
+                    array[kept],
+                    positions,
+                    np.where(positions == _UNKNOWN, 0, 2).astype(np.int8),
+                    np.full(positions.size, loss.number),
+                    np.ones(positions.size),
+                    loss.function in {"cross_entropy", "nll_loss"},
+                    (source.site,),
+                )
+        same = next((each for each in self._losses_before(source.number) if each.size == array.size), None)
+        positions = positions_of(same) if same is not None else np.full(array.size, _UNKNOWN)
+        return _Piece(
+            array,
+            positions,
+            np.where(positions == _UNKNOWN, 0, 1).astype(np.int8),
+            np.full(array.size, source.number),
+            np.ones(array.size),
+            is_network=False,
+            sites=(source.site,),
+        )
+
+    def _losses_before(self, number: int) -> Iterator[LossEvent]:
+        end = bisect_left(self._loss_numbers, number)
+        for loss in reversed(self._losses[max(end - _LOOK_BACK, 0) : end]):
+            if loss.nll is not None:
+                yield loss
+
+
+def positions_of(loss: LossEvent) -> np.ndarray:
+    """Position in the validation stream of each target of `loss`, -1 where it is none of it: int64."""
+    positions = np.full(loss.size, _UNKNOWN, dtype=np.int64)
+    for row in loss.rows:
+        if row.split == "val":
+            end = min(row.offset + row.length, loss.size)
+            positions[row.offset : end] = np.arange(row.start, row.start + end - row.offset)
+    return positions
+
+
+def _matched(array: np.ndarray, nll: np.ndarray) -> tuple[np.ndarray, np.ndarray] | None:
+    """Which entries of `array` are kept and where in `nll` they stand: masked, or a piece of it."""
+    for sign in (1.0, -1.0):
+        known = sign * nll
+        if array.size == known.size:
+            kept = np.flatnonzero(array != 0.0)
+            if kept.size and np.array_equal(array[kept], known[kept]):
+                return kept, kept
+        elif array.size < known.size:
+            for first in np.flatnonzero(known == array[0])[:64]:
+                if np.array_equal(known[first : first + array.size], array):
+                    return np.arange(array.size), np.arange(first, first + array.size)
+    return None
+
+
+def _near(one: float, other: float) -> bool:
+    return abs(one - other) <= _EXACT * 1e3 * max(abs(one), abs(other))
+
+
+def _single(value: float, number: int, tokens: float) -> _Piece:
+    return _Piece(
+        np.array([value]),
+        np.array([_UNKNOWN]),
+        np.zeros(1, dtype=np.int8),
+        np.array([number]),
+        np.array([tokens]),
+        is_network=False,
+        sites=(),
+    )
+
+
+def _chained(pieces: Sequence[_Piece]) -> _Piece:
+    return _Piece(
+        np.concatenate([each.values for each in pieces]),
+        np.concatenate([each.positions for each in pieces]),
+        np.concatenate([each.placed for each in pieces]),
+        np.concatenate([each.scored_at for each in pieces]),
+        np.concatenate([each.tokens for each in pieces]),
+        all(each.is_network for each in pieces),
+        tuple(dict.fromkeys(site for each in pieces for site in each.sites)),
+    )
+
+
+def _joined(pieces: Sequence[_Piece], numbers: Sequence[int], sites: tuple[str, ...]) -> CountedScore:
+    if not pieces:
+        empty = np.zeros(0)
+        return CountedScore(
+            values=empty, positions=empty.astype(np.int64), placed=empty.astype(np.int8),
+            counted_at=empty.astype(np.int64), scored_at=empty.astype(np.int64), tokens=empty,
+            network_share=0.0, sites=sites,
+        )  # fmt: skip
+    whole = _chained(pieces)
+    sizes = np.array([each.values.size for each in pieces])
+    in_network = sum(each.values.size for each in pieces if each.is_network)
+    return CountedScore(
+        values=whole.values,
+        positions=whole.positions,
+        placed=whole.placed,
+        counted_at=np.repeat(np.asarray(numbers), sizes),
+        scored_at=whole.scored_at,
+        tokens=whole.tokens,
+        network_share=in_network / whole.values.size,
+        sites=tuple(dict.fromkeys((*sites, *whole.sites))),
+    )

@@ -1,0 +1,132 @@
+"""Lays the counted losses of two runs beside each other, and says what a changed one had seen before."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from harness.dynamic.counted_scores import positions_of
+from harness.dynamic.events import ForwardEvent, LossEvent, StepEvent
+
+if TYPE_CHECKING:
+    from harness.dynamic.counted_scores import CountedScore
+    from harness.dynamic.probes.probe import ScoredRun
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Compared:
+    """M counted losses that both runs have, in the order `base` counted them.
+
+    `changed` is True where the two are not equal bit for bit. `positions` are those of `base`.
+    """
+
+    changed: np.ndarray  # bool [M]
+    positions: np.ndarray  # int64 [M]
+    tokens: np.ndarray  # float64 [M]
+    scored_at: np.ndarray  # int64 [M]
+    left_over: int
+    """Values that only one of the runs has."""
+
+
+def compared(base: CountedScore, other: CountedScore) -> Compared:
+    """Pair the losses by position and turn where both know all positions, else by order."""
+    if base.has_positions and other.has_positions:
+        one, two = _turns(base.positions), _turns(other.positions)
+        _, at_one, at_two = np.intersect1d(one, two, assume_unique=True, return_indices=True)
+        order = np.argsort(at_one, kind="stable")
+        at_one, at_two = at_one[order], at_two[order]
+    else:
+        shared = min(base.values.size, other.values.size)
+        at_one = at_two = np.arange(shared)
+    first, second = base.values[at_one], other.values[at_two]
+    return Compared(
+        changed=~((first == second) | (np.isnan(first) & np.isnan(second))),
+        positions=base.positions[at_one],
+        tokens=base.tokens[at_one],
+        scored_at=base.scored_at[at_one],
+        left_over=max(base.values.size, other.values.size) - at_one.size,
+    )
+
+
+def _turns(positions: np.ndarray) -> np.ndarray:
+    """A number per (position, how often it was counted before)."""
+    order = np.argsort(positions, kind="stable")
+    arranged = positions[order]
+    starts = np.r_[0, np.flatnonzero(np.diff(arranged)) + 1]
+    lengths = np.diff(np.r_[starts, arranged.size])
+    turn = np.arange(arranged.size) - np.repeat(starts, lengths)
+    result = np.empty(positions.size, dtype=np.int64)
+    result[order] = arranged * (positions.size + 1) + turn
+    return result
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SeenBefore:
+    """What had happened to tokens before the run computed the scores that count.
+
+    `trained` of `tokens` had been targets of a loss whose gradient was followed by an optimizer step;
+    `scored` of them had been scored before without gradient. `steps` are optimizer steps on validation tokens
+    before the first of those scores.
+    """
+
+    tokens: int
+    trained: int
+    scored: int
+    steps: int
+
+    @property
+    def condition(self) -> str:
+        """The condition that this breaks, when the scores are known to depend on later tokens."""
+        if self.trained > self.tokens // 2 or (self.trained == 0 and self.tokens == 0 and self.steps):
+            return "c3-score-before-update"
+        if self.scored > self.tokens // 2:
+            return "c4-single-pass"
+        return "c3-score-before-update" if self.trained else "c1-causal"
+
+    def told(self) -> str:
+        """A clause for a sentence, "" when nothing was seen."""
+        if self.trained:
+            return f"; {self.trained:,} of them had been trained on before they were scored"
+        if self.scored:
+            return f"; {self.scored:,} of them had been scored before and were scored again"
+        if self.steps:
+            return f"; {self.steps:,} optimizer steps on validation tokens came before"
+        return ""
+
+
+def seen_before(run: ScoredRun, positions: np.ndarray, scored_at: np.ndarray) -> SeenBefore:
+    """What `run` had done with the tokens at `positions` before the events `scored_at`."""
+    known = positions >= 0
+    at = positions[known]
+    due = scored_at[known]
+    first = int(scored_at.min(initial=0)) if not scored_at.size else int(scored_at.min())
+    steps = [event.number for event in run.record.of(StepEvent) if event.source == "val"]
+    trained_at = np.full(run.stream_tokens, np.iinfo(np.int64).max)
+    looked_at = trained_at.copy()
+    for event in run.record.of(LossEvent):
+        places = positions_of(event)
+        places = places[(places >= 0) & (places < run.stream_tokens)]
+        if event.grad:
+            followed = next((number for number in steps if number > event.number), None)
+            if followed is not None:
+                trained_at[places] = np.minimum(trained_at[places], followed)
+        else:
+            looked_at[places] = np.minimum(looked_at[places], event.number)
+    inside = at < run.stream_tokens
+    at, due = at[inside], due[inside]
+    return SeenBefore(
+        tokens=int(at.size),
+        trained=int((trained_at[at] < due).sum()),
+        scored=int((looked_at[at] < due).sum()),
+        steps=sum(number < first for number in steps),
+    )
+
+
+def longest_row(run: ScoredRun) -> int:
+    """Tokens in the longest row of validation tokens that went through a model."""
+    return max(
+        (event.shape[-1] for event in run.record.of(ForwardEvent) if event.source == "val" and event.shape),
+        default=0,
+    )

@@ -1,0 +1,89 @@
+"""R5: every position of the stream is counted once."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from harness.dynamic.probes.compared_scores import longest_row
+from harness.dynamic.probes.probe import Outcome, ProbeResult, powerless
+
+if TYPE_CHECKING:
+    from harness.dynamic.probes.probe import ScoredRun
+
+PROBE = "coverage"
+
+
+def coverage(base: ScoredRun) -> ProbeResult:
+    """How often each of the positions 1 to n-1 was counted.
+
+    Accepted scripts cut less than one row off the stream's end, or count the last windows' tokens again:
+    within one row (two at the start) both are told and no breach. Tokens left out elsewhere may be the work
+    of the small settings, so they decide nothing.
+    """
+    missing = powerless(PROBE, "c4-single-pass", base)
+    if missing is not None:
+        return missing
+    score = base.score
+    due = base.stream_tokens - 1
+    row = max(longest_row(base), 1)
+    runs = (base.name,)
+    if not (score.placed > 0).all():
+        counted = float(score.tokens.sum())
+        return ProbeResult(
+            probe=PROBE,
+            condition="c4-single-pass",
+            outcome=Outcome.NO_POWER,
+            numbers={"counted": counted, "due": due},
+            sentence=f"{counted:,.0f} tokens were counted of {due:,}; which ones is unknown",
+            runs=runs,
+        )
+    times = np.bincount(score.positions, minlength=base.stream_tokens)
+    again, left_out = np.flatnonzero(times > 1), np.flatnonzero(times[1:] == 0) + 1
+    surplus = int((times[again] - 1).sum())
+    inside = again[again < base.stream_tokens - row]
+    gaps = left_out[(left_out >= 2 * row) & (left_out < base.stream_tokens - row)]
+    numbers = {
+        "counted": int(score.positions.size),
+        "due": due,
+        "again": surplus,
+        "again_inside": int(inside.size),
+        "left_out": int(left_out.size),
+        "left_out_inside": int(gaps.size),
+        "row": row,
+    }
+    if inside.size:
+        return ProbeResult(
+            probe=PROBE,
+            condition="c4-single-pass",
+            outcome=Outcome.BREACH,
+            numbers=numbers,
+            sentence=f"{again.size:,} of {due:,} positions are counted more than once ({surplus:,} times too "
+            f"often), {inside.size:,} of them before the last {row:,} tokens",
+            runs=runs,
+        )
+    if gaps.size:
+        return ProbeResult(
+            probe=PROBE,
+            condition="val-full",
+            outcome=Outcome.NO_POWER,
+            numbers=numbers,
+            sentence=f"{left_out.size:,} of {due:,} positions are not counted, {gaps.size:,} of them inside the "
+            "stream; whether the claimed run leaves them out is a matter of its settings",
+            runs=runs,
+        )
+    edges = []
+    if surplus:
+        edges.append(f"{surplus:,} of the last {row:,} are counted again")
+    if left_out.size:
+        edges.append(f"{left_out.size:,} at the edges are not counted")
+    return ProbeResult(
+        probe=PROBE,
+        condition="c4-single-pass",
+        outcome=Outcome.CLEAN,
+        numbers=numbers,
+        sentence=f"{score.positions.size - surplus:,} of {due:,} positions are counted"
+        + (f"; {' and '.join(edges)}" if edges else ", each once"),
+        runs=runs,
+    )

@@ -1,0 +1,119 @@
+"""T8: one document is replaced. Documents scored before it, and those beside it in its batch, must stay.
+
+A second question is no condition of the challenge but a claim of some submissions: that a document's scores
+do not depend on the one before it in the stream.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from harness.dynamic.probes.compared_scores import compared
+from harness.dynamic.probes.probe import Outcome, ProbeResult, powerless
+
+if TYPE_CHECKING:
+    from harness.dynamic.probes.probe import ScoredRun
+
+MATES = "batch-mates"
+BOUNDARY = "document-boundary"
+
+
+def batch_mates(base: ScoredRun, changed: ScoredRun, *, document: range) -> ProbeResult:
+    """In `changed` the tokens of `document` (positions) are others, as many as before.
+
+    Scores of other tokens that were computed before the first score of the document, or in the same batch as
+    one of its scores, must be the same: nothing of it was known when they were made.
+    """
+    missing = powerless(MATES, "c1-causal", base, changed)
+    if missing is not None:
+        return missing
+    runs = (base.name, changed.name)
+
+    def told(outcome: Outcome, sentence: str, numbers: dict[str, float]) -> ProbeResult:
+        return ProbeResult(
+            probe=MATES, condition="c1-causal", outcome=outcome, numbers=numbers, sentence=sentence, runs=runs
+        )
+
+    if not (base.score.has_positions and changed.score.has_positions):
+        return told(Outcome.NO_POWER, "where the counted scores belong in the stream is unknown", {})
+    pairs = compared(base.score, changed.score)
+    own = (pairs.positions >= document.start) & (pairs.positions < document.stop)
+    if not own.any():
+        return told(Outcome.NO_POWER, "no token of the replaced document is scored", {})
+    begins = int(pairs.scored_at[own].min())
+    # The document's end stands before the next one in the stream: its successor in one row may see it.
+    after = pairs.positions >= document.stop
+    earlier = ~own & (pairs.scored_at < begins)
+    first_batch = pairs.scored_at == begins
+    beside = ~own & first_batch & ~(after & _same_row(pairs.positions, first_batch, document))
+    wrong_early, wrong_beside = earlier & pairs.changed, beside & pairs.changed
+    numbers: dict[str, float] = {
+        "document_tokens": len(document),
+        "scores_before": int(earlier.sum()),
+        "changed_before": int(wrong_early.sum()),
+        "scores_beside": int(beside.sum()),
+        "changed_beside": int(wrong_beside.sum()),
+        "document_changed": int((own & pairs.changed).sum()),
+    }
+    if wrong_early.any() or wrong_beside.any():
+        return told(
+            Outcome.BREACH,
+            f"{int(wrong_early.sum()):,} scores computed before the document at {document.start:,} and "
+            f"{int(wrong_beside.sum()):,} computed beside it in one batch change when its tokens are others",
+            numbers,
+        )
+    if not (own & pairs.changed).any() or not (earlier | beside).any():
+        return told(Outcome.NO_POWER, "nothing was scored before or beside a document that changed", numbers)
+    return told(
+        Outcome.CLEAN,
+        f"{int(earlier.sum()):,} scores computed before the document at {document.start:,} and "
+        f"{int(beside.sum()):,} beside it in its batch stay, bit for bit, when its tokens are others",
+        numbers,
+    )
+
+
+def _same_row(positions: np.ndarray, in_batch: np.ndarray, document: range) -> np.ndarray:
+    """Tokens of the batch that follow the document without a gap: they may stand in its row."""
+    inside = np.sort(positions[in_batch & (positions >= document.stop)])
+    expected = np.arange(document.stop, document.stop + inside.size)
+    joined = inside[inside == expected]
+    result: np.ndarray = np.isin(positions, joined)
+    return result
+
+
+def document_boundary(
+    base: ScoredRun, changed: ScoredRun, *, replaced: range, document: range
+) -> ProbeResult:
+    """In `changed` the tokens `replaced`, the end of the document before `document`, are others.
+
+    A breach only of the claim that documents are scored each for itself.
+    """
+    condition = "doc-boundary-isolation"
+    missing = powerless(BOUNDARY, condition, base, changed)
+    if missing is not None:
+        return missing
+    runs = (base.name, changed.name)
+    pairs = compared(base.score, changed.score)
+    own = (pairs.positions >= document.start) & (pairs.positions < document.stop)
+    arrived = pairs.changed & (pairs.positions >= replaced.start) & (pairs.positions < replaced.stop)
+    wrong = own & pairs.changed
+    numbers = {"scores": int(own.sum()), "changed": int(wrong.sum()), "replaced_tokens": len(replaced)}
+    if not base.score.has_positions or not own.any() or not arrived.any():
+        outcome, sentence = Outcome.NO_POWER, "the document or the change before it was not scored"
+    elif wrong.any():
+        outcome = Outcome.BREACH
+        sentence = (
+            f"{int(wrong.sum()):,} of {int(own.sum()):,} scores of the document at {document.start:,} change with "
+            f"the last {len(replaced):,} tokens of the document before it"
+        )
+    else:
+        outcome = Outcome.CLEAN
+        sentence = (
+            f"all {int(own.sum()):,} scores of the document at {document.start:,} stay whatever the document "
+            "before it ends with"
+        )
+    return ProbeResult(
+        probe=BOUNDARY, condition=condition, outcome=outcome, numbers=numbers, sentence=sentence, runs=runs
+    )

@@ -1,0 +1,79 @@
+"""T7: the stream twice in a row, against the stream and then other text. The first half must not know.
+
+Both runs have the same length: schedules that depend on how long the stream is are no dependence on its text.
+The second half is a control: where the run adapts or caches, it must be cheaper when it is a repetition.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from harness.dynamic.probes.compared_scores import compared, seen_before
+from harness.dynamic.probes.probe import Outcome, ProbeResult, powerless
+
+if TYPE_CHECKING:
+    from harness.dynamic.probes.probe import ScoredRun
+
+PROBE = "doubled-stream"
+CONDITION = "c4-single-pass"
+
+
+def doubled_stream(doubled: ScoredRun, followed: ScoredRun, *, half: int) -> ProbeResult:
+    """`doubled` holds the same tokens before and after position `half`, `followed` others after it."""
+    missing = powerless(PROBE, CONDITION, doubled, followed)
+    if missing is not None:
+        return missing
+    runs = (doubled.name, followed.name)
+    pairs = compared(doubled.score, followed.score)
+    if not (doubled.score.has_positions and followed.score.has_positions):
+        return ProbeResult(
+            probe=PROBE,
+            condition=CONDITION,
+            outcome=Outcome.NO_POWER,
+            sentence="where the counted scores belong in the stream is unknown",
+            runs=runs,
+        )
+    first = pairs.positions < half
+    wrong = first & pairs.changed
+    ours = doubled.score
+    gain = float(
+        ours.values[ours.positions < half].mean() - ours.values[ours.positions >= half].mean()
+        if (ours.positions >= half).any() and (ours.positions < half).any()
+        else 0.0
+    )
+    numbers = {
+        "half": half,
+        "first_scores": int(first.sum()),
+        "first_changed": int(wrong.sum()),
+        "second_changed": int((pairs.changed & ~first).sum()),
+        "gain_on_repeat": gain,
+    }
+    if wrong.any():
+        seen = seen_before(doubled, pairs.positions[wrong], pairs.scored_at[wrong])
+        return ProbeResult(
+            probe=PROBE,
+            condition=seen.condition if seen.trained or seen.scored else CONDITION,
+            outcome=Outcome.BREACH,
+            numbers=numbers,
+            sentence=f"{int(wrong.sum()):,} of {int(first.sum()):,} scores of the first half change with what "
+            f"follows it{seen.told()}",
+            runs=runs,
+        )
+    if not numbers["second_changed"] or not first.any():
+        return ProbeResult(
+            probe=PROBE,
+            condition=CONDITION,
+            outcome=Outcome.NO_POWER,
+            numbers=numbers,
+            sentence="no score of the second half changed: the change did not arrive",
+            runs=runs,
+        )
+    return ProbeResult(
+        probe=PROBE,
+        condition=CONDITION,
+        outcome=Outcome.CLEAN,
+        numbers=numbers,
+        sentence=f"all {int(first.sum()):,} scores of the first half stay whatever follows; the repetition is "
+        f"{gain:+.4f} per token cheaper",
+        runs=runs,
+    )

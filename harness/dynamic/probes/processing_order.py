@@ -1,0 +1,96 @@
+"""R3: tokens that are scored last are replaced; every score computed before theirs must stay.
+
+For scripts that score in an order of their own (longest documents first): what counts is what a score came
+after, not where its token stands.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from harness.dynamic.probes.compared_scores import compared, seen_before
+from harness.dynamic.probes.probe import Outcome, ProbeResult, powerless
+
+if TYPE_CHECKING:
+    from harness.dynamic.probes.probe import ScoredRun
+
+PROBE = "processing-order"
+CONDITION = "c1-causal"
+LAST_SHARE = 0.4
+"""Of the scored tokens that are replaced: enough to be seen, and most scores lie before them."""
+_LEAST_BEFORE = 0.2
+
+
+def scored_last(run: ScoredRun, share: float = LAST_SHARE) -> np.ndarray | None:
+    """Positions whose first score lies among the last `share`, ascending: what to replace for this probe.
+
+    None where the positions of the scores are unknown.
+    """
+    if run.metric is None or not (run.score.placed > 0).all():
+        return None
+    order = np.argsort(run.score.scored_at, kind="stable")
+    positions = run.score.positions[order]
+    _, first = np.unique(positions, return_index=True)
+    in_order = positions[np.sort(first)]
+    return np.sort(in_order[int(in_order.size * (1 - share)) :])
+
+
+def processing_order(base: ScoredRun, changed: ScoredRun, *, replaced: np.ndarray) -> ProbeResult:
+    """Scores of `changed`, whose tokens at the positions `replaced` are others, against those of `base`."""
+    missing = powerless(PROBE, CONDITION, base, changed)
+    if missing is not None:
+        return missing
+    runs = (base.name, changed.name)
+
+    def told(
+        outcome: Outcome, sentence: str, numbers: dict[str, float], condition: str = CONDITION
+    ) -> ProbeResult:
+        return ProbeResult(
+            probe=PROBE, condition=condition, outcome=outcome, numbers=numbers, sentence=sentence, runs=runs
+        )
+
+    if not ((base.score.placed > 0).all() and (changed.score.placed > 0).all()):
+        return told(Outcome.NO_POWER, "where the counted scores belong in the stream is unknown", {})
+    pairs = compared(base.score, changed.score)
+    touched = np.isin(pairs.positions, replaced)
+    if not touched.any():
+        return told(Outcome.NO_POWER, "none of the replaced tokens is scored", {"scores": pairs.changed.size})
+    begins = int(pairs.scored_at[touched].min())
+    before = pairs.scored_at < begins
+    wrong = before & pairs.changed
+    numbers: dict[str, float] = {
+        "replaced_tokens": int(replaced.size),
+        "scores": pairs.changed.size,
+        "scores_before": int(before.sum()),
+        "changed_before": int(wrong.sum()),
+        "changed_after": int((pairs.changed & ~before).sum()),
+    }
+    if wrong.any():
+        seen = seen_before(base, pairs.positions[wrong], pairs.scored_at[wrong])
+        numbers.update(trained_before=seen.trained, scored_before=seen.scored)
+        return told(
+            Outcome.BREACH,
+            f"{int(wrong.sum()):,} of {int(before.sum()):,} scores change that were computed before any of the "
+            f"{int(replaced.size):,} replaced tokens was scored{seen.told()}",
+            numbers,
+            seen.condition,
+        )
+    if before.sum() < _LEAST_BEFORE * pairs.changed.size:
+        return told(
+            Outcome.NO_POWER,
+            f"only {int(before.sum()):,} of {pairs.changed.size:,} scores were computed before a replaced token "
+            "was scored",
+            numbers,
+        )
+    if not (pairs.changed & touched).any():
+        return told(
+            Outcome.NO_POWER, "no score of a replaced token changed: the change did not arrive", numbers
+        )
+    return told(
+        Outcome.CLEAN,
+        f"all {int(before.sum()):,} scores computed before any of the {int(replaced.size):,} replaced tokens was "
+        f"scored stay, bit for bit; {int((pairs.changed & ~before).sum()):,} later ones change",
+        numbers,
+    )

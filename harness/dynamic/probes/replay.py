@@ -1,0 +1,71 @@
+"""R0: the same run twice. Differences between runs mean something only where this one shows none."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from harness.dynamic.probes.model_files import model_files
+from harness.dynamic.probes.probe import Outcome, ProbeResult, powerless
+
+if TYPE_CHECKING:
+    from harness.dynamic.probes.probe import ScoredRun
+
+PROBE = "replay"
+
+
+def replay(base: ScoredRun, again: ScoredRun) -> ProbeResult:
+    """Every counted loss and every artifact of `again` is bit for bit that of `base`."""
+    missing = powerless(PROBE, "reproducible", base, again)
+    if missing is not None:
+        return missing
+    one, other = base.score, again.score
+    runs = (base.name, again.name)
+    if one.values.size != other.values.size:
+        return ProbeResult(
+            probe=PROBE,
+            condition="reproducible",
+            outcome=Outcome.NOT_REPRODUCIBLE,
+            numbers={"values": one.values.size, "values_again": other.values.size},
+            sentence=(
+                f"the same run twice counts {one.values.size:,} and {other.values.size:,} values: no difference "
+                "between runs can be held against it"
+            ),
+            runs=runs,
+        )
+    differs = _differs(one.values, other.values)
+    files = sorted(
+        name for name, kept in model_files(base).items() if model_files(again).get(name, kept) != kept
+    )
+    numbers = {
+        "values": one.values.size,
+        "changed": int(differs.sum()),
+        "largest": float(np.max(np.abs(one.values - other.values), initial=0.0)),
+        "artifacts_changed": len(files),
+    }
+    if differs.any() or files:
+        what = [f"{int(differs.sum()):,} of {one.values.size:,} counted losses"] if differs.any() else []
+        what += files[:3]
+        return ProbeResult(
+            probe=PROBE,
+            condition="reproducible",
+            outcome=Outcome.NOT_REPRODUCIBLE,
+            numbers=numbers,
+            sentence=f"the same run twice differs in {' and '.join(what)}: no difference between runs can be "
+            "held against it",
+            runs=runs,
+        )
+    return ProbeResult(
+        probe=PROBE,
+        condition="reproducible",
+        outcome=Outcome.CLEAN,
+        numbers=numbers,
+        sentence=f"the same run twice gives the same {one.values.size:,} counted losses and "
+        f"{len(model_files(base))} artifacts, bit for bit",
+        runs=runs,
+    )
+
+
+def _differs(one: np.ndarray, other: np.ndarray) -> np.ndarray:
+    return ~((one == other) | (np.isnan(one) & np.isnan(other)))
