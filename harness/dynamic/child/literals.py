@@ -57,12 +57,13 @@ class _Overrides(ast.NodeTransformer):
     def _body(self, body: list[ast.stmt]) -> None:
         for statement in body:
             if isinstance(statement, ast.Assign) and len(statement.targets) == 1:
-                target = statement.targets[0]
-                if isinstance(target, ast.Name):
-                    statement.value = self._value(target.id, statement.value)
-            elif isinstance(statement, ast.AnnAssign) and statement.value is not None:
-                if isinstance(statement.target, ast.Name):
-                    statement.value = self._value(statement.target.id, statement.value)
+                target: ast.expr = statement.targets[0]
+            elif isinstance(statement, ast.AnnAssign):
+                target = statement.target
+            else:
+                continue
+            if isinstance(target, ast.Name) and statement.value is not None:
+                statement.value = self._value(target.id, statement.value)
 
     def _value(self, name: str, value: ast.expr) -> ast.expr:
         if name not in self._literals or not _is_constant(value):

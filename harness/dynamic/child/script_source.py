@@ -1,4 +1,4 @@
-"""Gives every piece of a submission's code the same treatment: its script, its modules, what it decodes and runs.
+"""Gives all code of a submission the same treatment: its script, its modules, what it decodes and runs.
 
 A source is parsed (f-strings of Python 3.12 included), changed by the transforms, compiled, and its text left
 in `linecache`, where tracebacks and Triton look for it.
@@ -88,19 +88,21 @@ class ScriptSource:
                 return self.compiled(text, _text_of(filename), flags)
             return real_compile(source, filename, mode, flags, dont_inherit, optimize, **options)
 
-        def exec(source: Any, globals: Any = None, locals: Any = None, /, **options: Any) -> None:  # noqa: A001
+        def exec(  # noqa: A001 - it stands in for it
+            source: Any, namespace: Any = None, local_names: Any = None, /, **options: Any
+        ) -> None:
             frame = sys._getframe(1)
-            if globals is None:
-                globals = frame.f_globals  # noqa: A001
-                locals = frame.f_locals if locals is None else locals  # noqa: A001
+            if namespace is None:
+                namespace = frame.f_globals
+                local_names = frame.f_locals if local_names is None else local_names
             if isinstance(source, (str, bytes, bytearray)) and self._is_submission(frame):
                 text = source if isinstance(source, str) else bytes(source)
                 tell("decoded", filename="<string>", size=len(text))
                 source = self.compiled(text, "<string>", frame.f_code.co_flags & _FUTURES)
-            if locals is None:
-                real_exec(source, globals, **options)
+            if local_names is None:
+                real_exec(source, namespace, **options)
             else:
-                real_exec(source, globals, locals, **options)
+                real_exec(source, namespace, local_names, **options)
 
         builtins.compile = compile
         builtins.exec = exec

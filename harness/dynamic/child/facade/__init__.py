@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from harness.dynamic.child.facade.clock import VirtualClock
     from harness.dynamic.run_plan import RunPlan
 
@@ -54,18 +56,14 @@ def _play_gpu(plan: RunPlan, clock: VirtualClock) -> None:
 
 def _count_backward(clock: VirtualClock) -> None:
     """Let backward passes move the clock."""
-    import torch
+    from harness.dynamic.child.facade.device_mode import wrap_backward_engine
 
-    backward, gradients = torch.autograd.backward, torch.autograd.grad
+    def counting(run_backward: Callable[..., Any]) -> Callable[..., Any]:
+        def counted(*args: Any, **kwargs: Any) -> Any:
+            result = run_backward(*args, **kwargs)
+            clock.backward()
+            return result
 
-    def counted_backward(*args: object, **kwargs: object) -> None:
-        backward(*args, **kwargs)  # type: ignore[arg-type]
-        clock.backward()
+        return counted
 
-    def counted_gradients(*args: object, **kwargs: object) -> object:
-        result = gradients(*args, **kwargs)  # type: ignore[arg-type]
-        clock.backward()
-        return result
-
-    torch.autograd.backward = counted_backward
-    torch.autograd.grad = counted_gradients  # type: ignore[assignment]
+    wrap_backward_engine(counting)

@@ -1,10 +1,11 @@
-"""Flash-attention's entry points on torch's own attention: layouts, windows, grouped heads, soft caps, documents.
+"""Flash-attention's entry points on torch's own attention: windows, grouped heads, soft caps, documents.
 
 Tensors are (batch, tokens, heads, size of a head), or (tokens, heads, size) with document borders.
 """
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any
 
 import torch
@@ -78,9 +79,7 @@ def attend_documents(
     starts_q, starts_k = borders_q.tolist(), borders_k.tolist()
     parts: list[Tensor] = []
     done = 0
-    for (q0, q1), (k0, k1) in zip(
-        zip(starts_q, starts_q[1:], strict=False), zip(starts_k, starts_k[1:], strict=False), strict=False
-    ):
+    for (q0, q1), (k0, k1) in zip(pairwise(starts_q), pairwise(starts_k), strict=True):
         if q1 <= q0:
             continue
         parts.append(attend(query[None, q0:q1], key[None, k0:k1], value[None, k0:k1], **options)[0])
@@ -138,21 +137,22 @@ def flash_attn_varlen_func(
 
 def flash_attn_qkvpacked_func(qkv: Tensor, *args: Any, **kwargs: Any) -> Tensor:
     """Of one (B, T, 3, H, D) tensor."""
-    return flash_attn_func(*qkv.unbind(2), *args, **kwargs)
+    q, k, v = qkv.unbind(2)
+    return flash_attn_func(q, k, v, *args, **kwargs)
 
 
 def flash_attn_kvpacked_func(q: Tensor, kv: Tensor, *args: Any, **kwargs: Any) -> Tensor:
     """Of keys and values in one (B, T, 2, H, D) tensor."""
-    return flash_attn_func(q, *kv.unbind(2), *args, **kwargs)
+    k, v = kv.unbind(2)
+    return flash_attn_func(q, k, v, *args, **kwargs)
 
 
 def flash_attn_varlen_qkvpacked_func(
     qkv: Tensor, cu_seqlens: Tensor, max_seqlen: int | None = None, *args: Any, **kwargs: Any
 ) -> Tensor:
     """Of one (T, 3, H, D) tensor."""
-    return flash_attn_varlen_func(
-        *qkv.unbind(1), cu_seqlens, cu_seqlens, max_seqlen, max_seqlen, *args, **kwargs
-    )
+    q, k, v = qkv.unbind(1)
+    return flash_attn_varlen_func(q, k, v, cu_seqlens, cu_seqlens, max_seqlen, max_seqlen, *args, **kwargs)
 
 
 def flash_attn_3_func(

@@ -56,7 +56,7 @@ class VirtualClock:
 
 
 def install_clock(clock: VirtualClock) -> None:
-    """Let `time` and `datetime.datetime.now` show `clock`. Modules that took their names before keep the real ones."""
+    """Let `time` and `datetime.datetime.now` show `clock`; names taken from them before stay real."""
 
     def now() -> float:
         return START + clock.query()
@@ -69,11 +69,15 @@ def install_clock(clock: VirtualClock) -> None:
         setattr(time, f"{name}_ns", lambda: int(clock.query() * _NANO))
     time.time = now
     time.time_ns = now_ns
-    time.sleep = clock.sleep
+    time.sleep = clock.sleep  # type: ignore[assignment]
     for name in ("localtime", "gmtime"):
         setattr(time, name, _of_now(getattr(time, name), now))
     real_strftime, localtime = time.strftime, time.localtime
-    time.strftime = lambda form, moment=None: real_strftime(form, moment or localtime())
+
+    def strftime(form: str, moment: Any = None) -> str:
+        return real_strftime(form, localtime() if moment is None else moment)
+
+    time.strftime = strftime
 
     class ClockedDatetime(datetime.datetime):
         """`datetime.datetime` whose now is the clock's."""

@@ -43,6 +43,7 @@ class Anything:
     """Takes every attribute, item and call, and is false."""
 
     def __getattr__(self, name: str) -> Any:
+        """Of its kind; kept, so that what is set on it stays."""
         if name.startswith("__") and name.endswith("__"):
             raise AttributeError(name)
         value = Anything()
@@ -54,30 +55,33 @@ class Anything:
         return args[0] if len(args) == 1 and not kwargs and callable(args[0]) else self
 
     def __enter__(self) -> Anything:
+        """Itself."""
         return self
 
     def __exit__(self, *_: object) -> None:
         """Nothing."""
 
     def __getitem__(self, key: object) -> Anything:
+        """Itself."""
         return self
 
     def __setitem__(self, key: object, value: object) -> None:
         """Forgotten."""
 
     def __iter__(self) -> Iterator[Any]:
+        """Holds nothing."""
         return iter(())
 
     def __bool__(self) -> bool:
+        """False."""
         return False
 
 
 class _EmptyModule(types.ModuleType):
     """A module that has whatever is asked of it."""
 
-    __path__: list[str] = []
-
     def __getattr__(self, name: str) -> Any:
+        """Whatever is asked for."""
         if name.startswith("__"):
             raise AttributeError(name)
         value = _KNOWN.get(name) or Anything()

@@ -20,6 +20,14 @@ _USED_BYTES = 2**30
 _GPU = torch.device("cuda", 0)
 
 
+_WITHOUT_EFFECT = (
+    *("init", "_lazy_init", "_sleep", "set_device", "set_stream", "synchronize", "empty_cache"),
+    *("ipc_collect", "set_per_process_memory_fraction", "set_sync_debug_mode"),
+    *("reset_peak_memory_stats", "reset_accumulated_memory_stats"),
+    *("reset_max_memory_allocated", "reset_max_memory_cached"),
+)
+
+
 class _Properties(types.SimpleNamespace):
     """What `torch.cuda.get_device_properties` gives."""
 
@@ -53,6 +61,7 @@ class Stream:
         self.cuda_stream = self.stream_id = 0
 
     def __enter__(self) -> Stream:
+        """The current stream."""
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -126,7 +135,7 @@ def _answer(value: Any) -> Callable[..., Any]:
 
 
 def _seed(seed: int) -> None:
-    torch.random.default_generator.manual_seed(int(seed))
+    torch.default_generator.manual_seed(int(seed))
 
 
 def _memory_stats(device: Any = None) -> dict[str, int]:
@@ -175,22 +184,7 @@ def install_cuda_module(now: Callable[[], float], devices: int) -> None:
     for kind in ("allocated", "reserved", "cached"):
         for prefix in ("", "max_"):
             setattr(torch.cuda, f"{prefix}memory_{kind}", _answer(_USED_BYTES))
-    for name in [
-        "init",
-        "_lazy_init",
-        "set_device",
-        "set_stream",
-        "synchronize",
-        "empty_cache",
-        "ipc_collect",
-        "set_per_process_memory_fraction",
-        "reset_peak_memory_stats",
-        "reset_max_memory_allocated",
-        "reset_max_memory_cached",
-        "reset_accumulated_memory_stats",
-        "set_sync_debug_mode",
-        "_sleep",
-    ]:
+    for name in _WITHOUT_EFFECT:
         setattr(torch.cuda, name, _nothing)
     for name in ("range_push", "range_pop", "mark"):
         setattr(torch.cuda.nvtx, name, _nothing)

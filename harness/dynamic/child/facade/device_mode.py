@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 from torch.overrides import TorchFunctionMode
-from torch.utils import _device as device_context
 
 from harness.dynamic.child.facade.places import (
     any_on_host,
@@ -97,7 +96,9 @@ def _place_results(
 
 def _to(func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     tensor, *rest = args
-    targets = [one for one in (*rest, *kwargs.values()) if isinstance(one, (torch.device, str, torch.Tensor))]
+    targets: list[Any] = [
+        one for one in (*rest, *kwargs.values()) if isinstance(one, (torch.device, str, torch.Tensor))
+    ]
     if rest and isinstance(rest[0], int) and not isinstance(rest[0], bool):
         targets.append(rest[0])
     was_on_host = is_on_host(tensor)
@@ -126,7 +127,7 @@ def _cpu(func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
 
 
 def _moved(tensor: Any, result: Any, *, was_on_host: bool, to_host: bool) -> Any:
-    """`result` where it belongs; a move between memories is a copy, also where torch saw no reason for one."""
+    """`result` where it belongs; a move between memories is a copy, also where torch saw no reason."""
     if was_on_host != to_host and result is tensor:
         result = tensor.clone()
     if result is not tensor:
@@ -161,20 +162,6 @@ def _set_data(func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str,
     (put_on_host if is_on_host(value) else put_on_gpu)(tensor)
 
 
-def _backward(func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-    """`Tensor.backward` with the mode on for the functions called on the way."""
-    names = ("gradient", "retain_graph", "create_graph", "inputs")
-    given = {**dict(zip(names, args[1:], strict=False)), **kwargs}
-    with _MODE:
-        torch.autograd.backward(
-            args[0],
-            given.get("gradient"),
-            given.get("retain_graph"),
-            given.get("create_graph", False),
-            inputs=given.get("inputs"),
-        )
-
-
 def _itself(func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     return args[0]
 
@@ -188,7 +175,6 @@ def _is_pinned(func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str
 
 
 _SPECIAL: dict[Any, Callable[..., Any]] = {
-    torch.Tensor.backward: _backward,
     torch.Tensor.to: _to,
     torch.Tensor.cuda: _cuda,
     torch.Tensor.cpu: _cpu,
@@ -197,34 +183,16 @@ _SPECIAL: dict[Any, Callable[..., Any]] = {
     torch.Tensor.record_stream: _nothing,
     torch.Tensor.get_device: _get_device,
     torch.Tensor.is_cuda.__get__: _is_cuda,  # type: ignore[attr-defined]
-    torch.Tensor.device.__get__: _device,  # type: ignore[attr-defined]
+    torch.Tensor.device.__get__: _device,
     torch.Tensor.data.__set__: _set_data,  # type: ignore[attr-defined]
 }
 _FACTORIES = frozenset(
-    getattr(torch, name)
-    for name in [
-        "arange",
-        "empty",
-        "empty_strided",
-        "eye",
-        "from_numpy",
-        "frombuffer",
-        "full",
-        "linspace",
-        "logspace",
-        "ones",
-        "rand",
-        "randint",
-        "randn",
-        "randperm",
-        "scalar_tensor",
-        "tensor",
-        "zeros",
-        "as_tensor",
-        "asarray",
-        "hann_window",
-        "normal",
-    ]
+    {
+        *(torch.arange, torch.as_tensor, torch.asarray, torch.empty, torch.empty_strided, torch.eye),
+        *(torch.from_numpy, torch.frombuffer, torch.full, torch.hann_window, torch.linspace),
+        *(torch.logspace, torch.normal, torch.ones, torch.rand, torch.randint, torch.randn),
+        *(torch.randperm, torch.scalar_tensor, torch.tensor, torch.zeros),
+    }
 )
 _MODE = DeviceMode()
 
@@ -245,18 +213,61 @@ def in_device_mode(body: Callable[..., Any]) -> Callable[..., Any]:
     return entered
 
 
+def wrap_backward_engine(wrapper: Callable[[Callable[..., Any]], Callable[..., Any]]) -> None:
+    """Put `wrapper` around the one place where all ways to a backward pass end."""
+    autograd: Any = torch.autograd
+    autograd._engine_run_backward = wrapper(autograd._engine_run_backward)
+
+
 def install_device_mode() -> None:
     """Turn the mode on in this thread, in those to come, in backward passes and in custom operators."""
-    _MODE.__enter__()
+    _MODE.__enter__()  # type: ignore[no-untyped-call]
     threading.Thread.run = in_device_mode(threading.Thread.run)  # type: ignore[method-assign]
+    # Functions and hooks of a script that run on the way back.
+    wrap_backward_engine(in_device_mode)
     _enter_in_custom_operators()
-    make_context = device_context.DeviceContext.__init__
-
-    def on_cpu(self: Any, device: Any) -> None:
-        make_context(self, real_device(torch.device(device)))
-
-    device_context.DeviceContext.__init__ = on_cpu  # type: ignore[method-assign]
+    torch.Generator = HostGenerator  # type: ignore[misc]
+    torch.load = _on_cpu_when_loaded(torch.load)
     torch.set_default_device = lambda device: None
+
+
+class _GeneratorKind(type(torch.Generator)):  # type: ignore[misc]
+    """Takes any generator of torch for one of its own."""
+
+    def __instancecheck__(cls, instance: object) -> bool:
+        return isinstance(instance, torch._C.Generator)
+
+
+class HostGenerator(metaclass=_GeneratorKind):
+    """`torch.Generator` that is the CPU's, whatever device it was asked for."""
+
+    def __new__(cls, device: Any = "cpu") -> Any:
+        """A generator of torch."""
+        return torch._C.Generator(device=real_device(device))
+
+
+def _on_cpu_when_loaded(load: Callable[..., Any]) -> Callable[..., Any]:
+    """`torch.load` to the CPU; where a script says the CPU, it finds the tensors in host memory."""
+
+    @functools.wraps(load)
+    def loaded(file: Any, map_location: Any = None, *args: Any, **kwargs: Any) -> Any:
+        result = load(file, _CPU, *args, **kwargs)
+        if isinstance(map_location, (str, torch.device)) and not is_gpu(map_location):
+            _put_all_on_host(result)
+        return result
+
+    return loaded
+
+
+def _put_all_on_host(value: Any) -> None:
+    if isinstance(value, torch.Tensor):
+        put_on_host(value)
+    elif isinstance(value, dict):
+        for each in value.values():
+            _put_all_on_host(each)
+    elif isinstance(value, (list, tuple)):
+        for each in value:
+            _put_all_on_host(each)
 
 
 def _enter_in_custom_operators() -> None:

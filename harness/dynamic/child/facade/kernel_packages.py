@@ -13,16 +13,11 @@ from harness.dynamic.child.facade.made_modules import make_module
 
 Tensor = torch.Tensor
 
-_VERSION_2 = {
-    name: getattr(attention, name)
-    for name in [
-        "flash_attn_func",
-        "flash_attn_varlen_func",
-        "flash_attn_qkvpacked_func",
-        "flash_attn_kvpacked_func",
-        "flash_attn_varlen_qkvpacked_func",
-    ]
-}
+_NAMES = (
+    *("flash_attn_func", "flash_attn_varlen_func"),
+    *("flash_attn_qkvpacked_func", "flash_attn_kvpacked_func", "flash_attn_varlen_qkvpacked_func"),
+)
+_VERSION_2 = {name: getattr(attention, name) for name in _NAMES}
 _VERSION_3 = {
     "flash_attn_func": attention.flash_attn_3_func,
     "flash_attn_varlen_func": attention.flash_attn_3_varlen_func,

@@ -197,6 +197,7 @@ def install_one_rank() -> None:
     for name, function in names.items():
         for module in (dist, dist.distributed_c10d):
             setattr(module, name, function)
-    dist.group.WORLD = group  # type: ignore[misc,assignment]
-    nn.parallel.DistributedDataParallel = OneRankDDP  # type: ignore[misc,assignment]
-    nn.parallel.distributed.DistributedDataParallel = OneRankDDP  # type: ignore[misc,assignment]
+    world: Any = dist.group
+    world.WORLD = group
+    parallel: Any = nn.parallel
+    parallel.DistributedDataParallel = parallel.distributed.DistributedDataParallel = OneRankDDP

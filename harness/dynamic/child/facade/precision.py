@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import torch
-from torch.nn import attention
+import torch.nn.attention
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -112,22 +112,23 @@ def _remember_types() -> None:
     """Tables of torch that are made at first use and need the true types: for saving and loading."""
     torch.storage._dtype_to_storage_type_map()
     torch.storage._storage_type_to_dtype_map()
-    torch._weights_only_unpickler._get_allowed_globals()  # type: ignore[attr-defined]
+    torch._weights_only_unpickler._get_allowed_globals()
 
 
 def install_precision() -> None:
     """Make float32 of all that is less, and nothing of switches between kernels."""
     _remember_types()
-    torch.bfloat16 = torch.float32
-    torch.Tensor.bfloat16 = torch.Tensor.float  # type: ignore[method-assign,assignment]
-    torch.autocast = NoAutocast  # type: ignore[misc]
-    torch.amp.autocast = torch.amp.autocast_mode.autocast = NoAutocast  # type: ignore[misc,attr-defined]
-    torch.cuda.amp.autocast = torch.cpu.amp.autocast = NoAutocast  # type: ignore[misc,assignment,attr-defined]
-    torch.amp.GradScaler = torch.cuda.amp.GradScaler = NoScaler  # type: ignore[misc,assignment,attr-defined]
-    torch.inference_mode = NoGradInference  # type: ignore[misc,assignment]
-    torch.is_inference_mode_enabled = lambda: False
-    torch.set_float32_matmul_precision = _nothing
+    # Without its type, for none of this is meant to be assigned.
+    replaced: Any = torch
+    replaced.bfloat16 = torch.float32
+    replaced.Tensor.bfloat16 = torch.Tensor.float
+    for module in (replaced, replaced.amp, replaced.amp.autocast_mode, replaced.cuda.amp, replaced.cpu.amp):
+        module.autocast = NoAutocast
+    replaced.amp.GradScaler = replaced.cuda.amp.GradScaler = NoScaler
+    replaced.inference_mode = NoGradInference
+    replaced.is_inference_mode_enabled = lambda: False
+    replaced.set_float32_matmul_precision = _nothing
     for name in ("enable_flash_sdp", "enable_math_sdp", "enable_mem_efficient_sdp", "enable_cudnn_sdp"):
         setattr(torch.backends.cuda, name, _nothing)
-    torch.backends.cuda.sdp_kernel = _context
-    attention.sdpa_kernel = _context
+    replaced.backends.cuda.sdp_kernel = _context
+    replaced.nn.attention.sdpa_kernel = _context

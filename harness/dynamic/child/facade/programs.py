@@ -11,6 +11,7 @@ import os
 import shlex
 import subprocess
 import sys
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -86,6 +87,7 @@ class AnsweredProcess:
     terminate = kill
 
     def __enter__(self) -> AnsweredProcess:
+        """Itself."""
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -157,7 +159,7 @@ def _pyminify(words: list[str], given: bytes) -> tuple[int, bytes, bytes]:
     files = [Path(word) for word in words if word.endswith(".py")]
     try:
         text = given if not files else files[0].read_bytes()
-        for option, value in zip(words, words[1:], strict=False):
+        for option, value in pairwise(words):
             if option in {"-o", "--output"}:
                 Path(value).write_bytes(files[0].read_bytes() if files else given)
                 return 0, b"", b""
@@ -170,7 +172,7 @@ def install_programs() -> None:
     """Let `subprocess` and `os.system` answer. `subprocess.Popen` stays a class, as others derive from it."""
     real = subprocess.Popen
 
-    class Popen(real):  # type: ignore[type-arg,misc,valid-type]
+    class Popen(real):  # type: ignore[misc,valid-type]
         """Starts compilers; of other programs it is an answer."""
 
         def __new__(cls, args: Any = (), *rest: Any, **options: Any) -> Any:
