@@ -60,7 +60,14 @@ def check(case: Case) -> Iterator[Finding]:
     proven = [b for b in reading.breaches if b.is_proven] if reading is not None else []
     scored = (breach for breach in proven if breach.shape in _AGAIN and breach.unused is None)
     again = next(scored, None)
-    if again is not None:
+    if again is not None and again.selected is not None:
+        yield failed(
+            RULE,
+            f"broken: of several scores of the same tokens the lower is kept at {at(again.selected.at)}; the "
+            f"chain is at {primary_rule(again.shape, case.submission.track)}",
+            *decisive_places(case, again),
+        )
+    elif again is not None:
         rule = primary_rule(again.shape, case.submission.track)
         yield failed(
             RULE,
@@ -72,6 +79,8 @@ def check(case: Case) -> Iterator[Finding]:
         yield not_checked(RULE, "the claimed score already breaks c3-score-before-update; passes not judged")
     elif reading is not None and reading.breaches:
         yield unproven(case, reading, RULE)
+    elif leaks_of(case, LeakKind.COUNTED_FIRST):
+        yield not_checked(RULE, "a table had counted the tokens it scores: see two-pass-rescore")
     elif open_choice(case) is not None or leaks_of(case, LeakKind.ORACLE):
         yield not_checked(RULE, "several losses of the same tokens are in the claimed number: see oracle-min")
     else:

@@ -89,6 +89,10 @@ class Region:
         """Whether slices with a common border took the one before it and the other behind it."""
         return any(one.is_opposite(its) for one in self.cuts for its in other.cuts)
 
+    def ends_before(self, other: Region) -> bool:
+        """Whether it takes only what lies before a border that the other may reach beyond."""
+        return any(one.is_before and one not in other.cuts for one in self.cuts) or self.is_cut_from(other)
+
     def as_json(self) -> dict[str, Any]:
         """Plain data for the border of the guarded process."""
         return {

@@ -25,7 +25,9 @@ from harness.audit.interpreter.positions import Index, Line, constant_line, narr
 from harness.audit.interpreter.values import (
     ANYTHING,
     DRAWN,
+    HEAD_MASK,
     NONE,
+    TAIL_MASK,
     UNKNOWN,
     Source,
     Value,
@@ -257,6 +259,19 @@ def store(
             machine.call(method, [key, value], {}, node)
 
 
+def _marks(key: Value, value: Value) -> tuple[str, ...]:
+    """What ones written into a slice make of a mask: it chooses the head of a window, or the rest."""
+    if not value.is_number or not value.const:
+        return ()
+    parts = key.ref.elements[:4] if isinstance(key.ref, Sequence) and key.ref.kind == "tuple" else [key]
+    slices = [part.ref for part in parts if isinstance(part.ref, Slice)]
+    cut = [one for one in slices if one.start is not None or one.stop is not None]
+    if not cut:
+        return ()
+    start = cut[-1].start
+    return (HEAD_MASK if start is None or start.const in {None, 0} else TAIL_MASK,)
+
+
 def _store_in_mapping(machine: Machine, ref: Mapping, key: Value, value: Value) -> None:
     heap = machine.heap
     if _is_key(key) and not (key.source.index and not isinstance(key.const, str)):
@@ -273,7 +288,7 @@ def _store_in_tensor(machine: Machine, ref: Tensor | View, key: Value, value: Va
     if not isinstance(base, Tensor):
         return
     now = base.slots.get(CONTENT, ANYTHING)
-    new = machine.deep_source(value)
+    new = machine.deep_source(value).labelled(*_marks(key, value))
     if (
         isinstance(key.ref, Slice)
         and key.ref.start is None

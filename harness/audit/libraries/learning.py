@@ -21,19 +21,24 @@ from harness.audit.interpreter.network_parts import holders, learned_in, root_of
 from harness.audit.interpreter.values import (
     ANYTHING,
     GRADIENT,
+    HEAD_MASK,
     NOTHING,
+    TAIL_MASK,
     Source,
     Value,
     computed_from,
     few_regions,
 )
-from harness.audit.regions import Region, Split
+from harness.audit.regions import Cut, Region, Split
 
 if TYPE_CHECKING:
     import ast
 
     from harness.audit.events import Spot
     from harness.audit.interpreter.machine import Machine
+
+
+_BEFORE_A_MASK = frozenset({Cut("the end of a mask", True)})  # each mask ends elsewhere: no one's opposite
 
 
 def regions_of(machine: Machine, source: Source) -> list[Region]:
@@ -92,7 +97,10 @@ def learners_in(machine: Machine, value: Value) -> list[Obj]:
 
 def backward(machine: Machine, loss: Source, spot: Spot) -> None:
     """The gradient of a loss goes to every state it was computed from."""
-    taken = Value(source=loss.changed(forward=spot, index={}, labels=frozenset({GRADIENT})))
+    reads = loss.reads
+    if HEAD_MASK in loss.labels and TAIL_MASK not in loss.labels:
+        reads = frozenset(one.cut_at(_BEFORE_A_MASK) for one in reads)
+    taken = Value(source=loss.changed(forward=spot, index={}, reads=reads, labels=frozenset({GRADIENT})))
     for ident in sorted(loss.states):
         root = machine.states.get(ident)
         if root is None:

@@ -43,8 +43,17 @@ def find_breaches(index: EventIndex) -> tuple[tuple[Breach, ...], bool]:
             _keep(chosen, breach)
     for revision in finder.revisions:
         _keep(chosen, finder.lowest(revision))
+    scored, context = chosen.get(Shape.SLOT_SCORED), chosen.get(Shape.SLOT_CONTEXT)
+    if scored is not None and scored.is_proven and context is not None:
+        _drop_same_update(chosen, scored, context)
     order = sorted(chosen.values(), key=lambda b: (not b.is_proven, b.score.id, b.update.id))
     return tuple(order), compared <= PAIR_LIMIT
+
+
+def _drop_same_update(chosen: dict[Shape, Breach], proven: Breach, asked: Breach) -> None:
+    """A question about other passes of an update that is a proven fault says nothing more."""
+    if proven.update.at == asked.update.at:
+        del chosen[asked.shape]
 
 
 def _keep(chosen: dict[Shape, Breach], breach: Breach) -> None:
@@ -89,7 +98,7 @@ class _Finder:
             return self._made(Shape.TARGET_INSIDE, score, update)
         if update.kind is StateKind.DELTA:
             exact = update.region.is_exact and score.region.is_exact
-            exact = exact and not update.region.is_cut_from(score.region)
+            exact = exact and not update.region.ends_before(score.region)
             return self._made(Shape.SLOT_SCORED if exact else Shape.SLOT_CONTEXT, score, update)
         revision = self._lowest.get(score.id)
         if revision is not None and update.id > revision.members[0]:
@@ -202,9 +211,15 @@ class _Finder:
     def _through_file(self, score: Score, update: Update) -> tuple[Exported | None, Reloaded | None]:
         for export in self._index.exports:
             if update.id < export.id < score.id and update.id in export.updates:
-                for reload in self._index.reloads:
-                    if export.id < reload.id < score.id and update.id in reload.updates:
-                        return export, reload
+                after = [
+                    reload
+                    for reload in self._index.reloads
+                    if export.id < reload.id < score.id and update.id in reload.updates
+                ]
+                # The network that is scored may not be the first that took the file.
+                scored = [reload for reload in after if reload.state in score.states]
+                if after:
+                    return export, (scored or after)[-1]
         return None, None
 
 
