@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from harness.audit.interpreter import learning_names
 from harness.audit.interpreter.flows import Raised
 from harness.audit.interpreter.heap import (
     FUNCTIONS,
@@ -206,6 +207,16 @@ def _of_class(machine: Machine, value: Value, ref: Class, name: str) -> Value:
     return found
 
 
+def _is_own_shape(machine: Machine, path: str, to: Value) -> bool:
+    """Whether a function of the script that cannot learn stands in for one that only computes.
+
+    Such as a root mean square norm for versions of torch that have none. Calls of it are walked.
+    """
+    if not path.startswith("torch.nn.functional.") or machine.registry.gives_meaning(path):
+        return False
+    return isinstance(to.ref, Function) and not learning_names.may_learn(machine, to.ref.node)
+
+
 def set_attribute(machine: Machine, value: Value, name: str, to: Value, node: ast.AST) -> None:
     """Write `value.name = to`."""
     ref = value.ref
@@ -229,7 +240,8 @@ def set_attribute(machine: Machine, value: Value, name: str, to: Value, node: as
         heap.put(ref, name, to)
     elif isinstance(ref, Extern):
         if to.ref is not None and not isinstance(to.ref, Sequence | Mapping | Text | Stored | Tensor | View):
-            machine.cannot_see("patched-library", f"{ref.path}.{name}", node, on_path=True)
+            if not _is_own_shape(machine, f"{ref.path}.{name}", to):
+                machine.cannot_see("patched-library", f"{ref.path}.{name}", node, on_path=True)
             heap.put(ref, name, to)
     elif name in {"data", "grad"} and (isinstance(ref, Tensor) or machine.registry.is_parameter(value)):
         machine.registry.write_tensor_attribute(machine, value, name, to, node)

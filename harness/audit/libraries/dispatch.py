@@ -159,6 +159,10 @@ class Registry:
                 return found
         return None
 
+    def gives_meaning(self, path: str) -> bool:
+        """Whether this very library function means more than a layer or a computation."""
+        return bool(HANDLERS.calls.get(path) or HANDLERS.calls.get(f"*.{path.rpartition('.')[2]}"))
+
     def extern_attribute(self, machine: Machine, ref: Extern, name: str) -> Value:
         """A member of a library."""
         if name in ref.slots:

@@ -58,6 +58,7 @@ _COMPUTING = frozenset(
         "zstandard",
         "zstd",
         "pyzstd",
+        "compression",  # of the standard library since Python 3.14
         "lz4",
         "constriction",
         "joblib",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 from typing import TYPE_CHECKING
 
 from harness.audit.interpreter.heap import Bound, Class, Extern, Function, Instance, Mapping, Sequence, Text
@@ -12,8 +13,6 @@ from harness.audit.libraries.registry import on_call
 from harness.audit.regions import Split
 
 if TYPE_CHECKING:
-    import ast
-
     from harness.audit.interpreter.machine import Machine
 
 WORDS_AT_MOST = 40
@@ -103,7 +102,8 @@ def _program(
     words = _words([kwargs["args"]] if "args" in kwargs else args[:1])
     if path.startswith("os.") and len(args) > 1:
         words = words + _words(args[1:])
-    if not _is_harmless(words):
+    first = _either(node) if words[:1] == [None] else []
+    if not _is_harmless(words) and not (first and all(_is_harmless([one, *words[1:]]) for one in first)):
         shown = " ".join(word for word in words[:6] if word is not None) or "a command not known"
         machine.cannot_see("other-program", f"{path}: {shown}"[:PATH_AT_MOST], node, on_path=True)
     return None
@@ -132,6 +132,16 @@ def _words(given: list[Value]) -> list[str | None]:
         else:
             words.append(_word(value))
     return words
+
+
+def _either(node: ast.AST) -> list[str]:
+    """The programs of `run(["this" if a_setting else "that", ...])`; none when it is not written so."""
+    command = node.args[0] if isinstance(node, ast.Call) and node.args else None
+    first = command.elts[0] if isinstance(command, ast.List | ast.Tuple) and command.elts else None
+    if not isinstance(first, ast.IfExp):
+        return []
+    arms = [one.value for one in (first.body, first.orelse) if isinstance(one, ast.Constant)]
+    return [one for one in arms if isinstance(one, str)] if len(arms) > 1 else []
 
 
 def _word(value: Value) -> str | None:

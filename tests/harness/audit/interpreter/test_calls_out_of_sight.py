@@ -81,6 +81,13 @@ def test_a_forward_hook_runs_with_the_network_and_not_after_its_removal() -> Non
         ("os.system('nvidia-smi; python learn.py')", "", "other-program"),
         ("pass", "def mine(*given):\n    return None\ntorch.no_grad = mine", "patched-library"),
         ("pass", "setattr(torch.nn.Linear, 'forward', lambda self, x: x)", "patched-library"),
+        ("pass", "def mine(x, y):\n    return x.mean()\nF.cross_entropy = mine", "patched-library"),
+        ("pass", "def mine(x, y):\n    train(x, y)\n    return x\nF.rms_norm = mine", "patched-library"),
+        (
+            "subprocess.run(['python' if C > n else 'nvidia-smi', 'a.py'])",
+            "import subprocess",
+            "other-program",
+        ),
         ("Probe()", "class Probe:\n    def __del__(self):\n        train(x, y)", "destructor"),
     ],
 )
@@ -94,6 +101,9 @@ def test_what_nobody_can_read_leaves_the_score_open(inside: str, before: str, re
         "import subprocess\nsubprocess.run(['nvidia-smi'], capture_output=True)",
         "import subprocess, sys\nsubprocess.run([sys.executable, '-m', 'pip', 'install', 'brotli'])",
         "import brotli, sentencepiece, zstandard, flash_attn_interface",
+        "import compression.zstd as zstd\nzstd.compress(repr(total))",
+        "import subprocess\nsubprocess.run(['rocm-smi' if C > n else 'nvidia-smi'])",
+        "def norm(x, shape):\n    return x * x.pow(2).mean(-1).rsqrt()\nF.rms_norm = norm",
         "torch.backends.cuda.matmul.allow_tf32 = True\ntorch._dynamo.config.cache_size_limit = 64",
         "import ctypes\nctypes.CDLL('libc.so.6').malloc_trim(0)",
         "class Loader:\n    def __del__(self):\n        self.queue.close()\nLoader()",
