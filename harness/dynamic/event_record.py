@@ -99,9 +99,11 @@ def take_keys(lines: Sequence[str]) -> tuple[dict[int, str], list[str]]:
     return keys, rest
 
 
-def read_event_record(folder: Path, *, rank: int = 0, key: str | None = None) -> EventRecord:
-    """The record that rank `rank` left in `folder`. Never raises for what the files hold."""
-    mark = "" if rank == 0 else f".rank{rank}"
+def read_event_record(
+    folder: Path, *, rank: int = 0, key: str | None = None, branch: str = ""
+) -> EventRecord:
+    """The record that rank `rank` left in `folder`, or a fork of it. Never raises for what the files hold."""
+    mark = branch if rank == 0 else f".rank{rank}{branch}"
     reading = _Reading(rank, bytes.fromhex(key) if key else None)
     arrays = _read_file(folder / f"arrays{mark}.f64", MOST_ARRAY_BYTES, reading.problems)
     lines = _read_file(folder / f"events{mark}.jsonl", MOST_EVENT_BYTES, reading.problems)

@@ -10,6 +10,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from harness.dynamic.child.capture.recorder import Recorder
+    from harness.dynamic.child.capture.token_streams import TokenStreams
+    from harness.dynamic.child.forks import ForkServer
     from harness.dynamic.run_plan import RunPlan
 
 _ends: list[Callable[[], None]] = []
@@ -17,6 +19,7 @@ _ends: list[Callable[[], None]] = []
 
 def open_recorder(plan: RunPlan) -> Recorder:
     """The record of this process; before any code of the submission runs."""
+    from harness.dynamic.child import forks  # noqa: F401 - takes the real clock before the script's is there
     from harness.dynamic.child.capture.recorder import Recorder
 
     return Recorder(Path(plan.out), rank=plan.rank, world_size=plan.world_size)
@@ -40,6 +43,13 @@ def install(plan: RunPlan, recorder: Recorder) -> list[Callable[[ast.Module, str
     weights = WeightSums()
     calls = TorchCalls(recorder, streams, weights, plan.vocab_size)
     values = HookValues(recorder, calls)
+    server = _fork_server(plan, recorder, streams)
+
+    def tell_line(line: str) -> None:
+        values.line(line, to="stdout")
+        if server is not None:
+            server.after_line()
+
     names = HookNames()
     audit = FileAudit(recorder, val_files=plan.val_files, train_files=plan.train_files, data=plan.data)
     audit.start()
@@ -50,12 +60,22 @@ def install(plan: RunPlan, recorder: Recorder) -> list[Callable[[ast.Module, str
             audit.stop,
             weights.stop,
             follow_saves(audit),
-            read_along(lambda line: values.line(line, to="stdout")),
+            read_along(tell_line),
             names.publish(values.by_name(names)),
             start_torch_calls(calls),
         ]
     )
     return [lambda tree, filename: hooked(tree, filename, names)]
+
+
+def _fork_server(plan: RunPlan, recorder: Recorder, streams: TokenStreams) -> ForkServer | None:
+    from harness.dynamic.child.forks import ForkServer
+    from harness.dynamic.fork_plan import ForkPlan
+
+    if plan.fork is None:
+        return None
+    stream = streams.tokens[: streams.validation_count]
+    return ForkServer(plan, ForkPlan.from_json(plan.fork), recorder, stream)
 
 
 def finish(recorder: Recorder) -> None:

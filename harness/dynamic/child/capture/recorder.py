@@ -28,8 +28,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 RECORD_VERSION = 1
-EVENTS_NAME = "events.jsonl"
-ARRAYS_NAME = "arrays.f64"
 KEY_LINE = "golf-record"
 """First word of the line that tells the key: `golf-record RANK KEY`."""
 MOST_EVENTS = 200_000
@@ -43,14 +41,14 @@ _FLUSH_BYTES = 1 << 16
 _FIRST_DESCRIPTOR = 200  # above what scripts open and sometimes close by number
 
 
-def events_name(rank: int) -> str:
-    """File of the events of `rank`."""
-    return EVENTS_NAME if rank == 0 else f"events.rank{rank}.jsonl"
+def events_name(rank: int, branch: str = "") -> str:
+    """File of the events of `rank`; `branch` is the mark of a fork."""
+    return f"events{branch}.jsonl" if rank == 0 else f"events.rank{rank}{branch}.jsonl"
 
 
-def arrays_name(rank: int) -> str:
-    """File of the arrays of `rank`."""
-    return ARRAYS_NAME if rank == 0 else f"arrays.rank{rank}.f64"
+def arrays_name(rank: int, branch: str = "") -> str:
+    """File of the arrays of `rank`; `branch` is the mark of a fork."""
+    return f"arrays{branch}.f64" if rank == 0 else f"arrays.rank{rank}{branch}.f64"
 
 
 class Recorder:
@@ -65,6 +63,9 @@ class Recorder:
         self.is_open = True
         self.event_number = 0
         self._began = perf_counter()
+        self._folder, self._rank, self._world_size = folder, rank, world_size
+        self._most_events = MOST_EVENTS
+        self._ends_process = False
         self._owner = os.getpid()
         self._lock = threading.RLock()
         self._key = secrets.token_bytes(16)
@@ -84,6 +85,28 @@ class Recorder:
         self.event("start", version=RECORD_VERSION, rank=rank, world=world_size)
 
     @property
+    def owner(self) -> int:
+        """The process whose record this is."""
+        return self._owner
+
+    def branch(self, mark: str, *, most_events: int) -> None:
+        """Be the record of this process, a fork of the one before: own files, own chain, the same key.
+
+        The process ends with its event number `most_events`.
+        """
+        for descriptor in (self._events_at, self._arrays_at):
+            os.close(descriptor)
+        self._owner = os.getpid()
+        self._events_at = _opened(self._folder / events_name(self._rank, mark))
+        self._arrays_at = _opened(self._folder / arrays_name(self._rank, mark))
+        self._chain, self._pending, self._array_of = b"", [], {}
+        self._pending_bytes = self._event_bytes = self._array_items = self.event_number = 0
+        self._site_events, self._site_array_bytes, self._dropped = {}, {}, {}
+        self._most_events = min(most_events, MOST_EVENTS)
+        self._ends_process = True
+        self.event("start", version=RECORD_VERSION, rank=self._rank, world=self._world_size)
+
+    @property
     def key(self) -> str:
         """The key of the chain, in hexadecimal."""
         return self._key.hex()
@@ -100,7 +123,10 @@ class Recorder:
                     return None
                 self._site_events[site] = seen + 1
                 fields["site"] = site
-            if self.event_number >= MOST_EVENTS or self._event_bytes >= MOST_EVENT_BYTES:
+            if self.event_number >= self._most_events and self._ends_process:
+                self.close()
+                os._exit(0)
+            if self.event_number >= self._most_events or self._event_bytes >= MOST_EVENT_BYTES:
                 self.dropped("events")
                 return None
             return self._write(kind, fields)
