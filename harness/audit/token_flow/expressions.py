@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 
 _LOG_OF_TWO = 0.6931
+_WRAPPED = frozenset({"module", "_orig_mod"})  # of networks in parallel, and of compiled ones
 _FORM = frozenset({"shape", "size", "dtype", "device", "ndim", "nbytes", "itemsize", "is_cuda", "strides"})
 OBJECTS_AT_MOST = 8  # of those a value may be, so many are asked for an attribute
 
@@ -68,6 +69,8 @@ def attribute(walker: Walker, owner: Flow, name: str) -> Flow:
                 break
     if found:
         return found[0] if len(found) == 1 else joined(found)
+    if name in _WRAPPED and any(isinstance(each, Instance) for each in owner.objects):
+        return owner  # what wraps a network stands for the network here
     if owner.text is not None and owner.text.startswith("module:"):
         return walker.module(f"{owner.text}.{name}")
     if name in _FORM:

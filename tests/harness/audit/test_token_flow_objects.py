@@ -194,3 +194,21 @@ for start in range(0, len(tokens), 64):
     found = scored.pairs.get(int(tokens[start + 1]))
 """
     assert not [each for each in events(IMPORTS + made) if isinstance(each, Lookup) and each.updates]
+
+
+def test_a_network_read_back_from_its_wrapper_is_the_network() -> None:
+    script = (
+        IMPORTS
+        + """\
+class Net(torch.nn.Module):
+    def forward(self, x, y):
+        return F.cross_entropy(self.head(x), y)
+net = torch.nn.parallel.DistributedDataParallel(Net())
+total = 0.0
+for start in range(0, len(tokens), 64):
+    total += net.{read}(tokens[start : start + 64], tokens[start + 1 : start + 65]).item()
+print(f"val_bpb:{total / math.log(2.0) / len(tokens):.4f}")
+"""
+    )
+    assert is_printed(events(script.replace("{read}", "module")))
+    assert not is_printed(events(script.replace("{read}", "unrelated")))
