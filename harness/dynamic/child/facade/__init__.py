@@ -44,7 +44,9 @@ def _play_gpu(plan: RunPlan, clock: VirtualClock) -> None:
     from harness.dynamic.child.facade.one_rank import install_one_rank
     from harness.dynamic.child.facade.optimizers import install_optimizers
     from harness.dynamic.child.facade.precision import install_precision
+    from harness.dynamic.child.facade.triton_package import install_triton
 
+    install_triton()
     install_compilation()
     install_cuda_module(clock.query, plan.world_size)
     install_precision()
