@@ -62,6 +62,7 @@ def run(plan: RunPlan, source: bytes) -> int:
     scripts.transforms.append(lambda tree, _: with_literals(tree, plan.literals))
     if recorder is not None:
         recorder.virtual_seconds = lambda: clock.seconds
+        clock.is_validation = lambda: recorder.learns_from() == "val"
         listen(lambda kind, fields: recorder.event(kind, **fields))
         scripts.transforms.extend(capture.install(plan, recorder))
     scripts.install()

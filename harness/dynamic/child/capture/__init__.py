@@ -42,6 +42,7 @@ def install(plan: RunPlan, recorder: Recorder) -> list[Callable[[ast.Module, str
     )
     weights = WeightSums()
     calls = TorchCalls(recorder, streams, weights, plan.vocab_size)
+    recorder.learns_from = lambda: calls.grad_source
     values = HookValues(recorder, calls)
     server = _fork_server(plan, recorder, streams)
 

@@ -60,6 +60,8 @@ class Recorder:
 
     def __init__(self, folder: Path, *, rank: int, world_size: int, tell_key: bool = True) -> None:
         self.virtual_seconds: Callable[[], float] = lambda: 0.0
+        self.learns_from: Callable[[], str] = lambda: "none"
+        """Split of the last tokens that went through a model with gradients: the clock asks."""
         self.is_open = True
         self.event_number = 0
         self._began = perf_counter()

@@ -107,6 +107,14 @@ class Block:
         index = index if isinstance(index, tuple) else (index,)
         return Block(self.data[(slice(None), *index)])
 
+    def __neg__(self) -> Block:
+        """Of each element."""
+        return Block(-self.data)
+
+    def __invert__(self) -> Block:
+        """Of each element."""
+        return Block(~self.data)
+
     def __bool__(self) -> bool:
         """Of all programs alike; raises `NotUniformError`."""
         return bool(self._one())
@@ -152,6 +160,11 @@ def aligned(*values: Any) -> list[Any]:
     ]
 
 
+def broadcast(*tensors: Any) -> Any:
+    """`torch.broadcast_tensors`, which has no types."""
+    return torch.broadcast_tensors(*tensors)  # type: ignore[no-untyped-call]
+
+
 def _elementwise(function: Callable[..., Any]) -> Callable[..., Any]:
     def method(self: Block, other: Any) -> Any:
         if isinstance(other, Pointer):
@@ -192,8 +205,6 @@ for _name, _function in _OPERATORS.items():
     setattr(Block, f"__r{_name}__", _reflected(_function))
 for _name in ("lt", "le", "gt", "ge", "eq", "ne"):
     setattr(Block, f"__{_name}__", _elementwise(getattr(operator, _name)))
-Block.__neg__ = lambda self: Block(-self.data)  # type: ignore[attr-defined]
-Block.__invert__ = lambda self: Block(~self.data)  # type: ignore[attr-defined]
 
 
 BEFORE: dict[int, tuple[Tensor, Tensor]] = {}
@@ -252,7 +263,7 @@ class Pointer:
         offsets, allowed = aligned(self._placed(), mask)
         if allowed is None or allowed is True:
             return Block(self.flat[offsets])
-        offsets, allowed = torch.broadcast_tensors(offsets, torch.as_tensor(allowed))
+        offsets, allowed = broadcast(offsets, torch.as_tensor(allowed))
         if bool(allowed.all()):
             return Block(self.flat[offsets])
         found = self.flat[torch.where(allowed, offsets, 0)]
@@ -266,7 +277,7 @@ class Pointer:
         offsets, values, allowed = aligned(self._placed(), value, mask)
         values = torch.as_tensor(values).to(self.flat.dtype)
         allowed = torch.as_tensor(True if allowed is None else allowed)
-        offsets, values, allowed = torch.broadcast_tensors(offsets, values, allowed)
+        offsets, values, allowed = broadcast(offsets, values, allowed)
         _remember(self.flat)
         if not bool(allowed.all()):
             offsets, values = offsets[allowed], values[allowed]
@@ -329,7 +340,7 @@ class Tile:
         return block[tuple(in_block)], whole[tuple(in_tensor)]
 
     def _first(self) -> int:
-        return self.pointer.flat.storage_offset() + int(self.pointer.offsets)
+        return int(self.pointer.flat.storage_offset()) + int(self.pointer.offsets)
 
 
 class BlockPointer:

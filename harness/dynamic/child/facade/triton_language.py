@@ -17,6 +17,7 @@ from harness.dynamic.child.facade.triton_blocks import (
     Tile,
     aligned,
     block_range,
+    broadcast,
     lifted,
 )
 
@@ -236,7 +237,7 @@ _NAMES: dict[str, Any] = {
     "permute": _permute,
     "trans": _permute,
     "split": _split,
-    "join": lambda left, right: Block(torch.stack(torch.broadcast_tensors(*aligned(left, right)), dim=-1)),
+    "join": lambda left, right: Block(torch.stack(broadcast(*aligned(left, right)), dim=-1)),
     "broadcast_to": _broadcast_to,
     "expand_dims": _expand_dims,
     "cast": lambda value, dtype, **_: value.to(dtype),
