@@ -187,6 +187,21 @@ def _path(machine: Machine, _path_: str, args: Args, _kwargs: Kwargs, node: ast.
     return joined_path(machine, args, node)
 
 
+@on_call("os.path.dirname", "os.path.basename")
+def _part_of_path(machine: Machine, path: str, args: Args, _kwargs: Kwargs, node: ast.AST) -> Value | None:
+    """The folder, or the name of the file or the pattern."""
+    from harness.audit.interpreter.operators import text
+
+    whole = path_text(args[0]) if args else ""
+    if not whole:
+        return None
+    head, _, tail = whole.rpartition("/")
+    part = head if path.endswith("dirname") else tail
+    if isinstance(args[0].const, str):
+        return Value(part)
+    return text(machine, part, [args[0]], args[0].source.changed(reads=frozenset()), node)
+
+
 def joined_path(machine: Machine, parts: Args, node: ast.AST) -> Value:
     """Paths are texts; unknown parts are `{}`."""
     from harness.audit.interpreter.operators import text

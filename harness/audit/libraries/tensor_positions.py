@@ -99,20 +99,35 @@ def _where_method(
 
 @on_method("gather", "index_select", "take_along_dim", "take")
 def _gathered(
-    machine: Machine, receiver: Value, _name: str, args: Args, kwargs: Kwargs, node: ast.AST
+    machine: Machine, receiver: Value, name: str, args: Args, kwargs: Kwargs, node: ast.AST
 ) -> Value | None:
-    if not args and not kwargs:
+    at = _indices(name, args, kwargs)
+    if at is None:
         return None
     from harness.audit.libraries import losses
 
-    return losses.gathered(machine, receiver, [*args, *kwargs.values()][-1], node)
+    return losses.gathered(machine, receiver, at, node)
 
 
-@on_call("torch.gather", "torch.index_select", "torch.take_along_dim", "numpy.take_along_axis")
-def _gather_call(machine: Machine, _path: str, args: Args, kwargs: Kwargs, node: ast.AST) -> Value | None:
-    given = [*args, *kwargs.values()]
-    if len(given) < 2:
+def _indices(name: str, args: Args, kwargs: Kwargs) -> Value | None:
+    """What chooses the entries: `along` functions take it before the dimension, the others after."""
+    for key in ("index", "indices"):
+        if key in kwargs:
+            return kwargs[key]
+    if not args:
+        return None
+    return args[0] if "along" in name else args[-1]
+
+
+@on_call(
+    *("torch.gather", "torch.index_select", "torch.take_along_dim"),
+    *("numpy.take_along_axis", "mlx.core.take_along_axis", "jax.numpy.take_along_axis"),
+)
+def _gather_call(machine: Machine, path: str, args: Args, kwargs: Kwargs, node: ast.AST) -> Value | None:
+    of = args[0] if args else kwargs.get("input", kwargs.get("a"))
+    at = _indices(path, args[1:], kwargs)
+    if of is None or at is None:
         return None
     from harness.audit.libraries import losses
 
-    return losses.gathered(machine, given[0], given[-1], node)
+    return losses.gathered(machine, of, at, node)

@@ -76,3 +76,19 @@ def test_training_on_validation_before_the_score_is_a_breach() -> None:
 def test_beside_torch_a_plain_call_keeps_its_gradient() -> None:
     scores = [each for each in audited("import torch\n" + SCRIPT).events if isinstance(each, Score)]
     assert all(score.has_gradient for score in scores)
+
+
+@pytest.mark.parametrize("index", ["y[:, None], axis=-1", "indices=y[:, None], axis=-1", "y[:, None]"])
+def test_a_loss_taken_along_the_axis_of_the_vocabulary_is_a_score(index: str) -> None:
+    built_in = 'nn.losses.cross_entropy(self.head(self.emb(x)), y.reshape(-1), reduction="mean")'
+    logits = "self.head(self.emb(x))"
+    by_hand = f"mx.mean(mx.logsumexp({logits}, -1) - mx.take_along_axis({logits}, {index}))"
+    found = audited(SCRIPT.replace(built_in, by_hand)).events
+    assert any(isinstance(one, Score) and one.region.split is Split.VALIDATION for one in found)
+
+
+def test_a_pattern_taken_apart_and_put_together_again_names_its_split() -> None:
+    parts = "sorted(glob.glob(os.path.dirname(pattern) + '/' + os.path.basename(pattern)))"
+    script = "import os\n" + SCRIPT.replace("sorted(glob.glob(pattern))", parts)
+    found = audited(script).events
+    assert any(isinstance(one, Score) and one.region.split is Split.VALIDATION for one in found)
