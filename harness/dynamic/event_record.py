@@ -283,6 +283,16 @@ def _loss(data: dict[str, Any], kept: _Arrays) -> LossEvent:
     )
 
 
+def _program(data: dict[str, Any]) -> ProgramEvent:
+    command = data["command"]
+    return ProgramEvent(
+        **_base(data),
+        call=_text(data.get("call", "subprocess")),
+        command=" ".join(map(_text, command)) if isinstance(command, list) else _text(command),
+        answered=_flag(data.get("answered", False)),
+    )
+
+
 _BUILDERS: dict[str, Callable[[dict[str, Any], _Arrays], Event]] = {
     "open": lambda d, _: OpenEvent(**_base(d), path=_text(d["path"]), split=_text(d["split"])),
     "write": lambda d, _: WriteEvent(**_base(d), path=_text(d["path"]), mode=_text(d["mode"])),
@@ -320,7 +330,13 @@ _BUILDERS: dict[str, Callable[[dict[str, Any], _Arrays], Event]] = {
     "print": lambda d, _: PrintEvent(
         **_base(d), text=_text(d["text"]), to=_text(d["to"]), values=tuple(_number(v) for v in d["values"])
     ),
-    "spawn": lambda d, _: ProgramEvent(**_base(d), call=_text(d["call"]), command=_text(d["command"])),
-    "net": lambda d, _: NetworkEvent(**_base(d), call=_text(d["call"]), address=_text(d["address"])),
+    "spawn": lambda d, _: _program(d),
+    "subprocess": lambda d, _: _program(d),
+    "net": lambda d, _: NetworkEvent(
+        **_base(d),
+        call=_text(d["call"]),
+        address=_text(d["address"] if "address" in d else f"{d['package']} {d['wanted']}"),
+        is_package="package" in d,
+    ),
     "fork": lambda d, _: ForkEvent(**_base(d), copies=_count(d["copies"])),
 }

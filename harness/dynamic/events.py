@@ -139,18 +139,20 @@ class PrintEvent(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProgramEvent(Event):
-    """Another program was asked for."""
+    """Another program was asked for. `answered` is True where the facade spoke for it: nothing was started."""
 
     call: str
     command: str
+    answered: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NetworkEvent(Event):
-    """An address was asked for."""
+    """An address was asked for, or a package that would have asked for one (`is_package`)."""
 
     call: str
     address: str
+    is_package: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -79,16 +79,29 @@ def _training_data(base: ScoredRun) -> ProbeResult:
 
 def _outside(base: ScoredRun) -> ProbeResult:
     record, runs = base.record, (base.name,)
-    asked = [e for e in record.of(NetworkEvent) if not _is_local(e.address)]
-    programs = [e for e in record.of(ProgramEvent) if not _is_known(e.command)]
-    numbers = {"addresses": len(asked), "programs": len(programs)}
-    if asked:
+    written = last_artifact_write(base)
+    asked = [e for e in record.of(NetworkEvent) if e.is_package or not _is_local(e.address)]
+    late = [e for e in asked if not e.is_package and written is not None and e.number > written]
+    programs = [e for e in record.of(ProgramEvent) if not e.answered and not _is_known(e.command)]
+    numbers = {"addresses": len(asked), "addresses_after": len(late), "programs": len(programs)}
+    if late:
         return ProbeResult(
             probe=PROBE,
             condition=NETWORK,
             outcome=Outcome.BREACH,
             numbers=numbers,
-            sentence=f"the script asked for {asked[0].address[:80]} ({len(asked):,} requests for addresses)",
+            sentence=f"the script asked for {late[0].address[:80]} after the artifact was written "
+            f"({len(late):,} requests)",
+            runs=runs,
+        )
+    if asked:
+        return ProbeResult(
+            probe=PROBE,
+            condition=NETWORK,
+            outcome=Outcome.NO_POWER,
+            numbers=numbers,
+            sentence=f"the script reached for {asked[0].address[:80]}; what it does where that answers is not "
+            "seen here",
             runs=runs,
         )
     if programs or record.why_powerless():

@@ -1,0 +1,146 @@
+"""R4: every token that could have come is put in turn where one came; what they are scored must sum to one.
+
+A sum over some tokens that exceeds one proves a breach. Less proves nothing by itself; with the softmax of
+the network, which sums to one, the rest is estimated: S = 1 + sum of (p - p_network), over the chosen tokens
+one by one and for all others by the mean over those drawn at random. Source: condition 2 of issue #1017 of
+openai/parameter-golf.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from harness.dynamic.probes.probe import Outcome, ProbeResult
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+PROBE = "normalisation"
+CONDITION = "c2-normalized"
+PROOF = 1.001  # float32 distributions over 8,192 tokens sum to one within 1e-5
+MAY_BE_OFF = 0.005
+_SIGMAS = 3.0
+_LEAST_DRAWN = 8
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Alternative:
+    """A token put at the place: -ln p as counted and by the network alone (None where it was not seen).
+
+    `is_drawn` says that it was drawn at random, not chosen for a reason.
+    """
+
+    token: int
+    nats: float | None
+    network_nats: float | None
+    is_drawn: bool
+
+
+def normalisation(
+    alternatives: Sequence[Alternative],
+    *,
+    position: int,
+    vocab_size: int,
+    true_token: int,
+    base_nats: float | None,
+    rerun_nats: float | None = None,
+) -> ProbeResult:
+    """What the alternatives sum to.
+
+    `base_nats` is what the run without forks gave the token that came: the fork with that very token must
+    give the same. `rerun_nats` is a run from the start with the likeliest other token in the stream, None
+    where it was not made; where it differs from that token's fork, something was derived from the stream
+    before the fork, and the forks show nothing.
+    """
+    counted = [each for each in alternatives if each.nats is not None]
+    numbers: dict[str, float] = {"position": position, "alternatives": len(counted), "vocabulary": vocab_size}
+    control = next((each for each in counted if each.token == true_token), None)
+    if control is None or base_nats is None or control.nats != base_nats:
+        told = "was not counted" if control is None else f"was scored {control.nats} nats and not {base_nats}"
+        return _told(
+            Outcome.NO_POWER, numbers, f"the fork with the token that came at position {position:,} {told}"
+        )
+    likeliest = likeliest_other(alternatives, true_token)
+    if rerun_nats is not None and likeliest is not None and not _same(rerun_nats, likeliest.nats):
+        return _told(
+            Outcome.NO_POWER, numbers,
+            f"token {likeliest.token} was scored {likeliest.nats:.6g} nats in a fork and {rerun_nats:.6g} "
+            "in a run "
+            "from the start: what was derived from the stream before the fork matters",
+        )  # fmt: skip
+    shares = {each.token: math.exp(-each.nats) for each in counted if each.nats is not None}
+    numbers["sum"] = total = math.fsum(shares.values())
+    what = f"the {len(shares)} tokens that were tried" if len(shares) < vocab_size else "all tokens"
+    if total > PROOF:
+        return _told(
+            Outcome.BREACH, numbers,
+            f"at position {position:,} {what} would get probabilities that sum to {total:,.4f} (at most "
+            "1): the score "
+            "of a token depends on the token itself",
+        )  # fmt: skip
+    if len(shares) >= vocab_size:
+        outcome = Outcome.CLEAN if abs(total - 1) <= PROOF - 1 else Outcome.BREACH
+        return _told(
+            outcome, numbers, f"all {vocab_size:,} tokens at position {position:,} sum to {total:.6f}"
+        )
+    return _estimated(counted, numbers, vocab_size, position)
+
+
+def likeliest_other(alternatives: Sequence[Alternative], true_token: int) -> Alternative | None:
+    """The alternative with the highest probability that is not the token that came."""
+    others = [each for each in alternatives if each.nats is not None and each.token != true_token]
+    return min(others, key=lambda each: each.nats if each.nats is not None else math.inf, default=None)
+
+
+def _estimated(
+    counted: Sequence[Alternative], numbers: dict[str, float], vocab_size: int, position: int
+) -> ProbeResult:
+    gains = {
+        each.token: math.exp(-each.nats) - math.exp(-each.network_nats)
+        for each in counted
+        if each.nats is not None and each.network_nats is not None
+    }
+    drawn = np.array([gains[each.token] for each in counted if each.is_drawn and each.token in gains])
+    if len(gains) < len(counted) or drawn.size < _LEAST_DRAWN:
+        return _told(
+            Outcome.NO_POWER, numbers,
+            f"{len(counted)} of {vocab_size:,} tokens at position {position:,} sum to "
+            f"{numbers['sum']:.4f}: no proof of "
+            "anything, and there is no network's distribution to estimate the rest with",
+        )  # fmt: skip
+    chosen = math.fsum(gains[each.token] for each in counted if not each.is_drawn)
+    rest = vocab_size - sum(not each.is_drawn for each in counted)
+    estimate = 1.0 + chosen + rest * float(drawn.mean())
+    error = _SIGMAS * rest * float(drawn.std(ddof=1)) / math.sqrt(drawn.size)
+    numbers["estimate"], numbers["three_sigma"] = estimate, error
+    sure = f"(3 sigma {error:.1g})"
+    told = f"at position {position:,} all {vocab_size:,} tokens sum to about {estimate:.5f} {sure}"
+    if estimate - error > 1 + MAY_BE_OFF:
+        return _told(
+            Outcome.BREACH, numbers,
+            f"{told}, by {len(counted)} of them and the network's softmax: the score of a token depends on "
+            "the token "
+            "itself",
+        )  # fmt: skip
+    if abs(estimate - 1) + error <= MAY_BE_OFF:
+        return _told(Outcome.CLEAN, numbers, f"{told}, by {len(counted)} of them and the network's softmax")
+    return _told(Outcome.NO_POWER, numbers, f"{told}: too far from one to be clean, too vague for a proof")
+
+
+def _same(one: float, other: float | None) -> bool:
+    return other is not None and abs(one - other) <= 1e-6 * max(1.0, abs(other))
+
+
+def _told(outcome: Outcome, numbers: dict[str, float], sentence: str) -> ProbeResult:
+    return ProbeResult(
+        probe=PROBE,
+        condition=CONDITION,
+        outcome=outcome,
+        numbers=numbers,
+        sentence=sentence,
+        runs=("base", "forks"),
+    )
