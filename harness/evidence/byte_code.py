@@ -47,10 +47,10 @@ def judge_byte_tables(case: Case, rule: str) -> Iterator[Finding]:
         if worst is None:
             continue
         table, fault = worst
-        where = {"file": fact["file"], "line": table["line"]}
+        where = {"file": fact["file"], "line": fault.get("line", table["line"])}
         yield needs_human(
             rule,
-            f"the table filled at {fact['file']}:{table['line']} counts {fault['counts']} bytes for "
+            f"the table filled at {where['file']}:{where['line']} counts {fault['counts']} bytes for "
             f"the token {fault['piece']!r}, which has {fault['should']}",
             fact_place(case, where, "fills the table", Role.PRIMARY),
             ask=ASK,

@@ -64,9 +64,19 @@ def scan_byte_counting(index: ProgramIndex) -> list[dict[str, Any]]:
             if not any(place in order.stretch(statement) for place in leads):
                 continue
             found = _judged(statement, scope, roles, values, index)
+            if found == "unguarded" and not _counts_bytes(scope, roles, index):
+                continue  # the flag of a space may be for something else, such as an input of a network
             if found is not None and len(facts) < FACTS_AT_MOST:
                 facts.append({"file": path, "line": statement.lineno, "kind": found})
     return facts
+
+
+def _counts_bytes(scope: Scope, roles: Roles, index: ProgramIndex) -> bool:
+    """Whether the function reads a table of bytes at all."""
+    return any(
+        _reads(node, "bytes", scope, roles) or _reads(node, _SPACE_INSIDE, scope, roles)
+        for node in index.own.of(scope, ast.Subscript)
+    )
 
 
 def _judged(
@@ -82,7 +92,19 @@ def _judged(
         return None  # only taken out here; judged where it is used, written out below
     if isinstance(statement, ast.Assign) and _bare(value) in leads:
         return _where_used(statement, leads[0], scope, roles, values, index)
+    if isinstance(statement, ast.AugAssign) and _holds_space(statement.target, scope, roles, index):
+        return "twice"
     return _kind(leads[0], value, scope, roles, values)
+
+
+def _holds_space(target: ast.expr, scope: Scope, roles: Roles, index: ProgramIndex) -> bool:
+    """Whether what the space is added to was read from a table that has it already."""
+    given = [
+        assign.value
+        for assign in index.own.of(scope, ast.Assign)
+        if any(ast.dump(one) == ast.dump(target) for one in assign.targets)
+    ]
+    return any(_reads(node, _SPACE_INSIDE, scope, roles) for value in given for node in nodes_below(value))
 
 
 def _bare(value: ast.expr) -> ast.expr:

@@ -87,9 +87,8 @@ def _evaluated(
         value = [len(one) if isinstance(one, bytes) else one for one in held]
         role = table_role(value)
         if role is not None:
-            tables.append(
-                {"role": role, "line": _line_of(function, name, index), "faults": _faults(role, value)}
-            )
+            faults = _faults(role, value, [run.stored.get((id(held), place)) for place in range(len(TOKENS))])
+            tables.append({"role": role, "line": _line_of(function, name, index), "faults": faults})
     result = run.result if isinstance(run.result, list) else [run.result]
     if len(result) == SIZE and table_role(result) is not None:
         result = [result]
@@ -125,12 +124,12 @@ def _line_of(function: FunctionNode, name: str, index: ProgramIndex) -> int:
     return max(lines, default=function.lineno)
 
 
-def _faults(role: str, table: list[Any]) -> list[dict[str, Any]]:
-    """Sample tokens whose bytes are counted otherwise than the published script does."""
+def _faults(role: str, table: list[Any], lines: list[int | None]) -> list[dict[str, Any]]:
+    """Sample tokens whose bytes are counted otherwise than the published script does, and where each is."""
     if role != "bytes":
         return []
     faults: list[dict[str, Any]] = []
-    for token, value in zip(TOKENS, table, strict=False):
+    for token, value, line in zip(TOKENS, table, lines, strict=False):
         with_space = token.bytes + 1
         if value == token.bytes:
             continue
@@ -142,7 +141,8 @@ def _faults(role: str, table: list[Any]) -> list[dict[str, Any]]:
             kind = "boundary"
         else:
             kind = "byte" if token.kind == "byte" else "other"
-        faults.append({"kind": kind, "piece": token.piece, "counts": value, "should": token.bytes})
+        fault = {"kind": kind, "piece": token.piece, "counts": value, "should": token.bytes}
+        faults.append(fault if line is None else {**fault, "line": line})
     return faults
 
 

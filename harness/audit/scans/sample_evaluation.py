@@ -58,11 +58,15 @@ class _Leave(Exception):  # noqa: N818 - control flow of the evaluated function
 
 
 class SampleRun:
-    """One evaluation. `names` are the local values when it ends, `result` what it returned."""
+    """One evaluation. `names` are the local values when it ends, `result` what it returned.
+
+    `stored` has the line that last wrote into a list, by the list's identity and the place in it.
+    """
 
     def __init__(self, constants: dict[str, Any] | None = None) -> None:
         self.names: dict[str, Any] = dict(constants or {})
         self.result: Any = None
+        self.stored: dict[tuple[int, int], int] = {}
         self._steps = 0
         self._in_token_loop = 0
 
@@ -150,6 +154,8 @@ class SampleRun:
             inside = isinstance(held, list) and isinstance(place, int) and -len(held) <= place < len(held)
             if inside or (isinstance(held, dict) and isinstance(place, int | str | bytes)):
                 held[place] = value
+                if inside:
+                    self.stored[id(held), place % len(held)] = target.lineno
 
     def value(self, node: ast.expr, depth: int = 0) -> Any:
         """The value of an expression, UNKNOWN when it is not ours to know."""

@@ -64,9 +64,9 @@ def table_role(table: list[object]) -> str | None:
         flags = [bool(one) for one in values]
         if flags == [token.leads for token in TOKENS]:
             return "lead"
-        outside = {"control", "unknown", "unused"}
-        if flags == [token.kind in outside for token in TOKENS]:
-            return "boundary"
+        for outside in ({"control", "unknown", "unused"}, {"control", "unknown"}):  # no text has unused ones
+            if flags == [token.kind in outside for token in TOKENS]:
+                return "boundary"
         return None
     normal = [place for place, token in enumerate(TOKENS) if token.kind == "normal"]
     numbers = [one for one in values if isinstance(one, int) and not isinstance(one, bool)]

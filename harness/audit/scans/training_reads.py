@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 
 _READS_AT_MOST = 6
 _CAPS_AT_MOST = 12
+_OF_THE_LOADER = frozenset(
+    {"state_dict", "load_state_dict", "close", "shutdown"}
+)  # where it stands, no tokens
 _ROUNDS = 4  # from a name that a clock went into to the next
 
 
@@ -85,6 +88,8 @@ def _file_at(order: CallOrder, depth: int) -> str:
 def _reads_training(call: OrderedCall, roles: Roles) -> bool:
     function = call.node.func
     if isinstance(function, ast.Attribute) and isinstance(function.value, ast.Name):
+        if function.attr in _OF_THE_LOADER:
+            return False
         # An attribute of `self` may belong to a loader of other files: the loader's own call tells.
         return roles.of(function.value, call.scope) == TRAIN_LOADER
     given = [roles.of(argument, call.scope) for argument in call.node.args[:8]]

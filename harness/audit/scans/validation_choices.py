@@ -59,7 +59,7 @@ def scan_validation_choices(index: ProgramIndex) -> list[dict[str, Any]]:
                     "line": node.lineno,
                     "effect": effect,
                     "evaluated_file": before.file,
-                    "evaluated_line": before.node.lineno,
+                    "evaluated_line": _made_at(node, scope, index) or before.node.lineno,
                     "in_training": order.training is not None and order.training in before.loops,
                     "writes_later": _writes_after(order, before),
                     "tests": [settings.condition(test, outcome, at) for test, outcome, at in tests],
@@ -194,6 +194,24 @@ def _last_before(evaluations: list[OrderedCall], node: ast.If, scope: Scope) -> 
     """The last evaluation in the same function at or before the comparison."""
     here = [call for call in evaluations if call.scope is scope and call.node.lineno <= node.lineno]
     return max(here, key=lambda call: (call.node.lineno, -call.place), default=None)
+
+
+def _made_at(node: ast.If, scope: Scope, index: ProgramIndex) -> int | None:
+    """The line of the last call before the comparison that a compared name was given the result of."""
+    names = {one.id for one in nodes_below(node.test) if isinstance(one, ast.Name)}
+    lines = [
+        assign.lineno
+        for assign in index.own.of(scope, ast.Assign)
+        if isinstance(assign.value, ast.Call)
+        and called_name(assign.value) in index.by_name
+        and assign.lineno < node.lineno
+        and any(
+            isinstance(one, ast.Name) and one.id in names
+            for target in assign.targets
+            for one in nodes_below(target)
+        )
+    ]
+    return max(lines, default=None)
 
 
 def _writes_after(order: CallOrder, before: OrderedCall) -> bool:

@@ -96,7 +96,8 @@ def combined(walker: Walker, op: ast.operator, left: Flow, right: Flow) -> Flow:
     if isinstance(op, ast.Div):
         if LOG_TWO in right.kinds:
             kinds |= {BITS}
-        of_token = right.tokens or LENGTH in right.kinds
+        # A count that was looked up is a function of tokens, too, but no length.
+        of_token = (right.tokens and not right.lookups) or LENGTH in right.kinds
         if left.scores and not {SUM} & (left.kinds | right.kinds) and of_token and not right.scores:
             kinds |= {SPREAD}
             walker.recorder.spread(left.scores, walker.here)

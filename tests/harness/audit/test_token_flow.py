@@ -106,7 +106,9 @@ def test_a_hint_that_opens_only_where_it_hits_has_a_gate_on_the_target(
     assert {part for each in found for part in each.weight_parts} == parts
 
 
-@pytest.mark.parametrize(("share", "is_spread"), [("len(pieces[y])", True), ("len(names)", False)])
+@pytest.mark.parametrize(
+    ("share", "is_spread"), [("len(pieces[y])", True), ("len(names)", False), ("(counts[x] + 1)", False)]
+)
 def test_a_loss_divided_by_the_length_of_its_token_is_spread(share: str, is_spread: bool) -> None:
     script = HEAD + (
         f"    share = np.exp(-nll / {share})\n    q = counts[x] / 9\n"
