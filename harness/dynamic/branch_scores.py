@@ -1,0 +1,157 @@
+"""What a forked run gave the token at one position, in nats, and what its network alone gave it."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from harness.dynamic.accumulators import chains_of
+from harness.dynamic.counted_scores import ScoreTaker, positions_of
+from harness.dynamic.event_record import EventRecord
+from harness.dynamic.events import ForkEvent, LossEvent, PrintEvent, ReductionEvent
+
+if TYPE_CHECKING:
+    from harness.dynamic.counted_scores import CountedScore
+    from harness.dynamic.probes.probe import ScoredRun
+
+LN2 = math.log(2.0)
+_MARGIN_EVENTS = 256  # forks may tell a little more or less than the run they come from
+_DRIFT = 64
+_BEHIND_LAST = 1 << 40
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ForkPoint:
+    """Where the run `base` can be forked for the token at `position`.
+
+    `first` to `end` are the places of its score among the counted values; `most_events` how many events a
+    fork writes until the last of them was counted.
+    """
+
+    position: int
+    first: int
+    end: int
+    after_event: int
+    most_events: int
+
+
+def fork_point(base: ScoredRun, position: int, byte_counts: np.ndarray) -> ForkPoint | None:
+    """The point before the first counted loss; None when the score of `position` is not a value of its own.
+
+    `byte_counts` (n,) are the bytes of each token of the stream: scorers of bytes count several values.
+    """
+    score = base.score
+    span = _places_of(score, position, base.stream_tokens, byte_counts)
+    if span is None or score.tokens[span[0] : span[1]].max(initial=1.0) > 1.0:
+        return None
+    began = int(min(score.scored_at.min(), score.counted_at.min()))
+    before = [
+        event.number for event in base.record.of(PrintEvent) if event.number < began and event.to != "file"
+    ]
+    if not before:
+        return None
+    after = before[-1]
+    last = int(score.counted_at[span[0] : span[1]].max())
+    return ForkPoint(
+        position=position,
+        first=span[0],
+        end=span[1],
+        after_event=after,
+        most_events=last - after + _MARGIN_EVENTS,
+    )
+
+
+def joined_record(trunk: EventRecord, after_event: int, branch: EventRecord) -> EventRecord:
+    """The record of a fork with what its run had told before it: numbered as one run.
+
+    A fork's record opens with its start and the fork itself, which the run does not have.
+    """
+    events = tuple(event for event in trunk.events if event.number <= after_event)
+    moved = tuple(
+        replace(event, number=event.number + after_event - 1)
+        for event in branch.events
+        if not isinstance(event, ForkEvent)
+    )
+    return EventRecord(
+        events=events + moved,
+        rank=trunk.rank,
+        problems=trunk.problems + branch.problems,
+        dropped={**trunk.dropped, **branch.dropped},
+        sealed=trunk.sealed and branch.sealed,
+    )
+
+
+def branch_nats(base: ScoredRun, point: ForkPoint, record: EventRecord, value_count: int) -> float | None:
+    """-ln p of the token at the point by the joined `record` of a fork; None when it was not counted there.
+
+    `value_count` is how many values its score has: one, or one for each of its bytes.
+    """
+    metric = base.metric
+    assert metric is not None
+    score = _same_sum(base, record)
+    if score is None or score.values.size < point.first + value_count:
+        return None
+    values = score.values[point.first : point.first + value_count]
+    tokens = score.tokens[point.first : point.first + value_count]
+    if not np.isfinite(values).all() or (tokens[np.isfinite(tokens)] > 1.0).any():
+        return None
+    # The script's own unit: what becomes bits only below the line is nats above it.
+    unit = 1.0 if metric.in_bits or metric.metric.unit == "loss" else LN2
+    return abs(float(values.sum())) * unit
+
+
+def network_nats(record: EventRecord, position: int) -> float | None:
+    """-ln p of the token at `position` by the last softmax that scored it; None when none was seen."""
+    found = None
+    for loss in record.of(LossEvent):
+        if loss.nll is None:
+            continue
+        places = np.flatnonzero(positions_of(loss) == position)
+        if places.size:
+            found = abs(float(loss.nll[places[-1]]))
+    return found
+
+
+def _places_of(
+    score: CountedScore, position: int, stream_tokens: int, byte_counts: np.ndarray
+) -> tuple[int, int] | None:
+    """First and end of the values that are the score of `position`."""
+    if score.has_positions:
+        found = np.flatnonzero(score.positions == position)
+        return (int(found[0]), int(found[0]) + 1) if found.size else None
+    if score.values.size == stream_tokens - 1:
+        return position - 1, position
+    total = int(byte_counts[1:].sum())
+    if score.values.size == total:
+        first = int(byte_counts[1:position].sum())
+        return first, first + int(byte_counts[position])
+    return None
+
+
+def counts_bytes(base: ScoredRun, byte_counts: np.ndarray) -> bool:
+    """Whether the counted values are those of bytes, not of tokens."""
+    size = base.score.values.size
+    return not base.score.has_positions and size == int(byte_counts[1:].sum()) != base.stream_tokens - 1
+
+
+def _same_sum(base: ScoredRun, record: EventRecord) -> CountedScore | None:
+    """The sum of `base`'s claimed number in `record`, which ends before the number is printed."""
+    metric, score = base.metric, base.score
+    assert metric is not None
+    chains = chains_of(record)
+    taker = ScoreTaker(record, chains)
+    began = int(score.counted_at[0])
+    # Arrays that were told before the fork are told again in it, so numbers may be a few off.
+    near = [each for each in chains if each.site == metric.numerator and abs(each.first - began) <= _DRIFT]
+    if near:
+        return taker.counted(min(near, key=lambda each: abs(each.first - began)), _BEHIND_LAST)
+    for event in record.of(ReductionEvent):
+        if event.site == metric.numerator and event.number >= began - _DRIFT and event.array is not None:
+            return taker.of_source(event)
+    for loss in record.of(LossEvent):
+        if loss.function == metric.numerator and abs(loss.number - began) <= _DRIFT:
+            return taker.of_source(loss)
+    return None
