@@ -39,12 +39,14 @@ if TYPE_CHECKING:
 
     from harness.case import Case
     from harness.evidence.seed_evidence import SeedEvidence
-    from harness.finding import Finding, Sourced
+    from harness.finding import Finding, Place, Sourced
     from harness.logs.training_log import Run
 
 RULE = "ngram-target-gate"
 
 _TARGET_GATE = re.compile(r"(?:^|\.)(?:within|word)_gate$|(?:^|\.)agree\w{0,8}plus$")
+_FIRST_WORD = re.compile(r"[a-z]+")
+_BOOSTS_AT_MOST = 4  # of one file
 _TOKEN_GATE = re.compile(r"(?:^|\.)token_gate$")
 
 
@@ -54,7 +56,7 @@ def check(case: Case) -> Iterator[Finding]:
     yield from mine
     seen = bool(mine)
     for seed in case.evidence.seeds:
-        for finding in _counted(seed):
+        for finding in _counted(case, seed):
             seen = True
             yield finding
     others = [run for log in case.submission.logs for run in log.runs if not _is_counted(case, run)]
@@ -98,7 +100,7 @@ def _in_c(case: Case) -> Finding | None:
     )
 
 
-def _counted(seed: SeedEvidence) -> Iterator[Finding]:
+def _counted(case: Case, seed: SeedEvidence) -> Iterator[Finding]:
     run = seed.run
     if run is None:
         return
@@ -110,6 +112,7 @@ def _counted(seed: SeedEvidence) -> Iterator[Finding]:
             "boosts of those channels to zero and run it again",
             fired[0][1].place("gate counter"),
             *(counter.place("gate counter", Role.RELATED) for _, counter in fired[1:]),
+            *_boosts(case, [name for name, _ in fired]),
         )
         return
     tokens = [counter for key, counter in run.counters.items() if _TOKEN_GATE.search(key)]
@@ -121,6 +124,18 @@ def _counted(seed: SeedEvidence) -> Iterator[Finding]:
             f"{who}: no hint passed a gate on the scored token{through}",
             gates[0].place("gate counters"),
         )
+
+
+def _boosts(case: Case, counters: list[str]) -> Iterator[Place]:
+    """Where the script reads the boosts of channels: their names begin with the counter's own word."""
+    words = sorted({found[0].upper() for name in counters if (found := _FIRST_WORD.match(name))})
+    if case.audit is None or not words:
+        return
+    setting = re.compile(rf"""["'](?:{"|".join(words)})_(?:[A-Z0-9]{{1,20}}_){{0,3}}BOOST["']""")
+    for path, source in sorted(case.audit.sources.items()):
+        lines = (source.text or "").splitlines()
+        for number in [at for at, line in enumerate(lines, 1) if setting.search(line)][:_BOOSTS_AT_MOST]:
+            yield fact_place(case, {"file": path, "line": number}, "boost of a gated channel")
 
 
 def _fired(run: Run) -> list[tuple[str, Sourced[int]]]:

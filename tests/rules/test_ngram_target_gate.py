@@ -3,7 +3,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from harness.finding import RuleVerdict
+from rules import ngram_target_gate as rule
 from tests.builders import good_log
+from tests.harness.audit.scans.scan_builder import scanned_case
 from tests.rules.log_builders import LOG, judge, judge_all, line_of
 
 if TYPE_CHECKING:
@@ -46,3 +48,19 @@ def test_a_superseded_log_is_a_remark(tmp_path: Path) -> None:
 
 def test_without_counters_code_that_was_not_followed_leaves_it_open(tmp_path: Path) -> None:
     assert judge(RULE, tmp_path, good_log(13)).verdict is RuleVerdict.NOT_CHECKED
+
+
+def test_gates_that_fired_are_shown_with_the_boosts_of_their_channels(tmp_path: Path) -> None:
+    script = """
+import os
+within_boost = float(os.environ.get("WITHIN_BOOST", "1.0"))
+word_boost = float(os.environ.get("WORD_BOOST", "0.0"))
+agree_boost = float(os.environ.get("AGREE_ADD_BOOST", "0.5"))
+"""
+    case = scanned_case(tmp_path, script, **{LOG.replace(".", "__"): gated(4, agree=1)})
+    (finding,) = rule.check(case)
+    shown = [place.line for place in finding.places if place.file == "train_gpt.py"]
+    assert [script.split("\n")[line - 1].split(" ", maxsplit=1)[0] for line in shown if line] == [
+        "within_boost",
+        "agree_boost",
+    ]
