@@ -107,7 +107,8 @@ class _SlurmCrew:
         try:
             return TaskAnswer.of_json(job.result())
         except self._submitit.core.utils.UncompletedJobError as error:
-            said = f"job {job.job_id} ended as {job.state}: {str(error).strip().splitlines()[0]}"[:500]
+            # Its lines: which job, that it left no result, and what it wrote to its error output.
+            said = f"job {job.job_id} ended as {job.state}: {' '.join(str(error).split())}"[:500]
             node = str(job.get_info().get("NodeList", "")) if self._cluster == "slurm" else ""
             return TaskAnswer(node=node, fault=said, is_machine_fault=True)
         except self._submitit.core.utils.FailedJobError as error:
