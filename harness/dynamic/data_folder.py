@@ -12,6 +12,8 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from harness.dynamic.tiny_vocabulary import Alphabet
 from harness.errors import SetupError
 from harness.tokens.shard_file import write_shard
@@ -58,44 +60,48 @@ def usual_names(key: VocabularyKey) -> tuple[str, str]:
     return f"fineweb10B_sp{key.size}", f"fineweb_{key.size}_bpe.model"
 
 
-def write_data_folder(folder: Path, data: TinyData, names: DataNames | None = None) -> DataPlaces:
-    """Write everything to the empty or new `folder`. Raises `SetupError` where the disk refuses."""
-    names = names or DataNames()
-    dataset, tokenizer = usual_names(data.vocabulary.key)
-    try:
-        return _written(folder, data, names, dataset, tokenizer)
-    except OSError as error:
-        raise SetupError(f"{folder}: cannot be written: {error.strerror or error}; free space") from error
-
-
-def _written(folder: Path, data: TinyData, names: DataNames, dataset: str, tokenizer: str) -> DataPlaces:
-    home = folder / "datasets" / dataset
-    home.mkdir(parents=True)
-    train = []
-    cut = -(-data.train.size // TRAIN_SHARDS)
-    for number in range(TRAIN_SHARDS):
-        train.append(f"fineweb_train_{number:06d}.bin")
-        write_shard(home / train[-1], data.train[number * cut : (number + 1) * cut])
-    val = ["fineweb_val_000000.bin"]
-    write_shard(home / val[0], data.validation)
-    if names.has_byte_files:
-        write_shard(home / "fineweb_val_bytes_000000.bin", data.token_bytes())
-    files = sorted(path.name for path in home.iterdir())
-    for name in _other_names(names.datasets, dataset):
-        (folder / "datasets" / name).mkdir()
-        for file in files:
-            os.link(home / file, folder / "datasets" / name / file)
-    tokenizers = folder / "tokenizers"
-    tokenizers.mkdir()
-    (tokenizers / tokenizer).write_bytes(data.vocabulary.model)
-    for name in _other_names(names.tokenizers, tokenizer):
-        os.link(tokenizers / tokenizer, tokenizers / name)
+def data_places(key: VocabularyKey) -> DataPlaces:
+    """Where `write_data_folder` puts things for this vocabulary."""
+    dataset, tokenizer = usual_names(key)
     return DataPlaces(
         dataset=f"datasets/{dataset}",
         tokenizer=f"tokenizers/{tokenizer}",
-        train_files=tuple(f"datasets/{dataset}/{name}" for name in train),
-        val_files=tuple(f"datasets/{dataset}/{name}" for name in val),
+        train_files=tuple(
+            f"datasets/{dataset}/fineweb_train_{number:06d}.bin" for number in range(TRAIN_SHARDS)
+        ),
+        val_files=(f"datasets/{dataset}/fineweb_val_000000.bin",),
     )
+
+
+def write_data_folder(folder: Path, data: TinyData, names: DataNames | None = None) -> DataPlaces:
+    """Write everything to the empty or new `folder`. Raises `SetupError` where the disk refuses."""
+    names = names or DataNames()
+    places = data_places(data.vocabulary.key)
+    try:
+        _write(folder, data, names, places)
+    except OSError as error:
+        raise SetupError(f"{folder}: cannot be written: {error.strerror or error}; free space") from error
+    return places
+
+
+def _write(folder: Path, data: TinyData, names: DataNames, places: DataPlaces) -> None:
+    home = folder / places.dataset
+    home.mkdir(parents=True)
+    for name, part in zip(places.train_files, np.array_split(data.train, TRAIN_SHARDS), strict=True):
+        write_shard(folder / name, part)
+    write_shard(folder / places.val_files[0], data.validation)
+    if names.has_byte_files:
+        write_shard(home / "fineweb_val_bytes_000000.bin", data.token_bytes())
+    files = sorted(path.name for path in home.iterdir())
+    for name in _other_names(names.datasets, home.name):
+        (folder / "datasets" / name).mkdir()
+        for file in files:
+            os.link(home / file, folder / "datasets" / name / file)
+    tokenizer = folder / places.tokenizer
+    tokenizer.parent.mkdir()
+    tokenizer.write_bytes(data.vocabulary.model)
+    for name in _other_names(names.tokenizers, tokenizer.name):
+        os.link(tokenizer, tokenizer.with_name(name))
 
 
 def _other_names(names: tuple[str, ...], usual: str) -> list[str]:

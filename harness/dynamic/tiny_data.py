@@ -210,9 +210,7 @@ def _digest(key: VocabularyKey) -> str:
         trainer = importlib.metadata.version("sentencepiece")
     except importlib.metadata.PackageNotFoundError as error:
         if key.alphabet is not Alphabet.BYTES:
-            raise SetupError(
-                "sentencepiece is not installed; run: pip install 'golf-harness[model]'"
-            ) from error
+            raise SetupError(NO_SENTENCEPIECE) from error
         trainer = "none"
     words = f"{_RECIPE}\n{key.alphabet} {key.size}\n{trainer}\n{demo_text_digest()}"
     return hashlib.sha256(words.encode()).hexdigest()

@@ -1,0 +1,246 @@
+"""One run of the child in a sandbox: a clean copy of the submission in, a record and files out.
+
+Paths are inputs (scripts seed generators from them), so everything is seen at the same places in every run:
+the submission where the challenge has it, in a checkout with its data. A sandbox that cannot rename shows
+it all below one folder of the host, which then is the same for every run of this process.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import stat
+import sys
+import tempfile
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from harness.dynamic.data_folder import write_data_folder
+from harness.dynamic.event_record import read_event_record, take_keys
+from harness.dynamic.run_causes import cause_of, read_ending
+from harness.dynamic.score_lines import has_score
+from harness.sandbox.clean_copy import copy_submission
+from harness.sandbox.confinement import package_root
+from harness.sandbox.request import MIB, Mount, SandboxLimits, SandboxRequest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+    from harness.dynamic.data_folder import DataNames
+    from harness.dynamic.event_record import EventRecord
+    from harness.dynamic.run_causes import RunCause
+    from harness.dynamic.run_plan import RunPlan
+    from harness.dynamic.tiny_data import TinyData
+    from harness.sandbox.request import Sandbox, SandboxOutcome
+
+INSIDE = "/golf"
+WORK = f"{INSIDE}/work"
+SUBMISSION = f"{WORK}/records/track_10min_16mb/submission"
+DATA = f"{WORK}/data"
+OUT = f"{INSIDE}/out"
+_PLAN = f"{INSIDE}/plan"
+_PACKAGE = f"{INSIDE}/package"
+LIMITS = SandboxLimits(
+    wall_seconds=240.0,
+    memory_bytes=6 * 2**30,
+    processes=256,
+    written_bytes=2 * 2**30,
+    temporary_bytes=512 * MIB,
+    log_bytes=16 * MIB,
+)
+_LINES_AT_MOST = 200_000
+_LONGEST_LINE = 20_000
+_ARTIFACT_BYTES = 512 * MIB
+_ARTIFACTS_AT_MOST = 2_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class AuditRun:
+    """What one run left. `cause` says why it did not reach a score, None when it did."""
+
+    outcome: SandboxOutcome
+    events: EventRecord
+    log_lines: tuple[str, ...]
+    artifacts: Mapping[str, tuple[int, str]]
+    """Files of the submission folder that were not in it before or changed: bytes and SHA-256."""
+    cause: RunCause | None
+
+
+def run_child(
+    folder: Path,
+    plan: RunPlan,
+    data: TinyData,
+    sandbox: Sandbox,
+    limits: SandboxLimits = LIMITS,
+    *,
+    names: DataNames | None = None,
+    may_write_data: bool = False,
+    should_stop: Callable[[], bool] = lambda: False,
+) -> AuditRun:
+    """Run `plan` on a clean copy of `folder` with `data`, and read what is left when all is dead.
+
+    Raises `SubmissionError` for a folder that cannot be copied safely and `SetupError` when this machine
+    cannot run it. `may_write_data` lets a run put alternatives into its own copy of the data.
+    """
+    root = _root()
+    _remove(root)
+    try:
+        root.mkdir(mode=0o755, parents=True)
+        return _run(root, folder, plan, data, sandbox, limits, names, may_write_data, should_stop)
+    finally:
+        _remove(root)
+
+
+def _run(
+    root: Path,
+    folder: Path,
+    plan: RunPlan,
+    data: TinyData,
+    sandbox: Sandbox,
+    limits: SandboxLimits,
+    names: DataNames | None,
+    may_write_data: bool,
+    should_stop: Callable[[], bool],
+) -> AuditRun:
+    work, out = root / "work", root / "out"
+    submission = work / Path(SUBMISSION).relative_to(WORK)
+    for made in (work, submission.parent, out, root / "plan"):
+        made.mkdir(parents=True, exist_ok=True)
+    copied = copy_submission(folder, submission)
+    before = {name: _digest(submission / name)[1] for name in copied.files}
+    write_data_folder(work / "data", data, names)
+    if not (submission / "data").exists():
+        # Scripts are started from the root of a checkout as well as from their folder.
+        (submission / "data").symlink_to(os.path.relpath(work / "data", submission))
+    mounts = {
+        WORK: Mount(host=work, inside=WORK, is_writable=True),
+        DATA: Mount(host=work / "data", inside=DATA, is_writable=may_write_data),
+        OUT: Mount(host=out, inside=OUT, is_writable=True),
+        _PLAN: Mount(host=root / "plan", inside=_PLAN, is_writable=False),
+        _PACKAGE: Mount(host=Path(package_root()) / "harness", inside=f"{_PACKAGE}/harness", is_writable=False),
+    }
+    places = {inside: sandbox.seen_at(mount) for inside, mount in mounts.items()}
+    seen = _seen_plan(plan, places)
+    (root / "plan" / "plan.json").write_text(json.dumps(seen.as_json()), encoding="utf-8")
+    _open_to_all(root)
+    request = SandboxRequest(
+        command=(sys.executable, "-P", "-m", "harness.dynamic.child", f"{places[_PLAN]}/plan.json"),
+        environment=_environment(places),
+        mounts=tuple(mounts.values()),
+        workdir=str(Path(seen.script).parent),
+        limits=limits,
+        wants_gpu=plan.device == "cuda",
+    )
+    lines: list[str] = []
+
+    def keep(_: float, line: bytes) -> None:
+        if len(lines) < _LINES_AT_MOST:
+            lines.append(line[:_LONGEST_LINE].decode("utf-8", "replace").rstrip("\n"))
+
+    outcome = sandbox.run(request, keep, should_stop=should_stop)
+    keys, log_lines = take_keys(lines)
+    return AuditRun(
+        outcome=outcome,
+        events=read_event_record(out, rank=plan.rank, key=keys.get(plan.rank)),
+        log_lines=tuple(log_lines),
+        artifacts=dict(_artifacts(submission, before)),
+        cause=cause_of(outcome, read_ending(out), log_lines, has_metric=has_score(log_lines)),
+    )
+
+
+def _root() -> Path:
+    """One folder per process: the same for each of its runs, where a sandbox shows host paths."""
+    return Path(tempfile.gettempdir()).resolve() / f"golf-dynamic-{os.getpid()}"
+
+
+def _seen_plan(plan: RunPlan, places: Mapping[str, str]) -> RunPlan:
+    """The plan with every path where this sandbox shows it."""
+
+    def seen(text: str) -> str:
+        for inside in (DATA, WORK, OUT):
+            if text == inside or text.startswith(f"{inside}/"):
+                return places[inside] + text[len(inside) :]
+        return text
+
+    return replace(
+        plan,
+        script=seen(plan.script),
+        argv=tuple(seen(word) for word in plan.argv),
+        environment={name: seen(value) for name, value in plan.environment.items()},
+        literals={
+            name: seen(value) if isinstance(value, str) else value for name, value in plan.literals.items()
+        },
+        data=seen(plan.data),
+        out=seen(plan.out),
+        val_files=tuple(seen(path) for path in plan.val_files),
+        train_files=tuple(seen(path) for path in plan.train_files),
+    )
+
+
+def _environment(places: Mapping[str, str]) -> dict[str, str]:
+    package = places[_PACKAGE]
+    return {
+        "PATH": "/usr/local/bin:/usr/bin:/bin",
+        "LANG": "C.UTF-8",
+        "HOME": f"{places[WORK]}/.home",
+        "PYTHONPATH": package.removesuffix("/harness"),
+        "PYTHONHASHSEED": "0",
+        "PYTHONUNBUFFERED": "1",
+        "PYTHONDONTWRITEBYTECODE": "1",
+        "PYTHONNOUSERSITE": "1",
+        "PYTHONSAFEPATH": "1",
+        "OMP_NUM_THREADS": "1",
+        "MKL_NUM_THREADS": "1",
+        "OPENBLAS_NUM_THREADS": "1",
+    }
+
+
+def _artifacts(folder: Path, before: Mapping[str, str]) -> Iterator[tuple[str, tuple[int, str]]]:
+    """New and changed regular files below `folder`, links not followed."""
+    found = 0
+    for where, folders, files in os.walk(folder, followlinks=False):
+        folders.sort()
+        for name in sorted(files):
+            path = Path(where) / name
+            relative = path.relative_to(folder).as_posix()
+            size, digest = _digest(path)
+            if size < 0 or before.get(relative) == digest:
+                continue
+            found += 1
+            if found > _ARTIFACTS_AT_MOST:
+                return
+            yield relative, (size, digest)
+
+
+def _digest(path: Path) -> tuple[int, str]:
+    """Size and SHA-256 of a regular file; size -1 for anything else and beyond what is read."""
+    flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+    try:
+        handle = os.open(path, flags)
+    except OSError:
+        return -1, ""
+    with os.fdopen(handle, "rb") as file:
+        status = os.fstat(file.fileno())
+        if not stat.S_ISREG(status.st_mode) or status.st_size > _ARTIFACT_BYTES:
+            return -1, ""
+        return status.st_size, hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _open_to_all(root: Path) -> None:
+    """Readable for the sandbox's user, whatever our umask."""
+    for where, folders, files in os.walk(root, followlinks=False):
+        for name in folders:
+            (Path(where) / name).chmod(0o755)
+        for name in files:
+            path = Path(where) / name
+            if not path.is_symlink():
+                path.chmod(path.stat().st_mode | 0o644)
+
+
+def _remove(root: Path) -> None:
+    with suppress(FileNotFoundError):
+        shutil.rmtree(root)

@@ -1,0 +1,257 @@
+"""What a setting becomes in a tiny run, by the pattern of its name.
+
+Rules keep relations, not values: sequence lengths shrink by one factor, widths by another, a table keeps its
+tokens per slot, a switch (0, -1) stays a switch. Numbers of layers stay, because other settings name layers.
+Population: 1,130 submissions of the challenge, a median of 68 settings read from the environment.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from harness.dynamic.tiny_data import SINGLE_TOKENS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+SEQUENCE = 256
+STRIDE = 64
+CHUNK = 512
+HEADS = 4
+HEAD_WIDTH = 16
+STEPS = 6
+BATCH_SEQUENCES = 2  # windows of one forward pass: a batch over the whole stream would hide every cache
+MICRO_STEPS = 8  # one process takes as many as the official machine has GPUs
+CALIBRATION_BATCHES = 2
+MOST_EPOCHS = 3
+MOST_INNER_STEPS = 8
+LORA_RANK = 4
+DOCUMENTS = 3
+BEYOND = 1_000  # steps that never come
+OFFICIAL_VAL_TOKENS = 62_021_846  # harness.tokens.official_totals: of the first tokenizer
+_SMALLEST_TABLE = 64
+_USUAL_SEQUENCE, _USUAL_WIDTH, _USUAL_HEADS, _USUAL_KV_HEADS = 2048, 512, 8, 4
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scale:
+    """The claimed run's sizes, which the rules measure a value against."""
+
+    sequence: float = _USUAL_SEQUENCE
+    """The longest sequence length of the claimed run."""
+    train_sequence: float = _USUAL_SEQUENCE
+    width: float = _USUAL_WIDTH
+    heads: float = _USUAL_HEADS
+    kv_heads: float = _USUAL_KV_HEADS
+    keeps_width: bool = False
+    steps: int = STEPS
+
+    @property
+    def queries_per_kv(self) -> int:
+        """Query heads that share a key."""
+        ratio = self.heads / self.kv_heads if self.kv_heads else 1
+        return int(ratio) if ratio == int(ratio) and ratio >= 1 else 1
+
+    @property
+    def tiny_heads(self) -> int:
+        """Four, or as many as the claimed grouping needs."""
+        return HEADS if HEADS % self.queries_per_kv == 0 else 2 * self.queries_per_kv
+
+    @property
+    def tiny_width(self) -> int:
+        """Of the residual stream."""
+        return self.tiny_heads * HEAD_WIDTH
+
+    def sequence_of(self, value: float) -> int:
+        """A length of the claimed run by the factor that makes its longest one `SEQUENCE`."""
+        if self.sequence <= SEQUENCE:
+            return int(value)
+        return max(32, 32 * round(value * SEQUENCE / self.sequence / 32))
+
+    def width_of(self, value: float) -> int:
+        """A width of the claimed run by the factor that makes the model's `tiny_width`."""
+        if self.keeps_width:
+            return int(value)
+        return max(8, 8 * math.ceil(value * self.tiny_width / self.width / 8))
+
+
+def _keep(value: float, _: Scale) -> float:
+    return value
+
+
+def _at_most(most: float) -> Callable[[float, Scale], float]:
+    return lambda value, _: min(value, most)
+
+
+def _constant(small: float) -> Callable[[float, Scale], float]:
+    return lambda _value, _scale: small
+
+
+def _sequence(value: float, scale: Scale) -> float:
+    return scale.sequence_of(value)
+
+
+def _stride(value: float, scale: Scale) -> float:
+    """As long as a window where windows do not overlap, else a quarter."""
+    if value >= scale.sequence or value >= scale.train_sequence:
+        return scale.sequence_of(value)
+    return STRIDE
+
+
+def _chunk(value: float, scale: Scale) -> float:
+    """Two windows where it holds many, else as much of a window as before."""
+    if value >= 2 * scale.sequence:
+        return CHUNK
+    return value if value <= 64 else scale.sequence_of(value)
+
+
+def _train_tokens(_: float, scale: Scale) -> float:
+    return MICRO_STEPS * scale.sequence_of(scale.train_sequence)
+
+
+def _val_tokens(value: float, scale: Scale) -> float:
+    """Tokens, or windows where the number is small."""
+    if value < scale.sequence:
+        return min(value, BATCH_SEQUENCES)
+    return MICRO_STEPS * SEQUENCE * BATCH_SEQUENCES
+
+
+def _width(value: float, scale: Scale) -> float:
+    return scale.width_of(value)
+
+
+def _heads(_: float, scale: Scale) -> float:
+    return scale.heads if scale.keeps_width else scale.tiny_heads
+
+
+def _kv_heads(value: float, scale: Scale) -> float:
+    return value if scale.keeps_width else scale.tiny_heads // scale.queries_per_kv
+
+
+def _head_width(value: float, scale: Scale) -> float:
+    return value if scale.keeps_width else HEAD_WIDTH
+
+
+def _rotary(value: float, scale: Scale) -> float:
+    """Rotary dimensions: all of a head, or half of one."""
+    if scale.keeps_width:
+        return value
+    return HEAD_WIDTH if value >= scale.width / scale.heads else min(value, HEAD_WIDTH // 2)
+
+
+def table_slots(value: float) -> int:
+    """Slots with as many tokens each as in the full run; a power of two stays one."""
+    slots = value * SINGLE_TOKENS / OFFICIAL_VAL_TOKENS
+    if value == 2 ** round(math.log2(value)):
+        slots = 2 ** round(math.log2(max(slots, 1)))
+    return int(max(_SMALLEST_TABLE, min(slots, value)))
+
+
+def _table(value: float, _: Scale) -> float:
+    return table_slots(value)
+
+
+def _table_bits(value: float, _: Scale) -> float:
+    return round(math.log2(table_slots(2**value))) if 8 <= value <= 40 else value
+
+
+def _embedded_table(value: float, _: Scale) -> float:
+    """A table of learned rows is met in training, not filled in evaluation: few rows, all of them used."""
+    return min(value, 256)
+
+
+def _schedule(value: float, scale: Scale) -> float:
+    """Steps at which something starts or how long it takes: in the middle of the tiny run at the latest."""
+    return min(value, max(1, scale.steps // 2))
+
+
+_RULES: tuple[tuple[re.Pattern[str], Callable[[float, Scale], float]], ...] = tuple(
+    (re.compile(pattern), rule)
+    for pattern, rule in (
+        # Hash tables and caches of an evaluation.
+        (r"(?:\w+_)?bigram(?:_hash)?_(?:vocab(?:_size)?|buckets|size)|trigram(?:_hash)?_(?:vocab(?:_size)?|buckets|size)"
+         r"|engram_(?:vocab(?:_size)?|buckets|size)", _embedded_table),
+        (r".*(?:table|hash|bucket|cache|ctx|open).*_bits|(?:n_)?hash_?bits", _table_bits),
+        (r"cu_.*bucket.*|.*bucket_(?:size|view).*", _keep),
+        (r".*buckets|.*(?:ngram|hash|cache|table)_?slots|.*(?:table|hash|cache)_?size", _table),
+        # Numbers that only look like sizes.
+        (r".*(?:seed|_id|world_size|local_rank|_lr|_decay|_wd|_beta\d?|_alpha|_eps|_std|_init|_bits)"
+         r"|.*(?:momentum|threshold|_frac(?:tion)?|_pct|_ratio|_scale|_sigmas?|_mult|temperature|softcap|_clip)", _keep),
+        (r".*(?:gptq|quant|awq|lqer|group|clip|block).*_(?:block_?size|group_?size|group)", _keep),
+        (r"(?:gptq_)?block_?size(?:_gptq)?_quant|gptq_blocksize|group_?size|.*bitnet_group_size", _keep),
+        (r".*_(?:backend|ns|newton_schulz|polar)_?(?:steps|iters)|ns_steps|backend_steps", _keep),
+        (r".*(?:seconds|_ms|minutes|_mb|_bytes|timeout|level|port|workers|threads|order|min_count)(?:_.*)?", _keep),
+        # Calibration.
+        (r".*calib\w*_?tokens", _constant(SEQUENCE * CALIBRATION_BATCHES)),
+        (r".*(?:calib|hessian|ar_).*(?:seq_?len|ctx_?len|length)", _sequence),
+        (r".*(?:calib|hessian|gptq).*(?:batch|sample|seq|num|steps|iters|n_).*|n_calib\w*", _at_most(CALIBRATION_BATCHES)),
+        (r"num_(?:seqs|sequences|samples)|n_(?:seqs|samples)|ar_(?:num_)?(?:seqs|samples)", _at_most(CALIBRATION_BATCHES)),
+        # Batches.
+        (r"(?:train_|global_|total_)?batch_?(?:tokens|size_tokens)|train_batch_(?:size|tokens)|total_batch_size"
+         r"|tokens_per_(?:step|batch)", _train_tokens),
+        (r"val_batch_?(?:tokens|size)|eval_batch_tokens|eval_tokens_per_batch|val_tokens_per_batch", _val_tokens),
+        (r".*batch_?(?:seqs?|sequences|windows|docs|chunks)|.*(?:eval|ttt|slide|sliding|sw|slot|window).*batch(?:_?size)?"
+         r"|(?:lora_|doc_|micro_|device_)?batch_?size|.*max_batch", _at_most(BATCH_SEQUENCES)),
+        # Lengths.
+        (r".*(?:stride)(?:_tokens)?", _stride),
+        (r".*chunk(?:_?(?:size|tokens|len|length))?|.*segment_(?:size|tokens|len)", _chunk),
+        (r".*(?:seq_?len(?:gth)?|context_?(?:len(?:gth)?|size)|ctx_?len|max_?len|window_?(?:size|len(?:gth)?)|swa_window|_seq"
+         r"|sequence_length|block_size|original_max_position|max_position_embeddings).*", _sequence),
+        # Widths.
+        (r"(?:model_|d_|hidden_|n_|embed(?:ding)?_|emb_|base_)?(?:dim|d_model|n_embd|hidden_size|model_width|width)"
+         r"|d_?model|n_?embd?|embed(?:ding)?_?(?:dim|size)|.*(?:bigram|trigram|ve|hash|value_embed|latent|bottleneck"
+         r"|gate|engram|adapter|state|inner|kv|q|k|v|proj|lowrank|factor|pos|mem|memory)\w*_dim|mlp_hidden(?:_dim)?|d_ff|ff_dim"
+         r"|intermediate_size|hidden_dim|mlp_dim", _width),
+        (r"(?:n_?|num_)(?:attention_)?(?:q_)?heads?|n_?heads?|num_q_heads", _heads),
+        (r"(?:n_?|num_)(?:kv|key_value)_?heads?", _kv_heads),
+        (r"(?:attn_)?head_?(?:dim|size|width)", _head_width),
+        (r".*rope_?dims?|rotary_?dims?|partial_rope\w*dims?", _rotary),
+        (r".*(?:lora|ttt|adapter).*rank|.*lora_r", _at_most(LORA_RANK)),
+        (r"f1_corr_rank|.*low_?rank\w*|.*_rank", _at_most(8)),
+        # Steps and epochs.
+        (r"(?:num_)?(?:iterations|iters|max_?steps|train_?(?:steps|iters)|total_?(?:steps|iters)|n_steps)"
+         r"|num_(?:train_)?(?:steps|iterations|iters)", lambda _, scale: scale.steps),
+        (r"(?:val|eval|validate)\w*_(?:every|interval|freq|steps)|(?:save|ckpt|checkpoint)\w*_(?:every|interval|freq|steps)",
+         _constant(BEYOND)),
+        (r"(?:train_)?log_(?:every|interval|freq)", _keep),
+        (r"warmup_?(?:steps|iters|iterations)|.*compile_warmup\w*", _at_most(1)),
+        (r".*warmdown_?(?:steps|iters|iterations)|.*cooldown_?(?:steps|iters)|.*(?:decay|anneal)_(?:steps|iters)", _schedule),
+        (r".*warmup.*(?:steps|iters|chunks|iterations)|.*(?:start|begin|switch|activate|enable)\w*_?(?:steps?|iters?)"
+         r"|.*_(?:start|at|after)_(?:step|iter)", _schedule),
+        (r".*(?:every|interval|freq|frequency|period|cadence)", _at_most(1)),
+        (r".*epochs?", _at_most(MOST_EPOCHS)),
+        (r".*(?:steps|iters|iterations|passes|rounds)", _at_most(MOST_INNER_STEPS)),
+        (r".*(?:prefix|train|suffix|warm|eval|max|num|n)?_?docs", _at_most(DOCUMENTS)),
+    )
+)  # fmt: skip
+# Names of parameters and of constants outside of settings are common words: only those that cost time or
+# hide what an evaluation does are touched.
+_LITERAL_NAMES = re.compile(
+    r"(?:n_|num_|ngram_|hash_|table_|cache_)*(?:buckets|table_size|hash_size|table_bits|bucket_bits|hash_bits)"
+    r"|\w*batch_seqs|\w*batch_windows|num_seqs|num_sequences|n_seqs|\w*calib\w*(?:batches|samples|seqs|tokens|steps)"
+    r"|\w*chunk_tokens|\w*(?:ngram|cache|eval|ttt)_chunk(?:_size)?|\w*calib\w*seq_len|ppm_\w*tokens"
+)
+
+
+def small_value(name: str, value: float, scale: Scale) -> float | None:
+    """The tiny run's value of a setting, None where no rule knows the name. 0 and less are switches: kept."""
+    plain = name.lower().lstrip("-").replace("-", "_")
+    for pattern, rule in _RULES:
+        if pattern.fullmatch(plain):
+            return value if value <= 0 else rule(value, scale)
+    return None
+
+
+def shrinks_literal(name: str) -> bool:
+    """Whether a parameter or a constant outside of a class of settings is overridden by its name."""
+    return _LITERAL_NAMES.fullmatch(name.lower()) is not None
+
+
+def is_sequence_length(name: str) -> bool:
+    """Whether the name is one of a window of tokens the model sees."""
+    plain = name.lower().lstrip("-").replace("-", "_")
+    first = next((rule for pattern, rule in _RULES if pattern.fullmatch(plain)), None)
+    return first is _sequence and "calib" not in plain

@@ -1,0 +1,158 @@
+"""Why a script could not be driven to its end, by cause: what its author, this machine or we are to mend."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import stat
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any
+
+from harness.sandbox.request import EndKind
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+    from harness.sandbox.request import SandboxOutcome
+
+ENDING_NAME = "ending.json"  # as harness.dynamic.child.ending writes it
+_ENDING_BYTES = 64 * 2**10
+_LONGEST = 400
+_OUR_FOLDER = "/harness/dynamic/"
+# Packages that hold compiled kernels for CUDA and nothing to stand in for them on a CPU.
+_KERNEL_PACKAGES = re.compile(
+    r"(?:mamba_ssm|causal_conv1d|fla|flash_linear_attention|cutlass|transformer_engine|apex|xformers|deepspeed"
+    r"|quack|thunderkittens|tilelang|cuda|cupy|nvmath|natten)\b"
+)
+_MISSING_MODULE = re.compile(r"No module named '?([\w.]+)'?")
+_BROKEN = frozenset({"NameError", "SyntaxError", "IndentationError", "UnboundLocalError"})
+_LAST_ERROR = re.compile(r"^(?:[\w.]*\.)?(\w*(?:Error|Exception|Interrupt|Exit|Warning))(?::\s*(.*))?$")
+
+
+class CauseKind(StrEnum):
+    """By who must act."""
+
+    TIME = "time"
+    MEMORY = "memory"
+    DISK = "disk"
+    MISSING_MODULE = "missing-module"  # an ordinary package this machine lacks
+    CUDA_MODULE = "cuda-module"  # compiled kernels without a stand-in
+    MISSING_FILE = "missing-file"
+    BROKEN_SCRIPT = "broken-script"  # an error that no setting explains
+    SETTINGS = "settings"  # shapes, assertions, values: as likely our small settings as the script
+    STAND_IN = "stand-in"  # raised inside our own code
+    NO_METRIC = "no-metric"  # it ended well without printing a score
+    CRASH = "crash"
+    MACHINE = "machine"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunCause:
+    """One cause in words; `line` is the script's innermost line that took part, None when none did."""
+
+    kind: CauseKind
+    message: str
+    line: int | None = None
+    names: frozenset[str] = field(default_factory=frozenset)
+    """Words of the error and of its line that may be settings, in lower case."""
+
+
+def read_ending(folder: Path) -> dict[str, Any]:
+    """What the child says of its ending: bounded, of a regular file, {} for anything else."""
+    try:
+        handle = os.open(folder / ENDING_NAME, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError:
+        return {}
+    with os.fdopen(handle, "rb") as file:
+        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+            return {}
+        data = file.read(_ENDING_BYTES + 1)
+    try:
+        ending = json.loads(data) if len(data) <= _ENDING_BYTES else {}
+    except (ValueError, RecursionError):
+        return {}
+    return ending if isinstance(ending, dict) else {}
+
+
+def cause_of(
+    outcome: SandboxOutcome, ending: Mapping[str, Any], lines: Sequence[str], *, has_metric: bool
+) -> RunCause | None:
+    """Why the run did not end with a score; None when it did.
+
+    `lines` are those of its log: a traceback in them counts where the child could not write its ending.
+    """
+    limits = {
+        EndKind.TIME_LIMIT: CauseKind.TIME,
+        EndKind.MEMORY_LIMIT: CauseKind.MEMORY,
+        EndKind.DISK_LIMIT: CauseKind.DISK,
+        EndKind.LOG_LIMIT: CauseKind.DISK,
+        EndKind.PROCESS_LIMIT: CauseKind.MEMORY,
+        EndKind.MACHINE_FAULT: CauseKind.MACHINE,
+        EndKind.STOPPED: CauseKind.MACHINE,
+    }
+    if outcome.kind in limits:
+        return RunCause(kind=limits[outcome.kind], message=outcome.detail[:_LONGEST])
+    if outcome.kind is EndKind.EXITED and outcome.exit_code == 0:
+        if has_metric:
+            return None
+        return RunCause(kind=CauseKind.NO_METRIC, message="it ended without printing a score on validation text")
+    error, message = _error(ending, lines)
+    if not error:
+        return RunCause(kind=CauseKind.CRASH, message=outcome.detail[:_LONGEST])
+    frames = [one for one in ending.get("frames") or () if isinstance(one, dict)]
+    return RunCause(
+        kind=_kind(error, message, frames),
+        message=f"{error}: {message}"[:_LONGEST],
+        line=_script_line(frames),
+        names=_names(message, frames),
+    )
+
+
+def _error(ending: Mapping[str, Any], lines: Sequence[str]) -> tuple[str, str]:
+    if ending.get("error"):
+        return str(ending["error"])[:80], str(ending.get("message") or "")[:2_000]
+    for line in reversed(lines[-200:]):
+        match = _LAST_ERROR.match(line.strip()[:2_000])
+        if match is not None:
+            return match[1], match[2] or ""
+    return "", ""
+
+
+def _kind(error: str, message: str, frames: Sequence[Mapping[str, Any]]) -> CauseKind:
+    if error in {"ModuleNotFoundError", "ImportError"}:
+        match = _MISSING_MODULE.search(message)
+        name = match[1] if match is not None else message
+        return CauseKind.CUDA_MODULE if _KERNEL_PACKAGES.search(name) else CauseKind.MISSING_MODULE
+    if error == "FileNotFoundError":
+        return CauseKind.MISSING_FILE
+    if error == "MemoryError":
+        return CauseKind.MEMORY
+    if error in _BROKEN:
+        return CauseKind.BROKEN_SCRIPT
+    innermost = str(frames[-1].get("file", "")) if frames else ""
+    if _OUR_FOLDER in innermost or error == "NotImplementedError":
+        return CauseKind.STAND_IN
+    return CauseKind.SETTINGS
+
+
+def _script_line(frames: Sequence[Mapping[str, Any]]) -> int | None:
+    for frame in reversed(frames):
+        line = frame.get("line")
+        if "/submission/" in str(frame.get("file", "")) and isinstance(line, int):
+            return line
+    return None
+
+
+def _names(message: str, frames: Sequence[Mapping[str, Any]]) -> frozenset[str]:
+    """Words with an underscore, or all in capitals: how settings are spelled."""
+    text = " ".join([message, *(str(frame.get("text", "")) for frame in frames if _is_script(frame))])
+    return frozenset(
+        word.lower() for word in re.findall(r"[A-Za-z]\w{2,60}", text) if "_" in word or word.isupper()
+    )
+
+
+def _is_script(frame: Mapping[str, Any]) -> bool:
+    return "/submission/" in str(frame.get("file", ""))

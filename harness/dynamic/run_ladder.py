@@ -1,0 +1,110 @@
+"""Tries a script small, and where that fails in other ways, until it reaches a score or nothing is left.
+
+Steps: everything small under the claimed run's settings; settings that the error names left as they are; the
+model's own width with two training steps; the script's defaults instead of the claimed run's settings.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+from harness.dynamic.audit_run import LIMITS, run_child
+from harness.dynamic.run_causes import CauseKind
+from harness.dynamic.shrinking import ShrinkChoice
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from harness.dynamic.audit_run import AuditRun
+    from harness.dynamic.audit_subject import AuditSubject
+    from harness.dynamic.run_plan import RunPlan
+    from harness.dynamic.shrinking import Shrink
+    from harness.dynamic.tiny_data import TinyData
+    from harness.sandbox.request import Sandbox, SandboxLimits
+
+# Other settings change nothing about these.
+_FINAL = frozenset({CauseKind.MISSING_MODULE, CauseKind.CUDA_MODULE, CauseKind.MACHINE, CauseKind.DISK})
+FEW_STEPS = 2
+
+
+class LadderStep(StrEnum):
+    """Which way a script was driven; the later, the less it says about the claimed run."""
+
+    SMALL = "small"
+    NAMED_KEPT = "named-kept"
+    OWN_WIDTH = "own-width"
+    DEFAULTS = "defaults"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attempt:
+    """One step of the ladder with its run."""
+
+    step: LadderStep
+    choice: ShrinkChoice
+    settings: Shrink
+    plan: RunPlan
+    run: AuditRun
+
+
+def climb(
+    subject: AuditSubject,
+    data: TinyData,
+    sandbox: Sandbox,
+    limits: SandboxLimits = LIMITS,
+    *,
+    captures: bool = True,
+    should_stop: Callable[[], bool] = lambda: False,
+) -> list[Attempt]:
+    """The attempts in order; only the last may have reached a score."""
+    attempts: list[Attempt] = []
+    for step, choice in _steps(subject, attempts):
+        settings = subject.shrunk(choice)
+        if any(_is_same(settings, one.settings) for one in attempts):
+            continue
+        plan = subject.plan(settings, captures=captures)
+        run = run_child(
+            subject.folder,
+            plan,
+            data,
+            sandbox,
+            limits,
+            names=subject.vocabulary.names,
+            should_stop=should_stop,
+        )
+        attempts.append(Attempt(step=step, choice=choice, settings=settings, plan=plan, run=run))
+        if run.cause is None or run.cause.kind in _FINAL or should_stop():
+            break
+    return attempts
+
+
+def _steps(subject: AuditSubject, attempts: list[Attempt]) -> Iterator[tuple[LadderStep, ShrinkChoice]]:
+    """Each next step, in the light of how the ones before failed."""
+    base = ShrinkChoice()
+    yield LadderStep.SMALL, base
+    names = _named_settings(subject, attempts)
+    if names:
+        yield LadderStep.NAMED_KEPT, replace(base, kept=names)
+    yield LadderStep.OWN_WIDTH, replace(base, keeps_width=True, steps=FEW_STEPS)
+    if subject.claimed:
+        yield LadderStep.DEFAULTS, replace(base, without_claim=True)
+
+
+def _named_settings(subject: AuditSubject, attempts: list[Attempt]) -> frozenset[str]:
+    """Settings that were made small and that the error speaks of."""
+    cause = attempts[-1].run.cause
+    if cause is None:
+        return frozenset()
+    settings = attempts[-1].settings
+    changed = {name.lower() for name in (*settings.environment, *settings.literals)}
+    targets = {
+        (knob.target or knob.name).lower(): knob.name.lower() for knob in subject.knobs.knobs
+    }
+    named = {targets.get(name, name) for name in cause.names}
+    return frozenset(changed & (named | cause.names))
+
+
+def _is_same(one: Shrink, other: Shrink) -> bool:
+    return (one.environment, one.argv, one.literals) == (other.environment, other.argv, other.literals)
