@@ -62,7 +62,7 @@ def read_board(source: BoardSource, ruleset: Ruleset, note: Callable[[str], None
     """Read and judge everything. Raises `UsageError` when nothing is named, `SetupError` for bad data."""
     if source.repo is None and not source.reports and source.runs is None:
         raise UsageError("nothing to rank: name --repo DIR, --reports FILE or --runs DIR")
-    supplied = _newest([entry for path in source.reports for entry in rows_of_file(path)], note)
+    supplied = [entry for path in source.reports for entry in rows_of_file(path)]
     rows: list[tuple[BoardRow, PackedReport | None]] = []
     table: tuple[TableRow, ...] = ()
     origins: list[str] = []
@@ -75,7 +75,7 @@ def read_board(source: BoardSource, ruleset: Ruleset, note: Callable[[str], None
         supplied = judged.unused
         table, read_log = judged.plan.table, judged.read_log
         origins.append(f"{source.revision} at {judged.plan.commit[:9]}")
-    rows += supplied
+    rows += _newest(supplied, note)
     origins += [path.name for path in source.reports]
     if source.runs is not None:
         from harness.leaderboard.run_rows import rows_of_runs

@@ -54,7 +54,8 @@ class Status(StrEnum):
 class Step:
     """A row in its place. `against` is the record it had to beat, None where there was none.
 
-    `numbers` compares its own runs, `with_reproductions` these and the runs others made of it. `is_record`
+    `numbers` compares its own runs with those of that record, `with_reproductions` these and the runs others
+    made of either. `is_record`
     says whether it held the record afterwards, `ruled_otherwise` that a ruling and the rule disagree.
     """
 
@@ -113,8 +114,9 @@ def _step(row: BoardRow, best: BoardRow | None, limits: Limits, rule: EntryRule,
         return Step(row=row, status=Status.OUTSIDE, reason="no score is known")
     barred = _barred(row, limits)
     numbers = None if best is None else _compared(row.values, best, row, limits)
-    extra = tuple(score for runs in row.reproductions for score in runs.scores)
-    wider = None if best is None or not extra else _compared((*row.values, *extra), best, row, limits)
+    wider = None
+    if best is not None and (row.reproductions or best.reproductions):
+        wider = _compared(_with_reproductions(row), best, row, limits, _with_reproductions(best))
     if barred is not None:
         status, reason = barred
         return Step(
@@ -184,10 +186,20 @@ def _after_the_cutoff(row: BoardRow, limits: Limits) -> tuple[Status, str] | Non
     return None
 
 
-def _compared(values: Sequence[float], best: BoardRow, row: BoardRow, limits: Limits) -> Comparison:
+def _with_reproductions(row: BoardRow) -> tuple[float, ...]:
+    return (*row.values, *(score for runs in row.reproductions for score in runs.scores))
+
+
+def _compared(
+    values: Sequence[float],
+    best: BoardRow,
+    row: BoardRow,
+    limits: Limits,
+    old: Sequence[float] | None = None,
+) -> Comparison:
     return compare(
         values,
-        best.values,
+        best.values if old is None else old,
         margin_nats=limits.number("significance.margin_nats"),
         bytes_per_token=row.bytes_per_token,
     )
@@ -210,10 +222,11 @@ def _by_rule(
     if status is Status.ENTERED or wider is None:
         return status, reason
     again, why = _tested(row, wider, limits, rule)
-    extra = len(wider.new) - len(numbers.new)
-    if again is Status.ENTERED:
-        return again, f"{why} with {count_of(extra, 'reproduction run')}; {reason} on its own runs"
-    return status, f"{reason}; {why} with {count_of(extra, 'reproduction run')}"
+    extra = len(wider.new) - len(numbers.new) + len(wider.old) - len(numbers.old)
+    runs = f"with {count_of(extra, 'reproduction run')}"
+    if again is Status.ENTERED and wider.gain.bpb > 0:
+        return again, f"{why} {runs}; {reason} on their own runs"
+    return status, f"{reason}; {why} {runs}"
 
 
 def _tested(row: BoardRow, numbers: Comparison, limits: Limits, rule: EntryRule) -> tuple[Status, str]:

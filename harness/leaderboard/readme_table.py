@@ -6,13 +6,16 @@ the markers is never touched; without both markers, each once and in order, noth
 
 from __future__ import annotations
 
+import datetime
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from harness.errors import SetupError
-from harness.leaderboard.board_row import Outcome
+from harness.evidence.significance import mean
+from harness.leaderboard.board_row import Outcome, Standing
 from harness.leaderboard.clone_rows import table_row_of
 from harness.reports.escape import markdown, uri_path
+from harness.wording import count_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -24,6 +27,8 @@ BEGIN = "<!-- golf-leaderboard: begin -->"
 END = "<!-- golf-leaderboard: end -->"
 _HEADER = ("Run", "Score", "Author", "Summary", "Date", "Info")
 _TEXT_CHARACTERS = 160
+# Where the organisers sit; daylight saving time all through the challenge.
+_ORGANISERS_ZONE = datetime.timezone(datetime.timedelta(hours=-7))
 # Half a unit of the last of four decimals, and a little for scores that were rounded before.
 _SAME_SCORE_BPB = 0.5e-4 + 1e-9
 
@@ -105,34 +110,69 @@ def agreements(rows: Sequence[BoardRow], table: Iterable[TableRow]) -> tuple[Agr
         shown = table_row_of(row, listed)
         if shown is not None:
             by_line.setdefault(shown.line, row)
-    return tuple(_agreement(shown, by_line.get(shown.line)) for shown in listed)
+    return tuple(_agreement(shown, by_line.get(shown.line), rows) for shown in listed)
 
 
-def _agreement(shown: TableRow, row: BoardRow | None) -> Agreement:
+def _agreement(shown: TableRow, row: BoardRow | None, rows: Sequence[BoardRow]) -> Agreement:
     if row is None:
         none = "no folder and no pull request of the clone answers to it"
         return Agreement(shown=shown, row=None, score=None, author=None, date=None, link=False, why=(none,))
     why: list[str] = []
-    score = _score(shown, row, why)
+    score = _score(shown, row, rows, why)
     author = _same(shown.author, [row.author, row.github_id], "author", why)
     date = _same(shown.date, [row.date], "date", why)
     link = row.folder in shown.folders or row.pr in shown.pulls
     return Agreement(shown=shown, row=row, score=score, author=author, date=date, link=link, why=tuple(why))
 
 
-def _score(shown: TableRow, row: BoardRow, why: list[str]) -> bool | None:
+def _score(shown: TableRow, row: BoardRow, rows: Sequence[BoardRow], why: list[str]) -> bool | None:
     if row.mean is None:
         why.append("no score is known")
         return None
-    if abs(row.mean - shown.score) <= _SAME_SCORE_BPB:
+    if _is_shown(row.mean, shown):
         return True
-    near = [score for score in row.sample if abs(score.val_bpb - shown.score) <= _SAME_SCORE_BPB]
     what = f"the mean of {len(row.values)} is {row.mean:.5f}"
+    because = _other_score(shown, row) or _linked_score(shown, row, rows)
+    why.append(f"score: shown {shown.score:g}, {what}{'; ' + because if because else ''}")
+    return False
+
+
+def _is_shown(score: float, shown: TableRow) -> bool:
+    return abs(score - shown.score) <= _SAME_SCORE_BPB
+
+
+def _other_score(shown: TableRow, row: BoardRow) -> str:
+    """Which other number of the submission the table shows, in words; "" where none is near."""
+    extra = tuple(score for runs in row.reproductions for score in runs.scores)
+    if extra and _is_shown(mean((*row.values, *extra)), shown):
+        return f"shown is the mean with {count_of(len(extra), 'reproduction run')}"
+    near = [score for score in row.sample if _is_shown(score.val_bpb, shown)]
     if near:
         best = near[0].val_bpb == min(row.values)
-        what += f"; shown is {'the best seed' if best else f'seed {near[0].seed}'}"
-    why.append(f"score: shown {shown.score:g}, {what}")
-    return False
+        return f"shown is {'the best seed' if best else f'seed {near[0].seed}'}"
+    claimed = next((score for score in row.scores if score.standing is Standing.CLAIMED), None)
+    if claimed is not None and _is_shown(claimed.val_bpb, shown):
+        return f"shown is the claim {claimed.val_bpb:.6g}" + (
+            ", of which no log is there"
+            if abs(claimed.val_bpb - (row.mean or 0.0)) > 1e-3
+            else ", rounded before"
+        )
+    if abs((row.mean or 0.0) - shown.score) < 1e-3 and len(f"{shown.score:g}") < len("1.0000"):
+        return "shown with fewer decimals"
+    return ""
+
+
+def _linked_score(shown: TableRow, row: BoardRow, rows: Sequence[BoardRow]) -> str:
+    """Whether the table shows the runs of another pull request that its row links to, in words."""
+    for other in rows:
+        if other.pr not in shown.pulls or other.key == row.key:
+            continue
+        if other.mean is not None and _is_shown(other.mean, shown):
+            return f"shown is the mean of {other.key}"
+        for runs in other.reproductions:
+            if _is_shown(mean(runs.scores), shown):
+                return f"shown is the mean of {len(runs.scores)} runs of {other.key} by {runs.who}"
+    return ""
 
 
 def _same(shown: str, told: Sequence[Told[str] | None], what: str, why: list[str]) -> bool | None:
@@ -143,5 +183,17 @@ def _same(shown: str, told: Sequence[Told[str] | None], what: str, why: list[str
     plain = {each.strip().lstrip("@").casefold() for each in known}
     if shown.strip().lstrip("@").casefold() in plain or any(each[:10] == shown for each in known):
         return True
-    why.append(f"{what}: shown {shown}, stated {' or '.join(known)}")
+    why.append(f"{what}: shown {shown}, stated {' or '.join(known)}{_local_day(shown, known)}")
     return False
+
+
+def _local_day(shown: str, known: Sequence[str]) -> str:
+    """Whether the stated moment falls on the shown day by the organisers' clock."""
+    for each in known:
+        try:
+            moment = datetime.datetime.fromisoformat(each)
+        except ValueError:
+            continue
+        if moment.tzinfo is not None and moment.astimezone(_ORGANISERS_ZONE).date().isoformat() == shown:
+            return "; that moment is the shown day in California"
+    return ""

@@ -174,7 +174,12 @@ def _comparison(step: Step) -> dict[str, Any] | None:
     ]
     wider = step.with_reproductions
     if wider is not None:
-        rows.append(("p with reproduction runs", f"{any_gain_cell(wider)} from {_scores(wider.new)}"))
+        rows.append(
+            (
+                "p with reproduction runs",
+                f"{any_gain_cell(wider)}: {_scores(wider.new)} against {_scores(wider.old)}",
+            )
+        )
     return {
         "key": printable(against.key, 120),
         "name": shown_name(against),

@@ -6,7 +6,7 @@ import math
 import pytest
 
 from harness.errors import SetupError
-from harness.leaderboard.board_row import Outcome, Standing
+from harness.leaderboard.board_row import Standing
 from harness.leaderboard.report_rows import row_of_report, rows_of_file
 from tests.harness.leaderboard.board_samples import report
 

@@ -8,7 +8,7 @@
 
   // The first steps fall from ln(vocabulary) and would flatten everything after them.
   const FIRST_SHARE = 0.03;
-  const last = Math.max(...curves.map(({ train }) => train[train.length - 1][0]));
+  const last = Math.max(...curves.flatMap(({ train, validation }) => [...train.slice(-1), ...validation.slice(-1)].map(([step]) => step)));
   const settled = curves.flatMap(({ train, validation }) => [...train, ...validation].filter(([step]) => step >= last * FIRST_SHARE).map(([, loss]) => loss));
   const [low, high] = [Math.min(...settled), Math.max(...settled)];
   const pad = (high - low) * 0.05 || 0.1;
@@ -17,7 +17,7 @@
 
   const draw = () => {
     const { root, inner, x, y, width, height, edge } = frame(place, {
-      x: [0, last],
+      x: [0, last * 1.01],
       y: [low - pad, high + pad],
       label: "Loss by step; the list below holds the ends of each curve",
       xText: (given) => given.toLocaleString("en"),
