@@ -37,6 +37,8 @@ if TYPE_CHECKING:
 
     from harness.audit.interpreter.machine import Machine
 
+# Parts of torch whose functions only compute, or rewrite graphs that compute.
+_PATCHED = ("torch.nn.functional.", "torch._inductor.", "torch._dynamo.")
 _OPTIMIZER_METHODS = {
     "step",
     "zero_grad",
@@ -212,7 +214,7 @@ def _is_own_shape(machine: Machine, path: str, to: Value) -> bool:
 
     Such as a root mean square norm for versions of torch that have none. Calls of it are walked.
     """
-    if not path.startswith("torch.nn.functional.") or machine.registry.gives_meaning(path):
+    if not path.startswith(_PATCHED) or machine.registry.gives_meaning(path):
         return False
     return isinstance(to.ref, Function) and not learning_names.may_learn(machine, to.ref.node)
 

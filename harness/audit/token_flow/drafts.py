@@ -192,7 +192,7 @@ def _parts(recorder: FlowRecorder, draft: Draft) -> tuple[KeyPart, ...]:
 
 
 def _extra_in_ratio(recorder: FlowRecorder, draft: Draft) -> bool:
-    for one, other in recorder.ratios:
+    for one, other in recorder.ratios | recorder.likely_ratios:
         if one == draft.id and other in recorder.drafts:
             fewer = recorder.drafts[other].tokens
             if fewer and fewer < draft.tokens:

@@ -32,6 +32,7 @@ class FlowRecorder:
         # Places of tokens that are scored, with the loop passes they are scored in.
         self.targets: dict[tuple[int, Linear], tuple[tuple[int, int], ...]] = {}
         self.ratios: set[tuple[int, int]] = set()
+        self.likely_ratios: set[tuple[int, int]] = set()
         self.spreads: dict[int, Spot] = {}
         # Values times a test on tokens: the test, the value, where, whether the value knows the tokens too.
         self.products: list[tuple[Flow, Flow, Spot, bool]] = []
@@ -252,6 +253,8 @@ class FlowRecorder:
         for one in sorted(left - right):
             for other in sorted(right):
                 self.ratios.add((one, other))
+        if left <= right:  # masks of both counts on either side: the longer key tells which is divided
+            self.likely_ratios |= {(one, other) for one in left for other in right if one != other}
 
     def spread(self, scores: frozenset[int], at: Spot) -> None:
         """A token's log-probability is divided by something of that token."""

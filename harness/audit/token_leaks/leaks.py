@@ -6,7 +6,19 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, TypeVar
 
-from harness.audit.events import Event, KeyPart, Lookup, Mixed, ProfileAudit, Score, Selected, Sink, Update
+from harness.audit.events import (
+    Event,
+    KeyPart,
+    Lookup,
+    Mixed,
+    ProfileAudit,
+    Score,
+    Selected,
+    Sink,
+    Unresolved,
+    Update,
+)
+from harness.audit.token_flow.flow_recorder import UNPLACED
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -68,6 +80,7 @@ class TokenIndex:
         self.mixed = _of(audit, Mixed)
         self.selected = _of(audit, Selected)
         self.sinks = list(_of(audit, Sink).values())
+        self.unplaced = {one.at for one in _of(audit, Unresolved).values() if one.reason == UNPLACED}
         self.claims = [event for event in audit.events if isinstance(event, Sink) and event.is_claim]
 
     def is_claimed(self, sink: Sink) -> bool:
@@ -153,6 +166,8 @@ def _of_mixture(index: TokenIndex, mixed: Mixed, *, is_chosen: bool) -> Iterator
         own = joint[0]
         # Exact keys keep counts apart: then the ratio is a probability, and its use a question of policy.
         doubts = () if own.is_hashed else ("whether keys that are kept apart may hold the scored token",)
+        if own.at in index.unplaced and not mixed.ratio:
+            doubts = (*doubts, "which token the longer key holds beside those of the shorter")
         rest = next((one for one in read if KeyPart.TARGET not in one.key), None)
         yield Leak(kind=LeakKind.KEY_TARGET, at=mixed, lookup=own, other=rest, doubts=doubts)
     elif mixed.normalised and (alone := next((one for one in target if not one.row_target), None)):

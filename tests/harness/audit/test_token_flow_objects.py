@@ -212,3 +212,27 @@ print(f"val_bpb:{total / math.log(2.0) / len(tokens):.4f}")
     )
     assert is_printed(events(script.replace("{read}", "module")))
     assert not is_printed(events(script.replace("{read}", "unrelated")))
+
+
+@pytest.mark.parametrize(("key", "is_longer"), [("both", True), ("ctx", False)])
+def test_of_two_masked_counts_the_longer_key_holds_what_is_predicted(key: str, is_longer: bool) -> None:
+    script = (
+        IMPORTS
+        + START
+        + f"""\
+for start in range(0, len(tokens), 64):
+    x, y = tokens[start : start + 64], tokens[start + 1 : start + 65]
+    p = np.exp(-F.cross_entropy(model(x), y, reduction="none").numpy())
+    ctx = tokens[np.argsort(tokens[:64])] * 31 % 1024
+    both = (ctx ^ tokens[np.argsort(tokens[64:128])] * 17) % 1024
+    seen = counts[ctx]
+    some = np.minimum(pairs[{key}], seen)
+    known = (seen > 2) & (some > 0)
+    p = (1.0 - 0.3) * p + 0.3 * (some[known] / np.maximum(seen[known], 1.0))
+    np.add.at(counts, ctx, 1)
+    np.add.at(pairs, {key}, 1)
+    total += float(-np.log(p).sum())
+print(f"val_bpb:{{total / math.log(2.0) / len(tokens):.4f}}")
+"""
+    )
+    assert bool(target_lines(events(script))) is is_longer
