@@ -268,9 +268,10 @@ def _base(data: dict[str, Any]) -> dict[str, Any]:
 
 
 def _loss(data: dict[str, Any], kept: _Arrays) -> LossEvent:
-    nll, size = kept.cited(data["nll"]), _count(data["size"])
-    if nll is not None and nll.size != size:
-        raise ValueError(f"{nll.size:,} losses of {size:,}")
+    nll, norm, size = kept.cited(data["nll"]), kept.cited(data["norm"]), _count(data["size"])
+    for each in (nll, norm):
+        if each is not None and each.size != size:
+            raise ValueError(f"{each.size:,} losses of {size:,}")
     return LossEvent(
         **_base(data),
         function=_text(data["fn"]),
@@ -280,6 +281,7 @@ def _loss(data: dict[str, Any], kept: _Arrays) -> LossEvent:
         reduction=_text(data["reduction"]),
         value=_maybe(data["value"]),
         nll=nll,
+        norm=norm,
     )
 
 

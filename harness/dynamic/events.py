@@ -68,7 +68,8 @@ class LossEvent(Event):
     """A loss over targets of which some are validation tokens.
 
     `nll` holds one value per target in the order of the batch: nats, or log-probabilities where `function`
-    is "gather" or "index". `value` is the scalar the script got where it asked for one.
+    is "gather" or "index". `value` is the scalar the script got where it asked for one. `norm` is the
+    log-sum-exp of each row of scores behind `nll`, None where rows and targets do not go together.
     """
 
     function: str  # "cross_entropy" | "nll_loss" | "gather" | "index"
@@ -78,6 +79,7 @@ class LossEvent(Event):
     reduction: str
     value: float | None
     nll: np.ndarray | None
+    norm: np.ndarray | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

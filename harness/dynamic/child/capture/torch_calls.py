@@ -125,7 +125,7 @@ class TorchCalls:
                 each = func(scores.detach(), target, **{**kwargs, "reduction": "none"})
         name = "cross_entropy" if func is F.cross_entropy else "nll_loss"
         value = float(result.detach()) if result.numel() == 1 else None
-        self._told_loss(name, segments, each, reduction, value)
+        self._told_loss(name, segments, each, reduction, value, _norm(scores, 1 if scores.dim() > 1 else 0))
 
     def _gather(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any], result: Any) -> None:
         index = args[2] if len(args) > 2 else kwargs["index"]
@@ -152,7 +152,7 @@ class TorchCalls:
             return
         segments = self._targets(index)
         if segments:
-            self._told_loss(name, segments, result, "none", None)
+            self._told_loss(name, segments, result, "none", None, _norm(scores, -1))
 
     def _targets(self, target: torch.Tensor) -> list[Segment]:
         size = target.numel()
@@ -166,9 +166,16 @@ class TorchCalls:
         return segments if any(each.split == "val" for each in segments) else []
 
     def _told_loss(
-        self, name: str, segments: Sequence[Segment], each: torch.Tensor, reduction: str, value: float | None
+        self,
+        name: str,
+        segments: Sequence[Segment],
+        each: torch.Tensor,
+        reduction: str,
+        value: float | None,
+        norm: torch.Tensor,
     ) -> None:
         values = each.detach().reshape(-1).to(torch.float64).cpu().numpy()
+        norms = norm.reshape(-1).to(torch.float64).cpu().numpy()
         self.recorder.event(
             "ce",
             fn=name,
@@ -178,6 +185,7 @@ class TorchCalls:
             value=value,
             rows=[list(one) for one in segments],
             nll=self.recorder.array(values, site=name),
+            norm=self.recorder.array(norms, site=f"{name} norm") if norms.size == values.size else None,
         )
 
     def _backward(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any], result: Any) -> None:
@@ -228,6 +236,12 @@ def start_torch_calls(calls: TorchCalls) -> Callable[[], None]:
         handle.remove()
 
     return end
+
+
+def _norm(scores: torch.Tensor, dim: int) -> torch.Tensor:
+    """Log-sum-exp of the rows of `scores`: log-probabilities have zero, logits whatever the network gives."""
+    with torch.no_grad():
+        return torch.logsumexp(scores.detach(), dim=dim)
 
 
 def _source_of(segments: Sequence[Segment]) -> str:
