@@ -33,8 +33,8 @@ class CountedScore:
     """The losses behind a printed number, M of them, in the order in which they were counted.
 
     `values` are in the unit of the script, as it added them up. `positions` are those of the scored tokens in
-    the validation stream, -1 where unknown; `placed` says how each was found: 2 by equal losses, 1 by the
-    size of the batch alone, 0 not at all. `counted_at` and `scored_at` are numbers of events; `tokens` is how
+    the validation stream, -1 where unknown; `placed` says how each was found: 2 by equal losses, 1 by some equal
+    ones or the size of the batch, 0 not at all. `counted_at` and `scored_at` are numbers of events; `tokens` is how
     many tokens a value stands for (more than 1: coarse). `network_share` is the share of values that are
     losses of a softmax as torch computed them.
     """
@@ -227,8 +227,7 @@ class ScoreTaker:
                     loss.function in {"cross_entropy", "nll_loss"},
                     (source.site,),
                 )
-        same = next((each for each in self._losses_before(source.number) if each.size == array.size), None)
-        positions = positions_of(same) if same is not None else np.full(array.size, _UNKNOWN)
+        positions = self._likely_positions(source.number, array)
         return _Piece(
             array,
             positions,
@@ -238,6 +237,18 @@ class ScoreTaker:
             is_network=False,
             sites=(source.site,),
         )
+
+    def _likely_positions(self, number: int, array: np.ndarray) -> np.ndarray:
+        """Positions of mixed losses: where some are still those of the network, else of a batch of their size."""
+        same_size: LossEvent | None = None
+        for loss in self._losses_before(number):
+            assert loss.nll is not None
+            offset = _likely_offset(array, loss.nll)
+            if offset is not None:
+                return positions_of(loss)[offset : offset + array.size]
+            if same_size is None and loss.size == array.size:
+                same_size = loss
+        return positions_of(same_size) if same_size is not None else np.full(array.size, _UNKNOWN)
 
     def _losses_before(self, number: int) -> Iterator[LossEvent]:
         end = bisect_left(self._loss_numbers, number)
@@ -269,6 +280,22 @@ def _matched(array: np.ndarray, nll: np.ndarray) -> tuple[np.ndarray, np.ndarray
                 if np.array_equal(known[first : first + array.size], array):
                     return np.arange(array.size), np.arange(first, first + array.size)
     return None
+
+
+def _likely_offset(array: np.ndarray, nll: np.ndarray) -> int | None:
+    """Where in `nll` most values of `array` that are equal to one of it stand; at least two must agree."""
+    if array.size > nll.size:
+        return None
+    order = np.argsort(nll, kind="stable")
+    at = np.searchsorted(nll[order], array)
+    at[at == nll.size] = 0
+    equal = np.flatnonzero(nll[order][at] == array)
+    if equal.size < 2:
+        return None
+    offsets, counts = np.unique(order[at[equal]] - equal, return_counts=True)
+    best = int(np.argmax(counts))
+    first = int(offsets[best])
+    return first if counts[best] >= 2 and 0 <= first <= nll.size - array.size else None
 
 
 def _near(one: float, other: float) -> bool:

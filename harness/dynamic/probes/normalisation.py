@@ -17,7 +17,7 @@ import numpy as np
 from harness.dynamic.probes.probe import Outcome, ProbeResult
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
 PROBE = "normalisation"
 CONDITION = "c2-normalized"
@@ -25,6 +25,7 @@ PROOF = 1.001  # float32 distributions over 8,192 tokens sum to one within 1e-5
 MAY_BE_OFF = 0.005
 _SIGMAS = 3.0
 _LEAST_DRAWN = 8
+_LEAST_ROWS = 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,6 +89,34 @@ def normalisation(
             outcome, numbers, f"all {vocab_size:,} tokens at position {position:,} sum to {total:.6f}"
         )
     return _estimated(counted, numbers, vocab_size, position)
+
+
+def of_softmax(norms: Mapping[int, float | None], *, position: int, base_norm: float | None) -> ProbeResult:
+    """Every counted loss is one of a softmax: it sums to one if its scores do not depend on the token.
+
+    `norms` are, by the token that was put at `position`, the log-sum-exp of the scores of all tokens there:
+    a number that changes as soon as one of them does. `base_norm` is that of the run without forks.
+    """
+    numbers: dict[str, float] = {"position": position, "alternatives": len(norms)}
+    seen = [norm for norm in norms.values() if norm is not None]
+    if base_norm is None or len(seen) < max(_LEAST_ROWS, len(norms)):
+        return _told(
+            Outcome.NO_POWER, numbers,
+            f"the scores at position {position:,} were seen for {len(seen)} of {len(norms)} tokens",
+        )  # fmt: skip
+    differing = sum(norm != base_norm for norm in seen)
+    numbers["differing"] = differing
+    if differing:
+        return _told(
+            Outcome.BREACH, numbers,
+            f"the scores of all tokens at position {position:,} change with the token that stands there "
+            f"({differing} of {len(seen)} tries): the network sees what it predicts",
+        )  # fmt: skip
+    return _told(
+        Outcome.CLEAN, numbers,
+        f"every counted loss is one of a softmax, and its scores at position {position:,} stay, bit for bit, "
+        f"whichever of {len(seen)} tokens stands there",
+    )  # fmt: skip
 
 
 def likeliest_other(alternatives: Sequence[Alternative], true_token: int) -> Alternative | None:
