@@ -50,6 +50,11 @@ def test_skipping_the_rest_of_a_pass_by_its_loss_asks(tmp_path: Path) -> None:
     assert _asked(scored_by(score), tmp_path)
 
 
+def test_a_count_that_leaves_tokens_out_by_their_loss_asks(tmp_path: Path) -> None:
+    score = _MEAN + "loss_sum += a.item() * 1024\nif a > 6.0:\n    continue"
+    assert _asked(scored_by(score), tmp_path)
+
+
 @pytest.mark.parametrize(
     "score",
     [

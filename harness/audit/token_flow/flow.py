@@ -42,6 +42,7 @@ PICKED = "picked"  # the entry of one token, taken out of a computed row
 CONSECUTIVE = "consecutive"  # one position after the other
 SLICE = "slice"  # `slice(...)`; its items are the bounds
 SEARCHED = "searched"  # where sorted keys have it, or would have it
+UNEVEN = "uneven"  # counted only for tokens whose loss lets it
 RANGE = "range"  # `range(...)`; its items are start, stop and step
 REPEATED = "repeated"  # a list that holds each of its elements more than once
 

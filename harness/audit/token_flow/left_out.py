@@ -80,6 +80,22 @@ def under_tests(walker: Walker, added: Flow) -> Flow:
     return added
 
 
+def is_counted_by_loss(walker: Walker) -> bool:
+    """Whether a test on a single loss decides if what is added here is added at all."""
+    return any(
+        SELECTION in test.kinds
+        and COMPARED not in test.kinds
+        and bool(test.scores)
+        and gates.is_of_the_same(walker, test, test.about | test.summed)
+        for test in (*walker.guards, *walker.skips)
+    )
+
+
+def by_count(walker: Walker, quotient: Flow) -> Flow:
+    """Losses divided by a count that leaves some of their tokens out, by the loss."""
+    return _told(walker, quotient, OWN_LOSS)
+
+
 def of_itself(walker: Walker, node: ast.AugAssign, added: Flow) -> Flow:
     """`total += total / count`: a mean of earlier losses stands for the losses of these tokens."""
     name = node.target.id if isinstance(node.target, ast.Name) else None

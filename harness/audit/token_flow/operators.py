@@ -24,6 +24,7 @@ from harness.audit.token_flow.flow import (
     SELECTION,
     SPREAD,
     SUM,
+    UNEVEN,
     Flow,
     joined,
     mixed_of,
@@ -38,7 +39,7 @@ if TYPE_CHECKING:
 
 
 # Kinds arithmetic does not take away.
-_KEPT = frozenset({BITS, SUM, SPREAD, DISTRIBUTION, ENTRY, SEARCHED, COMPARED, PAIRED})
+_KEPT = frozenset({BITS, SUM, SPREAD, DISTRIBUTION, ENTRY, SEARCHED, COMPARED, PAIRED, UNEVEN})
 
 
 def binary(walker: Walker, node: ast.BinOp) -> Flow:
@@ -102,6 +103,8 @@ def combined(walker: Walker, op: ast.operator, left: Flow, right: Flow) -> Flow:
             kinds |= {SPREAD}
             walker.recorder.spread(left.scores, walker.here)
         mixing.divided(walker, left, right)
+        if UNEVEN in right.kinds and left.scores:
+            result = left_out.by_count(walker, result)
     if isinstance(op, ast.Mult):
         fitted = mixing.multiplied(walker, left, right)
         if fitted is not None:
@@ -171,6 +174,8 @@ def accumulated(walker: Walker, node: ast.AugAssign, old: Flow, added: Flow) -> 
             if mixed is not None:
                 return mixed
         result = combined(walker, node.op, old, added)
+        if not added.scores and not old.scores and left_out.is_counted_by_loss(walker):
+            result = result.with_kinds(UNEVEN)
         if added.scores:
             result = gates.with_sums(result).with_kinds(SUM)
             result = replace(result, tokens=frozenset(), about=frozenset(), keys=frozenset())
