@@ -111,6 +111,8 @@ def combined(walker: Walker, op: ast.operator, left: Flow, right: Flow) -> Flow:
             return fitted
         if DISTRIBUTION in left.kinds and DISTRIBUTION in right.kinds:
             kinds |= {PLOGP}
+        if not (left.scores or right.scores):  # `nats / (n_bytes * log(2))`
+            kinds |= {LOG_TWO} & (left.kinds | right.kinds)
     if isinstance(op, ast.Add | ast.Sub):
         kinds |= {CONSECUTIVE} & (left.kinds | right.kinds)
     is_mask = isinstance(op, ast.BitAnd | ast.BitOr) and SELECTION in left.kinds | right.kinds

@@ -236,3 +236,11 @@ print(f"val_bpb:{{total / math.log(2.0) / len(tokens):.4f}}")
 """
     )
     assert bool(target_lines(events(script))) is is_longer
+
+
+@pytest.mark.parametrize(
+    "bits", ["total / (len(tokens) * math.log(2.0))", "total / math.log(2.0) / len(tokens)"]
+)
+def test_nats_are_bits_once_divided_by_the_logarithm_of_two_wherever_it_stands(bits: str) -> None:
+    losses = "total = F.cross_entropy(model(tokens[:-1]), tokens[1:]).item()\n"
+    assert is_printed(events(IMPORTS + losses + f'print(f"val_bpb:{{{bits}:.4f}}")\n'))
