@@ -74,7 +74,7 @@ def run(plan: RunPlan, source: bytes) -> int:
         exec(scripts.compiled(source, plan.script), vars(script))
     except BaseException as caught:  # whatever a script raises is its ending
         error = caught
-    ending = ending_of(error, plan.script)
+    ending = ending_of(error)
     if ending["error"] and error is not None:
         with contextlib.suppress(Exception):
             traceback.print_exception(error)

@@ -13,7 +13,7 @@ _LONGEST_MESSAGE = 2_000
 _MOST_FRAMES = 12
 
 
-def ending_of(error: BaseException | None, script: str) -> dict[str, Any]:
+def ending_of(error: BaseException | None) -> dict[str, Any]:
     """Plain data: exit status, and for an error its type, message and the frames it came through."""
     if error is None:
         return {"status": 0, "error": "", "message": "", "frames": []}

@@ -55,7 +55,7 @@ class ForkServer:
         self._recorder.close()
         with contextlib.suppress(OSError):
             sys.stdout.flush()
-        write_ending(self._out, ending_of(error, "the forks"))
+        write_ending(self._out, ending_of(error))
         os._exit(0 if error is None else 1)
 
     def _is_fork(self, index: int, token: int, copies: StreamCopies) -> bool:

@@ -15,36 +15,26 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch.overrides import TorchFunctionMode
 
+from harness.dynamic.child.facade.gpu_objects import HostGenerator
+from harness.dynamic.child.facade.gpu_objects import HostGenerator, on_cpu_when_loaded
 from harness.dynamic.child.facade.places import (
+    CPU,
     any_on_host,
+    is_gpu,
     is_on_host,
     put_on_gpu,
     put_on_host,
+    real_device,
     tensors_of,
 )
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-_CPU = torch.device("cpu")
 _GPU = torch.device("cuda", 0)
 # Code that must get the truth: torch decides by it which kernels to call.
 _TRUTHFUL = tuple(f"{Path(module.__file__ or '').parent}/" for module in (torch, sys.modules["harness"]))
 _OWN_FILE = __file__
-
-
-def is_gpu(device: object) -> bool:
-    """Whether a device argument, of any type that torch takes, names a CUDA device."""
-    if isinstance(device, torch.device):
-        return device.type == "cuda"
-    if isinstance(device, str):
-        return device.split(":")[0] == "cuda"
-    return isinstance(device, int) and not isinstance(device, bool)
-
-
-def real_device(device: Any) -> Any:
-    """Where it is computed here."""
-    return _CPU if is_gpu(device) else device
 
 
 class DeviceMode(TorchFunctionMode):
@@ -53,6 +43,8 @@ class DeviceMode(TorchFunctionMode):
     def __init__(self) -> None:
         super().__init__()
         self.calls = 0
+        self.default: Any = None
+        """Device for tensors made without one, by `set_default_device`."""
 
     def __torch_function__(
         self, func: Callable[..., Any], types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
@@ -64,12 +56,14 @@ class DeviceMode(TorchFunctionMode):
         if special is not None:
             return special(func, args, kwargs)
         device = kwargs.get("device")
+        if device is None and self.default is not None and func in _FACTORIES:
+            device = self.default
         wants_gpu = device is not None and is_gpu(device)
         if wants_gpu or "pin_memory" in kwargs:
             kwargs = dict(kwargs)
             kwargs.pop("pin_memory", None)
-            if wants_gpu:
-                kwargs["device"] = _CPU
+            if "device" in kwargs:
+                kwargs["device"] = real_device(kwargs["device"])
         result = func(*args, **kwargs)
         if not wants_gpu and (device is not None or any_on_host() or func in _FACTORIES):
             _place_results(func, args, kwargs, result, on_host=device is not None)
@@ -150,7 +144,10 @@ def _get_device(func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[st
 
 def _asked_by_script() -> bool:
     frame = sys._getframe(2)
-    while frame.f_code.co_filename == _OWN_FILE and frame.f_back is not None:
+    # Modes above this one stand between: the capture's, and that of a device context.
+    while frame.f_back is not None and (
+        frame.f_code.co_filename == _OWN_FILE or frame.f_code.co_name == "__torch_function__"
+    ):
         frame = frame.f_back
     return not frame.f_code.co_filename.startswith(_TRUTHFUL)
 
@@ -219,6 +216,16 @@ def wrap_backward_engine(wrapper: Callable[[Callable[..., Any]], Callable[..., A
     autograd._engine_run_backward = wrapper(autograd._engine_run_backward)
 
 
+def _take_default_devices() -> None:
+    """`set_default_device` is for this mode to know: torch would put one of its own below this."""
+
+    def set_default_device(device: Any) -> None:
+        _MODE.default = device
+
+    torch.set_default_device = set_default_device
+    torch.get_default_device = lambda: torch.device(_MODE.default or CPU)
+
+
 def install_device_mode() -> None:
     """Turn the mode on in this thread, in those to come, in backward passes and in custom operators."""
     _MODE.__enter__()  # type: ignore[no-untyped-call]
@@ -227,47 +234,8 @@ def install_device_mode() -> None:
     wrap_backward_engine(in_device_mode)
     _enter_in_custom_operators()
     torch.Generator = HostGenerator  # type: ignore[misc]
-    torch.load = _on_cpu_when_loaded(torch.load)
-    torch.set_default_device = lambda device: None
-
-
-class _GeneratorKind(type(torch.Generator)):  # type: ignore[misc]
-    """Takes any generator of torch for one of its own."""
-
-    def __instancecheck__(cls, instance: object) -> bool:
-        return isinstance(instance, torch._C.Generator)
-
-
-class HostGenerator(metaclass=_GeneratorKind):
-    """`torch.Generator` that is the CPU's, whatever device it was asked for."""
-
-    def __new__(cls, device: Any = "cpu") -> Any:
-        """A generator of torch."""
-        return torch._C.Generator(device=real_device(device))
-
-
-def _on_cpu_when_loaded(load: Callable[..., Any]) -> Callable[..., Any]:
-    """`torch.load` to the CPU; where a script says the CPU, it finds the tensors in host memory."""
-
-    @functools.wraps(load)
-    def loaded(file: Any, map_location: Any = None, *args: Any, **kwargs: Any) -> Any:
-        result = load(file, _CPU, *args, **kwargs)
-        if isinstance(map_location, (str, torch.device)) and not is_gpu(map_location):
-            _put_all_on_host(result)
-        return result
-
-    return loaded
-
-
-def _put_all_on_host(value: Any) -> None:
-    if isinstance(value, torch.Tensor):
-        put_on_host(value)
-    elif isinstance(value, dict):
-        for each in value.values():
-            _put_all_on_host(each)
-    elif isinstance(value, (list, tuple)):
-        for each in value:
-            _put_all_on_host(each)
+    torch.load = on_cpu_when_loaded(torch.load)
+    _take_default_devices()
 
 
 def _enter_in_custom_operators() -> None:

@@ -7,7 +7,7 @@ changes in place. Only tensors of host memory are written down; any other is on 
 from __future__ import annotations
 
 import weakref
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 
@@ -15,7 +15,22 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 Tensor = torch.Tensor
+CPU = torch.device("cpu")
 _HOST: dict[int, weakref.ref[Tensor]] = {}
+
+
+def is_gpu(device: object) -> bool:
+    """Whether a device argument, of any type that torch takes, names a CUDA device."""
+    if isinstance(device, torch.device):
+        return device.type == "cuda"
+    if isinstance(device, str):
+        return device.split(":")[0] == "cuda"
+    return isinstance(device, int) and not isinstance(device, bool)
+
+
+def real_device(device: Any) -> Any:
+    """Where it is computed here."""
+    return CPU if is_gpu(device) else device
 
 
 def is_on_host(tensor: Tensor) -> bool:

@@ -12,14 +12,12 @@ from harness.dynamic.child.facade.made_modules import make_module
 from harness.dynamic.child.facade.triton_blocks import (
     ELEMENTS,
     Block,
-    BlockPointer,
-    Pointer,
-    Tile,
     aligned,
     block_range,
     broadcast,
     lifted,
 )
+from harness.dynamic.child.facade.triton_memory import BlockPointer, Pointer, Tile
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from harness.dynamic.child.facade.made_modules import make_module
-from harness.dynamic.child.facade.triton_blocks import BEFORE, NotUniformError, Pointer, Tile, undo_writes
+from harness.dynamic.child.facade.triton_blocks import NotUniformError
 from harness.dynamic.child.facade.triton_language import RUNNING, make_language
+from harness.dynamic.child.facade.triton_memory import BEFORE, Pointer, Tile, undo_writes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
