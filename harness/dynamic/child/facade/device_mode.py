@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch.overrides import TorchFunctionMode
 
-from harness.dynamic.child.facade.gpu_objects import HostGenerator
 from harness.dynamic.child.facade.gpu_objects import HostGenerator, on_cpu_when_loaded
 from harness.dynamic.child.facade.places import (
     CPU,
