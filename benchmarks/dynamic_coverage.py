@@ -2,6 +2,7 @@
 
     python -m benchmarks.dynamic_coverage --clone CLONE --out RESULTS.jsonl [--records] [--prs 125,339]
         [--sample 60 --numbers FILE --seed 1] [--no-captures] [--again CAUSE,...] [--limit SECONDS]
+        [--part 0/2]
 
 --records takes every 10-minute-track folder of the clone's main; --sample takes pull requests that add a
 10-minute-track train_gpt.py, from the numbers in FILE in the order of `random.Random(seed)`. One JSON line a
@@ -15,6 +16,7 @@ import argparse
 import json
 import random
 import re
+import resource
 import statistics
 import tempfile
 import time
@@ -84,7 +86,12 @@ def measured(
             row["vocabulary"] = f"{subject.vocabulary.key.alphabet} {subject.vocabulary.key.size}"
             data = tiny_data(subject.vocabulary.key, Layout.SINGLE)
             row["prepare_seconds"] = round(time.monotonic() - began, 1)
+            before = resource.getrusage(resource.RUSAGE_CHILDREN)
             attempts = climb(subject, data, sandbox, limits, captures=captures)
+            after = resource.getrusage(resource.RUSAGE_CHILDREN)
+            spent = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+            row["cpu_seconds"] = round(spent, 1)
+            row["profile"] = subject.profile.name if subject.profile is not None else None
     except GolfError as error:
         return row | {"cause": "unreadable", "message": str(error)[:300]}
     for attempt in attempts:
@@ -119,7 +126,10 @@ def measured(
 
 def table(rows: list[dict[str, Any]]) -> str:
     """Share that reached the score, seconds, and causes of the rest by count."""
-    lines = ["| set | reached | first try | median s | p95 s |", "|---|---:|---:|---:|---:|"]
+    lines = [
+        "| set | reached | first try | median s | p95 s | median CPU s | p95 CPU s |",
+        "|---|---:|---:|---:|---:|---:|---:|",
+    ]
     sets = {
         "main": [row for row in rows if row["name"].startswith("main")],
         "pull requests": [row for row in rows if row["name"].startswith("#")],
@@ -129,15 +139,21 @@ def table(rows: list[dict[str, Any]]) -> str:
             continue
         reached = [row for row in own if row["reached"]]
         first = sum(row["step"] == "small" for row in reached)
-        seconds = sorted(row["seconds"] for row in reached)
-        middle = f"{statistics.median(seconds):.0f}" if seconds else "-"
-        slow = f"{seconds[min(len(seconds) - 1, int(0.95 * len(seconds)))]:.0f}" if seconds else "-"
-        lines.append(f"| {name} | {len(reached)}/{len(own)} | {first} | {middle} | {slow} |")
+        walls = _middle_and_slow([row["seconds"] for row in reached])
+        spent = _middle_and_slow([row["cpu_seconds"] for row in reached])
+        lines.append(f"| {name} | {len(reached)}/{len(own)} | {first} | {walls} | {spent} |")
     lines += ["", "| cause of the rest | count | which |", "|---|---:|---|"]
     failed = [row for row in rows if not row["reached"]]
     for cause, count in Counter(row["cause"] for row in failed).most_common():
         lines.append(f"| {cause} | {count} | {', '.join(r['name'] for r in failed if r['cause'] == cause)} |")
     return "\n".join(lines)
+
+
+def _middle_and_slow(seconds: list[float]) -> str:
+    if not seconds:
+        return "- | -"
+    slow = sorted(seconds)[min(len(seconds) - 1, int(0.95 * len(seconds)))]
+    return f"{statistics.median(seconds):.0f} | {slow:.0f}"
 
 
 def main() -> None:

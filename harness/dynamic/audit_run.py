@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING
 
 from harness.dynamic.data_folder import write_data_folder
 from harness.dynamic.event_record import read_event_record, take_keys
+from harness.dynamic.fork_plan import branch_mark
 from harness.dynamic.run_causes import cause_of, read_ending
 from harness.dynamic.score_lines import has_score
 from harness.sandbox.clean_copy import copy_submission
@@ -68,6 +69,8 @@ class AuditRun:
     artifacts: Mapping[str, tuple[int, str]]
     """Files of the submission folder that were not in it before or changed: bytes and SHA-256."""
     cause: RunCause | None
+    branches: tuple[EventRecord, ...] = ()
+    """The records of the forks, in the order of the plan's tokens."""
 
 
 def run_child(
@@ -121,7 +124,9 @@ def _run(
         DATA: Mount(host=work / "data", inside=DATA, is_writable=may_write_data),
         OUT: Mount(host=out, inside=OUT, is_writable=True),
         _PLAN: Mount(host=root / "plan", inside=_PLAN, is_writable=False),
-        _PACKAGE: Mount(host=Path(package_root()) / "harness", inside=f"{_PACKAGE}/harness", is_writable=False),
+        _PACKAGE: Mount(
+            host=Path(package_root()) / "harness", inside=f"{_PACKAGE}/harness", is_writable=False
+        ),
     }
     places = {inside: sandbox.seen_at(mount) for inside, mount in mounts.items()}
     seen = _seen_plan(plan, places)
@@ -143,12 +148,17 @@ def _run(
 
     outcome = sandbox.run(request, keep, should_stop=should_stop)
     keys, log_lines = take_keys(lines)
+    forks = len(plan.fork["tokens"]) if plan.fork is not None else 0
     return AuditRun(
         outcome=outcome,
         events=read_event_record(out, rank=plan.rank, key=keys.get(plan.rank)),
         log_lines=tuple(log_lines),
         artifacts=dict(_artifacts(submission, before)),
         cause=cause_of(outcome, read_ending(out), log_lines, has_metric=has_score(log_lines)),
+        branches=tuple(
+            read_event_record(out, rank=plan.rank, key=keys.get(plan.rank), branch=branch_mark(index))
+            for index in range(forks)
+        ),
     )
 
 

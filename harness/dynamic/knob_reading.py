@@ -217,7 +217,7 @@ def _combined(operator: ast.operator, left: float, right: float) -> Any:
         return left - right
     if isinstance(operator, ast.FloorDiv) and right:
         return left // right
-    if isinstance(operator, (ast.Pow, ast.LShift)) and isinstance(left, int) and isinstance(right, int):
-        if 0 <= right <= 64 and abs(left) <= 1024:
-            return left**right if isinstance(operator, ast.Pow) else left << right
+    is_power = isinstance(operator, (ast.Pow, ast.LShift)) and isinstance(left, int)
+    if is_power and isinstance(right, int) and 0 <= right <= 64 and abs(left) <= 1024:
+        return left**right if isinstance(operator, ast.Pow) else int(left) << right
     return None

@@ -168,65 +168,109 @@ def _schedule(value: float, scale: Scale) -> float:
     return min(value, max(1, scale.steps // 2))
 
 
-_RULES: tuple[tuple[re.Pattern[str], Callable[[float, Scale], float]], ...] = tuple(
-    (re.compile(pattern), rule)
-    for pattern, rule in (
-        # Hash tables and caches of an evaluation.
-        (r"(?:\w+_)?bigram(?:_hash)?_(?:vocab(?:_size)?|buckets|size)|trigram(?:_hash)?_(?:vocab(?:_size)?|buckets|size)"
-         r"|engram_(?:vocab(?:_size)?|buckets|size)", _embedded_table),
-        (r".*(?:table|hash|bucket|cache|ctx|open).*_bits|(?:n_)?hash_?bits", _table_bits),
-        (r"cu_.*bucket.*|.*bucket_(?:size|view).*", _keep),
-        (r".*buckets|.*(?:ngram|hash|cache|table)_?slots|.*(?:table|hash|cache)_?size", _table),
-        # Numbers that only look like sizes.
-        (r".*(?:seed|_id|world_size|local_rank|_lr|_decay|_wd|_beta\d?|_alpha|_eps|_std|_init|_bits)"
-         r"|.*(?:momentum|threshold|_frac(?:tion)?|_pct|_ratio|_scale|_sigmas?|_mult|temperature|softcap|_clip)", _keep),
-        (r".*(?:gptq|quant|awq|lqer|group|clip|block).*_(?:block_?size|group_?size|group)", _keep),
-        (r"(?:gptq_)?block_?size(?:_gptq)?_quant|gptq_blocksize|group_?size|.*bitnet_group_size", _keep),
-        (r".*_(?:backend|ns|newton_schulz|polar)_?(?:steps|iters)|ns_steps|backend_steps", _keep),
-        (r".*(?:seconds|_ms|minutes|_mb|_bytes|timeout|level|port|workers|threads|order|min_count)(?:_.*)?", _keep),
-        # Calibration.
-        (r".*calib\w*_?tokens", _constant(SEQUENCE * CALIBRATION_BATCHES)),
-        (r".*(?:calib|hessian|ar_).*(?:seq_?len|ctx_?len|length)", _sequence),
-        (r".*(?:calib|hessian|gptq).*(?:batch|sample|seq|num|steps|iters|n_).*|n_calib\w*", _at_most(CALIBRATION_BATCHES)),
-        (r"num_(?:seqs|sequences|samples)|n_(?:seqs|samples)|ar_(?:num_)?(?:seqs|samples)", _at_most(CALIBRATION_BATCHES)),
-        # Batches.
-        (r"(?:train_|global_|total_)?batch_?(?:tokens|size_tokens)|train_batch_(?:size|tokens)|total_batch_size"
-         r"|tokens_per_(?:step|batch)", _train_tokens),
-        (r"val_batch_?(?:tokens|size)|eval_batch_tokens|eval_tokens_per_batch|val_tokens_per_batch", _val_tokens),
-        (r".*batch_?(?:seqs?|sequences|windows|docs|chunks)|.*(?:eval|ttt|slide|sliding|sw|slot|window).*batch(?:_?size)?"
-         r"|(?:lora_|doc_|micro_|device_)?batch_?size|.*max_batch", _at_most(BATCH_SEQUENCES)),
-        # Lengths.
-        (r".*(?:stride)(?:_tokens)?", _stride),
-        (r".*chunk(?:_?(?:size|tokens|len|length))?|.*segment_(?:size|tokens|len)", _chunk),
-        (r".*(?:seq_?len(?:gth)?|context_?(?:len(?:gth)?|size)|ctx_?len|max_?len|window_?(?:size|len(?:gth)?)|swa_window|_seq"
-         r"|sequence_length|block_size|original_max_position|max_position_embeddings).*", _sequence),
-        # Widths.
-        (r"(?:model_|d_|hidden_|n_|embed(?:ding)?_|emb_|base_)?(?:dim|d_model|n_embd|hidden_size|model_width|width)"
-         r"|d_?model|n_?embd?|embed(?:ding)?_?(?:dim|size)|.*(?:bigram|trigram|ve|hash|value_embed|latent|bottleneck"
-         r"|gate|engram|adapter|state|inner|kv|q|k|v|proj|lowrank|factor|pos|mem|memory)\w*_dim|mlp_hidden(?:_dim)?|d_ff|ff_dim"
-         r"|intermediate_size|hidden_dim|mlp_dim", _width),
-        (r"(?:n_?|num_)(?:attention_)?(?:q_)?heads?|n_?heads?|num_q_heads", _heads),
-        (r"(?:n_?|num_)(?:kv|key_value)_?heads?", _kv_heads),
-        (r"(?:attn_)?head_?(?:dim|size|width)", _head_width),
-        (r".*rope_?dims?|rotary_?dims?|partial_rope\w*dims?", _rotary),
-        (r".*(?:lora|ttt|adapter).*rank|.*lora_r", _at_most(LORA_RANK)),
-        (r"f1_corr_rank|.*low_?rank\w*|.*_rank", _at_most(8)),
-        # Steps and epochs.
-        (r"(?:num_)?(?:iterations|iters|max_?steps|train_?(?:steps|iters)|total_?(?:steps|iters)|n_steps)"
-         r"|num_(?:train_)?(?:steps|iterations|iters)", lambda _, scale: scale.steps),
-        (r"(?:val|eval|validate)\w*_(?:every|interval|freq|steps)|(?:save|ckpt|checkpoint)\w*_(?:every|interval|freq|steps)",
-         _constant(BEYOND)),
-        (r"(?:train_)?log_(?:every|interval|freq)", _keep),
-        (r"warmup_?(?:steps|iters|iterations)|.*compile_warmup\w*", _at_most(1)),
-        (r".*warmdown_?(?:steps|iters|iterations)|.*cooldown_?(?:steps|iters)|.*(?:decay|anneal)_(?:steps|iters)", _schedule),
-        (r".*warmup.*(?:steps|iters|chunks|iterations)|.*(?:start|begin|switch|activate|enable)\w*_?(?:steps?|iters?)"
-         r"|.*_(?:start|at|after)_(?:step|iter)", _schedule),
-        (r".*(?:every|interval|freq|frequency|period|cadence)", _at_most(1)),
-        (r".*epochs?", _at_most(MOST_EPOCHS)),
-        (r".*(?:steps|iters|iterations|passes|rounds)", _at_most(MOST_INNER_STEPS)),
-        (r".*(?:prefix|train|suffix|warm|eval|max|num|n)?_?docs", _at_most(DOCUMENTS)),
-    )
-)  # fmt: skip
+_BEGINS = r".*(?:start|begin|switch|activate|enable)\w*_?(?:steps?|iters?)"
+_COUNT = r"(?:size|tokens|len|length)"
+_STEP_WORDS = r"(?:steps|iters|iterations)"
+# The first that fits a name decides; names are in lower case, with underscores.
+_RULES_BY_NAME: tuple[tuple[Callable[[float, Scale], float], tuple[str, ...]], ...] = (
+    # Hash tables and caches of an evaluation, and tables of learned rows.
+    (_embedded_table, (r"(?:\w+_)?(?:bi|tri|en)gram(?:_hash)?_(?:vocab(?:_size)?|buckets|size)",)),
+    (_table_bits, (r".*(?:table|hash|bucket|cache|ctx|open).*_bits", r"(?:n_)?hash_?bits")),
+    (_keep, (r"cu_.*bucket.*", r".*bucket_(?:size|view).*")),
+    (_table, (r".*buckets", r".*(?:ngram|hash|cache|table)_?slots", r".*(?:table|hash|cache)_?size")),
+    # Numbers that are no sizes.
+    (
+        _keep,
+        (
+            r".*(?:seed|_id|world_size|local_rank|_lr|_decay|_wd|_beta\d?|_alpha|_eps|_std|_init|_bits)",
+            r".*(?:momentum|threshold|_frac(?:tion)?|_pct|_ratio|_scale|_sigmas?|_mult|softcap|_clip)",
+            r".*(?:gptq|quant|awq|lqer|group|clip|block).*_(?:block_?size|group_?size|group)",
+            r"gptq_blocksize|group_?size|.*bitnet_group_size",
+            r".*_(?:backend|ns|newton_schulz|polar)_?(?:steps|iters)|ns_steps|backend_steps",
+            r".*(?:seconds|_ms|minutes|_mb|_bytes|timeout|level|port|workers|threads)(?:_.*)?",
+            r".*(?:order|min_count|temperature)(?:_.*)?",
+        ),
+    ),
+    # Calibration.
+    (_constant(SEQUENCE * CALIBRATION_BATCHES), (r".*calib\w*_?tokens",)),
+    (_sequence, (r".*(?:calib|hessian|gptq|ar_).*(?:seq_?len|ctx_?len|length)",)),
+    (
+        _at_most(CALIBRATION_BATCHES),
+        (
+            r".*(?:calib|hessian|gptq).*(?:batch|sample|seq|num|steps|iters|n_).*",
+            r"n_calib\w*",
+            r"(?:num|n|ar|ar_num)_(?:seqs|sequences|samples)",
+        ),
+    ),
+    # Batches.
+    (
+        _train_tokens,
+        (
+            r"(?:train_|global_|total_)?batch_?(?:tokens|size_tokens)",
+            r"train_batch_(?:size|tokens)|total_batch_size|tokens_per_(?:step|batch)",
+        ),
+    ),
+    (_val_tokens, (r"val_batch_?(?:tokens|size)", r"eval_batch_tokens", r"(?:eval|val)_tokens_per_batch")),
+    (
+        _at_most(BATCH_SEQUENCES),
+        (
+            r".*batch_?(?:seqs?|sequences|windows|docs|chunks)",
+            r".*(?:eval|ttt|slide|sliding|sw|slot|window).*batch(?:_?size)?",
+            r"(?:lora_|doc_|micro_|device_)?batch_?size|.*max_batch",
+        ),
+    ),
+    # Lengths.
+    (_stride, (r".*stride(?:_tokens)?",)),
+    (_chunk, (rf".*chunk(?:_?{_COUNT})?", r".*segment_(?:size|tokens|len)")),
+    (
+        _sequence,
+        (
+            r".*(?:seq_?len(?:gth)?|sequence_length|_seq|ctx_?len|max_?len).*",
+            r".*(?:context_?(?:len(?:gth)?|size)|window_?(?:size|len(?:gth)?)|swa_window|block_size).*",
+            r".*(?:original_max_position|max_position_embeddings).*",
+        ),
+    ),
+    # Widths.
+    (
+        _width,
+        (
+            r"(?:model_|d_|hidden_|n_|embed(?:ding)?_|emb_|base_)?(?:dim|width)|d_?model|n_?embd?",
+            r"(?:model_)?hidden_size|embed(?:ding)?_?size|mlp_hidden(?:_dim)?|d_ff|ff_dim|intermediate_size|mlp_dim",
+            r".*(?:bigram|trigram|ve|hash|value_embed|latent|bottleneck|gate|engram|adapter|state)\w*_dim",
+            r".*(?:inner|kv|q|k|v|proj|lowrank|factor|pos|mem|memory)\w*_dim",
+        ),
+    ),
+    (_heads, (r"(?:n_?|num_)(?:attention_)?(?:q_)?heads?",)),
+    (_kv_heads, (r"(?:n_?|num_)(?:kv|key_value)_?heads?",)),
+    (_head_width, (r"(?:attn_)?head_?(?:dim|size|width)",)),
+    (_rotary, (r".*rope_?dims?", r"rotary_?dims?", r"partial_rope\w*dims?")),
+    (_at_most(LORA_RANK), (r".*(?:lora|ttt|adapter).*rank", r".*lora_r")),
+    (_at_most(2 * LORA_RANK), (r".*low_?rank\w*", r".*_rank")),
+    # Steps and epochs.
+    (
+        lambda _, scale: scale.steps,
+        (
+            r"(?:num_)?(?:iterations|iters|max_?steps|train_?(?:steps|iters)|total_?(?:steps|iters)|n_steps)",
+            r"num_(?:train_)?(?:steps|iterations|iters)",
+        ),
+    ),
+    (_constant(BEYOND), (r"(?:val|eval|validate|save|ckpt|checkpoint)\w*_(?:every|interval|freq|steps)",)),
+    (_keep, (r"(?:train_)?log_(?:every|interval|freq)",)),
+    (_at_most(1), (rf"warmup_?{_STEP_WORDS}", r".*compile_warmup\w*")),
+    (
+        _schedule,
+        (
+            rf".*(?:warmdown|cooldown)_?{_STEP_WORDS}|.*(?:decay|anneal)_(?:steps|iters)",
+            r".*warmup.*(?:steps|iters|chunks|iterations)",
+            rf"{_BEGINS}|.*_(?:start|at|after)_(?:step|iter)",
+        ),
+    ),
+    (_at_most(1), (r".*(?:every|interval|freq|frequency|period|cadence)",)),
+    (_at_most(MOST_EPOCHS), (r".*epochs?",)),
+    (_at_most(MOST_INNER_STEPS), (rf".*(?:{_STEP_WORDS}|passes|rounds)",)),
+    (_at_most(DOCUMENTS), (r".*(?:prefix|train|suffix|warm|eval|max|num|n)?_?docs",)),
+)
+_RULES = tuple((re.compile("|".join(patterns)), rule) for rule, patterns in _RULES_BY_NAME)
 # Names of parameters and of constants outside of settings are common words: only those that cost time or
 # hide what an evaluation does are touched.
 _LITERAL_NAMES = re.compile(

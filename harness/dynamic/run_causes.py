@@ -98,7 +98,8 @@ def cause_of(
     if outcome.kind is EndKind.EXITED and outcome.exit_code == 0:
         if has_metric:
             return None
-        return RunCause(kind=CauseKind.NO_METRIC, message="it ended without printing a score on validation text")
+        message = "it ended without printing a score on validation text"
+        return RunCause(kind=CauseKind.NO_METRIC, message=message)
     error, message = _error(ending, lines)
     if not error:
         return RunCause(kind=CauseKind.CRASH, message=outcome.detail[:_LONGEST])

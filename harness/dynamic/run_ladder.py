@@ -1,7 +1,8 @@
 """Tries a script small, and where that fails in other ways, until it reaches a score or nothing is left.
 
 Steps: everything small under the claimed run's settings; settings that the error names left as they are; the
-model's own width with two training steps; the script's defaults instead of the claimed run's settings.
+model's own width with two training steps; the script's defaults instead of the claimed run's settings. A run
+that took too long or too much is only tried again with two training steps.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 
 # Other settings change nothing about these.
 _FINAL = frozenset({CauseKind.MISSING_MODULE, CauseKind.CUDA_MODULE, CauseKind.MACHINE, CauseKind.DISK})
-FEW_STEPS = 2
+FEW_STEPS = 2  # a schedule still has a first and a last one
 
 
 class LadderStep(StrEnum):
@@ -34,6 +35,7 @@ class LadderStep(StrEnum):
 
     SMALL = "small"
     NAMED_KEPT = "named-kept"
+    FEW_STEPS = "few-steps"
     OWN_WIDTH = "own-width"
     DEFAULTS = "defaults"
 
@@ -84,6 +86,10 @@ def _steps(subject: AuditSubject, attempts: list[Attempt]) -> Iterator[tuple[Lad
     """Each next step, in the light of how the ones before failed."""
     base = ShrinkChoice()
     yield LadderStep.SMALL, base
+    cause = attempts[-1].run.cause
+    if cause is not None and cause.kind in {CauseKind.TIME, CauseKind.MEMORY}:
+        yield LadderStep.FEW_STEPS, replace(base, steps=FEW_STEPS)
+        return
     names = _named_settings(subject, attempts)
     if names:
         yield LadderStep.NAMED_KEPT, replace(base, kept=names)
@@ -99,9 +105,7 @@ def _named_settings(subject: AuditSubject, attempts: list[Attempt]) -> frozenset
         return frozenset()
     settings = attempts[-1].settings
     changed = {name.lower() for name in (*settings.environment, *settings.literals)}
-    targets = {
-        (knob.target or knob.name).lower(): knob.name.lower() for knob in subject.knobs.knobs
-    }
+    targets = {(knob.target or knob.name).lower(): knob.name.lower() for knob in subject.knobs.knobs}
     named = {targets.get(name, name) for name in cause.names}
     return frozenset(changed & (named | cause.names))
 

@@ -31,8 +31,13 @@ RUN_NAME = "audit"
 _TRAIN_FILES = re.compile(r"(?i)-{0,2}train_(?:files|pattern|data|shards_glob|glob|bin)")
 _VAL_FILES = re.compile(r"(?i)-{0,2}(?:val|valid|validation)_(?:files|pattern|data|glob|bin)")
 _VAL_BYTES = re.compile(r"(?i)-{0,2}val_bytes_(?:files|pattern|glob)")
-_DATASET_NAME = re.compile(r"(?i)-{0,2}(?:data_?(?:set)?s?_?(?:path|folder|root|dir)|data_?dir|dataset|input_bin|data)")
-_TOKENIZER_NAME = re.compile(r"(?i)-{0,2}(?:tokenizer_?(?:path|file|model)?|sp_?model(?:_path)?|spm_?(?:path|model)?)")
+_DATASET_NAME = re.compile(
+    r"(?i)-{0,2}(?:data_?(?:set)?s?_?(?:path|folder|root|dir)|data_?dir|dataset|input_bin|data)"
+)
+_TOKENIZER_NAME = re.compile(
+    r"(?i)-{0,2}(?:tokenizer_?(?:path|file|model)?|sp_?model(?:_path)?|spm_?(?:path|model)?)"
+)
+_LOOKS_LIKE_DATA = re.compile(r"fineweb|/data\b|data/|\.model$")
 _RUN_NAMES = re.compile(r"(?i)-{0,2}(?:run_?id|run_?name|exp_?name|experiment_?name)")
 _SIZES = re.compile(r"(?i)-{0,2}(?:vocab[-_]?size|n_?vocab)")
 _WIDTH = re.compile(r"(?i)-{0,2}(?:model_dim|d_model|n_embd|hidden_size|dim|model_width)")
@@ -104,17 +109,15 @@ def shrink(
         small = shrinking.small(knob, knob.value)
         if small is not None and str(small) != knob.value:
             literals.setdefault(knob.name, small)
-    return Shrink(
-        environment=environment, argv=words, literals=literals, notes=tuple(shrinking.notes)
-    )
+    return Shrink(environment=environment, argv=words, literals=literals, notes=tuple(shrinking.notes))
 
 
 def scale_of(knobs: ScriptKnobs, claimed: Mapping[str, str]) -> Scale:
     """The sizes of the claimed run; where nothing says them, those of the challenge's own script."""
     values: dict[str, float] = {}
-    for knob in knobs.of(KnobKind.PARAMETER, KnobKind.MODULE, KnobKind.CLASS, KnobKind.OPTION, KnobKind.ENVIRONMENT):
+    for knob in knobs.of(KnobKind.MODULE, KnobKind.CLASS, KnobKind.OPTION, KnobKind.ENVIRONMENT):
         number = number_of(claimed.get(knob.name, knob.value))
-        if number is not None and number > 0 and (knob.kind is not KnobKind.PARAMETER):
+        if number is not None and number > 0:
             values[knob.name] = number
     lengths = [value for name, value in values.items() if is_sequence_length(name) and 32 <= value <= 65_536]
     usual = Scale()
@@ -170,7 +173,8 @@ class _Shrinking:
         name, value = knob.name, knob.value or ""
         if knob.kind is KnobKind.PARAMETER:
             return None
-        if knob.kind in {KnobKind.CLASS, KnobKind.MODULE} and not re.search(r"fineweb|/data\b|data/|\.model$", value):
+        is_constant = knob.kind in {KnobKind.CLASS, KnobKind.MODULE}
+        if is_constant and _LOOKS_LIKE_DATA.search(value) is None:
             return None
         if _VAL_BYTES.fullmatch(name):
             return f"{self.data.dataset}/fineweb_val_bytes_*.bin"

@@ -42,16 +42,14 @@ class VocabularyChoice:
 
 
 def choose_vocabulary(knobs: ScriptKnobs, claimed: Mapping[str, str]) -> VocabularyChoice:
-    """`claimed` are the settings of the claimed run by upper-case name; they go over the script's defaults."""
+    """`claimed` are the claimed run's settings by upper-case name; they go over the script's defaults."""
     paths = [claimed[name] for name in sorted(claimed) if "PATH" in name or "DIR" in name or "FILE" in name]
     texts = [*paths, *knobs.texts]
     size, why = _size(knobs, claimed, paths)
     names = DataNames(
         datasets=tuple(dict.fromkeys(match for text in texts for match in _DATASET.findall(text))),
         tokenizers=tuple(
-            dict.fromkeys(
-                PurePosixPath(match).name for text in texts for match in _TOKENIZER.findall(text)
-            )
+            dict.fromkeys(PurePosixPath(match).name for text in texts for match in _TOKENIZER.findall(text))
         ),
         has_byte_files=any(_BYTE_FILES.search(text) for text in texts),
     )
@@ -74,9 +72,9 @@ def _size(knobs: ScriptKnobs, claimed: Mapping[str, str], paths: Iterable[str]) 
         if match is not None:
             return int(match[1]), f"{path} of the claimed run"
     for knob in knobs.knobs:
-        if _SIZE_NAME.fullmatch(knob.name) and knob.value is not None and knob.value.isdecimal():
-            if int(knob.value) > 0:
-                return int(knob.value), f"{knob.name} is {knob.value} by default"
+        value = knob.value or ""
+        if _SIZE_NAME.fullmatch(knob.name) and value.isdecimal() and int(value) > 0:
+            return int(value), f"{knob.name} is {value} by default"
     for text in knobs.texts:
         match = _SIZE_IN_PATH.search(text)
         if match is not None:

@@ -1,0 +1,127 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from harness.dynamic.audit_run import DATA, OUT, SUBMISSION, run_child
+from harness.dynamic.data_folder import data_places
+from harness.dynamic.run_causes import CauseKind
+from harness.dynamic.run_plan import RunPlan
+from harness.dynamic.tiny_data import Layout, tiny_data
+from harness.dynamic.tiny_vocabulary import BYTE_VOCABULARY, Alphabet, VocabularyKey
+from harness.errors import SubmissionError
+from harness.tokens.shard_file import read_shard
+
+KEY = VocabularyKey(alphabet=Alphabet.BYTES, size=BYTE_VOCABULARY)
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("GOLF_CACHE_DIR", str(tmp_path_factory.mktemp("cache")))
+        yield tiny_data(KEY, Layout.SINGLE)
+
+
+@pytest.fixture
+def folder(tmp_path):
+    made = tmp_path / "submission"
+    made.mkdir()
+    (made / "train_gpt.py").write_text("print(1)\n")
+    (made / "kept.bin").write_bytes(b"as it was")
+    return made
+
+
+def plan(**fields):
+    places = data_places(KEY)
+    return RunPlan(
+        script=f"{SUBMISSION}/train_gpt.py",
+        data=DATA,
+        out=OUT,
+        val_files=tuple(f"{DATA}/{name}" for name in places.val_files),
+        vocab_size=BYTE_VOCABULARY,
+        **fields,
+    )
+
+
+class FakeSandbox:
+    """Shows files where they lie and lets `act` do what a script would do."""
+
+    name = "fake"
+
+    def __init__(self, act, lines=()):
+        self.act, self.lines, self.requests = act, lines, []
+
+    def seen_at(self, mount):
+        return str(mount.host)
+
+    def run(self, request, on_output, should_stop=None):
+        self.requests.append(request)
+        plan_path = Path(request.command[-1])
+        self.act(Path(request.workdir), json.loads(plan_path.read_text()))
+        for line in self.lines:
+            on_output(0.0, line.encode() + b"\n")
+        from tests.harness.dynamic.test_run_causes import outcome
+
+        return outcome(code=0)
+
+
+def test_files_that_are_new_or_changed_are_artifacts(folder, data):
+    def act(work, _):
+        (work / "model.ptz").write_bytes(b"abc")
+        (work / "kept.bin").write_bytes(b"other")
+        (work / "link.ptz").symlink_to("/etc/passwd")
+
+    run = run_child(folder, plan(), data, FakeSandbox(act, ["val_bpb:1.5"]))
+    assert {name: size for name, (size, _) in run.artifacts.items()} == {"kept.bin": 5, "model.ptz": 3}
+    assert run.cause is None
+    assert run.log_lines == ("val_bpb:1.5",)
+
+
+def test_a_run_without_a_score_says_so(folder, data):
+    run = run_child(folder, plan(), data, FakeSandbox(lambda *_: None))
+    assert run.cause.kind is CauseKind.NO_METRIC
+
+
+def test_the_script_finds_our_stream_where_its_plan_says(folder, data):
+    seen = SimpleNamespace(tokens=None, linked=None)
+
+    def act(work, told):
+        seen.tokens = read_shard(Path(told["val_files"][0]))
+        seen.linked = (work / "data" / "datasets").is_dir()
+
+    run_child(folder, plan(), data.with_suffix_replaced(100), FakeSandbox(act))
+    assert (seen.tokens == data.with_suffix_replaced(100).validation).all()
+    assert seen.linked
+
+
+def test_every_run_has_the_same_paths(folder, data):
+    sandbox = FakeSandbox(lambda *_: None)
+    run_child(folder, plan(), data, sandbox)
+    run_child(folder, plan(environment={"A": f"{DATA}/x"}), data, sandbox)
+    first, second = sandbox.requests
+    assert (first.workdir, first.command) == (second.workdir, second.command)
+
+
+def test_nothing_is_left_behind(folder, data):
+    sandbox = FakeSandbox(lambda *_: None)
+    run_child(folder, plan(), data, sandbox)
+    assert not Path(sandbox.requests[0].workdir).exists()
+
+
+def test_the_data_is_read_only_unless_asked_for(folder, data):
+    sandbox = FakeSandbox(lambda *_: None)
+    run_child(folder, plan(), data, sandbox)
+    run_child(folder, plan(), data, sandbox, may_write_data=True)
+    writable = [
+        next(mount.is_writable for mount in one.mounts if mount.inside == DATA) for one in sandbox.requests
+    ]
+    assert writable == [False, True]
+
+
+def test_a_folder_with_a_link_out_of_it_does_not_run(folder, data):
+    (folder / "out").symlink_to("/etc/passwd")
+    with pytest.raises(SubmissionError, match="leads out"):
+        run_child(folder, plan(), data, FakeSandbox(lambda *_: None))

@@ -1,0 +1,91 @@
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from harness.dynamic.run_causes import CauseKind, cause_of, read_ending
+from harness.dynamic.score_lines import has_score
+from harness.sandbox.request import EndKind, SandboxOutcome
+
+
+def outcome(kind=EndKind.EXITED, code=1):
+    return SandboxOutcome(
+        kind=kind,
+        detail="as it was",
+        exit_code=code,
+        signal=None,
+        seconds=1.0,
+        log_bytes=0,
+        peak_memory_bytes=None,
+        survivors_killed=0,
+        protections=(),
+    )
+
+
+def ending(error, message="", file="/golf/work/records/track_10min_16mb/submission/train_gpt.py", text=""):
+    frame = {"file": file, "line": 7, "function": "main", "text": text}
+    return {"status": 1, "error": error, "message": message, "frames": [frame]}
+
+
+def test_an_end_with_a_score_has_no_cause():
+    assert cause_of(outcome(code=0), {}, [], has_metric=True) is None
+
+
+@pytest.mark.parametrize(
+    ("how", "said", "kind"),
+    [
+        (outcome(code=0), {}, CauseKind.NO_METRIC),
+        (outcome(EndKind.TIME_LIMIT, None), {}, CauseKind.TIME),
+        (outcome(EndKind.MEMORY_LIMIT, None), {}, CauseKind.MEMORY),
+        (outcome(EndKind.SIGNAL, None), {}, CauseKind.CRASH),
+        (outcome(), ending("ModuleNotFoundError", "No module named 'mamba_ssm'"), CauseKind.CUDA_MODULE),
+        (outcome(), ending("ModuleNotFoundError", "No module named 'regex'"), CauseKind.MISSING_MODULE),
+        (outcome(), ending("NameError", "name 'x' is not defined"), CauseKind.BROKEN_SCRIPT),
+        (outcome(), ending("AssertionError", "seq_len"), CauseKind.SETTINGS),
+        (
+            outcome(),
+            ending("AttributeError", "x", "/golf/package/harness/dynamic/child/facade/clock.py"),
+            CauseKind.STAND_IN,
+        ),
+    ],
+)
+def test_each_end_has_its_cause(how, said, kind):
+    assert cause_of(how, said, [], has_metric=False).kind is kind
+
+
+def test_a_traceback_in_the_log_counts_where_the_child_said_nothing():
+    cause = cause_of(outcome(), {}, ["Traceback ...", "ValueError: too small", "bye"], has_metric=False)
+    assert cause.message == "ValueError: too small"
+
+
+def test_settings_an_error_names_are_found_with_its_line():
+    cause = cause_of(
+        outcome(),
+        ending("ValueError", "TRAIN_BATCH_TOKENS too small", text="if n < args.seq_len:"),
+        [],
+        has_metric=False,
+    )
+    assert cause.line == 7
+    assert {"train_batch_tokens", "seq_len"} <= cause.names
+
+
+def test_an_ending_that_is_a_link_or_too_long_is_not_read(tmp_path):
+    target = tmp_path / "elsewhere"
+    target.write_text(json.dumps({"error": "X"}))
+    (tmp_path / "ending.json").symlink_to(target)
+    assert read_ending(tmp_path) == {}
+    (tmp_path / "ending.json").unlink()
+    (tmp_path / "ending.json").write_text("[" * 70_000)
+    assert read_ending(tmp_path) == {}
+
+
+def test_an_ending_is_read(tmp_path):
+    (tmp_path / "ending.json").write_text(json.dumps(ending("X")))
+    assert read_ending(tmp_path)["error"] == "X"
+
+
+def test_a_score_is_a_number_after_its_name():
+    assert has_score(["final_int8 val_loss:2.1 val_bpb:1.2345"])
+    assert has_score(["Bits per byte: 1.10"])
+    assert not has_score(["val_bpb:nan", "bpb will follow", "2.5 bits"])

@@ -1,0 +1,70 @@
+from __future__ import annotations
+
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from harness.dynamic import run_ladder
+from harness.dynamic.audit_subject import AuditSubject
+from harness.dynamic.run_causes import CauseKind, RunCause
+from harness.dynamic.run_ladder import LadderStep, climb
+from harness.dynamic.vocabulary_choice import choose_vocabulary
+from tests.harness.dynamic.test_shrinking import HYPER, knobs_of
+
+
+@pytest.fixture
+def subject():
+    knobs = knobs_of(HYPER)
+    return AuditSubject(
+        folder=Path("/nowhere"),
+        entry="train_gpt.py",
+        knobs=knobs,
+        profile=None,
+        claimed={"TTT_EPOCHS": "2"},
+        notes=(),
+        vocabulary=choose_vocabulary(knobs, {}),
+    )
+
+
+def climbed(subject, monkeypatch, *causes):
+    """The attempts when the runs end with these causes, one after the other."""
+    left = list(causes)
+
+    def run(folder, plan, *_, **__):
+        return SimpleNamespace(cause=left.pop(0), plan=plan)
+
+    monkeypatch.setattr(run_ladder, "run_child", run)
+    return climb(subject, None, None)
+
+
+def cause(kind, *names):
+    return RunCause(kind=kind, message="", names=frozenset(names))
+
+
+def test_a_run_that_reaches_its_score_is_the_only_one(subject, monkeypatch):
+    assert [one.step for one in climbed(subject, monkeypatch, None)] == [LadderStep.SMALL]
+
+
+def test_settings_named_by_the_error_are_kept_next(subject, monkeypatch):
+    first, second = climbed(subject, monkeypatch, cause(CauseKind.SETTINGS, "train_seq_len"), None)
+    assert second.step is LadderStep.NAMED_KEPT
+    assert first.plan.environment["TRAIN_SEQ_LEN"] == "256"
+    assert "TRAIN_SEQ_LEN" not in second.plan.environment
+
+
+def test_an_error_that_names_nothing_leads_to_the_own_width_and_then_to_the_defaults(subject, monkeypatch):
+    broken = cause(CauseKind.SETTINGS)
+    steps = [one.step for one in climbed(subject, monkeypatch, broken, broken, broken)]
+    assert steps == [LadderStep.SMALL, LadderStep.OWN_WIDTH, LadderStep.DEFAULTS]
+
+
+def test_a_run_that_took_too_long_is_tried_once_more_with_fewer_steps(subject, monkeypatch):
+    late = cause(CauseKind.TIME)
+    attempts = climbed(subject, monkeypatch, late, late)
+    assert [one.step for one in attempts] == [LadderStep.SMALL, LadderStep.FEW_STEPS]
+    assert attempts[1].plan.literals["iterations"] == 2
+
+
+def test_a_missing_module_is_not_tried_again(subject, monkeypatch):
+    assert len(climbed(subject, monkeypatch, cause(CauseKind.CUDA_MODULE))) == 1

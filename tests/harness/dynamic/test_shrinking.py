@@ -1,0 +1,157 @@
+from __future__ import annotations
+
+from harness.audit.run_profile import ProfileKind, RunProfile, Setting
+from harness.dynamic.claimed_settings import claimed_settings, claimed_words
+from harness.dynamic.knob_reading import read_knobs
+from harness.dynamic.script_knobs import Knob, KnobKind, ScriptKnobs
+from harness.dynamic.shrinking import DataSettings, ShrinkChoice, shrink
+from harness.dynamic.tiny_vocabulary import Alphabet, VocabularyKey
+from harness.dynamic.vocabulary_choice import choose_vocabulary
+
+DATA = DataSettings(root="/data", dataset="/data/datasets/set", tokenizer="/data/tokenizers/t.model")
+HYPER = """
+import os
+D = 10
+class Hyperparameters:
+    data_path = os.environ.get("DATA_PATH", "./data/datasets/fineweb10B_sp1024")
+    vocab_size = int(os.environ.get("VOCAB_SIZE", 1024))
+    train_seq_len = int(os.environ.get("TRAIN_SEQ_LEN", 2_048))
+    ttt_epochs = int(os.environ.get("TTT_EPOCHS", D))
+    schedule = os.environ.get("SEQ_SCHEDULE", "0.1:1024,0.9:2048")
+    iterations = 20000
+def evaluate(model, batch_seqs=32, dim=512):
+    pass
+"""
+
+
+def knobs_of(text: str) -> ScriptKnobs:
+    found = read_knobs({"paths": ["train_gpt.py"]}, [text.encode()])
+    return ScriptKnobs(
+        knobs=tuple(
+            Knob(**{"target": None} | one | {"kind": KnobKind(one["kind"])}) for one in found["knobs"]
+        ),
+        texts=tuple(found["texts"]),
+        problems=tuple(found["problems"]),
+    )
+
+
+def profile(environment=None, attributes=None) -> RunProfile:
+    def settings(values):
+        return {
+            name: Setting(value=value, source="train.log:1", file="train.log", line=1)
+            for name, value in (values or {}).items()
+        }
+
+    return RunProfile(
+        name="log",
+        kind=ProfileKind.LOG,
+        environment=settings(environment),
+        attributes=settings(attributes),
+    )
+
+
+def small(text: str, claimed=None, choice=None):
+    return shrink(knobs_of(text), claimed or {}, DATA, VocabularyKey(), choice=choice)
+
+
+def test_environment_names_get_small_values_and_our_data():
+    settings = small(HYPER).environment
+    assert settings["DATA_PATH"] == "/data/datasets/set"
+    assert settings["TRAIN_SEQ_LEN"] == "256"
+    assert settings["TTT_EPOCHS"] == "3"
+
+
+def test_a_default_kept_in_a_name_of_the_module_is_found():
+    knob = next(one for one in knobs_of(HYPER).knobs if one.name == "TTT_EPOCHS")
+    assert (knob.value, knob.target) == ("10", "ttt_epochs")
+
+
+def test_lengths_inside_of_a_schedule_shrink():
+    assert small(HYPER).environment["SEQ_SCHEDULE"] == "0.1:128,0.9:256"
+
+
+def test_constants_of_a_settings_class_are_overridden_and_ordinary_parameters_are_not():
+    literals = small(HYPER).literals
+    assert literals == {"iterations": 6, "batch_seqs": 2}
+
+
+def test_settings_of_the_claimed_run_go_over_defaults():
+    assert small(HYPER, {"TTT_EPOCHS": "2", "OTHER": "x"}).environment.items() >= {
+        ("TTT_EPOCHS", "2"),
+        ("OTHER", "x"),
+    }
+
+
+def test_a_setting_that_is_to_be_kept_stays_as_claimed():
+    choice = ShrinkChoice(kept=frozenset({"train_seq_len"}))
+    assert "TRAIN_SEQ_LEN" not in small(HYPER, choice=choice).environment
+    assert small(HYPER, {"TRAIN_SEQ_LEN": "1024"}, choice).environment["TRAIN_SEQ_LEN"] == "1024"
+
+
+def test_without_the_claim_its_settings_are_gone():
+    choice = ShrinkChoice(without_claim=True)
+    assert "OTHER" not in small(HYPER, {"OTHER": "x"}, choice).environment
+
+
+def test_options_of_the_command_line_are_given_small():
+    text = 'p.add_argument("--seq-len", type=int, default=1024)\np.add_argument("--lr", default=0.1)\n'
+    settings = shrink(
+        knobs_of(text), {}, DATA, VocabularyKey(), argv=("--lr", "0.2", "--flag", "--out", "/home/me/x")
+    )
+    assert settings.argv[0] == "--flag"
+    assert dict(zip(settings.argv[1::2], settings.argv[2::2], strict=True)) == {
+        "--seq-len": "256",
+        "--lr": "0.2",
+    }
+
+
+def test_a_script_that_does_not_parse_is_a_problem_and_no_crash():
+    found = knobs_of("def (:\n")
+    assert found.knobs == ()
+    assert "train_gpt.py" in found.problems[0]
+
+
+def test_a_printed_list_is_no_value_for_a_number():
+    found, notes = claimed_settings(knobs_of(HYPER), profile({"TTT_EPOCHS": "3,4", "VOCAB_SIZE": "1024.0"}))
+    assert found == {"VOCAB_SIZE": "1024"}
+    assert "TTT_EPOCHS=3,4 (train.log:1) was left out" in notes
+
+
+def test_places_of_the_authors_machine_are_left_out():
+    found, _ = claimed_settings(knobs_of(HYPER), profile({"CODE_DIR": "/home/me", "A": "<seed>"}))
+    assert found == {}
+    assert claimed_words(("--a", "/home/me", "--b", "1")) == ("--b", "1")
+
+
+def test_a_printed_attribute_is_the_setting_that_keeps_it():
+    found, _ = claimed_settings(knobs_of(HYPER), profile(attributes={"ttt_epochs": "4"}))
+    assert found == {"TTT_EPOCHS": "4"}
+
+
+def test_the_vocabulary_is_the_claimed_one_over_the_default():
+    assert choose_vocabulary(knobs_of(HYPER), {}).key == VocabularyKey(size=1024)
+    assert choose_vocabulary(knobs_of(HYPER), {"VOCAB_SIZE": "8192"}).key == VocabularyKey(size=8192)
+    assert choose_vocabulary(knobs_of(""), {"DATA_PATH": "/x/fineweb10B_sp4096"}).key.size == 4096
+
+
+CASES = """
+import os
+caseops_enabled = bool(int(os.environ.get("CASEOPS_ENABLED", "0")))
+path = "fineweb10B_sp8192_lossless_caps_caseops_v1_reserved"
+side = "fineweb_val_bytes_*.bin"
+vocab_size = int(os.environ.get("VOCAB_SIZE", 8192))
+"""
+
+
+def test_case_marks_follow_their_switch():
+    off = choose_vocabulary(knobs_of(CASES), {})
+    on = choose_vocabulary(knobs_of(CASES), {"CASEOPS_ENABLED": "1"})
+    assert off.key == VocabularyKey(size=8192)
+    assert on.key == VocabularyKey(alphabet=Alphabet.CASE_PIECES, size=8192)
+    assert on.names.has_byte_files
+    assert on.names.datasets == ("fineweb10B_sp8192_lossless_caps_caseops_v1_reserved",)
+
+
+def test_bytes_are_a_vocabulary():
+    text = 'path = "./data/datasets/fineweb10B_byte260"\nVOCAB_SIZE = 260\n'
+    assert choose_vocabulary(knobs_of(text), {}).key.alphabet is Alphabet.BYTES
