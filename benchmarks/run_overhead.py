@@ -196,7 +196,8 @@ def measured(job: SeedJob, folder: Path, sandbox: Sandbox, pairs: Pairs) -> floa
 
     environment = script_environment(job, {"work": str(work), "data": str(job.data)})
     alone = subprocess.Popen(
-        [sys.executable, str(work / "train_gpt.py")], cwd=work, env=environment, stdout=subprocess.DEVNULL
+        [sys.executable, str(work / "train_gpt.py")], cwd=work, env=environment, stdout=subprocess.DEVNULL,
+        start_new_session=True,  # as in the sandbox: each session has a share of a busy machine
     )  # fmt: skip
     thread = threading.Thread(target=run, daemon=True)
     thread.start()
