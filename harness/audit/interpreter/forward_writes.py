@@ -11,6 +11,8 @@ import ast
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from harness.audit.syntax_walk import children, nodes_below
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
@@ -79,7 +81,7 @@ def forward_writes(
         method = todo.pop()
         reading = _reading_of(method, given[method.name])
         found[method.name] = reading.found
-        for node in ast.walk(method):
+        for node in nodes_below(method):
             called = node.func if isinstance(node, ast.Call) else None
             if not isinstance(node, ast.Call) or not isinstance(called, ast.Attribute):
                 continue
@@ -132,11 +134,13 @@ def _reading_of(method: _Function, with_data: set[str] | None) -> _Reading:
     data = (set(names) - {own} - numbers) if with_data is None else with_data - numbers
     reading = _Reading(own, data=data, state={own}, numbers=numbers)
     reading.local = set(names) | {
-        node.id for node in ast.walk(method) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)
+        node.id
+        for node in nodes_below(method)
+        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)
     }
-    declared = {name for node in ast.walk(method) if isinstance(node, ast.Global) for name in node.names}
+    declared = {name for node in nodes_below(method) if isinstance(node, ast.Global) for name in node.names}
     reading.local -= declared
-    for node in ast.walk(method):
+    for node in nodes_below(method):
         if isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Load) and _is_own(node, own):
             reading.read[node.attr] = min(reading.read.get(node.attr, node.lineno), node.lineno)
     for _ in range(2):  # names set further down are used at the top of a loop
@@ -150,7 +154,7 @@ def _numbers(method: _Function, own: str) -> set[str]:
     or given to what makes a tensor of a size.
     """
     found: set[str] = set()
-    for node in ast.walk(method):
+    for node in nodes_below(method):
         if isinstance(node, ast.Call):
             name = node.func.attr if isinstance(node.func, ast.Attribute) else ""
             if name in _MAKERS:
@@ -161,7 +165,7 @@ def _numbers(method: _Function, own: str) -> set[str]:
             node.ops[0], ast.Is | ast.IsNot | ast.In | ast.NotIn
         ):
             sides = [node.left, *node.comparators]
-            if any(_is_own(part, own) for side in sides for part in ast.walk(side)):
+            if any(_is_own(part, own) for side in sides for part in nodes_below(side)):
                 found.update(side.id for side in sides if isinstance(side, ast.Name))
     return found
 
@@ -182,7 +186,7 @@ def _block(body: list[ast.stmt], reading: _Reading, *, in_training: bool) -> Non
         for part in _parts(statement):
             _expressions(part, reading, in_training)
         if isinstance(statement, ast.For | ast.AsyncFor) and _holds_data(statement.iter, reading):
-            reading.data.update(n.id for n in ast.walk(statement.target) if isinstance(n, ast.Name))
+            reading.data.update(n.id for n in nodes_below(statement.target) if isinstance(n, ast.Name))
         for name in ("body", "orelse", "finalbody"):
             inner = getattr(statement, name, None)
             if isinstance(inner, list) and not isinstance(statement, ast.FunctionDef | ast.ClassDef):
@@ -192,7 +196,7 @@ def _block(body: list[ast.stmt], reading: _Reading, *, in_training: bool) -> Non
 
 
 def _parts(statement: ast.stmt) -> Iterator[ast.expr]:
-    for child in ast.iter_child_nodes(statement):
+    for child in children(statement):
         if isinstance(child, ast.expr):
             yield child
         elif isinstance(child, ast.withitem):
@@ -222,7 +226,7 @@ def _assigned(
     targets = statement.targets if isinstance(statement, ast.Assign) else [statement.target]
     has_data = _holds_data(value, reading)
     for target in targets:
-        names = [n for n in ast.walk(target) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)]
+        names = [n for n in nodes_below(target) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)]
         for name in names:
             if name.id in reading.local and has_data:
                 reading.data.update({name.id} - reading.numbers)
@@ -245,7 +249,7 @@ def _chosen_by_data(place: ast.expr, reading: _Reading) -> bool:
 
 def _expressions(root: ast.expr, reading: _Reading, in_training: bool) -> None:
     """Methods that write what they are called on."""
-    for node in ast.walk(root):
+    for node in nodes_below(root):
         if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Attribute):
             continue
         name = node.func.attr
@@ -292,4 +296,4 @@ def _holds_data(node: ast.AST, reading: _Reading) -> bool:
             return False
         if name in _AS_TYPE and isinstance(node.func, ast.Attribute):
             return _holds_data(node.func.value, reading)
-    return any(_holds_data(child, reading) for child in ast.iter_child_nodes(node))
+    return any(_holds_data(child, reading) for child in children(node))

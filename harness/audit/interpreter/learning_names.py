@@ -10,6 +10,8 @@ import ast
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from harness.audit.syntax_walk import children
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
@@ -115,7 +117,7 @@ def _look(root: ast.AST, own: _Body | None, names: _Names, around: tuple[ast.AST
                 body.given = body.given or _is_given(called, functions)
         if isinstance(node, ast.Assign) and isinstance(node.value, ast.Name | ast.Attribute | ast.Lambda):
             names.holders.update(_name(target) for target in node.targets)
-        for child in ast.iter_child_nodes(node):
+        for child in children(node):
             if child is not called and isinstance(child, ast.Name | ast.Attribute):
                 names.values.add(_name(child))
             todo.append((child, functions))

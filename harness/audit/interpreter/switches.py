@@ -8,6 +8,8 @@ from __future__ import annotations
 import ast
 from typing import TYPE_CHECKING
 
+from harness.audit.syntax_walk import nodes_below
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -31,7 +33,7 @@ def _set_by_methods(program: Program) -> frozenset[str]:
     todo: list[_Function] = []
     for path in program.sources:
         tree = program.tree(path) if path == program.entry or path.endswith(".py") else None
-        for node in ast.walk(tree) if tree is not None else ():
+        for node in nodes_below(tree) if tree is not None else ():
             if isinstance(node, _Function):
                 functions.setdefault(node.name, []).append(node)
             elif isinstance(node, ast.ClassDef):
@@ -52,7 +54,7 @@ def _set_by_methods(program: Program) -> frozenset[str]:
 
 def _named(function: _Function) -> Iterator[tuple[str, bool]]:
     """The names a function speaks of, and whether it sets an attribute of that name."""
-    for node in ast.walk(function):
+    for node in nodes_below(function):
         if isinstance(node, ast.Attribute):
             yield node.attr, not isinstance(node.ctx, ast.Load)
         elif isinstance(node, ast.Name):

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import ast
 from dataclasses import dataclass, field
+from typing import get_args
+
+from harness.audit.syntax_walk import children, nodes_below
 
 # Where one of these is called a loss or a probability of tokens is made.
 LOSS_NAMES = frozenset(
@@ -24,10 +27,19 @@ _TAKE_ALL = frozenset(
         *("join", "extend", "update", "fromiter", "cat", "stack", "deque", "fsum", "mean", "Counter"),
     }
 )
+_NUMBER_TYPES = frozenset({"int", "float", "bool"})
 _SIDE_BY_SIDE = frozenset({"enumerate", "zip", "tqdm"})  # what hands on one element at a time
 _COMPREHENSIONS = ast.ListComp | ast.SetComp | ast.DictComp | ast.GeneratorExp
 _LOOPS = ast.For | ast.AsyncFor | ast.While
 _FUNCTIONS = ast.FunctionDef | ast.AsyncFunctionDef
+# The kinds that `facts_of` looks at, besides names and attributes.
+_TELLING = frozenset(
+    {
+        *get_args(_FUNCTIONS | ast.Lambda | _LOOPS | _COMPREHENSIONS),
+        *(ast.Expr, ast.Yield, ast.YieldFrom, ast.Call, ast.AugAssign, ast.Assign, ast.AnnAssign, ast.arg),
+        ast.ExceptHandler,
+    }
+)
 
 
 @dataclass(slots=True)
@@ -38,6 +50,7 @@ class SyntaxFacts:
     receivers: set[int] = field(default_factory=set)  # generators that use what is sent to them
     looped_over: set[int] = field(default_factory=set)  # calls whose result a loop is over
     drained: set[int] = field(default_factory=set)  # expressions all of whose elements are taken at once
+    converted: dict[int, str] = field(default_factory=dict)  # expressions made a number at once: its type
     hidden_calls: list[tuple[int, str]] = field(default_factory=list)  # line and place of calls not walked
     scoring: set[int] = field(default_factory=set)  # functions that mention a loss
     counters: dict[int, tuple[str, ...]] = field(default_factory=dict)  # loops: names that count passes
@@ -58,7 +71,13 @@ def facts_of(tree: ast.Module) -> SyntaxFacts:
     todo: list[tuple[ast.AST, tuple[int, ...], tuple[ast.AST, ...]]] = [(tree, (), ())]
     while todo:
         node, functions, loops = todo.pop()
-        if isinstance(node, _FUNCTIONS | ast.Lambda):
+        kind = node.__class__
+        if kind is ast.Name or kind is ast.Attribute:  # a third of the nodes that have parts
+            if (node.id if kind is ast.Name else node.attr) in LOSS_NAMES:  # type: ignore[attr-defined]
+                facts.scoring.update(functions)
+        elif kind not in _TELLING:
+            pass
+        elif isinstance(node, _FUNCTIONS | ast.Lambda):
             functions = (*functions, id(node))
             loops = ()
             if not isinstance(node, ast.Lambda):
@@ -80,8 +99,10 @@ def facts_of(tree: ast.Module) -> SyntaxFacts:
                 facts.receivers.update(functions[-1:])
         elif isinstance(node, ast.Call):
             _take(node, facts)
+            if isinstance(node.func, ast.Name) and node.func.id in _NUMBER_TYPES and len(node.args) == 1:
+                facts.converted[id(node.args[0])] = node.func.id
         elif isinstance(node, _COMPREHENSIONS) and len(node.generators) == 1:
-            if not any(isinstance(one, ast.Call) for part in _made(node) for one in ast.walk(part)):
+            if not any(isinstance(one, ast.Call) for part in _made(node) for one in nodes_below(part)):
                 facts.drained.add(id(node.generators[0].iter))
         elif isinstance(node, ast.AugAssign | ast.Assign):
             _count(node, loops, counted)
@@ -89,16 +110,8 @@ def facts_of(tree: ast.Module) -> SyntaxFacts:
             facts.hidden_calls.append((node.lineno, "annotation"))
         elif isinstance(node, ast.ExceptHandler) and _calls(node.type):
             facts.hidden_calls.append((node.lineno, "exception type"))
-        elif (isinstance(node, ast.Attribute) and node.attr in LOSS_NAMES) or (
-            isinstance(node, ast.Name) and node.id in LOSS_NAMES
-        ):
-            facts.scoring.update(functions)
-        for name in node._fields:
-            child = getattr(node, name, None)
-            if isinstance(child, ast.AST):
-                todo.append((child, functions, loops))
-            elif isinstance(child, list):
-                todo.extend((one, functions, loops) for one in child if isinstance(one, ast.AST))
+        if kind is not ast.Name:
+            todo += [(child, functions, loops) for child in children(node) if child._fields]
     facts.counters = {loop: tuple(sorted(names)) for loop, names in counted.items()}
     return facts
 
@@ -129,7 +142,7 @@ def _take(node: ast.Call, facts: SyntaxFacts) -> None:
 
 def _calls(node: ast.expr | None) -> bool:
     """Whether evaluating an annotation or the like calls something."""
-    return node is not None and any(isinstance(one, ast.Call | ast.NamedExpr) for one in ast.walk(node))
+    return node is not None and any(isinstance(one, ast.Call | ast.NamedExpr) for one in nodes_below(node))
 
 
 def _count(

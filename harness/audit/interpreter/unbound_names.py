@@ -8,6 +8,8 @@ from __future__ import annotations
 import ast
 from typing import TYPE_CHECKING
 
+from harness.audit.syntax_walk import nodes_below
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -41,7 +43,7 @@ def _bound(program: Program) -> Iterator[str]:
         if tree is None:
             yield "*"
             continue
-        for node in ast.walk(tree):
+        for node in nodes_below(tree):
             yield from _bound_by(node)
 
 

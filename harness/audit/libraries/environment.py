@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from harness.audit.interpreter.heap import Extern, Instance, Mapping
 from harness.audit.interpreter.values import (
@@ -16,11 +16,13 @@ from harness.audit.interpreter.values import (
     Source,
     Value,
 )
+from harness.audit.libraries.builtin_functions import CASTS
 from harness.audit.libraries.registry import HANDLERS, on_call, on_method
 
 if TYPE_CHECKING:
     import ast
 
+    from harness.audit.interpreter.heap import Scope
     from harness.audit.interpreter.machine import Machine
     from harness.audit.run_profile import RunProfile
 
@@ -28,6 +30,7 @@ _FROM = Source(labels=frozenset({ENVIRONMENT}))
 _ENVIRON = "os.environ"
 _TOLD = "tokens in the environment"
 _RANKS = ("RANK", "LOCAL_RANK")
+_PLAIN = (str, int, float, bool)
 
 
 def lookup(machine: Machine, name: object) -> Value | None:
@@ -54,7 +57,7 @@ def _variable(profile: RunProfile, name: str) -> object:
 
 
 @on_call("os.environ.get", "os.getenv", "os.environ.pop", "os.environ.setdefault")
-def _get(machine: Machine, _path: str, args: list[Value], kwargs: dict[str, Value], _node: ast.AST) -> Value:
+def _get(machine: Machine, _path: str, args: list[Value], kwargs: dict[str, Value], node: ast.AST) -> Value:
     default = args[1] if len(args) > 1 else kwargs.get("default", NONE)
     name = args[0].const if args else UNKNOWN
     if not isinstance(name, str):
@@ -62,24 +65,50 @@ def _get(machine: Machine, _path: str, args: list[Value], kwargs: dict[str, Valu
     told = _told(machine, name)
     if told is not None:
         return told
-    if _is_bare_text(default):
-        text = default.const
-        # Set to what it is by default or not set at all: no difference to the script.
-        heard = machine.ask(("environment", name, text), lambda profile: _variable_or(profile, name, text))
-        return Value(heard, None, _FROM)
+    cast = _conversion(machine, node)
+    if _is_bare(default, _PLAIN if cast else (str,)):
+        # Set to its default or not set at all, "3" or "3.0" made a float: no difference to the script.
+        const = default.const
+        question = ("environment", name, cast, repr(const))
+        return Value(machine.ask(question, lambda profile: _heard(profile, name, const, cast)), None, _FROM)
     found = lookup(machine, name)
     if found is not None:
         return found
     return Value(default.const, default.ref, default.source.labelled(ENVIRONMENT), default.line)
 
 
-def _is_bare_text(value: Value) -> bool:
-    return type(value.const) is str and value.ref is None and value.line is None and value.source is NOTHING
+def _is_bare(value: Value, kinds: tuple[type, ...]) -> bool:
+    """Whether all there is to the value is a constant of these types, perhaps from the environment itself."""
+    if type(value.const) not in kinds or value.ref is not None or value.line is not None:
+        return False
+    source = value.source
+    return source is NOTHING or (
+        source.labels <= _FROM.labels
+        and not (source.index or source.reads or source.learned or source.states or source.scores)
+        and not source.shards
+        and source.forward is None
+    )
 
 
-def _variable_or(profile: RunProfile, name: str, default: object) -> object:
+def _conversion(machine: Machine, node: ast.AST) -> str:
+    """The builtin type of number that is made of a read at once, "" where something else is."""
+    name = machine.program.facts(machine.frame.file).converted.get(id(node), "")
+    scope: Scope | None = machine.frame.scope
+    while name and scope is not None:
+        if name in scope.slots:
+            return ""
+        scope = scope.outer
+    return name
+
+
+def _heard(profile: RunProfile, name: str, default: object, cast: str) -> object:
+    """What the script makes of a variable; its text, or the default, where it makes an error of that."""
     found = _variable(profile, name)
-    return default if found is None else found
+    given: Any = default if found is None else found
+    try:
+        return CASTS[cast](given) if cast and given is not UNKNOWN else given
+    except (TypeError, ValueError, OverflowError):
+        return given
 
 
 def _told(machine: Machine, name: str) -> Value | None:

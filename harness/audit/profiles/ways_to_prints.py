@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from harness.audit.profiles.statement_outline import FUNCTIONS, LOOPS
+from harness.audit.syntax_walk import children
 
 if TYPE_CHECKING:
     from harness.audit.profiles.statement_outline import Outline, Placed
@@ -125,5 +126,5 @@ def jumps(statement: ast.stmt) -> bool:
         if isinstance(node, _JUMPS) or (isinstance(node, ast.stmt) and leaves(node)):
             return True
         if not isinstance(node, (*FUNCTIONS, ast.Lambda, ast.ClassDef)):
-            pending += ast.iter_child_nodes(node)
+            pending += children(node)
     return False

@@ -64,6 +64,9 @@ def walks(monkeypatch: pytest.MonkeyPatch, *profiles: RunProfile) -> int:
     [
         (profile("two", UNREAD="7"), 1),
         (profile("two", STEPS="3"), 1),
+        (profile("two", STEPS=" 03"), 1),
+        (profile("two", STEPS="3.0"), 2),
+        (profile("two", RATE="0.50"), 1),
         (profile("two", argv=("--other",)), 1),
         (profile("two", {"rate": "0.5", "depth": "9"}), 1),
         (profile("two", STEPS="9"), 2),
@@ -85,3 +88,13 @@ def test_a_walk_stands_for_none_with_less_to_spend(monkeypatch: pytest.MonkeyPat
     assert whole.finished
     assert not shared_walks.shared_audit(program, profile("two"), node_budget=whole.nodes - 1).finished
     assert shared_walks.shared_audit(program, profile("three"), node_budget=whole.nodes).finished
+
+
+@pytest.mark.parametrize(
+    ("read", "expected"), [("", 1), ("def float(text):\n    return text\n", 2)], ids=["builtin", "own"]
+)
+def test_a_number_is_compared_as_the_script_reads_it(
+    read: str, expected: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(globals(), "TEXT", read + TEXT)
+    assert walks(monkeypatch, profile(RATE="0.50"), profile("two", RATE="0.5")) == expected
