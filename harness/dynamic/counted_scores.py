@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from harness.dynamic.events import LossEvent, ReductionEvent
+from harness.dynamic.events import CutEvent, LossEvent, ReductionEvent
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -75,6 +75,9 @@ class ScoreTaker:
 
     def __init__(self, record: EventRecord, chains: Sequence[Chain]) -> None:
         self._losses = list(record.of(LossEvent))
+        self._loss_by_number = {event.number: event for event in self._losses}
+        self._cuts = list(record.of(CutEvent))
+        self._cut_numbers = [event.number for event in self._cuts]
         self._loss_numbers = [event.number for event in self._losses]
         # Inner sums by their last increment: only those that went on since an outer one can be its value.
         inner = [chain for chain in chains if not chain.is_whole]
@@ -239,7 +242,14 @@ class ScoreTaker:
         )
 
     def _likely_positions(self, number: int, array: np.ndarray) -> np.ndarray:
-        """Positions of mixed losses: where some are still those of the network, else of a batch of their size."""
+        """Positions of mixed losses: those of the piece of their size cut out last, else of a batch with some of
+        the same values, else of one of their size.
+        """
+        end = bisect_left(self._cut_numbers, number)
+        for cut in reversed(self._cuts[max(end - _LOOK_BACK, 0) : end]):
+            loss_cut = self._loss_by_number.get(cut.loss)
+            if cut.size == array.size and loss_cut is not None and cut.offset + cut.size <= loss_cut.size:
+                return positions_of(loss_cut)[cut.offset : cut.offset + cut.size]
         same_size: LossEvent | None = None
         for loss in self._losses_before(number):
             assert loss.nll is not None

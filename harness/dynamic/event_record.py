@@ -20,6 +20,7 @@ import numpy as np
 
 from harness.dynamic.events import (
     BackwardEvent,
+    CutEvent,
     Event,
     ForkEvent,
     ForwardEvent,
@@ -308,6 +309,9 @@ _BUILDERS: dict[str, Callable[[dict[str, Any], _Arrays], Event]] = {
         weights=None if d.get("weights") is None else _text(d["weights"]),
     ),
     "ce": _loss,
+    "cut": lambda d, _: CutEvent(
+        **_base(d), loss=_count(d["of"]), offset=_count(d["offset"]), size=_count(d["size"])
+    ),
     "backward": lambda d, _: BackwardEvent(**_base(d), source=_text(d["source"])),
     "step": lambda d, _: StepEvent(
         **_base(d), optimizer=_text(d["optimizer"]), source=_text(d["source"]), rate=_maybe(d["rate"])

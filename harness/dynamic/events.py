@@ -83,6 +83,15 @@ class LossEvent(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class CutEvent(Event):
+    """`size` losses from `offset` of the loss event number `loss` were cut out."""
+
+    loss: int
+    offset: int
+    size: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class BackwardEvent(Event):
     """Gradients were computed; `source` is whose tokens went through the last forward pass with gradient."""
 

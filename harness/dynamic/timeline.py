@@ -23,7 +23,6 @@ from harness.dynamic.probes.model_files import last_artifact_write
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from harness.dynamic.phases import Phase
     from harness.dynamic.probes.probe import ScoredRun
 
 _WIDTH, _HEIGHT = 1080, 440

@@ -23,8 +23,9 @@ def test_every_line_of_a_run_is_as_published(source: str, tmp_path: Path) -> Non
     assert kinds == {
         "start", "array", "open", "write", "fw", "ce", "backward", "step", "aug", "red", "print", "end",
     }  # fmt: skip
-    for line in lines:
-        VALIDATOR.validate(line)
+    for kind in kinds:
+        for line in [each for each in lines if each["k"] == kind][:3]:
+            VALIDATOR.validate(line)
 
 
 def test_the_schema_is_a_schema_and_knows_the_kinds_the_reader_knows() -> None:

@@ -237,3 +237,36 @@ def chunk_rows""",
     1,
 )
 """Illegal: training tokens go through the model after the artifact is written."""
+
+WINDOW_MIXER = FROZEN.replace(
+    """\
+for start in range(0, total, CHUNK):
+    x, y = chunk_rows(start, start + CHUNK)
+""",
+    """\
+counts = np.ones((128, 128))
+for end in range(SEQ, val.numel(), SEQ // 2):
+    x, y = val[end - SEQ : end][None], val[end - SEQ + 1 : end + 1][None]
+    first = 0 if end == SEQ else SEQ // 2
+""",
+).replace(
+    """\
+        nll = model(x, y)
+    loss_sum += nll.double().sum().item()
+    token_count += y.numel()
+    byte_count += int(bytes_of(y).sum())
+""",
+    """\
+        nll = model(x, y).view(x.shape)
+    own = nll[0, first:].double().numpy()
+    x, y = x[0, first:], y[0, first:]
+    left, right = x.numpy(), y.numpy()
+    counted = counts[left, right] / counts[left].sum(axis=1)
+    mixed = torch.from_numpy(-np.log(0.5 * np.exp(-own) + 0.5 * counted))
+    np.add.at(counts, (left, right), 1)
+    loss_sum += mixed.sum().item()
+    token_count += y.numel()
+    byte_count += int(bytes_of(y).sum())
+""",
+)
+"""Legal: sliding windows; the new half of each is mixed with counts of scored pairs, in numpy."""

@@ -8,6 +8,7 @@ says that it is incomplete.
 from __future__ import annotations
 
 import threading
+from collections import deque
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from harness.dynamic.child.capture.weight_sums import WeightSums
 
 _LONGEST_LOSS = 1 << 17
+_RECENT_LOSSES = 4
 _MOST_ROWS = 512
 """Rows of one batch told in an event."""
 
@@ -42,6 +44,7 @@ class TorchCalls:
         self.rows_shape: tuple[int, ...] = ()
         self._last_table = 0
         self._last_input = (0, 0)
+        self._recent_losses: deque[tuple[int, torch.Tensor]] = deque(maxlen=_RECENT_LOSSES)
         self.after: dict[Any, Callable[[Any, tuple[Any, ...], dict[str, Any], Any], None]] = {
             F.embedding: self._embedding,
             torch.embedding: self._embedding_reversed,
@@ -139,6 +142,19 @@ class TorchCalls:
         key = args[1]
         if isinstance(key, tuple) and key and isinstance(key[-1], torch.Tensor):
             self._picked("index", args[0], key[-1], result)
+        elif self._recent_losses and result.dim() == 1:
+            self._cut(args[0], result)
+
+    def _cut(self, whole: torch.Tensor, piece: torch.Tensor) -> None:
+        """A piece of a row of losses: what is counted of it may be mixed in numpy, where we see no positions."""
+        start = whole.untyped_storage().data_ptr()
+        for number, losses in reversed(self._recent_losses):
+            if losses.untyped_storage().data_ptr() != start:
+                continue
+            first = piece.storage_offset() - losses.storage_offset()
+            if piece.stride(0) == 1 and 0 < piece.numel() <= losses.numel() - first and first >= 0:
+                self.recorder.event("cut", of=number, offset=first, size=piece.numel(), site="cut")
+            return
 
     def _picked(self, name: str, scores: torch.Tensor, index: torch.Tensor, result: torch.Tensor) -> None:
         if (
@@ -176,7 +192,7 @@ class TorchCalls:
     ) -> None:
         values = each.detach().reshape(-1).to(torch.float64).cpu().numpy()
         norms = norm.reshape(-1).to(torch.float64).cpu().numpy()
-        self.recorder.event(
+        number = self.recorder.event(
             "ce",
             fn=name,
             grad=torch.is_grad_enabled(),
@@ -187,6 +203,9 @@ class TorchCalls:
             nll=self.recorder.array(values, site=name),
             norm=self.recorder.array(norms, site=f"{name} norm") if norms.size == values.size else None,
         )
+        if reduction == "none" and number is not None:
+            # Kept alive, so that no other tensor comes to lie where its pieces are looked for.
+            self._recent_losses.append((number, each))
 
     def _backward(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any], result: Any) -> None:
         self.recorder.event("backward", source=self.grad_source)
@@ -210,8 +229,9 @@ class CallMode(TorchFunctionMode):
         if look is not None:
             try:
                 look(func, args, kwargs, result)
-            except Exception:  # an unusual call of the script is not followed, and it goes on
-                self._calls.recorder.dropped(f"fault at {getattr(func, '__name__', 'call')}")
+            except Exception as error:  # an unusual call of the script is not followed, and it goes on
+                name = getattr(func, "__name__", "call")
+                self._calls.recorder.dropped(f"fault at {name}: {type(error).__name__}: {error}"[:160])
         return result
 
 
