@@ -8,7 +8,7 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from harness.errors import SetupError
-from harness.evidence.significance import bytes_per_token
+from harness.evidence.significance import bytes_per_token, mean
 from harness.leaderboard.board_row import (
     BoardRow,
     Judged,
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 DECIDED_BY_THE_CHAIN = frozenset({"sig-005-nats", "sig-p01", "sig-p025-chain", "chrono-open"})
 # A score of any model that learned anything, bits per byte; beyond lies a slip or an attack on the plot.
 PLAUSIBLE_BPB = (0.05, 8.0)
+# A claim that is further from the mean of the logs than this is no matter of rounding.
+CONTRADICTION_BPB = 1e-4
 # Two thousand reports with all findings are some 200 MB.
 REPORTS_LIMIT_BYTES = 2 * 2**30
 
@@ -57,11 +59,15 @@ def _row(document: Mapping[str, Any]) -> BoardRow:
     if document["schema_version"] != SCHEMA_VERSION:
         raise ValueError(f"schema_version is {document['schema_version']!r}")
     submission, measured = document["submission"], document["measured"]
-    pr, folder = submission["pr"], submission["entry"] or None
+    pr, folder, track = submission["pr"], submission["entry"] or None, submission["track"]
+    if not (pr is None or _whole(pr)) or not isinstance(track, str) or not isinstance(folder, str | None):
+        raise ValueError(
+            f"pull request {str(pr)[:40]!r}, track {str(track)[:40]!r}, entry {str(folder)[:40]!r}"
+        )
     notes: list[str] = []
     return BoardRow(
         key=f"#{pr}" if pr is not None else (folder or submission["path"]).rsplit("/", 1)[-1],
-        track=submission["track"],
+        track=track,
         pr=pr,
         folder=folder,
         commit=submission["repo_commit"],
@@ -102,35 +108,50 @@ def _scores(
             continue
         where = seed["log"] if seed["line"] is None else f"{seed['log']}:{seed['line']}"
         if not is_plausible(bpb):
-            notes.append(f"{where}: a score of {bpb:g} bits per byte is left out")
+            notes.append(f"{where}: a score of {str(bpb)[:24]} bits per byte is left out")
             continue
         scores.append(
             SeedScore(
-                seed=seed["seed"],
+                seed=_whole(seed["seed"]),
                 val_bpb=float(bpb),
-                val_loss=seed["val_loss"],
+                val_loss=_amount(seed["val_loss"]),
                 standing=Standing.LOGGED,
                 source=where or "log",
-                train_seconds=seed["train_seconds"],
-                eval_seconds=seed["eval_seconds"],
-                total_bytes=seed["total_bytes"],
+                train_seconds=_amount(seed["train_seconds"]),
+                eval_seconds=_amount(seed["eval_seconds"]),
+                total_bytes=_whole(seed["total_bytes"]),
                 log=seed["log"],
-                line=seed["line"],
+                line=_whole(seed["line"]),
             )
         )
     claimed = submission["claimed_val_bpb"]
     if claimed is not None and not is_plausible(claimed):
-        notes.append(f"submission.json: a score of {claimed:g} bits per byte is left out")
+        notes.append(f"submission.json: a score of {str(claimed)[:24]} bits per byte is left out")
     elif claimed is not None:
+        logged = [score.val_bpb for score in scores]
+        if logged and abs(mean(logged) - claimed) > CONTRADICTION_BPB:
+            said = f"the mean of {len(logged)} logged is {mean(logged):.6f}"
+            notes.append(f"submission.json claims {claimed:.6g}, {said}")
         scores.append(SeedScore(val_bpb=float(claimed), standing=Standing.CLAIMED, source="submission.json"))
     return tuple(scores)
+
+
+def _amount(value: object) -> float | None:
+    """A number of seconds or nats; None for what cannot be one."""
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    return float(value) if is_number and math.isfinite(value) and value >= 0 else None
+
+
+def _whole(value: object) -> int | None:
+    """A seed, line or number of bytes; None for what cannot be one."""
+    return value if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 2**63 else None
 
 
 def _bytes_per_token(measured: Mapping[str, Any]) -> float | None:
     pairs = [
         ratio
         for seed in measured["per_seed"].values()
-        if seed["val_loss"] is not None and seed["val_bpb"] is not None
+        if is_plausible(seed["val_bpb"]) and _amount(seed["val_loss"]) is not None
         if (ratio := bytes_per_token(seed["val_loss"], seed["val_bpb"])) is not None
     ]
     return sorted(pairs)[len(pairs) // 2] if pairs else None
