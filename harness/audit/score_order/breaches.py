@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING
 from harness.audit.events import StateKind
 from harness.audit.regions import Split
 from harness.audit.score_order.breach import Breach, Shape
+from harness.audit.score_order.relations import is_context, lies_in, loop_shape, no_common_loop
 from harness.audit.score_order.repetition import find_revisions, repetitions
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from harness.audit.events import (
-        BranchSilent,
         Exported,
         ForwardPass,
         Reloaded,
@@ -113,7 +113,7 @@ class _Finder:
 
     def _learned(self, score: Score, update: Update) -> Breach:
         """Weights or an adapter that learned from the tokens of the score."""
-        shape, loop = _loop_shape(score, update)
+        shape, loop = loop_shape(score, update)
         if shape is Shape.EPOCHS:
             return self._made(shape, score, update, repeats=self._trips(loop))
         if shape is not None:
@@ -164,15 +164,15 @@ class _Finder:
         if shape is Shape.SLOT_CONTEXT:
             yield "which positions the shift is optimised on is decided by masks or batches"
             return
-        if not (update.region.is_exact and (score.region.is_exact or _no_common_loop(score, update))):
+        if not (update.region.is_exact and (score.region.is_exact or no_common_loop(score, update))):
             yield "which validation tokens the update takes could not be followed exactly"
         if update.region.is_cut_from(score.region):
             yield "whether the border that both slices have keeps learned and scored tokens apart"
-        if shape is Shape.AHEAD and _is_context(score, update):
+        if shape is Shape.AHEAD and is_context(score, update):
             yield "whether the older tokens in a scored window, which the update takes, are counted again"
         if shape is Shape.EPOCHS and repeats is None:
             yield "how often the loop repeats is not known"
-        silent = next((one for one in self._index.silent if _lies_in(update, one)), None)
+        silent = next((one for one in self._index.silent if lies_in(update, one)), None)
         if silent is not None:
             missing = f"{silent.missing.file}:{silent.missing.line} prints beside it ({silent.label!r})"
             yield f"what {missing} is not in {silent.log}, which has lines from before and after"
@@ -221,47 +221,6 @@ class _Finder:
                 if after:
                     return export, (scored or after)[-1]
         return None, None
-
-
-def _lies_in(update: Update, branch: BranchSilent) -> bool:
-    """Whether the branch's lines hold the update or a call that leads to it."""
-    return any(
-        spot.file == branch.at.file and branch.first <= spot.line <= branch.last
-        for spot in (update.at, *update.calls)
-    )
-
-
-def _no_common_loop(score: Score, update: Update) -> bool:
-    """No loop chooses the tokens of both: all passes of the scored loop take whatever the update took."""
-    around = {loop for loop, _ in update.loops}.union(loop for loop, _ in update.region.loops)
-    return not any(loop in around for loop, _ in (*score.loops, *score.region.loops))
-
-
-def _loop_shape(score: Score, update: Update) -> tuple[Shape | None, int | None]:
-    """What the loops around both say; None when no loop relates them."""
-    mine, theirs = dict(update.region.loops), dict(score.region.loops)
-    learned = dict(update.loops)
-    shared = [(loop, learned[loop], turn) for loop, turn in score.loops if loop in learned]
-    for loop, then, now in shared:
-        if then != now:
-            chosen_by_loop = loop in mine or loop in theirs
-            return (Shape.AHEAD if chosen_by_loop else Shape.EPOCHS), loop
-    if any(loop in theirs for loop, _, _ in shared):
-        return Shape.SWAPPED, None
-    return None, None
-
-
-def _is_context(score: Score, update: Update) -> bool:
-    """Whether the update takes only tokens of earlier passes, which the scored window reaches back to."""
-    mine, theirs = dict(update.region.loops), dict(score.region.loops)
-    learned = dict(update.loops)
-    for loop, now in score.loops:
-        if loop not in learned or learned[loop] == now:
-            continue
-        last = mine.get(loop, (None, None))[1]
-        first, own = theirs.get(loop, (None, None))
-        return last is not None and own is not None and last < now <= own and (first is None or first <= last)
-    return False
 
 
 def _first_score(index: EventIndex, update: Update, late: frozenset[Spot]) -> Score | None:
