@@ -97,7 +97,8 @@ def _environment_knobs(nodes: SyntaxNodes, names: dict[str, ast.expr]) -> Iterat
 def _targets(nodes: SyntaxNodes) -> dict[int, str]:
     """Which name keeps the value of an expression or of what it wraps: `a = int(get("A", 1))`."""
     found: dict[int, str] = {}
-    for statement in [*nodes.of(ast.Assign), *nodes.of(ast.AnnAssign)]:
+    statements: list[ast.Assign | ast.AnnAssign] = [*nodes.of(ast.Assign), *nodes.of(ast.AnnAssign)]
+    for statement in statements:
         places = statement.targets if isinstance(statement, ast.Assign) else [statement.target]
         name = next((one.id for one in places if isinstance(one, ast.Name)), None)
         name = name or next((one.attr for one in places if isinstance(one, ast.Attribute)), None)
@@ -153,7 +154,11 @@ def _constants(tree: ast.Module, nodes: SyntaxNodes) -> Iterator[dict[str, Any]]
 
 def _parameters(nodes: SyntaxNodes) -> Iterator[dict[str, Any]]:
     """Defaults of parameters, and numbers that calls pass by keyword."""
-    functions = [*nodes.of(ast.FunctionDef), *nodes.of(ast.AsyncFunctionDef), *nodes.of(ast.Lambda)]
+    functions: list[ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda] = [
+        *nodes.of(ast.FunctionDef),
+        *nodes.of(ast.AsyncFunctionDef),
+        *nodes.of(ast.Lambda),
+    ]
     for function in functions:
         arguments = function.args
         named = [*arguments.posonlyargs, *arguments.args]

@@ -131,11 +131,11 @@ def _kind(error: str, message: str, frames: Sequence[Mapping[str, Any]]) -> Caus
         return CauseKind.MISSING_FILE
     if error == "MemoryError":
         return CauseKind.MEMORY
-    if error in _BROKEN:
-        return CauseKind.BROKEN_SCRIPT
     innermost = str(frames[-1].get("file", "")) if frames else ""
     if _OUR_FOLDER in innermost or error == "NotImplementedError":
         return CauseKind.STAND_IN
+    if error in _BROKEN:
+        return CauseKind.BROKEN_SCRIPT
     return CauseKind.SETTINGS
 
 

@@ -12,7 +12,7 @@ import io
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from functools import cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -152,7 +152,8 @@ def _streams(key: VocabularyKey) -> tuple[Vocabulary, dict[str, np.ndarray]]:
         return vocabulary_of_model(key, kept["model"].tobytes()), {name: kept[name] for name in _STREAMS}
     vocabulary, streams = _made(key)
     buffer = io.BytesIO()
-    np.savez_compressed(buffer, model=np.frombuffer(vocabulary.model, dtype=np.uint8), **streams)
+    arrays: dict[str, Any] = {"model": np.frombuffer(vocabulary.model, dtype=np.uint8), **streams}
+    np.savez_compressed(buffer, **arrays)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with whole_file(path) as file:
