@@ -3,6 +3,7 @@ from __future__ import annotations
 import datetime
 import itertools
 import json
+import socket
 import sys
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -11,6 +12,7 @@ import pytest
 
 from harness.errors import SetupError
 from harness.ruleset import load_ruleset
+from harness.runs.machine_lacks import blamed_rightly
 from harness.runs.one_process_run import SeedJob, run_one_process
 from harness.runs.run_record import RunRecord, RunStatus
 from harness.runs.track import load_track
@@ -220,3 +222,18 @@ def test_a_clock_of_the_machine_that_is_set_back_changes_no_time(
     assert 0.3 < record.phases[0].seconds < 60.0
     events = [json.loads(line) for line in (attempt / "events.jsonl").read_text().splitlines()]
     assert all(0.0 <= event["at"] < 60.0 for event in events)
+
+
+def test_a_port_that_is_taken_where_the_network_is_shared_could_not_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("torch")
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        port = other.getsockname()[1]
+        monkeypatch.setattr("harness.runs.one_process_run.meeting_port", lambda _: port)
+        track = replace(load_track("smoke", LIMITS), ranks=1)
+        record, attempt = ran(tmp_path, USUAL, track=track)
+    record = blamed_rightly(record, (attempt / "train.log",))
+    assert (record.status, record.reason) == (RunStatus.COULD_NOT_RUN, "machine-fault")
