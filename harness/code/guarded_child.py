@@ -6,6 +6,7 @@ follow it by their lengths. Only functions named by our own parent are called; s
 
 from __future__ import annotations
 
+import gc
 import importlib
 import json
 import os
@@ -18,6 +19,9 @@ if TYPE_CHECKING:
     from typing import BinaryIO
 
 HEADER_BYTES = 8
+# Syntax trees and what is made of them live on until the answer and have hardly any cycles: looking for them
+# as often as Python does by itself takes a tenth of the time.
+_MADE_BEFORE_COLLECTING = 100_000
 
 
 def _limit(name: str, soft: int, hard: int | None = None) -> bool:
@@ -95,6 +99,8 @@ def serve(function: str, memory_bytes: int, cpu_seconds: int) -> None:
     nothing = os.open(os.devnull, os.O_RDWR)
     for descriptor in (0, 1):
         os.dup2(nothing, descriptor)
+    gc.freeze()  # our own modules stay: no collection looks through them again
+    gc.set_threshold(_MADE_BEFORE_COLLECTING, *gc.get_threshold()[1:])
     _limit("RLIMIT_CORE", 0, 0)
     _limit("RLIMIT_FSIZE", 0, 0)
     limited = _limit("RLIMIT_AS", memory_bytes, memory_bytes)
