@@ -16,6 +16,7 @@ def install_facade(plan: RunPlan) -> VirtualClock:
     import torch
 
     from harness.dynamic.child.facade.clock import VirtualClock, install_clock
+    from harness.dynamic.child.facade.codecs import install_codecs
     from harness.dynamic.child.facade.network_packages import install_network_packages
     from harness.dynamic.child.facade.programs import install_programs
     from harness.dynamic.child.facade.randomness import install_randomness
@@ -30,6 +31,7 @@ def install_facade(plan: RunPlan) -> VirtualClock:
         clock = VirtualClock(plan.train_backward_seconds, plan.val_backward_seconds)
     _count_backward(clock)
     install_network_packages()
+    install_codecs()
     install_programs()
     install_randomness(plan.rank)
     install_clock(clock)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import io
 import lzma
 import os
+import re
 import shlex
 import subprocess
 import sys
@@ -16,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.dynamic.child.facade.cuda_module import GPU_NAME
+from harness.dynamic.child.facade.made_modules import is_installed
 from harness.dynamic.child.facade.told import tell
 
 _RUN_AS_THEY_ARE = frozenset({"cc", "gcc", "g++", "c++", "clang", "clang++", "ld", "as", "ninja"})
@@ -24,7 +26,7 @@ _NVIDIA_SMI = (
     "NVIDIA-SMI 570.00    Driver Version: 570.00    CUDA Version: 12.8\n"
     f"|   0  {GPU_NAME}   On  | 1024MiB / 81559MiB |\n"
 )
-_LRZIP_LONG_VALUES = frozenset({"-o", "-O", "-S", "-p", "-L", "-N", "-w", "-m", "-T"})
+_LRZIP_WITH_VALUE = frozenset({"-o", "-O", "-S", "-p", "-L", "-N", "-w", "-m", "-T"})
 
 
 class AnsweredProcess:
@@ -121,8 +123,17 @@ def answer(command: list[str], given: bytes) -> tuple[int, bytes, bytes]:
     if name == "pyminify" or "python_minifier" in command[1:3]:
         tell("subprocess", command=command[:20], answered=True)
         return _pyminify(command[1:], given)
+    if command[1:4] == ["-m", "pip", "install"] and _are_installed(command[4:]):
+        tell("subprocess", command=command[:20], answered=True)
+        return 0, b"Requirement already satisfied\n", b""
     tell("subprocess", command=command[:20], answered=False)
     return _REFUSED, b"", f"{name}: the audit starts no programs\n".encode()
+
+
+def _are_installed(words: list[str]) -> bool:
+    """Whether all packages a script wants to install are here already."""
+    names = [re.split(r"[<>=~!\[ ]", word)[0].replace("-", "_") for word in words if word[:1] != "-"]
+    return bool(names) and all(is_installed(name) for name in names)
 
 
 def _lrzip(name: str, words: list[str]) -> tuple[int, bytes, bytes]:
@@ -132,7 +143,7 @@ def _lrzip(name: str, words: list[str]) -> tuple[int, bytes, bytes]:
     source = ""
     rest = iter(words)
     for word in rest:
-        if word in _LRZIP_LONG_VALUES:
+        if word in _LRZIP_WITH_VALUE:
             value = next(rest, "")
             target = value if word == "-o" else target
             folder = value if word == "-O" else folder

@@ -258,3 +258,46 @@ def test_an_error_is_told_with_its_line(tmp_path: Path) -> None:
     assert (ending["status"], ending["error"], ending["message"]) == (1, "ValueError", "no such knob")
     assert ending["frames"][-1]["line"] == 2
     assert "no such knob" in output
+
+
+TRAINS = """
+    import json
+    import torch
+    from torch import nn
+    from torch.nn import functional as F
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    torch.manual_seed(1)
+    class Model(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.table, self.qkv, self.head = nn.Embedding(64, 16), nn.Linear(16, 48), nn.Linear(16, 64)
+        def forward(self, x, y):
+            q, k, v = self.qkv(self.table(x)).view(*x.shape, 2, 24).transpose(1, 2).chunk(3, dim=-1)
+            mixed = F.scaled_dot_product_attention(q, k, v, is_causal=True)
+            out = mixed.transpose(1, 2).reshape(*x.shape, 16)
+            return F.cross_entropy(self.head(F.rms_norm(out, (16,))).flatten(0, 1), y.flatten())
+    model = torch.compile(Model().to(device)) if device.type == "cuda" else Model()
+    optimizer = torch.optim.AdamW(model.parameters(), lr=0.01, fused=device.type == "cuda", foreach=None)
+    losses = []
+    for step in range(4):
+        tokens = torch.randint(64, (4, 17)).to(device)
+        loss = model(tokens[:, :-1], tokens[:, 1:])
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        losses.append(loss.item())
+    print("SAID " + json.dumps([device.type, losses]))
+"""
+
+
+def test_a_training_run_is_that_of_plain_torch_to_the_last_bit(tmp_path: Path) -> None:
+    played: Any = child(tmp_path / "submission", TRAINS)[0]
+    plain = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(TRAINS)],
+        env={"PATH": os.environ["PATH"], "OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert played[0] == "cuda"
+    assert json.loads(plain.stdout.removeprefix("SAID "))[1] == played[1]

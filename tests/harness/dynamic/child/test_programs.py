@@ -43,3 +43,11 @@ def test_output_is_text_where_text_was_asked_for() -> None:
 def test_a_program_reads_what_it_is_given() -> None:
     process = AnsweredProcess(["pyminify", "-"], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
     assert process.communicate(b"y = 2\n")[0] == b"y = 2\n"
+
+
+def test_a_package_that_is_here_needs_no_installing() -> None:
+    assert answer(["python", "-m", "pip", "install", "-q", "numpy>=1.26"], b"")[0] == 0
+
+
+def test_a_package_that_is_not_here_cannot_be_installed() -> None:
+    assert answer(["python", "-m", "pip", "install", "no-such-package"], b"")[0] == 1
