@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     import datetime
 
     from harness.audit.submission_audit import SubmissionAudit
+    from harness.dynamic.dynamic_audit import DynamicAudit
     from harness.evidence.seed_evidence import Evidence
     from harness.evidence.standing_record import Reference
     from harness.ruleset import Limits
@@ -31,7 +32,7 @@ class Case:
     """Everything a rule may look at.
 
     `reference` is the record to beat, None when none is known. `audit` is the static audit of the code, None
-    when no selected rule needs it.
+    when no selected rule needs it. `dynamic` is what running the submission showed, None when it was not run.
     """
 
     submission: Submission
@@ -41,6 +42,7 @@ class Case:
     as_of: datetime.date
     reference: Reference | None = None
     audit: SubmissionAudit | None = None
+    dynamic: DynamicAudit | None = None
 
 
 def passed(rule: str, message: str, *places: Place, confidence: Confidence = Confidence.HIGH) -> Finding:

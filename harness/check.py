@@ -24,13 +24,18 @@ from harness.verdict import Verdict, submission_verdict
 
 if TYPE_CHECKING:
     import datetime
+    from collections.abc import Callable
     from pathlib import Path
 
     from harness.audit.kept_audits import KeptAudits
     from harness.audit.submission_audit import SubmissionAudit
+    from harness.dynamic.dynamic_audit import DynamicAudit
+    from harness.dynamic.dynamic_check import DynamicOptions
+    from harness.evidence.seed_evidence import Evidence
     from harness.evidence.standing_record import Frontier, Reference
     from harness.file_tree import FileTree
     from harness.git.pull_request import Clone
+    from harness.ruleset import Limits
     from harness.submission import Submission
 
 
@@ -39,7 +44,8 @@ class CheckOptions:
     """How to judge. `as_of` None means the pull request's date where known, else the newest rules.
 
     `rules` are the ids to run. `reference` is the record to beat when named on the command line; else it is
-    looked up in `frontier`, the standing records found in the clone, by pull-request order.
+    looked up in `frontier`, the standing records found in the clone, by pull-request order. `dynamic` says
+    how submissions are run for the dynamic audit, None that they are not.
     """
 
     profile: Profile = Profile.PRACTICE
@@ -48,6 +54,7 @@ class CheckOptions:
     rules_dir: Path = RULES_DIR
     reference: Reference | None = None
     frontier: Frontier | None = None
+    dynamic: DynamicOptions | None = None
 
     def key(self) -> str:
         """Everything that can change a result, as text (a part of the cache key)."""
@@ -141,16 +148,41 @@ def _unaudited(audit: SubmissionAudit | None) -> tuple[str, ...]:
     )
 
 
+def _dynamic(
+    submission: Submission,
+    files: FileTree | None,
+    evidence: Evidence,
+    limits: Limits,
+    options: CheckOptions,
+    on_run: Callable[[str], None],
+) -> DynamicAudit | None:
+    if options.dynamic is None or files is None:
+        return None
+    from harness.dynamic.dynamic_check import run_dynamic_audit
+
+    return run_dynamic_audit(submission, files, evidence, limits, options.dynamic, on_run=on_run)
+
+
+def _unshown(dynamic: DynamicAudit | None) -> tuple[str, ...]:
+    """What running did not show, for the reader of the report."""
+    if dynamic is None:
+        return ()
+    from harness.dynamic.decisions import powerless_words
+
+    return tuple(powerless_words(dynamic))
+
+
 def check_submission(
     submission: Submission,
     options: CheckOptions,
     files: FileTree | None = None,
     kept: KeptAudits | None = None,
+    on_run: Callable[[str], None] = lambda name: None,
 ) -> Report:
     """Judge a submission that has been read.
 
     `files` is its folder, for the lines of logs that the audit compares the code with; `kept` are audits
-    of earlier runs.
+    of earlier runs. `on_run` hears of each run of the dynamic audit before it begins.
     """
     ruleset = load_ruleset(options.rules_dir)
     created = submission.origin.created_at
@@ -168,6 +200,7 @@ def check_submission(
         as_of=as_of,
         reference=reference,
         audit=audit_submission(submission, files, evidence, kept) if needs_audit(options) else None,
+        dynamic=_dynamic(submission, files, evidence, limits, options, on_run),
     )
     judgement = judge(case, ruleset, options.rules or tuple(ruleset.rules), options.as_of)
     seeds = tuple(seed.seed for seed in evidence.seeds if seed.seed is not None)
@@ -183,13 +216,22 @@ def check_submission(
         outcomes=judgement.outcomes,
         measured=measure(case),
         statistics=statistics_of(case),
-        unseen=(*submission.problems, *_unread_in_logs(submission), *_unaudited(case.audit)),
+        unseen=(
+            *submission.problems,
+            *_unread_in_logs(submission),
+            *_unaudited(case.audit),
+            *_unshown(case.dynamic),
+        ),
         rule_errors=(*judgement.rule_errors, *_auditor_errors(case.audit)),
     )
 
 
 def check_target(
-    target: Target, clone: Clone | None, options: CheckOptions, kept: KeptAudits | None = None
+    target: Target,
+    clone: Clone | None,
+    options: CheckOptions,
+    kept: KeptAudits | None = None,
+    on_run: Callable[[str], None] = lambda name: None,
 ) -> Report:
     """Read and judge one target; one that cannot be read gives a could-not-check report, not an error."""
     start = time.perf_counter()
@@ -197,7 +239,7 @@ def check_target(
         package = load_ruleset(options.rules_dir).package
         opened = open_target(target, clone, package["core_files"])
         submission = read_submission(opened.tree, opened.origin, opened.changes, package["track_folders"])
-        report = check_submission(submission, options, opened.tree, kept)
+        report = check_submission(submission, options, opened.tree, kept, on_run)
     except GolfError as error:
         return could_not_check(target, str(error), options, time.perf_counter() - start)
     return dataclasses.replace(report, seconds=round(time.perf_counter() - start, 4))

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from harness.check import CheckOptions
+    from harness.dynamic.dynamic_check import DynamicOptions
     from harness.evidence.standing_record import Frontier
     from harness.git.pr_metadata import PullRequestInfo
     from harness.git.pull_request import Clone
@@ -124,6 +125,19 @@ def _frontier(
     return frontier
 
 
+def _dynamic(arguments: argparse.Namespace) -> DynamicOptions | None:
+    """How submissions are run; None without --dynamic. Raises `SetupError` where no sandbox works."""
+    if not arguments.dynamic:
+        return None
+    from harness.dynamic.dynamic_check import DynamicOptions
+    from harness.sandbox.choose import choose_sandbox
+
+    choose_sandbox(arguments.sandbox)  # said once here, not once for each submission
+    return DynamicOptions(
+        sandbox=arguments.sandbox, whole_seconds=arguments.dynamic_seconds, keep=arguments.keep_runs
+    )
+
+
 def check_options(
     arguments: argparse.Namespace,
     plan: Plan,
@@ -157,4 +171,5 @@ def check_options(
         rules_dir=rules_dir,
         reference=reference,
         frontier=frontier,
+        dynamic=_dynamic(arguments),
     )

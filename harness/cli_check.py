@@ -37,6 +37,7 @@ examples
   golf-check records/track_10min_16mb/2026-04-01_MyRun
   golf-check --repo parameter-golf --pr 1959
   golf-check --repo parameter-golf --all-prs --jobs 2 --format jsonl --output verdicts.jsonl --statistics
+  golf-check --dynamic records/track_10min_16mb/2026-04-01_MyRun
   golf-check --explain artifact-cap
 
 "No finding" is not "legal": rules that could not be checked are listed in every verdict.
@@ -57,7 +58,8 @@ def build_parser() -> argparse.ArgumentParser:
     """The command line of golf-check; imports nothing heavy, so that --help is instant."""
     parser = argparse.ArgumentParser(
         prog="golf-check",
-        description="Judge Parameter Golf submissions by files, logs and git history; runs nothing of them.",
+        description="Judge Parameter Golf submissions by files, logs, code and git history. Runs nothing of "
+        "them, unless --dynamic says so.",
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
@@ -121,6 +123,34 @@ def build_parser() -> argparse.ArgumentParser:
         "--rules-dir", type=Path, metavar="DIR", help="the dated data of another challenge (default: ours)"
     )
 
+    dynamic = parser.add_argument_group(
+        "running submissions (the dynamic audit; untrusted code, in a sandbox)"
+    )
+    dynamic.add_argument(
+        "--dynamic",
+        action="store_true",
+        help="also run each submission at tiny size on this machine, again with other tokens, and compare",
+    )
+    dynamic.add_argument(
+        "--sandbox",
+        choices=("auto", "bwrap", "landlock", "none"),
+        default="auto",
+        help="default auto; never none by itself",
+    )
+    dynamic.add_argument(
+        "--dynamic-seconds",
+        type=_positive,
+        default=300,
+        metavar="S",
+        help="for all runs of one submission together (default 300)",
+    )
+    dynamic.add_argument(
+        "--keep-runs",
+        type=Path,
+        metavar="DIR",
+        help="keep what each probe saw (dynamic_audit.json) and a picture of the first run (timeline.svg)",
+    )
+
     out = parser.add_argument_group("output")
     out.add_argument("--format", choices=FORMATS, default="text", help="default text")
     out.add_argument("--output", type=Path, metavar="FILE", help="write there instead of standard output")
@@ -175,6 +205,8 @@ def _check_usage(arguments: argparse.Namespace, parser: argparse.ArgumentParser)
         parser.error("PATH names a folder on disk; with --repo use --pr, --ref, --all-prs or --records")
     if arguments.ref is not None and len(arguments.pr or ()) > 1:
         parser.error("--ref is one state of one pull request; name one --pr with it")
+    if not arguments.dynamic and (arguments.keep_runs is not None or arguments.sandbox != "auto"):
+        parser.error("--keep-runs and --sandbox are about runs: add --dynamic")
     if arguments.entry is not None and (arguments.all_prs or arguments.records or arguments.agreement):
         parser.error("--entry chooses the folder of one commit; it goes with --ref or one --pr")
 

@@ -77,6 +77,10 @@ def check_rule(rule: Rule, case: Case) -> tuple[list[Finding], str | None]:
         return [finding], f"{rule.id}: {traceback.format_exc()}"
     if not findings:
         findings = [not_checked(rule.id, "found no evidence it could use")]
+    if case.dynamic is not None:
+        from harness.dynamic.decisions import with_executed
+
+        findings = [_lowered(one, rule, case) for one in with_executed(case.dynamic, rule.id, findings)]
     return findings, None
 
 

@@ -11,10 +11,11 @@ import numpy as np
 from harness.dynamic.accumulators import chains_of
 from harness.dynamic.counted_scores import ScoreTaker, positions_of
 from harness.dynamic.event_record import EventRecord
-from harness.dynamic.events import ForkEvent, LossEvent, PrintEvent, ReductionEvent
+from harness.dynamic.events import CutEvent, ForkEvent, LossEvent, PrintEvent, ReductionEvent
 
 if TYPE_CHECKING:
     from harness.dynamic.counted_scores import CountedScore
+    from harness.dynamic.events import Event
     from harness.dynamic.probes.probe import ScoredRun
 
 LN2 = math.log(2.0)
@@ -70,13 +71,16 @@ def joined_record(trunk: EventRecord, after_event: int, branch: EventRecord) -> 
     A fork's record opens with its start and the fork itself, which the run does not have.
     """
     events = tuple(event for event in trunk.events if event.number <= after_event)
-    moved = tuple(
-        replace(event, number=event.number + after_event - 1)
-        for event in branch.events
-        if not isinstance(event, ForkEvent)
-    )
+    moved: list[Event] = []
+    for event in branch.events:
+        if isinstance(event, ForkEvent):
+            continue
+        later = replace(event, number=event.number + after_event - 1)
+        if isinstance(later, CutEvent):
+            later = replace(later, loss=later.loss + after_event - 1)
+        moved.append(later)
     return EventRecord(
-        events=events + moved,
+        events=(*events, *moved),
         rank=trunk.rank,
         problems=trunk.problems + branch.problems,
         dropped={**trunk.dropped, **branch.dropped},
@@ -105,14 +109,29 @@ def branch_nats(base: ScoredRun, point: ForkPoint, record: EventRecord, value_co
 
 def network_nats(record: EventRecord, position: int) -> float | None:
     """-ln p of the token at `position` by the last softmax that scored it; None when none was seen."""
-    found = None
-    for loss in record.of(LossEvent):
-        if loss.nll is None:
+    found = _at_position(record, position)
+    if found is None or found[0].nll is None:
+        return None
+    return abs(float(found[0].nll[found[1]]))
+
+
+def network_norm(record: EventRecord, position: int) -> float | None:
+    """Log-sum-exp of the scores of all tokens at `position`, by the last loss there; None when unseen."""
+    found = _at_position(record, position)
+    if found is None or found[0].norm is None:
+        return None
+    return float(found[0].norm[found[1]])
+
+
+def _at_position(record: EventRecord, position: int) -> tuple[LossEvent, int] | None:
+    """The last loss without gradient over the token at `position`, and its place in it."""
+    for loss in reversed(list(record.of(LossEvent))):
+        if loss.nll is None or loss.grad:
             continue
         places = np.flatnonzero(positions_of(loss) == position)
         if places.size:
-            found = abs(float(loss.nll[places[-1]]))
-    return found
+            return loss, int(places[-1])
+    return None
 
 
 def _places_of(

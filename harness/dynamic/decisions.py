@@ -1,0 +1,109 @@
+"""What the runs of a submission decide, beside what was read of it.
+
+A breach that was executed is a FAIL with its numbers. A clean run never takes back what the code showed: both
+stand in the report. It turns a rule that was left open into a PASS only where probes with power looked at all
+that the rule is about, under the claimed run's settings; else the reason why not is said.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING
+
+from harness.case import failed, noted, passed
+from harness.dynamic.probes.probe import Outcome
+from harness.dynamic.run_ladder import LadderStep
+from harness.finding import RuleVerdict
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from harness.dynamic.dynamic_audit import DynamicAudit
+    from harness.dynamic.probes.probe import ProbeResult
+    from harness.finding import Finding
+
+# The rule that a probe's condition stands for, where it is not called the same.
+_RULES: Mapping[str, str] = {"no-val-in-artifact": "no-val-in-training", "bytes": "bpb-formula"}
+# Probes of which one must have been clean, for a rule that a run alone can pass.
+_NEEDED: Mapping[str, tuple[frozenset[str], ...]] = {
+    "c1-causal": (frozenset({"prefix-invariance", "processing-order"}),),
+    "c2-normalized": (frozenset({"normalisation"}), frozenset({"prefix-invariance", "processing-order"})),
+    "c3-score-before-update": (frozenset({"prefix-invariance", "processing-order"}),),
+    "c4-single-pass": (frozenset({"coverage"}), frozenset({"prefix-invariance", "processing-order"})),
+}
+_REPRODUCE = "golf-check --dynamic makes them again, bit for bit"
+
+
+def rule_of(condition: str) -> str:
+    """The id of the rule a probe speaks to."""
+    return _RULES.get(condition, condition)
+
+
+def with_executed(dynamic: DynamicAudit, rule: str, said: Sequence[Finding]) -> list[Finding]:
+    """What `rule` says of a submission when its runs are heard as well as the reading (`said`)."""
+    results = [result for result in dynamic.results if rule_of(result.condition) == rule]
+    breaches = [result for result in results if result.outcome is Outcome.BREACH]
+    if breaches:
+        kept = [one for one in said if one.verdict in {RuleVerdict.FAIL, RuleVerdict.NEEDS_HUMAN}]
+        return [*(_executed_breach(rule, result) for result in breaches), *kept]
+    if rule not in _NEEDED:
+        clean = [result for result in results if result.outcome is Outcome.CLEAN]
+        return [*said, *(noted(rule, f"executed: {result.sentence}") for result in clean)]
+    missing = why_not_clean(dynamic, rule)
+    if missing is not None:
+        return [
+            dataclasses.replace(one, message=f"{one.message}; {missing}")
+            if one.verdict is RuleVerdict.NOT_CHECKED
+            else one
+            for one in said
+        ]
+    if all(one.verdict is RuleVerdict.NOT_CHECKED for one in said):
+        if rule == "c3-score-before-update" and not dynamic.adapts:
+            reason = "executed: nothing was learned from validation tokens, and the code leaves it open"
+            return [dataclasses.replace(one, message=f"{one.message}; {reason}") for one in said]
+        return [passed(rule, f"executed: {_clean_words(dynamic, rule)}")]
+    return [*said, noted(rule, f"executed: {_clean_words(dynamic, rule)}")]
+
+
+def why_not_clean(dynamic: DynamicAudit, rule: str) -> str | None:
+    """Why the runs do not clear `rule`, one of the four conditions; None when they do."""
+    if dynamic.failure is not None:
+        return f"executed: {dynamic.failure}"
+    if dynamic.step == LadderStep.DEFAULTS:
+        return "executed: only under the script's defaults, which are not the claimed run's settings"
+    by_probe = {result.probe: result for result in dynamic.results}
+    broken = next((one for one in dynamic.results if one.outcome is Outcome.BREACH), None)
+    if broken is not None:
+        return f"executed: not cleared, as {broken.probe} saw a breach of {rule_of(broken.condition)}"
+    unsure = by_probe.get("replay")
+    if unsure is None or unsure.outcome is not Outcome.CLEAN:
+        return f"executed: {unsure.sentence if unsure is not None else 'no run was repeated'}"
+    for group in _NEEDED[rule]:
+        seen = [by_probe[name] for name in sorted(group) if name in by_probe]
+        if not any(result.outcome is Outcome.CLEAN for result in seen):
+            reasons = "; ".join(f"{one.probe} ({one.outcome.value}): {one.sentence}" for one in seen)
+            return f"executed without power: {reasons or 'no probe looked at it'}"
+    return None
+
+
+def powerless_words(dynamic: DynamicAudit) -> list[str]:
+    """For the reader of a report: what running did not show."""
+    if dynamic.failure is not None:
+        return [f"dynamic audit: {dynamic.failure}"]
+    return [
+        f"dynamic audit: {result.probe} had no power: {result.sentence}"
+        for result in dynamic.results
+        if result.outcome in {Outcome.NO_POWER, Outcome.NOT_RUN}
+    ]
+
+
+def _executed_breach(rule: str, result: ProbeResult) -> Finding:
+    runs = f" (runs {' and '.join(result.runs)}; {_REPRODUCE})" if result.runs else ""
+    return failed(rule, f"executed: {result.sentence}{runs}")
+
+
+def _clean_words(dynamic: DynamicAudit, rule: str) -> str:
+    wanted = frozenset().union(*_NEEDED[rule])
+    clean = [one for one in dynamic.results if one.probe in wanted and one.outcome is Outcome.CLEAN]
+    adapted = "it adapted on validation tokens" if dynamic.adapts else "nothing adapted on validation tokens"
+    return f"{'; '.join(one.sentence for one in clean)} ({dynamic.step} run; {adapted})"

@@ -1,0 +1,120 @@
+"""The dynamic audit inside golf-check: a submission wherever it lies, and what is kept of its runs."""
+
+from __future__ import annotations
+
+import json
+import re
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from harness.dynamic.audit_subject import write_tree
+from harness.dynamic.dynamic_audit import WHOLE_SECONDS, DynamicAudit, audit_by_running
+from harness.dynamic.timeline import timeline_svg
+from harness.errors import SetupError, SubmissionError
+from harness.sandbox.choose import choose_sandbox
+from harness.whole_file import whole_file
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from harness.evidence.seed_evidence import Evidence
+    from harness.file_tree import FileTree
+    from harness.ruleset import Limits
+    from harness.submission import Submission
+
+_NAME = re.compile(r"[^A-Za-z0-9._-]+")
+_LONGEST_NAME = 120
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DynamicOptions:
+    """How submissions are run. `keep` is a folder for what was seen of the runs, None to keep nothing."""
+
+    sandbox: str = "auto"
+    whole_seconds: float = WHOLE_SECONDS
+    keep: Path | None = None
+
+
+def run_dynamic_audit(
+    submission: Submission,
+    files: FileTree,
+    evidence: Evidence,
+    limits: Limits,
+    options: DynamicOptions,
+    *,
+    on_run: Callable[[str], None] = lambda name: None,
+) -> DynamicAudit:
+    """Audit by running; what cannot be run is an audit with a failure, whoever's fault it is.
+
+    Raises `SetupError` where this machine has no sandbox or nothing can be written where the runs are kept.
+    """
+    sandbox = choose_sandbox(options.sandbox)
+    with tempfile.TemporaryDirectory(prefix="golf-check-") as scratch:
+        folder = Path(scratch) / "submission"
+        try:
+            write_tree(files, folder)
+            audit = audit_by_running(
+                folder,
+                submission,
+                files,
+                evidence,
+                limits,
+                sandbox,
+                whole_seconds=options.whole_seconds,
+                on_run=on_run,
+            )
+        except SubmissionError as error:
+            audit = DynamicAudit(failure=str(error))
+        except SetupError as error:
+            audit = DynamicAudit(failure=f"this machine could not run it: {error}")
+    if options.keep is not None:
+        _keep(audit, options.keep / _folder_name(submission))
+    return audit
+
+
+def audit_as_json(audit: DynamicAudit) -> dict[str, Any]:
+    """Plain data."""
+    return {
+        "failure": audit.failure,
+        "step": audit.step,
+        "label": audit.label,
+        "score": audit.score,
+        "adapts": audit.adapts,
+        "seconds": audit.seconds,
+        "notes": list(audit.notes),
+        "results": [
+            {
+                "probe": result.probe,
+                "condition": result.condition,
+                "outcome": result.outcome.value,
+                "sentence": result.sentence,
+                "numbers": dict(result.numbers),
+                "runs": list(result.runs),
+            }
+            for result in audit.results
+        ],
+        "runs": [
+            {"name": run.name, "what": run.what, "seconds": run.seconds, "ending": run.ending}
+            for run in audit.runs
+        ],
+    }
+
+
+def _folder_name(submission: Submission) -> str:
+    origin = submission.origin
+    words = [f"pr{origin.pr}" if origin.pr is not None else "", Path(origin.path).name]
+    return _NAME.sub("-", "-".join(word for word in words if word))[:_LONGEST_NAME] or "submission"
+
+
+def _keep(audit: DynamicAudit, folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with whole_file(folder / "dynamic_audit.json") as file:
+            file.write((json.dumps(audit_as_json(audit), indent=2) + "\n").encode())
+        if audit.base is not None:
+            with whole_file(folder / "timeline.svg") as file:
+                file.write(timeline_svg(audit.base, title=folder.name).encode())
+    except OSError as error:
+        raise SetupError(f"{folder}: what was seen of the runs cannot be kept there ({error})") from error

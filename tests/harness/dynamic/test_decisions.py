@@ -1,0 +1,105 @@
+"""How what was executed and what was read stand together in a report."""
+
+from __future__ import annotations
+
+import pytest
+
+from harness.case import needs_human, not_checked, passed
+from harness.dynamic.decisions import powerless_words, why_not_clean, with_executed
+from harness.dynamic.dynamic_audit import DynamicAudit
+from harness.dynamic.probes.probe import Outcome, ProbeResult
+from harness.finding import RuleVerdict
+
+C1, C2, C3, C4 = "c1-causal", "c2-normalized", "c3-score-before-update", "c4-single-pass"
+
+
+def _result(probe: str, condition: str, outcome: Outcome = Outcome.CLEAN) -> ProbeResult:
+    return ProbeResult(
+        probe=probe,
+        condition=condition,
+        outcome=outcome,
+        sentence=f"{probe} said so",
+        runs=("base", "suffix"),
+    )
+
+
+CLEAN = (
+    _result("replay", "reproducible"),
+    _result("prefix-invariance", C1),
+    _result("normalisation", C2),
+    _result("coverage", C4),
+)
+
+
+def _audit(*results: ProbeResult, **more) -> DynamicAudit:
+    return DynamicAudit(**{"results": results or CLEAN, "step": "small", "adapts": True, **more})
+
+
+def _verdicts(audit: DynamicAudit, rule: str, *said) -> list[RuleVerdict]:
+    return [one.verdict for one in with_executed(audit, rule, said or [not_checked(rule, "open")])]
+
+
+@pytest.mark.parametrize("rule", [C1, C2, C3, C4])
+def test_clean_probes_with_power_pass_what_reading_left_open(rule):
+    assert _verdicts(_audit(), rule) == [RuleVerdict.PASS]
+
+
+@pytest.mark.parametrize(
+    ("lacking", "rule"), [("prefix-invariance", C1), ("normalisation", C2), ("coverage", C4), ("replay", C1)]
+)
+def test_without_the_probe_a_rule_needs_it_stays_open_with_the_reason(lacking, rule):
+    audit = _audit(*(one for one in CLEAN if one.probe != lacking))
+    (finding,) = with_executed(audit, rule, [not_checked(rule, "open")])
+    assert finding.verdict is RuleVerdict.NOT_CHECKED
+    assert finding.message.startswith("open; executed")
+
+
+def test_an_executed_breach_fails_whatever_reading_said():
+    audit = _audit(*CLEAN[:1], _result("prefix-invariance", C3, Outcome.BREACH))
+    found = with_executed(audit, C3, [passed(C3, "looks clean")])
+    assert [one.verdict for one in found] == [RuleVerdict.FAIL]
+    assert "runs base and suffix" in found[0].message
+
+
+def test_a_question_of_reading_stays_beside_an_executed_breach():
+    audit = _audit(*CLEAN[:1], _result("prefix-invariance", C3, Outcome.BREACH))
+    said = needs_human(C3, "a table", ask="Is it?")
+    assert _verdicts(audit, C3, said) == [RuleVerdict.FAIL, RuleVerdict.NEEDS_HUMAN]
+
+
+def test_a_clean_run_takes_back_no_question():
+    said = needs_human(C2, "a gate", ask="Is it?")
+    assert _verdicts(_audit(), C2, said) == [RuleVerdict.NEEDS_HUMAN, RuleVerdict.INFO]
+
+
+def test_a_breach_of_one_condition_clears_no_other():
+    audit = _audit(*CLEAN, _result("processing-order", C3, Outcome.BREACH))
+    assert "not cleared" in (why_not_clean(audit, C1) or "")
+
+
+def test_a_run_that_did_not_adapt_says_nothing_of_learning():
+    (finding,) = with_executed(_audit(adapts=False), C3, [not_checked(C3, "open")])
+    assert finding.verdict is RuleVerdict.NOT_CHECKED
+    assert "nothing was learned" in finding.message
+
+
+def test_a_run_under_the_defaults_of_the_script_clears_nothing():
+    assert _verdicts(_audit(step="defaults"), C1) == [RuleVerdict.NOT_CHECKED]
+
+
+def test_what_could_not_be_driven_is_no_failure_of_the_submission():
+    audit = DynamicAudit(failure="cuda-module: no mamba_ssm here")
+    assert _verdicts(audit, C1) == [RuleVerdict.NOT_CHECKED]
+    assert powerless_words(audit) == ["dynamic audit: cuda-module: no mamba_ssm here"]
+
+
+def test_probes_without_power_are_told():
+    audit = _audit(_result("replay", "reproducible"), _result("prefix-invariance", C1, Outcome.NO_POWER))
+    assert powerless_words(audit) == [
+        "dynamic audit: prefix-invariance had no power: prefix-invariance said so"
+    ]
+
+
+def test_an_artifact_that_holds_validation_tokens_breaks_the_rule_on_training():
+    audit = _audit(_result("artifact-independence", "no-val-in-artifact", Outcome.BREACH))
+    assert _verdicts(audit, "no-val-in-training") == [RuleVerdict.FAIL]
