@@ -1,0 +1,250 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from harness.dynamic.counted_scores import CountedScore
+from harness.dynamic.event_record import EventRecord
+from harness.dynamic.events import ForwardEvent, NetworkEvent, ProgramEvent, Segment, StepEvent, WriteEvent
+from harness.dynamic.printed_metrics import ExplainedMetric, PrintedNumber
+from harness.dynamic.probes.access_timeline import access_timeline
+from harness.dynamic.probes.coverage import coverage
+from harness.dynamic.probes.documents import batch_mates, document_boundary
+from harness.dynamic.probes.doubled_stream import doubled_stream
+from harness.dynamic.probes.first_unit import first_unit
+from harness.dynamic.probes.prefix_invariance import prefix_invariance
+from harness.dynamic.probes.probe import Outcome, ScoredRun
+from harness.dynamic.probes.processing_order import processing_order
+from harness.logs.training_log import PassKind
+
+TOKENS = 1001
+
+
+def _run(
+    values: np.ndarray,
+    *,
+    positions: np.ndarray | None = None,
+    scored_at: np.ndarray | None = None,
+    tokens: np.ndarray | None = None,
+    events: tuple[object, ...] = (),
+    name: str = "run",
+    stream_tokens: int = TOKENS,
+    problems: tuple[str, ...] = (),
+    artifacts: dict[str, tuple[int, str]] | None = None,
+) -> ScoredRun:
+    count = values.size
+    known = np.arange(1, count + 1) if positions is None else positions
+    metric = PrintedNumber(
+        number=10_000, label="final", kind=PassKind.FINAL, unit="bpb", printed=1.0, digits=4, exact=1.0
+    )
+    score = CountedScore(
+        values=values,
+        positions=known,
+        placed=np.where(known < 0, 0, 2).astype(np.int8),
+        counted_at=np.arange(count) + 100,
+        scored_at=np.arange(count) + 100 if scored_at is None else scored_at,
+        tokens=np.ones(count) if tokens is None else tokens,
+        network_share=1.0,
+        sites=("a.py:1:0 total",),
+    )
+    record = EventRecord(events=events, problems=problems)  # type: ignore[arg-type]
+    return ScoredRun(
+        name=name,
+        record=record,
+        artifacts=artifacts or {},
+        stream_tokens=stream_tokens,
+        metric=ExplainedMetric(
+            metric=metric,
+            numerator="a.py:1:0 total",
+            denominator=1.0,
+            denominator_site="a.py:2:0 bytes",
+            in_bits=True,
+            is_exact=True,
+            score=score,
+        ),
+        why_not=record.why_powerless(score.sites) or "",
+    )
+
+
+def _values(seed: int = 0, count: int = TOKENS - 1) -> np.ndarray:
+    return np.random.default_rng(seed).uniform(1.0, 6.0, count)
+
+
+def _changed(values: np.ndarray, *where: slice) -> np.ndarray:
+    result = values.copy()
+    for each in where:
+        result[each] += 0.125
+    return result
+
+
+def test_one_changed_score_of_the_prefix_is_a_breach() -> None:
+    base = _values()
+    result = prefix_invariance(_run(base), _run(_changed(base, slice(100, 101), slice(749, None))), cut=750)
+    assert (result.outcome, result.numbers["prefix_changed"]) == (Outcome.BREACH, 1)
+
+
+def test_the_smallest_difference_there_is_is_a_difference() -> None:
+    base = _values()
+    other = _changed(base, slice(749, None))
+    other[0] = np.nextafter(other[0], 10.0)
+    assert prefix_invariance(_run(base), _run(other), cut=750).outcome is Outcome.BREACH
+
+
+def test_a_swap_that_changed_nothing_has_no_power() -> None:
+    base = _values()
+    assert prefix_invariance(_run(base), _run(base), cut=750).outcome is Outcome.NO_POWER
+
+
+def test_an_unsound_record_has_no_power() -> None:
+    base = _values()
+    other = _run(_changed(base, slice(749, None)), problems=("it has no end",))
+    assert prefix_invariance(_run(base), other, cut=750).outcome is Outcome.NO_POWER
+
+
+def test_a_coarse_sum_has_no_power_whatever_it_shows() -> None:
+    base = _values(count=3)
+    unknown = np.full(3, -1)
+    runs = [
+        _run(values, positions=unknown, tokens=np.full(3, 333.3))
+        for values in (base, _changed(base, slice(0, 3)))
+    ]
+    assert prefix_invariance(runs[0], runs[1], cut=750).outcome is Outcome.NO_POWER
+
+
+def test_without_positions_more_changes_than_replaced_tokens_are_a_breach() -> None:
+    base, unknown = _values(), np.full(TOKENS - 1, -1)
+    legal = _run(_changed(base, slice(749, None)), positions=unknown)
+    illegal = _run(_changed(base, slice(700, None)), positions=unknown)
+    assert prefix_invariance(_run(base, positions=unknown), legal, cut=750).outcome is Outcome.CLEAN
+    assert prefix_invariance(_run(base, positions=unknown), illegal, cut=750).outcome is Outcome.BREACH
+
+
+def test_a_byte_scorer_is_compared_in_the_order_of_its_bytes() -> None:
+    bytes_of = np.full(TOKENS, 4)
+    base, unknown = _values(count=4000), np.full(4000, -1)
+    legal = _run(_changed(base, slice(4 * 749, None)), positions=unknown)
+    illegal = _run(_changed(base, slice(40, 41), slice(4 * 749, None)), positions=unknown)
+    one = _run(base, positions=unknown)
+    assert prefix_invariance(one, legal, cut=750, byte_counts=bytes_of).outcome is Outcome.CLEAN
+    assert prefix_invariance(one, illegal, cut=750, byte_counts=bytes_of).outcome is Outcome.BREACH
+
+
+def test_a_run_that_scores_backwards_is_judged_by_its_own_order() -> None:
+    base, positions = _values(), np.arange(TOKENS - 1, 0, -1)
+    first_scored_replaced = np.arange(1, 401)  # the last 400 to be scored
+    legal = _run(_changed(base, slice(600, None)), positions=positions)
+    result = processing_order(_run(base, positions=positions), legal, replaced=first_scored_replaced)
+    assert (result.outcome, result.numbers["scores_before"]) == (Outcome.CLEAN, 600)
+    illegal = _run(_changed(base, slice(0, None)), positions=positions)
+    result = processing_order(_run(base, positions=positions), illegal, replaced=first_scored_replaced)
+    assert (result.outcome, result.numbers["changed_before"]) == (Outcome.BREACH, 600)
+
+
+def test_a_tail_counted_again_is_told_and_a_middle_counted_again_is_a_breach() -> None:
+    row = _forward(10, 0, 256)
+    tail = np.r_[np.arange(1, TOKENS), np.arange(TOKENS - 192, TOKENS)]
+    result = coverage(_run(_values(count=tail.size), positions=tail, events=(row,)))
+    assert (result.outcome, result.numbers["again"]) == (Outcome.CLEAN, 192)
+    middle = np.r_[np.arange(1, TOKENS), np.arange(300, 310)]
+    assert (
+        coverage(_run(_values(count=middle.size), positions=middle, events=(row,))).outcome is Outcome.BREACH
+    )
+
+
+def test_a_gap_in_the_stream_decides_nothing() -> None:
+    positions = np.r_[np.arange(1, 600), np.arange(700, TOKENS)]
+    result = coverage(_run(_values(count=positions.size), positions=positions, events=(_forward(10, 0, 64),)))
+    assert (result.outcome, result.condition) == (Outcome.NO_POWER, "val-full")
+
+
+def test_the_first_scores_must_not_know_whether_updates_follow() -> None:
+    base = _values()
+    late, early = (_step(250),), (_step(50),)
+    legal = first_unit(_run(base, events=late), _run(_changed(base, slice(150, None))))
+    assert (legal.outcome, legal.numbers["first_changed"]) == (Outcome.CLEAN, 150)
+    illegal = first_unit(_run(base, events=early), _run(_changed(base, slice(0, None))))
+    assert (illegal.outcome, illegal.condition) == (Outcome.BREACH, "c3-score-before-update")
+    assert first_unit(_run(base), _run(base)).outcome is Outcome.NOT_RUN
+    assert first_unit(_run(base, events=late), _run(base)).outcome is Outcome.NO_POWER
+
+
+def test_the_first_half_must_not_know_that_it_comes_again() -> None:
+    base = _values()
+    legal = doubled_stream(_run(base), _run(_changed(base, slice(499, None))), half=500)
+    assert legal.outcome is Outcome.CLEAN
+    illegal = doubled_stream(_run(base), _run(_changed(base, slice(400, None))), half=500)
+    assert (illegal.outcome, illegal.numbers["first_changed"]) == (Outcome.BREACH, 99)
+
+
+def test_documents_beside_and_before_a_replaced_one_stay() -> None:
+    base, scored_at = _values(), np.repeat([100, 200, 300], [300, 400, 300])
+    document = range(301, 501)  # half of the batch scored at 200
+    pair = _run(base, scored_at=scored_at)
+    later = _changed(base, slice(300, 500), slice(700, None))
+    follows = batch_mates(pair, _run(later, scored_at=scored_at), document=document)
+    assert follows.numbers["scores_beside"] == 0  # what follows in the same row may depend on it
+    apart = np.r_[np.arange(1, 501), np.arange(502, 702), np.arange(702, 1002)]
+    pair, clean = (
+        _run(values, positions=apart, scored_at=scored_at, stream_tokens=1002) for values in (base, later)
+    )
+    assert batch_mates(pair, clean, document=document).outcome is Outcome.CLEAN
+    shared = _run(_changed(base, slice(300, 700)), positions=apart, scored_at=scored_at, stream_tokens=1002)
+    result = batch_mates(pair, shared, document=document)
+    assert (result.outcome, result.numbers["changed_beside"]) == (Outcome.BREACH, 200)
+
+
+def test_a_document_that_sees_the_one_before_is_told() -> None:
+    base = _values()
+    end, document = range(296, 300), range(300, 400)
+    isolated = _run(_changed(base, slice(295, 299)))
+    leaking = _run(_changed(base, slice(295, 320)))
+    assert document_boundary(_run(base), isolated, replaced=end, document=document).outcome is Outcome.CLEAN
+    result = document_boundary(_run(base), leaking, replaced=end, document=document)
+    assert (result.outcome, result.numbers["changed"]) == (Outcome.BREACH, 21)
+
+
+def test_an_address_after_the_artifact_is_a_breach_and_before_it_is_not_known() -> None:
+    write = WriteEvent(number=5, wall=0.0, virtual=0.0, path="/w/final_model.pt", mode="wb")
+    asked = NetworkEvent(
+        number=9, wall=0.0, virtual=0.0, call="socket.connect", address="('8.8.8.8', 443)", is_package=False
+    )
+    files = {"final_model.pt": (10, "ab")}
+    for event, outcome in (
+        (asked, Outcome.BREACH),
+        (replace(asked, number=2), Outcome.NO_POWER),
+        (replace(asked, address="('127.0.0.1', 29500)"), Outcome.CLEAN),
+        (replace(asked, is_package=True, address="wandb a run"), Outcome.NO_POWER),
+    ):
+        _, outside = access_timeline(_run(_values(), events=(write, event), artifacts=files))
+        assert outside.outcome is outcome
+
+
+def test_a_program_that_was_started_is_not_known_and_one_that_was_answered_is_none() -> None:
+    asked = ProgramEvent(
+        number=3, wall=0.0, virtual=0.0, call="subprocess", command="./helper", answered=False
+    )
+    for event, outcome in (
+        (asked, Outcome.NO_POWER),
+        (replace(asked, answered=True), Outcome.CLEAN),
+        (replace(asked, command="/usr/bin/gcc gcc -O2 x.c"), Outcome.CLEAN),
+    ):
+        assert list(access_timeline(_run(_values(), events=(event,))))[1].outcome is outcome
+
+
+def _step(number: int) -> StepEvent:
+    return StepEvent(number=number, wall=0.0, virtual=0.0, optimizer="SGD", source="val", rate=0.1)
+
+
+def _forward(number: int, start: int, length: int) -> ForwardEvent:
+    return ForwardEvent(
+        number=number,
+        wall=0.0,
+        virtual=0.0,
+        source="val",
+        shape=(1, length),
+        rows=(Segment(split="val", start=start, length=length, offset=0),),
+        rows_left_out=0,
+        grad=False,
+        weights=None,
+    )
