@@ -2,7 +2,7 @@
 
     python -m benchmarks.dynamic_coverage --clone CLONE --out RESULTS.jsonl [--records] [--prs 125,339]
         [--sample 60 --numbers FILE --seed 1] [--no-captures] [--again CAUSE,...] [--limit SECONDS]
-        [--part 0/2]
+        [--part 0/2] [--steps 6]
 
 --records takes every 10-minute-track folder of the clone's main; --sample takes pull requests that add a
 10-minute-track train_gpt.py, from the numbers in FILE in the order of `random.Random(seed)`. One JSON line a
@@ -27,6 +27,7 @@ from typing import TYPE_CHECKING, Any
 
 from harness.dynamic.audit_run import LIMITS
 from harness.dynamic.audit_subject import read_subject, write_tree
+from harness.dynamic.knob_rules import STEPS
 from harness.dynamic.run_ladder import climb
 from harness.dynamic.score_lines import score_lines
 from harness.dynamic.tiny_data import Layout, tiny_data
@@ -71,7 +72,14 @@ def sampled_targets(clone: Clone, numbers: list[int], seed: int, count: int) -> 
 
 
 def measured(
-    name: str, target: Target, clone: Clone, sandbox: Sandbox, limits: SandboxLimits, *, captures: bool
+    name: str,
+    target: Target,
+    clone: Clone,
+    sandbox: Sandbox,
+    limits: SandboxLimits,
+    *,
+    captures: bool,
+    steps: int,
 ) -> dict[str, Any]:
     """One submission driven: a row of the results."""
     row: dict[str, Any] = {"name": name, "reached": False, "steps": []}
@@ -87,7 +95,7 @@ def measured(
             data = tiny_data(subject.vocabulary.key, Layout.SINGLE)
             row["prepare_seconds"] = round(time.monotonic() - began, 1)
             before = resource.getrusage(resource.RUSAGE_CHILDREN)
-            attempts = climb(subject, data, sandbox, limits, captures=captures)
+            attempts = climb(subject, data, sandbox, limits, captures=captures, steps=steps)
             after = resource.getrusage(resource.RUSAGE_CHILDREN)
             spent = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
             row["cpu_seconds"] = round(spent, 1)
@@ -167,6 +175,7 @@ def main() -> None:
     parser.add_argument("--numbers", type=Path, help="file of pull request numbers, one a line")
     parser.add_argument("--seed", type=int, default=20261121)
     parser.add_argument("--no-captures", action="store_true")
+    parser.add_argument("--steps", type=int, default=STEPS, help="training steps of a run")
     parser.add_argument("--again", default="", help="causes to run again, or all")
     parser.add_argument("--limit", type=float, default=LIMITS.wall_seconds, help="seconds of one run")
     parser.add_argument("--part", default="0/1", help="which of how many parts, for several processes")
@@ -190,7 +199,9 @@ def main() -> None:
         known = rows.get(name)
         if known is not None and (known["reached"] or not again & {known["cause"], "all"}):
             continue
-        row = measured(name, target, clone, sandbox, limits, captures=not chosen.no_captures)
+        row = measured(
+            name, target, clone, sandbox, limits, captures=not chosen.no_captures, steps=chosen.steps
+        )
         rows[name] = row
         with chosen.out.open("a", encoding="utf-8") as file:
             file.write(json.dumps(row) + "\n")

@@ -10,6 +10,7 @@ from harness.audit.run_profile import claim_index, run_profiles
 from harness.dynamic.audit_run import DATA, OUT, SUBMISSION
 from harness.dynamic.claimed_settings import claimed_settings
 from harness.dynamic.data_folder import data_places
+from harness.dynamic.knob_rules import MICRO_STEPS
 from harness.dynamic.run_plan import RunPlan
 from harness.dynamic.script_knobs import script_knobs
 from harness.dynamic.shrinking import DataSettings, Shrink, ShrinkChoice, shrink
@@ -31,6 +32,9 @@ if TYPE_CHECKING:
 
 _FILE_BYTES = 256 * 2**20
 _FOLDER_BYTES = 2**30
+# Virtual seconds of a whole training: nine tenths of the official 600, so that schedules by the clock come to
+# their last part and none stops before the last step.
+_TRAINED_SECONDS = 540.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,6 +73,7 @@ class AuditSubject:
             vocab_size=self.vocabulary.key.size,
             device=device,
             captures=captures,
+            train_backward_seconds=_TRAINED_SECONDS / (MICRO_STEPS * settings.steps),
         )
 
 

@@ -12,6 +12,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from harness.dynamic.audit_run import LIMITS, run_child
+from harness.dynamic.knob_rules import STEPS
 from harness.dynamic.run_causes import CauseKind
 from harness.dynamic.shrinking import ShrinkChoice
 
@@ -58,11 +59,12 @@ def climb(
     limits: SandboxLimits = LIMITS,
     *,
     captures: bool = True,
+    steps: int = STEPS,
     should_stop: Callable[[], bool] = lambda: False,
 ) -> list[Attempt]:
-    """The attempts in order; only the last may have reached a score."""
+    """The attempts in order; only the last may have reached a score. `steps` are those of training."""
     attempts: list[Attempt] = []
-    for step, choice in _steps(subject, attempts):
+    for step, choice in _steps(subject, attempts, steps):
         settings = subject.shrunk(choice)
         if any(_is_same(settings, one.settings) for one in attempts):
             continue
@@ -82,9 +84,11 @@ def climb(
     return attempts
 
 
-def _steps(subject: AuditSubject, attempts: list[Attempt]) -> Iterator[tuple[LadderStep, ShrinkChoice]]:
+def _steps(
+    subject: AuditSubject, attempts: list[Attempt], steps: int
+) -> Iterator[tuple[LadderStep, ShrinkChoice]]:
     """Each next step, in the light of how the ones before failed."""
-    base = ShrinkChoice()
+    base = ShrinkChoice(steps=steps)
     yield LadderStep.SMALL, base
     cause = attempts[-1].run.cause
     if cause is not None and cause.kind in {CauseKind.TIME, CauseKind.MEMORY}:

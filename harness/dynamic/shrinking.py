@@ -75,6 +75,8 @@ class Shrink:
     environment: Mapping[str, str]
     argv: tuple[str, ...] = ()
     literals: Mapping[str, Value] = field(default_factory=dict)
+    steps: int = STEPS
+    """Training steps the run is to take."""
     notes: tuple[str, ...] = ()
 
 
@@ -109,7 +111,13 @@ def shrink(
         small = shrinking.small(knob, knob.value)
         if small is not None and str(small) != knob.value:
             literals.setdefault(knob.name, small)
-    return Shrink(environment=environment, argv=words, literals=literals, notes=tuple(shrinking.notes))
+    return Shrink(
+        environment=environment,
+        argv=words,
+        literals=literals,
+        steps=choice.steps,
+        notes=tuple(shrinking.notes),
+    )
 
 
 def scale_of(knobs: ScriptKnobs, claimed: Mapping[str, str]) -> Scale:

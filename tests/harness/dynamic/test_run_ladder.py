@@ -9,6 +9,7 @@ from harness.dynamic import run_ladder
 from harness.dynamic.audit_subject import AuditSubject
 from harness.dynamic.run_causes import CauseKind, RunCause
 from harness.dynamic.run_ladder import LadderStep, climb
+from harness.dynamic.shrinking import ShrinkChoice
 from harness.dynamic.vocabulary_choice import choose_vocabulary
 from tests.harness.dynamic.test_shrinking import HYPER, knobs_of
 
@@ -68,3 +69,9 @@ def test_a_run_that_took_too_long_is_tried_once_more_with_fewer_steps(subject, m
 
 def test_a_missing_module_is_not_tried_again(subject, monkeypatch):
     assert len(climbed(subject, monkeypatch, cause(CauseKind.CUDA_MODULE))) == 1
+
+
+def test_few_steps_take_as_long_on_the_clock_as_many(subject):
+    few = subject.plan(subject.shrunk(ShrinkChoice(steps=2)))
+    many = subject.plan(subject.shrunk(ShrinkChoice(steps=6)))
+    assert few.train_backward_seconds == 3 * many.train_backward_seconds == 33.75
