@@ -45,3 +45,18 @@ def test_a_table_kept_over_epochs_is_asked_about_and_a_fresh_one_passes(tmp_path
 )
 def test_windows_that_a_list_holds_twice_are_met_again(tmp_path: Path, over: str, said: RuleVerdict) -> None:
     assert _order(BASES["dict-cache"].replace(_PASSES, _LISTED.format(over=over)), tmp_path) is said
+
+
+_COUNTED = "            counts[context][target] += 1\n            totals[context] += 1\n"
+_BESIDE = """\
+            beside = tuple(ids[max(0, pos {by} - order) : pos {by}].tolist())
+            counts[beside][int(ids[pos {by}])] += 1
+            totals[beside] += 1
+"""
+
+
+@pytest.mark.parametrize(("by", "said"), [("+ 1", RuleVerdict.NEEDS_HUMAN), ("- 1", RuleVerdict.PASS)])
+def test_counting_the_token_after_the_scored_one_is_asked_about(
+    tmp_path: Path, by: str, said: RuleVerdict
+) -> None:
+    assert _order(BASES["dict-cache"].replace(_COUNTED, _BESIDE.format(by=by)), tmp_path) is said

@@ -72,6 +72,7 @@ def events_of(recorder: FlowRecorder) -> tuple[Event, ...]:
     }
     tables = {draft.state for draft in recorder.drafts.values() if draft.id in used}
     counts = recorder.whole_counts
+    before = {one for each in used if each in recorder.drafts for one in recorder.drafts[each].already}
     kept = [
         draft
         for draft in recorder.drafts.values()
@@ -81,6 +82,7 @@ def events_of(recorder: FlowRecorder) -> tuple[Event, ...]:
         and (
             draft.kind != "update"
             or draft.state in tables
+            or draft.id in before
             or (
                 draft.state not in recorder.read_whole
                 and bool(scored & {token.root for token in draft.tokens})

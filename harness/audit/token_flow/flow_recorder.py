@@ -31,6 +31,7 @@ class FlowRecorder:
         self.calls: list[Spot] = []
         # Places of tokens that are scored, with the loop passes they are scored in.
         self.targets: dict[tuple[int, Linear], tuple[tuple[int, int], ...]] = {}
+        self.first_scored: dict[tuple[int, Linear], tuple[tuple[int, int], ...]] = {}
         self.ratios: set[tuple[int, int]] = set()
         self.likely_ratios: set[tuple[int, int]] = set()
         self.spreads: dict[int, Spot] = {}
@@ -70,6 +71,8 @@ class FlowRecorder:
         draft.tokens |= tokens
         draft.chosen = chosen
         self.targets.update({token.place: tuple(walker.loops) for token in tokens})
+        for token in tokens:
+            self.first_scored.setdefault(token.place, tuple(walker.loops))
         return draft.id
 
     def lookup(
@@ -147,9 +150,24 @@ class FlowRecorder:
         draft.pseudo |= entropy
         draft.full |= full
         self._mark_targets(walker, draft, result)
+        self._mark_counted_ahead(walker, result)
         self._weigh(draft, gates, result)
         self._apply_products(draft, result)
         return draft.id
+
+    def _mark_counted_ahead(self, walker: Walker, result: Flow) -> None:
+        """Marks the lookups where an earlier pass counted a token that this pass is the first to score."""
+        now = tuple(walker.loops)
+        fresh = {token.place for token in result.about if self.first_scored.get(token.place) == now}
+        read = [self.drafts[one] for one in result.lookups if one in self.drafts]
+        for counted in list(self.drafts.values()) if fresh and read else ():
+            if counted.kind != "update" or fresh.isdisjoint({token.place for token in counted.tokens}):
+                continue
+            passes = dict(counted.loops)
+            if any(passes.get(loop, number) < number for loop, number in now):
+                for lookup in read:
+                    lookup.already.add(counted.id)
+                    lookup.in_turn = True
 
     def product(self, gate: Flow, value: Flow, at: Spot, *, is_whole: bool) -> None:
         """A value is multiplied by a test on tokens."""
