@@ -135,7 +135,8 @@ def measure(rows: int, chromium: str | None) -> None:
         index = sum((out / part).stat().st_size for part in ("index.html", "assets/rows.js"))
         words = (
             f"{rows:>6,} rows: {seconds:6.1f} s ({processor:.1f} s of processor), "
-            f"peak {after.ru_maxrss / 1024:,.0f} MiB, {len(sizes):,} files of {sum(sizes) / 2**20:,.1f} MiB, first page {index / 2**10:,.0f} KiB"
+            f"peak {after.ru_maxrss / 1024:,.0f} MiB, {len(sizes):,} files of "
+            f"{sum(sizes) / 2**20:,.1f} MiB, first page {index / 2**10:,.0f} KiB"
         )
         if chromium is not None:
             paints = first_paints(out, chromium)

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from harness.cli_leaderboard import main
+from harness.leaderboard.board_row import Outcome, RowRuling
+from harness.leaderboard.board_sources import Board
+from harness.leaderboard.kept_reports import KeptReports
+from harness.leaderboard.progression import Basis, EntryRule
+from harness.leaderboard.render import RenderOptions, render
+from harness.leaderboard.report_rows import row_and_report
+from harness.ruleset import RULES_DIR, load_ruleset
 from tests.harness.leaderboard.board_samples import report
 
 playwright = pytest.importorskip("playwright.sync_api")
@@ -18,26 +24,52 @@ AXE = os.environ.get("GOLF_AXE")
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium; name one with GOLF_CHROMIUM")
 
 
+LOG = "".join(
+    f"step:{step}/300 train_loss:{9 - step / 60:.4f} train_time:{step}ms\n" for step in range(1, 300)
+)
+FINDING = {
+    "rule": "artifact-cap",
+    "verdict": "FAIL",
+    "message": "too large",
+    "places": [{"file": "a.log", "line": 3, "note": "here", "excerpt": "Total 17000000"}],
+    "authority": ["A1 README"],
+}
+
+
 @pytest.fixture(scope="module")
 def site(tmp_path_factory):
+    """250 rows: every 25th accepted, the odd ones TTT, the last one rejected with a finding and curves."""
     folder = tmp_path_factory.mktemp("board")
-    documents = []
+    rows, reports = [], KeptReports()
     for number in range(250):
         document = report(pr=100 + number, name=f"Row {number:03d} {'TTT' if number % 2 else 'GPTQ'}")
+        document["rules_checked"] = {"artifact-cap": "FAIL" if number == 249 else "PASS"}
+        document["essential"] = []
         for seed in document["measured"]["per_seed"].values():
             seed["val_bpb"] -= number * 1e-4
-        document["findings"] = []
-        documents.append(document)
-    reports, curation = folder / "verdicts.jsonl", folder / "leaderboard.toml"
-    reports.write_text("".join(json.dumps(document) + "\n" for document in documents))
-    accepted = 'outcome = "accepted"\nwhy = "fine"\nby = "Ada"\non = 2026-04-29\n'
-    curation.write_text(
-        "".join(f"[[ruling]]\npr = {100 + number}\n{accepted}" for number in range(0, 250, 25))
+        document["findings"] = [FINDING] if number == 249 else []
+        if number == 7:
+            document["submission"]["track"] = "non-record"
+        row, packed = row_and_report(document)
+        if number % 25 == 0:
+            ruling = RowRuling(outcome=Outcome.ACCEPTED, who="Ada", why="fine", source="#1")
+            row = replace(row, ruling=ruling)
+        rows.append(row)
+        reports.add(row.key, packed)
+    ruleset = load_ruleset()
+    options = RenderOptions(
+        out=folder / "site",
+        formats=("html",),
+        rule=EntryRule.PRACTICE,
+        basis=Basis.RULINGS,
+        as_of=ruleset.newest.isoformat(),
+        rules_dir=RULES_DIR,
+        title="Parameter Golf",
+        pull_url="https://example.org/pull/",
     )
-    out = folder / "site"
-    given = ["render", "--reports", str(reports), "--curation", str(curation), "--out", str(out), "--quiet"]
-    assert main(given) == 0
-    return out
+    board = Board(rows=tuple(rows), reports=reports, read_log=lambda *_: LOG.encode())
+    render(board, ruleset.limits(ruleset.newest), options, lambda _: None)
+    return folder / "site"
 
 
 @pytest.fixture(scope="module")
@@ -57,6 +89,7 @@ def page(browser, site):
     opened.on("pageerror", lambda error: opened.said.append(str(error)))
     opened.on("request", lambda request: opened.asked.append(request.url))
     opened.goto((site / "index.html").as_uri())
+    opened.set_default_timeout(120_000)  # of a machine that does other work too
     opened.wait_for_function("document.querySelectorAll('#rows tbody tr').length === 250")
     yield opened
     opened.close()
@@ -83,6 +116,20 @@ def test_a_head_sorts_up_then_down_and_says_so(page):
     assert page.get_attribute("th[data-key=mean]", "aria-sort") == "descending"
 
 
+@pytest.mark.parametrize(
+    ("filtered", "option", "count"),
+    [
+        ("track", "non-record", 1),
+        ("verdict", "reject", 1),
+        ("status", "rejected", 1),
+        ("technique", "TTT", 125),
+    ],
+)
+def test_each_filter_keeps_its_rows(page, filtered, option, count):
+    page.select_option(f"#{filtered}", option)
+    assert page.inner_text("#count") == f"{count} of 250 rows"
+
+
 def test_filters_narrow_the_table_together_and_clear(page):
     page.select_option("#technique", "TTT")
     page.fill("#find", "row 01")
@@ -91,13 +138,50 @@ def test_filters_narrow_the_table_together_and_clear(page):
     page.wait_for_function("document.getElementById('count').textContent === '250 of 250 rows'")
 
 
+def test_the_keyboard_sorts_filters_and_opens_a_row(page):
+    page.focus("th[data-key=mean] button")
+    page.keyboard.press("Enter")
+    assert page.get_attribute("th[data-key=mean]", "aria-sort") == "ascending"
+    page.focus("#find")
+    page.keyboard.type("#105")
+    assert first_rows(page) == ["#105"]
+    page.focus("#rows tbody a")
+    page.keyboard.press("Enter")
+    page.wait_for_url("**/submissions/pr-105.html")
+    assert page.inner_text("h1") == "Row 005 TTT"
+
+
+def test_the_first_stop_of_the_keyboard_skips_to_the_content(page):
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.className") == "skip"
+
+
 def test_a_point_of_the_plot_tells_its_row_to_mouse_and_keyboard(page):
     page.hover("#plot a:nth-of-type(1) circle")
-    assert page.inner_text("#tip").startswith("#100 Row 000 GPTQ: 1.06110")
+    assert page.inner_text("#plot-tip").startswith("#100 Row 000 GPTQ\n1.06110")
     page.mouse.move(0, 0)
-    assert page.is_hidden("#tip")
+    assert page.is_hidden("#plot-tip")
     page.focus("#plot a:nth-of-type(2)")
-    assert page.inner_text("#tip").startswith("#125 ")
+    assert page.inner_text("#plot-tip").startswith("#125 ")
+
+
+def test_a_rejected_row_is_a_cross_and_the_zoom_shows_the_newest_records(page):
+    assert page.get_attribute("#plot path.rejected", "d").startswith("M")
+    whole = page.locator("#plot a").count()
+    page.click("#zoom button:nth-of-type(2)")
+    assert page.get_attribute("#zoom button:nth-of-type(2)", "aria-pressed") == "true"
+    assert page.locator("#plot a").count() == min(15, whole)
+
+
+def test_a_submissions_page_draws_its_curves_and_shows_its_findings(page, site):
+    page.goto((site / "submissions" / "pr-349.html").as_uri())
+    assert page.locator("#curves path.curve").count() == 2
+    page.locator("#curves").scroll_into_view_if_needed()
+    page.hover("#curves svg")
+    assert "seed 1: " in page.inner_text("#curves-tip")
+    assert page.inner_text(".frame figcaption") == "a.log:3 here"
+    assert page.get_attribute("a[rel=noreferrer]", "href") == "https://example.org/pull/349"
+    assert page.said == []
 
 
 def test_a_row_leads_to_its_page_and_back(page):
@@ -109,7 +193,7 @@ def test_a_row_leads_to_its_page_and_back(page):
 
 @pytest.mark.parametrize("width", [1280, 360])
 def test_no_page_is_wider_than_its_window(page, site, width):
-    for name in ("index.html", "submissions/pr-100.html", "rules/artifact-cap.html", "rules/index.html"):
+    for name in ("index.html", "submissions/pr-349.html", "rules/artifact-cap.html", "rules/index.html"):
         page.set_viewport_size({"width": width, "height": 800})
         page.goto((site / name).as_uri())
         assert page.evaluate("document.documentElement.scrollWidth") <= width, name
@@ -117,7 +201,7 @@ def test_no_page_is_wider_than_its_window(page, site, width):
 
 @pytest.mark.skipif(AXE is None, reason="name axe.min.js of axe-core with GOLF_AXE")
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("name", ["index.html", "submissions/pr-100.html", "rules/artifact-cap.html"])
+@pytest.mark.parametrize("name", ["index.html", "submissions/pr-349.html", "rules/artifact-cap.html"])
 def test_axe_finds_no_barrier(browser, site, name, scheme):
     context = browser.new_context(color_scheme=scheme, bypass_csp=True)
     opened = context.new_page()
