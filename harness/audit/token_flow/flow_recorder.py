@@ -9,6 +9,7 @@ from harness.audit.events import (
     KeyPart,
     Spot,
 )
+from harness.audit.token_flow import counted_before
 from harness.audit.token_flow.drafts import Draft, Loops, events_of
 from harness.audit.token_flow.flow import ENTROPY, SET_AT_MOST, SUM, Flow, Token
 from harness.audit.token_flow.positions import Place, place_beside
@@ -91,7 +92,7 @@ class FlowRecorder:
             counted = self.drafts.get(one)
             if counted is not None and roots & {token.root for token in counted.tokens}:
                 draft.updates.add(one)
-                self._see_again(draft, counted, walker, key)
+                counted_before.see_again(self, draft, counted, walker, key)
         return draft.id
 
     def whole_count(self, at: Spot) -> int:
@@ -115,24 +116,6 @@ class FlowRecorder:
         passes = dict(walker.loops)
         return all(passes.get(loop, number) == number for loop, number in draft.loops)
 
-    def _see_again(self, draft: Draft, counted: Draft, walker: Walker, key: Flow) -> None:
-        """Whether the tokens looked up have been counted before."""
-        passes, chosen = dict(counted.loops), _passes(counted.chosen)
-        common = [loop for loop, _ in walker.loops if loop in passes]
-        apart = [loop for loop, number in walker.loops if loop in passes and passes[loop] != number]
-        if apart:
-            moved = chosen.keys() | _passes(key.loops).keys()
-            if moved & set(apart) or not key.tokens or not key.tokens <= counted.tokens:
-                return  # another pass looks other tokens up
-        if any(not chosen[loop] & these for loop, these in _passes(key.loops).items() if loop in chosen):
-            return
-        if common and counted.loops == tuple(walker.loops):
-            scored = {token.place for token in draft.tokens} & self.targets.keys()
-            if not scored & {token.place for token in counted.tokens}:
-                return  # one token at a time: it counts an earlier one
-        draft.already.add(counted.id)
-        draft.in_turn = bool(common)
-
     def update(self, walker: Walker, cell: Cell, key: Flow, how: str) -> None:
         """A table counts or stores under a key of tokens."""
         draft = self._draft("update", (walker.here, cell.site, tuple(walker.loops)), walker.here, walker)
@@ -150,24 +133,10 @@ class FlowRecorder:
         draft.pseudo |= entropy
         draft.full |= full
         self._mark_targets(walker, draft, result)
-        self._mark_counted_ahead(walker, result)
+        counted_before.mark_counted_ahead(self, walker, result)
         self._weigh(draft, gates, result)
         self._apply_products(draft, result)
         return draft.id
-
-    def _mark_counted_ahead(self, walker: Walker, result: Flow) -> None:
-        """Marks the lookups where an earlier pass counted a token that this pass is the first to score."""
-        now = tuple(walker.loops)
-        fresh = {token.place for token in result.about if self.first_scored.get(token.place) == now}
-        read = [self.drafts[one] for one in result.lookups if one in self.drafts]
-        for counted in list(self.drafts.values()) if fresh and read else ():
-            if counted.kind != "update" or fresh.isdisjoint({token.place for token in counted.tokens}):
-                continue
-            passes = dict(counted.loops)
-            if any(passes.get(loop, number) < number for loop, number in now):
-                for lookup in read:
-                    lookup.already.add(counted.id)
-                    lookup.in_turn = True
 
     def product(self, gate: Flow, value: Flow, at: Spot, *, is_whole: bool) -> None:
         """A value is multiplied by a test on tokens."""
@@ -307,10 +276,3 @@ class FlowRecorder:
     def events(self) -> tuple[Event, ...]:
         """What was seen, as events."""
         return events_of(self)
-
-
-def _passes(chosen: Loops) -> dict[int, set[int]]:
-    passes: dict[int, set[int]] = {}
-    for loop, number in chosen:
-        passes.setdefault(loop, set()).add(number)
-    return passes
