@@ -16,6 +16,7 @@ from harness.audit.interpreter.values import (
     BITS,
     FALSE,
     NUMBERS,
+    PLACES,
     TRUE,
     UNKNOWN,
     Source,
@@ -96,6 +97,10 @@ def _moved_on(machine: Machine, source: Source, left: Value, right: Value) -> So
     Positions that one loop alone chose are starts of documents: what is added to those stays inside.
     """
     inner = machine.loops[-1].id if machine.loops else 0
+    if PLACES in source.labels and inner in source.index:
+        steps = [one.const for one in (left, right) if one.is_number and not isinstance(one.const, bool)]
+        if any(step > BORDER for step in steps):
+            return source.changed(index={**source.index, inner: (source.index[inner][0], None)})
     if inner not in source.index or len([loop for loop in machine.loops if loop.id in source.index]) < DEPTH:
         return source
     for value, by in ((left, right), (right, left)):

@@ -52,6 +52,7 @@ CUT = "cut:"  # begins the name of a slice of validation tokens
 SOME_CUT = "cut:?"  # a part of something opaque that was made of such slices: which of them is not known
 HEAD_MASK = "mask:head"  # marks the first positions of windows: ones were written before a border
 TAIL_MASK = "mask:tail"  # marks positions from a border on
+PLACES = "places"  # an array of positions that begins where a loop says
 DRAWN = "drawn"  # drawn at random from a range that a loop moves
 COUNTER = "counter"  # handed out by a shared counter: each value once
 

@@ -5,11 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from harness.audit.interpreter.heap import CONTENT, Instance, Parameters, Sequence, Tensor, View
-from harness.audit.interpreter.subscripts import KERNEL
+from harness.audit.interpreter.positions import slice_index
+from harness.audit.interpreter.subscripts import KERNEL, position
 from harness.audit.interpreter.values import (
     ANYTHING,
     NONE,
     NOTHING,
+    PLACES,
     UNKNOWN,
     Source,
     Value,
@@ -48,6 +50,9 @@ def _new(machine: Machine, path: str, args: Args, kwargs: Kwargs, node: ast.AST)
         const = args[0].const if isinstance(args[0].const, int | float) else UNKNOWN
     elif name in {"arange", "linspace"}:
         source = computed_from(one.source.changed(reads=frozenset()) for one in args)
+        if len(args) > 1 and args[0].line is not None and args[0].line.slopes:
+            spans = slice_index(position(args[0]), position(args[1]))[0]
+            source = source.changed(index=spans).labelled(PLACES)
     elif name in {"full", "full_like"} and len(args) > 1:
         source = machine.deep_source(args[1])
     if kwargs.get("requires_grad", NONE).const is True:
