@@ -41,7 +41,7 @@ def _unreached(index: EventIndex) -> str | None:
     audit = index.audit
     if not index.claim_sinks:
         if audit.finished and not index.scores and not index.unresolved:
-            return "there is no script to audit: the one at hand ends without computing a loss"
+            return "unresolved: the script at hand ends without computing a loss"
         reason = next((u for u in index.unresolved if u.on_path), None) or next(iter(index.unresolved), None)
         why = f" ({reason.reason}{': ' + reason.detail if reason.detail else ''})" if reason else ""
         return f"unresolved: the printed score was not reached{why}"
