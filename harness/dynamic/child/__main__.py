@@ -44,6 +44,7 @@ def run(plan: RunPlan, source: bytes) -> int:
     """Run `source`, the plan's script, in this process; the exit status."""
     from harness.dynamic.child.ending import ending_of, write_ending
     from harness.dynamic.child.facade import install_facade
+    from harness.dynamic.child.facade.randomness import install_randomness
     from harness.dynamic.child.facade.told import listen
     from harness.dynamic.child.literals import with_literals
     from harness.dynamic.child.script_source import ScriptSource
@@ -66,6 +67,7 @@ def run(plan: RunPlan, source: bytes) -> int:
         listen(lambda kind, fields: recorder.event(kind, **fields))
         scripts.transforms.extend(capture.install(plan, recorder))
     scripts.install()
+    install_randomness(plan.rank)  # last: names that the capture draws are not to be guessed
     error: BaseException | None = None
     try:
         script = types.ModuleType("__main__")

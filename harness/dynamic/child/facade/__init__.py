@@ -19,7 +19,6 @@ def install_facade(plan: RunPlan) -> VirtualClock:
     from harness.dynamic.child.facade.codecs import install_codecs
     from harness.dynamic.child.facade.network_packages import install_network_packages
     from harness.dynamic.child.facade.programs import install_programs
-    from harness.dynamic.child.facade.randomness import install_randomness
 
     torch.set_num_threads(1)
     if plan.device == "cpu":
@@ -33,7 +32,6 @@ def install_facade(plan: RunPlan) -> VirtualClock:
     install_network_packages()
     install_codecs()
     install_programs()
-    install_randomness(plan.rank)
     install_clock(clock)
     return clock
 
