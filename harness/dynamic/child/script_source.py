@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harness.code.source_text import decode_source, parse_text
-from harness.dynamic.child.facade.told import tell
 
 if TYPE_CHECKING:
     import types
@@ -84,7 +83,6 @@ class ScriptSource:
                 return self._of_tree(source, _text_of(filename), flags)
             if is_ours and isinstance(source, (str, bytes, bytearray, memoryview)):
                 text = source if isinstance(source, str) else bytes(source)
-                tell("decoded", filename=_text_of(filename), size=len(text))
                 return self.compiled(text, _text_of(filename), flags)
             return real_compile(source, filename, mode, flags, dont_inherit, optimize, **options)
 
@@ -97,7 +95,6 @@ class ScriptSource:
                 local_names = frame.f_locals if local_names is None else local_names
             if isinstance(source, (str, bytes, bytearray)) and self._is_submission(frame):
                 text = source if isinstance(source, str) else bytes(source)
-                tell("decoded", filename="<string>", size=len(text))
                 source = self.compiled(text, "<string>", frame.f_code.co_flags & _FUTURES)
             if local_names is None:
                 real_exec(source, namespace, **options)
