@@ -129,3 +129,9 @@ def test_a_gradient_of_validation_that_nothing_follows_is_no_pass(tmp_path: Path
     finding = judged(RULE, tmp_path, trace.printed(trace.score(has_gradient=True)))
     assert finding.verdict is RuleVerdict.NOT_CHECKED
     assert "no update was seen to follow the gradient" in finding.message
+
+
+def test_a_script_that_ends_without_computing_a_loss_stays_open_and_says_so(tmp_path: Path) -> None:
+    (finding,) = findings_of(RULE, audited_case(tmp_path, audit=audit_of()))
+    assert finding.verdict is RuleVerdict.NOT_CHECKED
+    assert "ends without computing a loss" in finding.message
