@@ -24,6 +24,7 @@ from harness.dynamic.event_record import read_event_record, take_keys
 from harness.dynamic.fork_plan import branch_mark
 from harness.dynamic.run_causes import cause_of, read_ending
 from harness.dynamic.score_lines import has_score
+from harness.errors import SetupError
 from harness.sandbox.clean_copy import copy_submission
 from harness.sandbox.confinement import package_root
 from harness.sandbox.request import MIB, Mount, SandboxLimits, SandboxRequest
@@ -153,7 +154,7 @@ def _run(
         outcome=outcome,
         events=read_event_record(out, rank=plan.rank, key=keys.get(plan.rank)),
         log_lines=tuple(log_lines),
-        artifacts=dict(_artifacts(submission, before)),
+        artifacts=dict(_artifacts(work, submission, before)),
         cause=cause_of(outcome, read_ending(out), log_lines, has_metric=has_score(log_lines)),
         branches=tuple(
             read_event_record(out, rank=plan.rank, key=keys.get(plan.rank), branch=branch_mark(index))
@@ -209,8 +210,13 @@ def _environment(places: Mapping[str, str]) -> dict[str, str]:
     }
 
 
-def _artifacts(folder: Path, before: Mapping[str, str]) -> Iterator[tuple[str, tuple[int, str]]]:
-    """New and changed regular files below `folder`, links not followed."""
+def _artifacts(work: Path, folder: Path, before: Mapping[str, str]) -> Iterator[tuple[str, tuple[int, str]]]:
+    """New and changed regular files below `folder`, links not followed.
+
+    The run could write all of `work`: where it put a link in place of a folder above, nothing is read.
+    """
+    if folder.resolve() != work.resolve() / folder.relative_to(work):
+        return
     found = 0
     for where, folders, files in os.walk(folder, followlinks=False):
         folders.sort()
@@ -252,5 +258,17 @@ def _open_to_all(root: Path) -> None:
 
 
 def _remove(root: Path) -> None:
-    with suppress(FileNotFoundError):
-        shutil.rmtree(root)
+    """Everything below `root`, also folders that the run closed to us."""
+    for _ in range(2):
+        try:
+            shutil.rmtree(root)
+        except FileNotFoundError:
+            return
+        except OSError:
+            for where, folders, _files in os.walk(root, followlinks=False):
+                for path in (Path(where) / name for name in folders):
+                    if not path.is_symlink():
+                        with suppress(OSError):
+                            path.chmod(0o700)
+    if root.exists():
+        raise SetupError(f"{root}: what a run left there cannot be removed; remove it by hand")

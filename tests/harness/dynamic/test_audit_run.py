@@ -125,3 +125,12 @@ def test_a_folder_with_a_link_out_of_it_does_not_run(folder, data):
     (folder / "out").symlink_to("/etc/passwd")
     with pytest.raises(SubmissionError, match="leads out"):
         run_child(folder, plan(), data, FakeSandbox(lambda *_: None))
+
+
+def test_a_link_in_place_of_the_submission_shows_nothing_of_the_host(folder, data):
+    def act(work, _):
+        work.rename(work.parent / "moved")
+        work.symlink_to("/etc")
+
+    run = run_child(folder, plan(), data, FakeSandbox(act))
+    assert run.artifacts == {}
