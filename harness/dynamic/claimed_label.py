@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def claimed_label(submission: Submission, limits: Limits) -> str | None:
-    """The label most seeds agree on ("final_int8_zlib_roundtrip_exact"), None where no log shows the claim."""
+    """The label most seeds agree on ("final_int8_zlib_roundtrip_exact"), None where no log shows it."""
     labels = Counter(
         seed.counted.label
         for seed in collect_evidence(submission, limits).seeds

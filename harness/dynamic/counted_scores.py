@@ -33,10 +33,10 @@ class CountedScore:
     """The losses behind a printed number, M of them, in the order in which they were counted.
 
     `values` are in the unit of the script, as it added them up. `positions` are those of the scored tokens in
-    the validation stream, -1 where unknown; `placed` says how each was found: 2 by equal losses, 1 by some equal
-    ones or the size of the batch, 0 not at all. `counted_at` and `scored_at` are numbers of events; `tokens` is how
-    many tokens a value stands for (more than 1: coarse). `network_share` is the share of values that are
-    losses of a softmax as torch computed them.
+    the validation stream, -1 where unknown; `placed` says how each was found: 2 by equal losses, 1 by some
+    equal ones or the size of the batch, 0 not at all. `counted_at` and `scored_at` are numbers of events;
+    `tokens` is how many tokens a value stands for (more than 1: coarse). `network_share` is the share of
+    values that are losses of a softmax as torch computed them.
     """
 
     values: np.ndarray  # float64 [M]
@@ -242,8 +242,8 @@ class ScoreTaker:
         )
 
     def _likely_positions(self, number: int, array: np.ndarray) -> np.ndarray:
-        """Positions of mixed losses: those of the piece of their size cut out last, else of a batch with some of
-        the same values, else of one of their size.
+        """Positions of mixed losses: those of the piece of their size cut out last, else of a batch with
+        some of the same values, else of one of their size.
         """
         end = bisect_left(self._cut_numbers, number)
         for cut in reversed(self._cuts[max(end - _LOOK_BACK, 0) : end]):

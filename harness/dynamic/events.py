@@ -150,7 +150,7 @@ class PrintEvent(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProgramEvent(Event):
-    """Another program was asked for. `answered` is True where the facade spoke for it: nothing was started."""
+    """Another program was asked for. `answered`: the facade spoke for it, nothing was started."""
 
     call: str
     command: str

@@ -172,11 +172,15 @@ class Metrics:
             count = chain.count_before(before)
             at = chain.increments[count - 1].number
             bottoms.append(_Bottom(value=chain.totals[count - 1], site=chain.site, number=at, chain=chain))
-        for reduction in self._reductions:
-            if since < reduction.number < before:
-                bottoms.append(_Bottom(value=reduction.value, site=reduction.site, number=reduction.number))
-        for tokens in (self.stream_tokens, self.stream_tokens - 1):
-            bottoms.append(_Bottom(value=float(tokens), site="tokens of the stream", number=0))
+        bottoms += [
+            _Bottom(value=each.value, site=each.site, number=each.number)
+            for each in self._reductions
+            if since < each.number < before
+        ]
+        bottoms += [
+            _Bottom(value=float(tokens), site="tokens of the stream", number=0)
+            for tokens in (self.stream_tokens, self.stream_tokens - 1)
+        ]
         bottoms = [each for each in bottoms if each.value > 0.0 and math.isfinite(each.value)]
         bottoms.sort(key=lambda each: each.number, reverse=True)
         return bottoms[:_MOST_CANDIDATES]

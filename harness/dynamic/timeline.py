@@ -1,8 +1,8 @@
 """A run at one look: validation positions against the order of events, as a picture (SVG) and as a table.
 
-Blue marks are scores that count, orange ones tokens that were trained on, grey ones passes whose scores do not
-count, red lines updates of weights by validation tokens. Score-first is blue before orange in every band of
-positions; adapt-then-score is orange before blue.
+Blue marks are scores that count, orange ones tokens that were trained on, grey ones passes whose scores do
+not count, red lines updates of weights by validation tokens. Score-first is blue before orange in every band
+of positions; adapt-then-score is orange before blue.
 """
 
 from __future__ import annotations
@@ -150,7 +150,10 @@ class _Picture:
             if event.source == "val" and left > 0:
                 left -= 1
                 at = self.x(event.number)
-                yield f'<line class="step" x1="{at:.1f}" x2="{at:.1f}" y1="{top - 6:.1f}" y2="{bottom + 6:.1f}"/>'
+                yield (
+                    f'<line class="step" x1="{at:.1f}" x2="{at:.1f}" y1="{top - 6:.1f}" '
+                    f'y2="{bottom + 6:.1f}"/>'
+                )
 
     def _spans(self) -> Iterator[tuple[str, int, int, int]]:
         counted = self._counted()
@@ -178,7 +181,8 @@ class _Picture:
         yield f'<path class="axis" d="M{_LEFT} {top:.1f}V{bottom:.1f}H{_WIDTH - _RIGHT}"/>'
         for share in (0.0, 0.25, 0.5, 0.75, 1.0):
             position = round(share * self.run.stream_tokens)
-            yield f'<text x="{_LEFT - 8}" y="{self.y(position) + 4:.1f}" text-anchor="end">{position:,}</text>'
+            at = self.y(position) + 4
+            yield f'<text x="{_LEFT - 8}" y="{at:.1f}" text-anchor="end">{position:,}</text>'
         yield f'<text x="{_LEFT}" y="{bottom + 22:.1f}">order of events</text>'
         written = last_artifact_write(self.run)
         cuts = [] if written is None else [(written, "artifact written")]

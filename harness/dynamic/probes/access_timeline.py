@@ -66,10 +66,11 @@ def _training_data(base: ScoredRun) -> ProbeResult:
         condition=TRAIN,
         outcome=Outcome.CLEAN,
         numbers=numbers,
-        sentence="no training shard is opened and no training token goes through a model after the artifact is "
-        "written"
+        sentence="no training shard is opened and no training token goes through a model after the "
+        "artifact is written"
         + (
-            f"; {len(between):,} batches do between the last step and the artifact: their time belongs to training"
+            f"; {len(between):,} batches do between the last step and the artifact: their time belongs to "
+            "training"
             if steps and between
             else ""
         ),
@@ -100,8 +101,8 @@ def _outside(base: ScoredRun) -> ProbeResult:
             condition=NETWORK,
             outcome=Outcome.NO_POWER,
             numbers=numbers,
-            sentence=f"the script reached for {asked[0].address[:80]}; what it does where that answers is not "
-            "seen here",
+            sentence=f"the script reached for {asked[0].address[:80]}; what it does where that answers is "
+            "not seen here",
             runs=runs,
         )
     if programs or record.why_powerless():

@@ -53,8 +53,8 @@ def artifact_independence(base: ScoredRun, changed: ScoredRun, *, replaced: int)
     if replaced < LEAST_SHARE * (base.stream_tokens - 1):
         return told(
             Outcome.NO_POWER,
-            f"{len(shared)} artifacts stay the same, but only {replaced:,} of {base.stream_tokens:,} validation "
-            "tokens were others",
+            f"{len(shared)} artifacts stay the same, but only {replaced:,} of {base.stream_tokens:,} "
+            "validation tokens were others",
         )
     return told(
         Outcome.CLEAN,

@@ -57,8 +57,8 @@ def byte_denominator(base: ScoredRun, *, byte_counts: np.ndarray) -> ProbeResult
                 condition=CONDITION,
                 outcome=Outcome.CLEAN if abs(off) <= _SAME * due else Outcome.NO_POWER,
                 numbers=numbers,
-                sentence=f"{at} holds {used:,.0f} bytes; the whole stream has {due:,.0f}, and which tokens were "
-                "counted is unknown",
+                sentence=f"{at} holds {used:,.0f} bytes; the whole stream has {due:,.0f}, and which tokens "
+                "were counted is unknown",
                 runs=runs,
             )
         return ProbeResult(
@@ -66,8 +66,8 @@ def byte_denominator(base: ScoredRun, *, byte_counts: np.ndarray) -> ProbeResult
             condition=CONDITION,
             outcome=Outcome.CLEAN,
             numbers=numbers,
-            sentence=f"{at} holds {used:,.0f} bytes, as our own table counts for the {score.values.size:,} scored "
-            "tokens",
+            sentence=f"{at} holds {used:,.0f} bytes, as our own table counts for the {score.values.size:,} "
+            "scored tokens",
             runs=runs,
         )
     return ProbeResult(

@@ -69,8 +69,8 @@ def coverage(base: ScoredRun) -> ProbeResult:
             condition="val-full",
             outcome=Outcome.NO_POWER,
             numbers=numbers,
-            sentence=f"{left_out.size:,} of {due:,} positions are not counted, {gaps.size:,} of them inside the "
-            "stream; whether the claimed run leaves them out is a matter of its settings",
+            sentence=f"{left_out.size:,} of {due:,} positions are not counted, {gaps.size:,} of them "
+            "inside the stream; whether the claimed run leaves them out is a matter of its settings",
             runs=runs,
         )
     edges = []

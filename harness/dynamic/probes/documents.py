@@ -105,8 +105,8 @@ def document_boundary(
     elif wrong.any():
         outcome = Outcome.BREACH
         sentence = (
-            f"{int(wrong.sum()):,} of {int(own.sum()):,} scores of the document at {document.start:,} change with "
-            f"the last {len(replaced):,} tokens of the document before it"
+            f"{int(wrong.sum()):,} of {int(own.sum()):,} scores of the document at {document.start:,} "
+            f"change with the last {len(replaced):,} tokens of the document before it"
         )
     else:
         outcome = Outcome.CLEAN

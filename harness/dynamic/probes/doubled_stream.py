@@ -55,8 +55,8 @@ def doubled_stream(doubled: ScoredRun, followed: ScoredRun, *, half: int) -> Pro
             condition=seen.condition if seen.trained or seen.scored else CONDITION,
             outcome=Outcome.BREACH,
             numbers=numbers,
-            sentence=f"{int(wrong.sum()):,} of {int(first.sum()):,} scores of the first half change with what "
-            f"follows it{seen.told()}",
+            sentence=f"{int(wrong.sum()):,} of {int(first.sum()):,} scores of the first half change with "
+            f"what follows it{seen.told()}",
             runs=runs,
         )
     if not numbers["second_changed"] or not first.any():
@@ -73,7 +73,7 @@ def doubled_stream(doubled: ScoredRun, followed: ScoredRun, *, half: int) -> Pro
         condition=CONDITION,
         outcome=Outcome.CLEAN,
         numbers=numbers,
-        sentence=f"all {int(first.sum()):,} scores of the first half stay whatever follows; the repetition is "
-        f"{gain:+.4f} per token cheaper",
+        sentence=f"all {int(first.sum()):,} scores of the first half stay whatever follows; the repetition "
+        f"is {gain:+.4f} per token cheaper",
         runs=runs,
     )

@@ -66,8 +66,8 @@ def _exact(base: ScoredRun, changed: ScoredRun, pairs: Compared, cut: int) -> Pr
             outcome=Outcome.BREACH,
             numbers=numbers,
             sentence=(
-                f"{int(wrong.sum()):,} of {prefix:,} scores of tokens before position {cut:,} change (the first "
-                f"at {last:,}) when only tokens from {cut:,} on are others{seen.told()}"
+                f"{int(wrong.sum()):,} of {prefix:,} scores of tokens before position {cut:,} change (the "
+                f"first at {last:,}) when only tokens from {cut:,} on are others{seen.told()}"
             ),
             runs=runs,
         )
@@ -149,14 +149,14 @@ def _counted(base: ScoredRun, changed: ScoredRun, pairs: Compared, cut: int) -> 
         return told(
             Outcome.NO_POWER,
             CONDITION,
-            f"the scores of only {different:,.0f} tokens change when {replaced:,} are others: the change did not "
-            "arrive",
+            f"the scores of only {different:,.0f} tokens change when {replaced:,} are others: the change "
+            "did not arrive",
         )
     return told(
         Outcome.CLEAN,
         CONDITION,
-        f"the scores of {different:,.0f} tokens change when the {replaced:,} tokens from position {cut:,} on are "
-        f"others; {allowed:,.0f} may",
+        f"the scores of {different:,.0f} tokens change when the {replaced:,} tokens from position {cut:,} "
+        f"on are others; {allowed:,.0f} may",
     )
 
 
@@ -186,8 +186,8 @@ def _in_bytes(
             condition=CONDITION,
             outcome=Outcome.NO_POWER,
             numbers=numbers,
-            sentence=f"{base.score.values.size:,} values were counted for {total:,} bytes: which of them stand "
-            f"before position {cut:,} is unknown",
+            sentence=f"{base.score.values.size:,} values were counted for {total:,} bytes: which of them "
+            f"stand before position {cut:,} is unknown",
             runs=runs,
         )
     wrong = numbers["prefix_changed"]
@@ -198,8 +198,8 @@ def _in_bytes(
             condition=seen.condition,
             outcome=Outcome.BREACH,
             numbers=numbers,
-            sentence=f"the scores of {wrong:,} of {prefix:,} bytes before position {cut:,} change when only tokens "
-            f"from {cut:,} on are others{seen.told()}",
+            sentence=f"the scores of {wrong:,} of {prefix:,} bytes before position {cut:,} change when "
+            f"only tokens from {cut:,} on are others{seen.told()}",
             runs=runs,
         )
     return ProbeResult(
@@ -207,7 +207,7 @@ def _in_bytes(
         condition=CONDITION,
         outcome=Outcome.CLEAN,
         numbers=numbers,
-        sentence=f"the scores of all {prefix:,} bytes before position {cut:,} stay, bit for bit, when tokens from "
-        f"{cut:,} on are others",
+        sentence=f"the scores of all {prefix:,} bytes before position {cut:,} stay, bit for bit, when "
+        f"tokens from {cut:,} on are others",
         runs=runs,
     )

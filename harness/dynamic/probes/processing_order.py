@@ -72,16 +72,16 @@ def processing_order(base: ScoredRun, changed: ScoredRun, *, replaced: np.ndarra
         numbers.update(trained_before=seen.trained, scored_before=seen.scored)
         return told(
             Outcome.BREACH,
-            f"{int(wrong.sum()):,} of {int(before.sum()):,} scores change that were computed before any of the "
-            f"{int(replaced.size):,} replaced tokens was scored{seen.told()}",
+            f"{int(wrong.sum()):,} of {int(before.sum()):,} scores change that were computed before any of "
+            f"the {int(replaced.size):,} replaced tokens was scored{seen.told()}",
             numbers,
             seen.condition,
         )
     if before.sum() < _LEAST_BEFORE * pairs.changed.size:
         return told(
             Outcome.NO_POWER,
-            f"only {int(before.sum()):,} of {pairs.changed.size:,} scores were computed before a replaced token "
-            "was scored",
+            f"only {int(before.sum()):,} of {pairs.changed.size:,} scores were computed before a replaced "
+            "token was scored",
             numbers,
         )
     if not (pairs.changed & touched).any():
@@ -90,7 +90,7 @@ def processing_order(base: ScoredRun, changed: ScoredRun, *, replaced: np.ndarra
         )
     return told(
         Outcome.CLEAN,
-        f"all {int(before.sum()):,} scores computed before any of the {int(replaced.size):,} replaced tokens was "
-        f"scored stay, bit for bit; {int((pairs.changed & ~before).sum()):,} later ones change",
+        f"all {int(before.sum()):,} scores computed before any of the {int(replaced.size):,} replaced "
+        f"tokens was scored stay, bit for bit; {int((pairs.changed & ~before).sum()):,} later ones change",
         numbers,
     )

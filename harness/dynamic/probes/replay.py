@@ -29,8 +29,8 @@ def replay(base: ScoredRun, again: ScoredRun) -> ProbeResult:
             outcome=Outcome.NOT_REPRODUCIBLE,
             numbers={"values": one.values.size, "values_again": other.values.size},
             sentence=(
-                f"the same run twice counts {one.values.size:,} and {other.values.size:,} values: no difference "
-                "between runs can be held against it"
+                f"the same run twice counts {one.values.size:,} and {other.values.size:,} values: no "
+                "difference between runs can be held against it"
             ),
             runs=runs,
         )
@@ -68,4 +68,5 @@ def replay(base: ScoredRun, again: ScoredRun) -> ProbeResult:
 
 
 def _differs(one: np.ndarray, other: np.ndarray) -> np.ndarray:
-    return ~((one == other) | (np.isnan(one) & np.isnan(other)))
+    differs: np.ndarray = ~((one == other) | (np.isnan(one) & np.isnan(other)))
+    return differs

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import jsonschema
 import pytest
@@ -10,6 +10,9 @@ from harness.dynamic.child.capture.recorder import Recorder
 from harness.dynamic.event_record import _BUILDERS, SCHEMA_PATH
 from tests.harness.dynamic.toy_runs import run_toy, validation
 from tests.programs.dynamic.toy_scripts import MULTI_EPOCH_LAST_SCORE, SCORE_FIRST
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 SCHEMA = json.loads(SCHEMA_PATH.read_text())
 VALIDATOR = jsonschema.Draft202012Validator(SCHEMA)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -86,7 +87,7 @@ class FileAudit:
         if split is None:
             if not real.startswith(self._data):
                 return  # libraries, caches, the script's own files
-            split = "sidecar" if "val" in os.path.basename(real) else "other"
+            split = "sidecar" if "val" in Path(real).name else "other"
         self._recorder.event("open", path=real, split=split, site="opens")
 
 

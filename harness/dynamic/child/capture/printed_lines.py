@@ -43,7 +43,7 @@ def read_along(tell: Callable[[str], None]) -> Callable[[], None]:
     """Put a reader before `sys.stdout`; the answer takes it away."""
     stream = sys.stdout
     reader = ReadAlong(stream, tell)
-    sys.stdout = reader  # type: ignore[assignment]
+    sys.stdout = reader
 
     def end() -> None:
         if sys.stdout is reader:

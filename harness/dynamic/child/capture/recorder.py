@@ -2,9 +2,10 @@
 
 Both files are opened before the script starts and written through descriptors kept here, so a script that
 replaces or removes them by name changes nothing that is read. Every line carries a keyed checksum over itself
-and all lines before it; the key is drawn at random and told once, as the first line of standard output, before
-any code of the submission runs. Lines that were forged, dropped or reordered by somebody without the key do
-not fit the chain. Code that walks this interpreter can find the key: a clean record is evidence, not proof.
+and all lines before it; the key is drawn at random and told once, as the first line of standard output,
+before any code of the submission runs. Lines that were forged, dropped or reordered by somebody without the
+key do not fit the chain. Code that walks this interpreter can find the key: a clean record is evidence, not
+proof.
 
 An array is a run of little-endian float64 in `arrays.f64`, cited as [first element, count].
 """

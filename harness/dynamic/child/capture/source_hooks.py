@@ -83,8 +83,8 @@ class _Hooks(ast.NodeTransformer):
             and type(value.op) in _OPS
         ):
             value.right = self._call(
-                value.right, self._names.added, self._site(node, value.left), ast.Constant(_OPS[type(value.op)]),
-                ast.Name(value.left.id, ast.Load()), value.right,
+                value.right, self._names.added, self._site(node, value.left),
+                ast.Constant(_OPS[type(value.op)]), ast.Name(value.left.id, ast.Load()), value.right,
             )  # fmt: skip
         return node
 

@@ -1,8 +1,8 @@
 """Sees what a script asks of torch: rows of tokens that go through a model, losses, gradients, steps.
 
-A `TorchFunctionMode` around everything: calls are passed on unchanged and looked at afterwards, so results are
-bit for bit those without it. Nothing in here may end the script: a fault of ours is counted and the record
-says that it is incomplete.
+A `TorchFunctionMode` around everything: calls are passed on unchanged and looked at afterwards, so results
+are bit for bit those without it. Nothing in here may end the script: a fault of ours is counted and the
+record says that it is incomplete.
 """
 
 from __future__ import annotations
@@ -146,7 +146,7 @@ class TorchCalls:
             self._cut(args[0], result)
 
     def _cut(self, whole: torch.Tensor, piece: torch.Tensor) -> None:
-        """A piece of a row of losses: what is counted of it may be mixed in numpy, where we see no positions."""
+        """A piece of a row of losses: what is counted of it may be mixed where we see no positions."""
         start = whole.untyped_storage().data_ptr()
         for number, losses in reversed(self._recent_losses):
             if losses.untyped_storage().data_ptr() != start:
@@ -241,18 +241,18 @@ def start_torch_calls(calls: TorchCalls) -> Callable[[], None]:
 
     handle = register_optimizer_step_post_hook(calls.stepped)
     mode = CallMode(calls)
-    mode.__enter__()
+    mode.__enter__()  # type: ignore[no-untyped-call]
     run = threading.Thread.run
 
     def run_followed(thread: threading.Thread) -> None:
         with CallMode(calls):
             run(thread)
 
-    threading.Thread.run = run_followed  # type: ignore[method-assign]
+    threading.Thread.run = run_followed  # type: ignore[method-assign, assignment]
 
     def end() -> None:
         threading.Thread.run = run  # type: ignore[method-assign]
-        mode.__exit__(None, None, None)
+        mode.__exit__(None, None, None)  # type: ignore[no-untyped-call]
         handle.remove()
 
     return end

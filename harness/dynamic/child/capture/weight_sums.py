@@ -19,7 +19,7 @@ _MOST_ELEMENTS = 1 << 21
 
 
 class WeightSums:
-    """Knows all parameters registered in modules since `start`, and the parameters of optimizers that step."""
+    """Knows all parameters registered in modules since `start`, and those of optimizers that step."""
 
     def __init__(self) -> None:
         self._weights: dict[int, weakref.ref[torch.Tensor]] = {}
@@ -61,5 +61,5 @@ class WeightSums:
         with torch.no_grad():
             for weight in alive:
                 flat = weight.detach().reshape(-1)[::stride]
-                value = zlib.crc32(flat.contiguous().cpu().view(torch.uint8).numpy(), value)
+                value = zlib.crc32(flat.contiguous().cpu().view(torch.uint8).numpy().data, value)
         return f"{value:08x}"
