@@ -67,12 +67,19 @@ def start_worker(setup: WorkerSetup) -> Callable[[Target], _Answer]:
 
 
 def judge_single(
-    target: Target, clone: Clone | None, options: CheckOptions, cache: ResultCache | None
+    target: Target,
+    clone: Clone | None,
+    options: CheckOptions,
+    cache: ResultCache | None,
+    on_run: Callable[[str], None] = lambda name: None,
 ) -> dict[str, Any]:
-    """The result of one target, judged in this process; its audit is kept, its report is not."""
+    """The result of one target, judged in this process; its audit is kept, its report is not.
+
+    `on_run` hears of each run of the dynamic audit before it begins.
+    """
     with _audit_cache(cache, options) as audits:
         kept = KeptAudits(audits.directory if audits is not None else None)
-        document = to_json(check_target(target, clone, options, kept))
+        document = to_json(check_target(target, clone, options, kept, on_run))
         _keep(kept.take_fresh(), audits)
     return document
 

@@ -167,7 +167,9 @@ class CheckOutput:
     ) -> Iterator[dict[str, Any]]:
         """Reports as JSON documents, in the order of the targets."""
         if len(self.targets) == 1:
-            yield judge_single(self.targets[0], clone, check, cache)
+            yield judge_single(
+                self.targets[0], clone, check, cache, lambda name: self.note(f"runs the submission: {name}")
+            )
             return
         results = judge_all(self.targets, clone, check, jobs=self.options.jobs, cache=cache)
         with self._progress() as advance:
