@@ -21,6 +21,7 @@ from tests.harness.leaderboard.board_samples import report
 playwright = pytest.importorskip("playwright.sync_api")
 CHROMIUM = os.environ.get("GOLF_CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")
 AXE = os.environ.get("GOLF_AXE")
+PATIENCE_MS = 180_000  # for a machine that does other work too
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium; name one with GOLF_CHROMIUM")
 
 
@@ -75,7 +76,9 @@ def site(tmp_path_factory):
 @pytest.fixture(scope="module")
 def browser():
     with playwright.sync_playwright() as running:
-        started = running.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"])
+        started = running.chromium.launch(
+            executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"], timeout=PATIENCE_MS
+        )
         yield started
         started.close()
 
@@ -84,12 +87,12 @@ def browser():
 def page(browser, site):
     """The first page, and everything it complained about or asked for."""
     opened = browser.new_page(viewport={"width": 1280, "height": 900})
+    opened.set_default_timeout(PATIENCE_MS)
     opened.said, opened.asked = [], []
     opened.on("console", lambda message: opened.said.append(message.text))
     opened.on("pageerror", lambda error: opened.said.append(str(error)))
     opened.on("request", lambda request: opened.asked.append(request.url))
     opened.goto((site / "index.html").as_uri())
-    opened.set_default_timeout(120_000)  # of a machine that does other work too
     opened.wait_for_function("document.querySelectorAll('#rows tbody tr').length === 250")
     yield opened
     opened.close()
@@ -205,6 +208,7 @@ def test_no_page_is_wider_than_its_window(page, site, width):
 def test_axe_finds_no_barrier(browser, site, name, scheme):
     context = browser.new_context(color_scheme=scheme, bypass_csp=True)
     opened = context.new_page()
+    opened.set_default_timeout(PATIENCE_MS)
     opened.goto((site / name).as_uri())
     opened.add_script_tag(content=Path(AXE or "").read_text(encoding="utf-8"))
     found = opened.evaluate(
