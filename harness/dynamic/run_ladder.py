@@ -7,6 +7,7 @@ that took too long or too much is only tried again with two training steps.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 
 # Other settings change nothing about these.
 _FINAL = frozenset({CauseKind.MISSING_MODULE, CauseKind.CUDA_MODULE, CauseKind.MACHINE, CauseKind.DISK})
+_LEAST = re.compile(r"(?:>=|at least|minimum(?: of)?|no less than)\s{0,3}(\d[\d_,]{0,12})")
 FEW_STEPS = 2  # a schedule still has a first and a last one
 
 
@@ -94,24 +96,35 @@ def _steps(
     if cause is not None and cause.kind in {CauseKind.TIME, CauseKind.MEMORY}:
         yield LadderStep.FEW_STEPS, replace(base, steps=FEW_STEPS)
         return
-    names = _named_settings(subject, attempts)
-    if names:
-        yield LadderStep.NAMED_KEPT, replace(base, kept=names)
+    named = _named_settings(subject, attempts[-1], base)
+    if named != base:
+        yield LadderStep.NAMED_KEPT, named
     yield LadderStep.OWN_WIDTH, replace(base, keeps_width=True, steps=FEW_STEPS)
     if subject.claimed:
         yield LadderStep.DEFAULTS, replace(base, without_claim=True)
 
 
-def _named_settings(subject: AuditSubject, attempts: list[Attempt]) -> frozenset[str]:
-    """Settings that were made small and that the error speaks of."""
-    cause = attempts[-1].run.cause
+def _named_settings(subject: AuditSubject, attempt: Attempt, base: ShrinkChoice) -> ShrinkChoice:
+    """Another way with the settings the error speaks of.
+
+    One that was made small gets the least the error allows, or stays as it was; one that the claimed run set
+    and we left alone does not go with tiny data, and the script's default is taken.
+    """
+    cause = attempt.run.cause
     if cause is None:
-        return frozenset()
-    settings = attempts[-1].settings
-    changed = {name.lower() for name in (*settings.environment, *settings.literals)}
+        return base
     targets = {(knob.target or knob.name).lower(): knob.name.lower() for knob in subject.knobs.knobs}
-    named = {targets.get(name, name) for name in cause.names}
-    return frozenset(changed & (named | cause.names))
+    named = {targets.get(name, name) for name in cause.names} | cause.names
+    settings = attempt.settings
+    untouched = {
+        name.lower() for name, value in subject.claimed.items() if settings.environment.get(name) == value
+    }
+    small = {name.lower() for name in (*settings.environment, *settings.literals)} - untouched
+    least = _LEAST.search(cause.message)
+    if least is not None and named & small:
+        wanted = int(re.sub(r"\D", "", least[1]))
+        return replace(base, at_least=dict.fromkeys(sorted(named & small), wanted))
+    return replace(base, kept=frozenset(named & small), dropped=frozenset(named & untouched))
 
 
 def _is_same(one: Shrink, other: Shrink) -> bool:

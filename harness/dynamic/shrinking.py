@@ -63,6 +63,10 @@ class ShrinkChoice:
 
     kept: frozenset[str] = frozenset()
     """Settings, in lower case, that stay as the claimed run or the script has them."""
+    dropped: frozenset[str] = frozenset()
+    """Settings of the claimed run, in lower case, that the script's own defaults replace."""
+    at_least: Mapping[str, int] = field(default_factory=dict)
+    """The smallest value of a setting, by its name in lower case: the script refuses smaller ones."""
     keeps_width: bool = False
     steps: int = STEPS
     without_claim: bool = False
@@ -91,9 +95,13 @@ def shrink(
 ) -> Shrink:
     """Small values for every setting a rule knows; `claimed` and `argv` are the claimed run's."""
     choice = choice or ShrinkChoice()
-    claimed = {} if choice.without_claim else claimed
+    claimed = {
+        name: value
+        for name, value in claimed.items()
+        if not choice.without_claim and name.lower() not in choice.dropped
+    }
     scale = replace(scale_of(knobs, claimed), keeps_width=choice.keeps_width, steps=choice.steps)
-    shrinking = _Shrinking(scale, data, vocabulary, choice.kept)
+    shrinking = _Shrinking(scale, data, vocabulary, choice)
     environment = dict(claimed)
     for knob in knobs.of(KnobKind.ENVIRONMENT):
         small = shrinking.small(knob, claimed.get(knob.name, knob.value))
@@ -148,7 +156,7 @@ class _Shrinking:
     scale: Scale
     data: DataSettings
     vocabulary: VocabularyKey
-    kept: frozenset[str]
+    choice: ShrinkChoice
     notes: list[str] = field(default_factory=list)
 
     def small(self, knob: Knob, value: str | None) -> Value | None:
@@ -160,12 +168,14 @@ class _Shrinking:
             return RUN_NAME
         if _SIZES.fullmatch(knob.name):
             return self.vocabulary.size
-        if knob.name.lower() in self.kept or value is None:
+        if knob.name.lower() in self.choice.kept or value is None:
             return None
         number = number_of(value)
         if number is None:
             return self._small_schedule(knob.name, value)
         small = small_value(knob.name, number, self.scale)
+        if small is not None:
+            small = max(small, min(number, self.choice.at_least.get(knob.name.lower(), small)))
         if small is None or small == number:
             return None
         if small == int(small) and (knob.type != "float" or knob.kind is KnobKind.ENVIRONMENT):

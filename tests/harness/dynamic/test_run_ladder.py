@@ -39,8 +39,8 @@ def climbed(subject, monkeypatch, *causes):
     return climb(subject, None, None)
 
 
-def cause(kind, *names):
-    return RunCause(kind=kind, message="", names=frozenset(names))
+def cause(kind, *names, message=""):
+    return RunCause(kind=kind, message=message, names=frozenset(names))
 
 
 def test_a_run_that_reaches_its_score_is_the_only_one(subject, monkeypatch):
@@ -52,6 +52,18 @@ def test_settings_named_by_the_error_are_kept_next(subject, monkeypatch):
     assert second.step is LadderStep.NAMED_KEPT
     assert first.plan.environment["TRAIN_SEQ_LEN"] == "256"
     assert "TRAIN_SEQ_LEN" not in second.plan.environment
+
+
+def test_the_least_that_an_error_allows_is_taken(subject, monkeypatch):
+    refusal = cause(CauseKind.SETTINGS, "train_seq_len", message="TRAIN_SEQ_LEN must be >=1,024, got 256")
+    _, second = climbed(subject, monkeypatch, refusal, None)
+    assert second.plan.environment["TRAIN_SEQ_LEN"] == "1024"
+
+
+def test_a_claimed_setting_that_does_not_fit_tiny_data_is_dropped(subject, monkeypatch):
+    _, second = climbed(subject, monkeypatch, cause(CauseKind.SETTINGS, "ttt_epochs"), None)
+    assert second.step is LadderStep.NAMED_KEPT
+    assert second.plan.environment["TTT_EPOCHS"] == "3"
 
 
 def test_an_error_that_names_nothing_leads_to_the_own_width_and_then_to_the_defaults(subject, monkeypatch):
