@@ -30,6 +30,7 @@ MOST_EPOCHS = 3
 MOST_INNER_STEPS = 8
 LORA_RANK = 4
 DOCUMENTS = 3
+AVERAGE_DECAY = 0.5
 BEYOND = 1_000  # steps that never come
 OFFICIAL_VAL_TOKENS = 62_021_846  # harness.tokens.official_totals: of the first tokenizer
 _SMALLEST_TABLE = 64
@@ -178,6 +179,8 @@ _RULES_BY_NAME: tuple[tuple[Callable[[float, Scale], float], tuple[str, ...]], .
     (_table_bits, (r".*(?:table|hash|bucket|cache|ctx|open).*_bits", r"(?:n_)?hash_?bits")),
     (_keep, (r"cu_.*bucket.*", r".*bucket_(?:size|view).*")),
     (_table, (r".*buckets", r".*(?:ngram|hash|cache|table)_?slots", r".*(?:table|hash|cache)_?size")),
+    # An average over thousands of steps would still be the untrained weights after six.
+    (_at_most(AVERAGE_DECAY), (r".*(?:ema|polyak)(?:_\w+)?_(?:decay|beta)",)),
     # Numbers that are no sizes.
     (
         _keep,

@@ -33,6 +33,8 @@ USUAL = Scale()
         ("TTT_EPOCHS", 30, 3),
         ("GPTQ_CALIBRATION_BATCHES", 64, 2),
         ("PHASED_TTT_PREFIX_DOCS", 2000, 3),
+        ("EMA_DECAY", 0.997, 0.5),
+        ("CURRICULUM_PHASE1_SEQ", 1024, 128),
     ],
 )
 def test_a_size_becomes_small(name, value, small):
