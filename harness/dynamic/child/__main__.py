@@ -83,7 +83,7 @@ def run(plan: RunPlan, source: bytes) -> int:
             if ending["message"] and ending["error"] == "SystemExit":
                 print(ending["message"], file=sys.stderr)
     finish()
-    write_ending(plan.out, ending)
+    write_ending(plan.out, ending, plan.rank)
     return int(ending["status"])
 
 

@@ -48,9 +48,14 @@ def _frames(error: BaseException) -> list[dict[str, Any]]:
     ]
 
 
-def write_ending(folder: str, ending: dict[str, Any]) -> None:
+def ending_name(rank: int) -> str:
+    """File of the ending of `rank`."""
+    return ENDING_NAME if rank == 0 else f"ending.rank{rank}.json"
+
+
+def write_ending(folder: str, ending: dict[str, Any], rank: int = 0) -> None:
     """Write it where the parent looks; a script that took the place is not followed out of the folder."""
-    path = Path(folder) / ENDING_NAME
+    path = Path(folder) / ending_name(rank)
     path.unlink(missing_ok=True)
     handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o644)
     with os.fdopen(handle, "w") as file:

@@ -40,6 +40,7 @@ def _play_gpu(plan: RunPlan, clock: VirtualClock) -> None:
     from harness.dynamic.child.facade.compilation import install_compilation
     from harness.dynamic.child.facade.cuda_module import install_cuda_module
     from harness.dynamic.child.facade.device_mode import install_device_mode
+    from harness.dynamic.child.facade.gloo_ranks import install_gloo_ranks
     from harness.dynamic.child.facade.kernel_packages import install_kernel_packages
     from harness.dynamic.child.facade.one_rank import install_one_rank
     from harness.dynamic.child.facade.optimizers import install_optimizers
@@ -51,7 +52,10 @@ def _play_gpu(plan: RunPlan, clock: VirtualClock) -> None:
     install_cuda_module(clock.query, plan.world_size)
     install_precision()
     install_optimizers()
-    install_one_rank()
+    if plan.world_size == 1:
+        install_one_rank()
+    else:
+        install_gloo_ranks()
     install_kernel_packages()
     install_device_mode()
 

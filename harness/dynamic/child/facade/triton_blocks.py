@@ -165,17 +165,18 @@ def broadcast(*tensors: Any) -> Any:
     return torch.broadcast_tensors(*tensors)  # type: ignore[no-untyped-call]
 
 
-def _elementwise(function: Callable[..., Any]) -> Callable[..., Any]:
+def _elementwise(function: Callable[..., Any], *, is_reflected: bool = False) -> Callable[..., Any]:
     def method(self: Block, other: Any) -> Any:
-        if not isinstance(other, (Block, int, float)):
+        left, right = self.data, other
+        if isinstance(other, Block):
+            right = other.data
+            if left.dim() != right.dim():
+                left, right = aligned(self, other)
+        elif not isinstance(other, (int, float)):
             return NotImplemented  # a pointer adds us
-        return Block(function(*aligned(self, other)))
+        return Block(function(right, left) if is_reflected else function(left, right))
 
     return method
-
-
-def _reflected(function: Callable[..., Any]) -> Callable[..., Any]:
-    return _elementwise(lambda left, right: function(right, left))
 
 
 def _quotient(left: Any, right: Any) -> Any:
@@ -202,7 +203,7 @@ _OPERATORS: dict[str, Callable[..., Any]] = {
 }
 for _name, _function in _OPERATORS.items():
     setattr(Block, f"__{_name}__", _elementwise(_function))
-    setattr(Block, f"__r{_name}__", _reflected(_function))
+    setattr(Block, f"__r{_name}__", _elementwise(_function, is_reflected=True))
 for _name in ("lt", "le", "gt", "ge", "eq", "ne"):
     setattr(Block, f"__{_name}__", _elementwise(getattr(operator, _name)))
 

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 import subprocess
 import sys
 import textwrap
@@ -10,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from harness.dynamic.child.ending import ending_name
 from harness.dynamic.run_plan import RunPlan
 
 ROOT = Path(__file__).parents[4]
@@ -116,8 +118,8 @@ SCRIPT = """
 """
 
 
-def child(folder: Path, script: str, **changes: Any) -> tuple[dict[str, Any], dict[str, Any], str]:
-    """What a script said, how it ended, and its whole output."""
+def started(folder: Path, script: str, **changes: Any) -> subprocess.Popen[str]:
+    """A child that runs `script` in the new folder."""
     folder.mkdir()
     (folder / "train_gpt.py").write_text(textwrap.dedent(script))
     (folder / "sibling.py").write_text("BUCKETS = 1 << 22\n")
@@ -131,16 +133,28 @@ def child(folder: Path, script: str, **changes: Any) -> tuple[dict[str, Any], di
         **changes,
     }
     (folder / "plan.json").write_text(json.dumps(RunPlan(**fields).as_json()))
-    done = subprocess.run(
+    return subprocess.Popen(
         [sys.executable, "-m", "harness.dynamic.child", str(folder / "plan.json")],
         env={"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},
-        capture_output=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
         text=True,
-        check=False,
     )
-    line = next((each for each in done.stdout.splitlines() if each.startswith("SAID ")), "SAID {}")
-    ending = json.loads((folder / "out" / "ending.json").read_text())
-    return json.loads(line.removeprefix("SAID ")), ending, done.stdout + done.stderr
+
+
+def child(folder: Path, script: str, **changes: Any) -> tuple[dict[str, Any], dict[str, Any], str]:
+    """What a script said, how it ended, and its whole output."""
+    return ended(folder, started(folder, script, **changes))
+
+
+def ended(
+    folder: Path, process: subprocess.Popen[str], rank: int = 0
+) -> tuple[dict[str, Any], dict[str, Any], str]:
+    """What a child said that was started in `folder`."""
+    output, _ = process.communicate()
+    line = next((each for each in output.splitlines() if each.startswith("SAID ")), "SAID {}")
+    ending = json.loads((folder / "out" / ending_name(rank)).read_text())
+    return json.loads(line.removeprefix("SAID ")), ending, output
 
 
 @pytest.fixture(scope="module")
@@ -301,3 +315,31 @@ def test_a_training_run_is_that_of_plain_torch_to_the_last_bit(tmp_path: Path) -
     )
     assert played[0] == "cuda"
     assert json.loads(plain.stdout.removeprefix("SAID "))[1] == played[1]
+
+
+def test_two_ranks_add_up_what_each_holds(tmp_path: Path) -> None:
+    script = """
+        import json, os
+        import torch, torch.distributed as dist
+        rank = int(os.environ["RANK"])
+        dist.init_process_group(backend="nccl", device_id=torch.device("cuda", rank))
+        total = torch.full((2,), 1.0 + rank, device="cuda")
+        dist.all_reduce(total)
+        parts = torch.empty(2, device="cuda")
+        dist.all_gather_into_tensor(parts, torch.full((1,), float(rank), device="cuda"))
+        dist.barrier(device_ids=[rank])
+        model = torch.nn.parallel.DistributedDataParallel(torch.nn.Linear(2, 1).cuda(), device_ids=[rank])
+        model(total[None]).sum().backward()
+        print("SAID " + json.dumps([total.tolist(), parts.tolist(), dist.get_backend()]), flush=True)
+        dist.destroy_process_group()
+    """
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = {"MASTER_PORT": str(free.getsockname()[1])}
+    folders = [tmp_path / "first", tmp_path / "second"]
+    ranks = [
+        started(folder, script, rank=rank, world_size=2, environment=port)
+        for rank, folder in enumerate(folders)
+    ]
+    said = [ended(folders[rank], process, rank) for rank, process in enumerate(ranks)]
+    assert [each[0] for each in said] == [[[3.0, 3.0], [0.0, 1.0], "nccl"]] * 2, said[0][2]
