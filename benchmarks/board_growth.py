@@ -111,8 +111,9 @@ def first_paints(site: Path, chromium: str) -> list[float]:
         for _ in range(PAINTS):
             page = browser.new_page(viewport={"width": 1280, "height": 900})
             page.goto((site / "index.html").as_uri())
-            page.wait_for_function(f"({ask}) !== null")
-            found.append(float(page.evaluate(ask)))
+            while (painted := page.evaluate(ask)) is None:
+                page.wait_for_timeout(20)
+            found.append(float(painted))
             page.close()
         browser.close()
     return sorted(found)

@@ -138,8 +138,9 @@ def _scores(
 
 def _amount(value: object) -> float | None:
     """A number of seconds or nats; None for what cannot be one."""
-    is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    return float(value) if is_number and math.isfinite(value) and value >= 0 else None
+    if not isinstance(value, int | float) or isinstance(value, bool):
+        return None
+    return float(value) if math.isfinite(value) and value >= 0 else None
 
 
 def _whole(value: object) -> int | None:
