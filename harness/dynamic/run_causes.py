@@ -24,10 +24,14 @@ _LONGEST = 400
 _OUR_FOLDER = "/harness/dynamic/"
 # Packages that hold compiled kernels for CUDA and nothing to stand in for them on a CPU.
 _KERNEL_PACKAGES = re.compile(
-    r"(?:mamba_ssm|causal_conv1d|fla|flash_linear_attention|cutlass|transformer_engine|apex|xformers|deepspeed"
+    r"\b(?:mamba_ssm|causal_conv1d|fla|flash[-_]linear[-_]attention|cutlass|transformer_engine|apex|xformers|deepspeed"
     r"|quack|thunderkittens|tilelang|cuda|cupy|nvmath|natten)\b"
 )
 _MISSING_MODULE = re.compile(r"No module named '?([\w.]+)'?")
+# Scripts that look for their packages themselves and say it in their own words.
+_WANTS_PACKAGES = re.compile(
+    r"(?i)pip install|\b(?:missing|not installed|required)\b.{0,60}\b(?:deps|dependenc\w+|packages?|modules?)\b"
+)
 _BROKEN = frozenset({"NameError", "SyntaxError", "IndentationError", "UnboundLocalError"})
 _LAST_ERROR = re.compile(r"^(?:[\w.]*\.)?(\w*(?:Error|Exception|Interrupt|Exit|Warning))(?::\s*(.*))?$")
 
@@ -127,6 +131,8 @@ def _kind(error: str, message: str, frames: Sequence[Mapping[str, Any]]) -> Caus
         match = _MISSING_MODULE.search(message)
         name = match[1] if match is not None else message
         return CauseKind.CUDA_MODULE if _KERNEL_PACKAGES.search(name) else CauseKind.MISSING_MODULE
+    if _WANTS_PACKAGES.search(message):
+        return CauseKind.CUDA_MODULE if _KERNEL_PACKAGES.search(message) else CauseKind.MISSING_MODULE
     if error == "FileNotFoundError":
         return CauseKind.MISSING_FILE
     if error == "MemoryError":

@@ -41,6 +41,12 @@ def test_an_end_with_a_score_has_no_cause():
         (outcome(EndKind.SIGNAL, None), {}, CauseKind.CRASH),
         (outcome(), ending("ModuleNotFoundError", "No module named 'mamba_ssm'"), CauseKind.CUDA_MODULE),
         (outcome(), ending("ModuleNotFoundError", "No module named 'regex'"), CauseKind.MISSING_MODULE),
+        (
+            outcome(),
+            ending("RuntimeError", "required packages are absent: flash-linear-attention"),
+            CauseKind.CUDA_MODULE,
+        ),
+        (outcome(), ending("RuntimeError", "pip install regex first"), CauseKind.MISSING_MODULE),
         (outcome(), ending("NameError", "name 'x' is not defined"), CauseKind.BROKEN_SCRIPT),
         (outcome(), ending("AssertionError", "seq_len"), CauseKind.SETTINGS),
         (
