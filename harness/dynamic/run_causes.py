@@ -30,7 +30,8 @@ _KERNEL_PACKAGES = re.compile(
 _MISSING_MODULE = re.compile(r"No module named '?([\w.]+)'?")
 # Scripts that look for their packages themselves and say it in their own words.
 _WANTS_PACKAGES = re.compile(
-    r"(?i)pip install|\b(?:missing|not installed|required)\b.{0,60}\b(?:deps|dependenc\w+|packages?|modules?)\b"
+    r"(?i)pip install"
+    r"|\b(?:missing|not installed|required)\b.{0,60}\b(?:deps|dependenc\w+|packages?|modules?)\b"
 )
 _BROKEN = frozenset({"NameError", "SyntaxError", "IndentationError", "UnboundLocalError"})
 _LAST_ERROR = re.compile(r"^(?:[\w.]*\.)?(\w*(?:Error|Exception|Interrupt|Exit|Warning))(?::\s*(.*))?$")
