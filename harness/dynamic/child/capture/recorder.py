@@ -12,6 +12,7 @@ An array is a run of little-endian float64 in `arrays.f64`, cited as [first elem
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import hashlib
 import json
@@ -193,8 +194,9 @@ class Recorder:
             )
             self.flush()
             self.is_open = False
-            os.close(self._events_at)
-            os.close(self._arrays_at)
+            for descriptor in (self._events_at, self._arrays_at):
+                with contextlib.suppress(OSError):  # a script closed it
+                    os.close(descriptor)
 
     def _write(self, kind: str, fields: dict[str, Any]) -> int:
         number = self.event_number
