@@ -61,5 +61,7 @@ class WeightSums:
         with torch.no_grad():
             for weight in alive:
                 flat = weight.detach().reshape(-1)[::stride]
-                value = zlib.crc32(flat.contiguous().cpu().view(torch.uint8).numpy().data, value)
+                # A clone: one element of a strided row counts as contiguous and still has no bytes to view.
+                packed = flat.clone(memory_format=torch.contiguous_format).cpu().view(torch.uint8)
+                value = zlib.crc32(packed.numpy().data, value)
         return f"{value:08x}"
