@@ -1,0 +1,69 @@
+"""T12: a stream of tokens drawn by chance. Nothing can be gained on it by anybody who does not know it.
+
+For probabilities that were fixed before the token was seen and sum to one, the product of V * p is a
+non-negative martingale of mean 1, whatever the scorer learns on the way. By Ville's inequality it exceeds
+1 / alpha with a chance of at most alpha: n ln V minus the summed losses stays below ln(1 / alpha).
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from harness.dynamic.probes.probe import Outcome, ProbeResult, powerless
+
+if TYPE_CHECKING:
+    from harness.dynamic.probes.probe import ScoredRun
+
+PROBE = "noise-martingale"
+CONDITION = "c1-causal"
+MOST_GAIN = math.log(1e9)
+"""Nats, 20.7: a legal scorer gains more once in a thousand million streams."""
+
+
+def noise_martingale(run: ScoredRun, *, alphabet: int, fixed: np.ndarray) -> ProbeResult:
+    """`run` scored tokens drawn evenly from `alphabet` ids, save those at the positions `fixed` (BOS).
+
+    Of a position that is counted more than once the first score is taken. Conditions 1 to 4 all imply the
+    bound, so a breach says that one of them is broken and not which.
+    """
+    missing = powerless(PROBE, CONDITION, run)
+    if missing is not None:
+        return missing
+    assert run.metric is not None
+    score, runs = run.score, (run.name,)
+    in_nats = run.metric.in_bits or run.metric.metric.unit == "loss"
+    values = score.values * (1.0 if in_nats else math.log(2.0))
+    values = values if float(values.sum()) >= 0.0 else -values  # sums of log-probabilities
+    if (score.placed > 0).all():
+        _, first = np.unique(score.positions, return_index=True)
+        kept = first[~np.isin(score.positions[first], fixed)]
+        tokens, nats = int(kept.size), float(values[kept].sum())
+    else:
+        tokens, nats = run.stream_tokens - 1 - int(fixed.size), float(values.sum())
+    gain = tokens * math.log(alphabet) - nats
+    numbers = {"tokens": tokens, "nats": nats, "gain": gain, "most": MOST_GAIN}
+    if not math.isfinite(gain):
+        outcome, sentence = Outcome.NO_POWER, "the losses on tokens drawn by chance are not finite"
+    elif gain > MOST_GAIN:
+        outcome = Outcome.BREACH
+        sentence = (
+            f"{gain:,.1f} nats are gained on {tokens:,} tokens drawn by chance from {alphabet:,}; "
+            f"probabilities fixed before the tokens gain at most {MOST_GAIN:.1f}, but for one stream in a thousand million"
+        )
+    elif not (score.placed > 0).all() and score.tokens.sum() > tokens + 1:
+        outcome = Outcome.NO_POWER
+        sentence = (
+            "tokens are counted more than once and which ones is unknown: what they cost may hide a gain"
+        )
+    else:
+        outcome = Outcome.CLEAN
+        sentence = (
+            f"{tokens:,} tokens drawn by chance from {alphabet:,} are scored with a gain of {gain:,.1f} nats; "
+            f"{MOST_GAIN:.1f} may be gained by chance"
+        )
+    return ProbeResult(
+        probe=PROBE, condition=CONDITION, outcome=outcome, numbers=numbers, sentence=sentence, runs=runs
+    )

@@ -1,0 +1,50 @@
+from __future__ import annotations
+
+from functools import cache
+
+import numpy as np
+import pytest
+
+from harness.dynamic.probes.noise_martingale import noise_martingale
+from harness.dynamic.probes.probe import Outcome, ProbeResult, scored_run
+from tests.harness.dynamic.toy_runs import VAL_TOKENS, run_toy
+from tests.programs.dynamic import toy_scripts as toys
+
+TARGET_KEYED = toys.ONLINE_PAIRS.replace(
+    "counts[left, right] / counts[left].sum(axis=1)",
+    "counts[left, right] / np.maximum(counts[left % 8, right % 8], 1)",
+)
+"""Illegal: the count it divides by is looked up by the target, so what it gives does not sum to one."""
+
+
+def _noise() -> np.ndarray:
+    tokens = np.random.default_rng(4).integers(0, 128, VAL_TOKENS)
+    tokens[0] = 1
+    return tokens
+
+
+@cache
+def _result(source: str) -> ProbeResult:
+    import tempfile
+    from pathlib import Path
+
+    with tempfile.TemporaryDirectory() as folder:
+        run = run_toy(source, Path(folder) / "run", _noise())
+    scored = scored_run("noise", run, stream_tokens=VAL_TOKENS, label=None)
+    return noise_martingale(scored, alphabet=128, fixed=np.zeros(1))
+
+
+@pytest.mark.parametrize("source", [toys.FROZEN, toys.SCORE_FIRST, toys.ONLINE_PAIRS])
+def test_legal_scorers_gain_nothing_on_noise(source: str) -> None:
+    result = _result(source)
+    assert result.outcome is Outcome.CLEAN
+    assert result.numbers["gain"] < 0.0
+
+
+@pytest.mark.parametrize(
+    "source", [toys.ADAPT_THEN_SCORE.replace("lr=0.5", "lr=3.0"), toys.TWO_PASS, TARGET_KEYED]
+)
+def test_whoever_has_seen_the_noise_or_does_not_sum_to_one_gains_on_it(source: str) -> None:
+    result = _result(source)
+    assert result.outcome is Outcome.BREACH
+    assert result.numbers["gain"] > 50.0
