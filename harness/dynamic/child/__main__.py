@@ -7,6 +7,7 @@ The exit status is the script's; `ending.json` in the plan's output folder says 
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import json
 import os
@@ -74,6 +75,7 @@ def run(plan: RunPlan, source: bytes) -> int:
         vars(script).update(__file__=plan.script, __builtins__=__builtins__)
         sys.modules["__main__"] = script
         exec(scripts.compiled(source, plan.script), vars(script))
+        atexit._run_exitfuncs()
     except BaseException as caught:  # whatever a script raises is its ending
         error = caught
     ending = ending_of(error)

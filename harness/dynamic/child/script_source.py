@@ -76,8 +76,8 @@ class ScriptSource:
             optimize: int = -1,
             **options: Any,
         ) -> Any:
-            is_ours = (
-                mode == "exec" and not flags & ast.PyCF_ONLY_AST and self._is_submission(sys._getframe(1))
+            is_ours = (mode == "exec" and not flags & ast.PyCF_ONLY_AST) and (
+                self._is_submission(sys._getframe(1)) or _text_of(filename).startswith(self._folders)
             )
             if is_ours and isinstance(source, ast.Module):
                 return self._of_tree(source, _text_of(filename), flags)

@@ -20,11 +20,16 @@ class FixedBytes:
 
 
 def install_randomness(rank: int) -> None:
-    """Fix `os.urandom` (run ids are made of it), `random` and, where it is loaded, numpy's own stream."""
+    """Fix `os.urandom` (run ids are made of it) and what `random`, numpy and torch draw without a seed."""
     fixed = FixedBytes()
     os.urandom = fixed
     random._urandom = fixed  # type: ignore[attr-defined]
     random.seed(rank)
     import numpy as np
+    import torch
+
+    def seed() -> int:
+        return torch.manual_seed(rank).initial_seed()
 
     np.random.seed(rank)
+    torch.seed = seed
