@@ -152,3 +152,51 @@ def test_a_report_that_is_too_long_for_a_comment_is_cut_between_lines(tmp_path):
     text = (tmp_path / "comment.md").read_text()
     assert len(text) < 65_536
     assert text.endswith("ü\n\nThe rest is in the summary of the job.\n")
+
+
+MANUAL = (ROOT / "docs" / "organisers.md").read_text(encoding="utf-8")
+EXAMPLES = [yaml.safe_load(text) for text in re.findall(r"```yaml\n(.*?)```", MANUAL, re.DOTALL)]
+WORKFLOWS = [example for example in EXAMPLES if "jobs" in example]
+
+
+def steps_of(workflow):
+    return [step for job in workflow["jobs"].values() for step in job["steps"]]
+
+
+def test_the_examples_of_the_manual_are_two_workflows_and_a_hook():
+    assert [sorted(map(str, example)) for example in EXAMPLES if "jobs" not in example] == [["repos"]]
+    assert [workflow["name"] for workflow in WORKFLOWS] == ["golf-check", "board"]
+
+
+def test_no_example_checks_a_pull_request_out_or_keeps_its_token_in_the_clone():
+    for step in (step for workflow in WORKFLOWS for step in steps_of(workflow)):
+        if step.get("uses", "").startswith("actions/checkout@"):
+            assert "ref" not in step["with"]
+            assert step["with"]["persist-credentials"] is False
+
+
+def test_the_examples_ask_for_no_more_than_they_need():
+    assert [workflow["permissions"] for workflow in WORKFLOWS] == [
+        {"contents": "read", "pull-requests": "write", "security-events": "write"},
+        {"contents": "read", "pages": "write", "id-token": "write"},
+    ]
+
+
+def test_no_script_of_the_examples_is_built_from_an_expression():
+    assert not any("${{" in step.get("run", "") for workflow in WORKFLOWS for step in steps_of(workflow))
+
+
+def test_the_sarif_of_the_action_is_uploaded_for_the_head_of_the_pull_request():
+    upload = next(step for step in steps_of(WORKFLOWS[0]) if "upload-sarif" in step.get("uses", ""))
+    assert upload["with"]["sarif_file"] == "${{ steps.golf.outputs.sarif-file }}"
+    assert upload["with"]["sha"] == "${{ github.event.pull_request.head.sha }}"
+
+
+def test_the_board_that_rebuilds_itself_uses_options_that_exist():
+    from harness.cli_leaderboard import build_parser
+
+    command = next(
+        step["run"] for step in steps_of(WORKFLOWS[1]) if "golf-leaderboard" in step.get("run", "")
+    )
+    given = build_parser().parse_args(command.split()[1:])
+    assert (given.command, given.all_prs, str(given.out)) == ("render", True, "site")

@@ -27,14 +27,14 @@ _NAME_CHARACTERS = 200
 _DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
 COLUMNS = (
     ("pr", "Row", False),
-    ("author", "Author", False),
-    ("date", "Date", False),
     ("mean", "val_bpb", True),
     ("std", "std", True),
     ("n", "Runs", True),
-    ("track", "Track", False),
     ("verdict", "golf-check", False),
     ("status", "Place", False),
+    ("author", "Author", False),
+    ("date", "Date", False),
+    ("track", "Track", False),
     ("technique", "Technique", False),
 )
 # One list a row in this order. `kind` is how the plot draws it: record, rejected, other; null is not at all.

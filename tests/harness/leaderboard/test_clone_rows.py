@@ -63,3 +63,32 @@ def test_a_clone_whose_readme_has_no_table_is_told(clone, tmp_path, capsys):
     clone.commit({"README.md": "# nothing\n"})
     assert main(["agree", "--repo", str(clone.path), "--cache-dir", str(tmp_path / "cache")]) == 4
     assert "has no leaderboard table" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("what", "form", "said"),
+    [
+        ("p-values", "text", "#7 against #8: published p = 0.010"),
+        ("p-values", "markdown", "| 0.010 |"),
+        ("p-values", "json", '"published_p": 0.01'),
+        ("chain", "text", "#7: rule and table"),
+        ("chain", "markdown", "| yes | yes | 1.15000 |"),
+        ("chain", "json", '"by_rule": true'),
+    ],
+)
+def test_published_p_values_and_the_chain_are_laid_beside_the_table(
+    clone, tmp_path, capsys, what, form, said
+):
+    lost = "| Lost | 1.15 | Ada | On PR #7 (p=0.010 vs PR #8) | 2026-04-09 | [#7](x/pull/7) |\n"
+    clone.commit({"README.md": HEAD + shown("2026-03-20_First", 1.2) + lost})
+    arguments = ["agree", "--repo", str(clone.path), "--what", what, "--pulls", "1-9", "--format", form]
+    assert main([*arguments, "--quiet", "--cache-dir", str(tmp_path / "cache")]) == 0
+    assert said in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("pulls", ["9-1", "x-3", "5", "1-2-3", "-"])
+def test_a_range_of_pull_requests_that_is_none_is_a_usage_error(clone, capsys, pulls):
+    with pytest.raises(SystemExit) as caught:
+        main(["agree", "--repo", str(clone.path), "--what", "chain", f"--pulls={pulls}"])
+    assert caught.value.code == 2
+    assert "such as 1494-1908" in capsys.readouterr().err

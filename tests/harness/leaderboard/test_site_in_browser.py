@@ -39,7 +39,7 @@ FINDING = {
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory):
-    """250 rows: every 25th accepted, the odd ones TTT, the last one rejected with a finding and curves."""
+    """250 rows that fall steadily: every 25th accepted, the odd ones TTT, the last one rejected."""
     folder = tmp_path_factory.mktemp("board")
     rows, reports = [], KeptReports()
     for number in range(250):
@@ -166,7 +166,7 @@ def test_a_point_of_the_plot_tells_its_row_to_mouse_and_keyboard(page):
     page.mouse.move(0, 0)
     assert page.is_hidden("#plot-tip")
     page.focus("#plot a:nth-of-type(2)")
-    assert page.inner_text("#plot-tip").startswith("#125 ")
+    assert page.inner_text("#plot-tip").startswith("#120 ")
 
 
 def test_a_rejected_row_is_a_cross_and_the_zoom_shows_the_newest_records(page):

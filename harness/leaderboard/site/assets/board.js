@@ -27,17 +27,17 @@
     head.append(element("a", { href: page(row) }, row[at.key]));
     head.append(element("span", { class: "name" }, row[at.name]));
     made.append(head);
-    made.append(element("td", { class: "author" }, row[at.author] ?? "–"));
-    made.append(element("td", { class: "date" }, row[at.date] ?? "–"));
     made.append(element("td", { class: "n" }, digits(row[at.mean], 5)));
     made.append(element("td", { class: "n" }, digits(row[at.std], 5)));
     made.append(element("td", { class: "n" }, row[at.n] ? `${row[at.n]} ${row[at.standing]}` : "–"));
-    made.append(element("td", {}, row[at.track] ?? "–"));
     for (const name of ["verdict", "status"]) {
       const cell = element("td");
       if (row[at[name]]) cell.append(element("span", { class: `chip ${row[at[name]]}` }, row[at[name]]));
       made.append(cell);
     }
+    made.append(element("td", { class: "author" }, row[at.author] ?? "–"));
+    made.append(element("td", { class: "date" }, row[at.date] ?? "–"));
+    made.append(element("td", {}, row[at.track] ?? "–"));
     made.append(element("td", { class: "technique" }, row[at.technique].join(", ")));
     return made;
   };
