@@ -113,6 +113,31 @@ SCRIPT = """
     said["exec constant"] = names["BUCKETS"]
     exec(compile("nested = f'{'a' + f\\"{'b'}\\"}'", "<packed>", "exec"))
     said["new f-string"] = nested
+
+    import torch._dynamo, torch._inductor.config as settings
+    torch._dynamo.config.cache_size_limit = 64
+    settings.coordinate_descent_tuning = True
+    @torch.compile(dynamic=False, fullgraph=True)
+    def twice(value):
+        return 2 * value
+    said["compiled function"] = twice(21)
+    from torch.nn.attention import SDPBackend, sdpa_kernel
+    stream = torch.cuda.Stream()
+    with sdpa_kernel(SDPBackend.FLASH_ATTENTION), torch.cuda.stream(stream):
+        pinned = torch.arange(4).pin_memory()
+        moved = pinned.to(device, non_blocking=True)
+    torch.cuda.current_stream().wait_stream(stream)
+    pinned.zero_()
+    said["moved before refilling"] = moved.tolist()
+    said["memory"] = torch.cuda.get_device_properties(0).total_memory > 80e9
+    import triton, triton.language as tl
+    @triton.jit
+    def shifted_kernel(out, given, size: tl.constexpr):
+        place = tl.program_id(0) * size + tl.arange(0, size)
+        tl.store(out + place, tl.load(given + place) + 1)
+    out = torch.empty(8, device=device)
+    shifted_kernel[(2,)](out, torch.arange(8.0, device=device), size=4)
+    said["triton"] = out.tolist()
     print("SAID " + json.dumps(said), flush=True)
     sys.exit(3)
 """
@@ -238,6 +263,22 @@ def test_eight_backward_passes_take_ninety_seconds_of_the_schedule(said: dict[st
 
 def test_events_of_the_gpu_show_the_same_clock(said: dict[str, Any]) -> None:
     assert said["event milliseconds"] == pytest.approx(11_250.0, abs=10.0)
+
+
+def test_a_compiled_function_is_called_as_it_is(said: dict[str, Any]) -> None:
+    assert said["compiled function"] == 42
+
+
+def test_a_batch_on_the_gpu_does_not_follow_the_buffer_it_came_from(said: dict[str, Any]) -> None:
+    assert said["moved before refilling"] == [0, 1, 2, 3]
+
+
+def test_the_gpu_has_the_memory_of_an_h100(said: dict[str, Any]) -> None:
+    assert said["memory"]
+
+
+def test_triton_kernels_run(said: dict[str, Any]) -> None:
+    assert said["triton"] == [1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0]
 
 
 def test_programs_are_answered_or_refused(said: dict[str, Any]) -> None:
