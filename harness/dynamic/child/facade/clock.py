@@ -69,7 +69,13 @@ def install_clock(clock: VirtualClock) -> None:
         setattr(time, f"{name}_ns", lambda: int(clock.query() * _NANO))
     time.time = now
     time.time_ns = now_ns
-    time.sleep = clock.sleep  # type: ignore[assignment]
+    yield_thread = time.sleep
+
+    def sleep(seconds: float) -> None:
+        clock.sleep(seconds)
+        yield_thread(0)  # whoever the script waits for must get its turn
+
+    time.sleep = sleep  # type: ignore[assignment]
     for name in ("localtime", "gmtime"):
         setattr(time, name, _of_now(getattr(time, name), now))
     real_strftime, localtime = time.strftime, time.localtime
