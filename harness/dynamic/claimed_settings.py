@@ -74,10 +74,12 @@ def _fitting(knob: Knob | None, value: str) -> str | None:
     value = value.strip()
     if len(value) > _LONGEST or _NOT_OURS.search(value):
         return None
-    default = number_of(knob.value) if knob is not None else None
-    if knob is None or default is None:
+    if knob is None:
         return value
-    value = _TRUTH.get(value.lower(), value)
+    if number_of(knob.value) is not None:
+        value = _TRUTH.get(value.lower(), value)
+    if knob.type not in {"int", "float"}:
+        return value  # text that the script compares with words, whatever its default looks like
     number = number_of(value)
     if number is None:
         return None

@@ -29,8 +29,9 @@ def read_knobs(argument: dict[str, Any], blobs: list[bytes]) -> dict[str, Any]:
     """Knobs of some sources, given as UTF-8 texts: `knobs` and the `texts` that name data files.
 
     A knob is a dict of name, kind (environment, option, class, module, parameter), value (the default as
-    text, None where there is none or it is computed), type (of the default) and, for an environment name, the
-    `target` that keeps it. `problems` names sources that do not parse.
+    text, None where there is none or it is computed), type (int or float where the script makes it one, else
+    that of the default) and, for an environment name, the `target` that keeps it. `problems` names sources
+    that do not parse.
     """
     knobs: list[dict[str, Any]] = []
     texts: dict[str, None] = {}
@@ -70,7 +71,7 @@ def _module_names(tree: ast.Module) -> dict[str, ast.expr]:
 
 
 def _environment_knobs(nodes: SyntaxNodes, names: dict[str, ast.expr]) -> Iterator[dict[str, Any]]:
-    targets = _targets(nodes)
+    targets, made = _targets(nodes), _made_numbers(nodes)
     for call in nodes.of(ast.Call):
         if not call.args or not isinstance(call.args[0], ast.Constant):
             continue
@@ -86,12 +87,23 @@ def _environment_knobs(nodes: SyntaxNodes, names: dict[str, ast.expr]) -> Iterat
         for keyword in call.keywords:
             if keyword.arg == "default":
                 default = keyword.value
-        yield _knob("environment", name, _resolved(default, names)) | {"target": targets.get(id(call))}
+        knob = _knob("environment", name, _resolved(default, names)) | {"target": targets.get(id(call))}
+        yield knob | ({"type": made[id(call)]} if id(call) in made else {})
     for item in nodes.of(ast.Subscript):
         if _is_environ(item.value) and isinstance(item.slice, ast.Constant):
             name = item.slice.value
             if isinstance(name, str) and isinstance(item.ctx, ast.Load):
-                yield _knob("environment", name, None) | {"target": targets.get(id(item))}
+                knob = _knob("environment", name, None) | {"target": targets.get(id(item))}
+                yield knob | ({"type": made[id(item)]} if id(item) in made else {})
+
+
+def _made_numbers(nodes: SyntaxNodes) -> dict[int, str]:
+    """Expressions that are at once made a number: `int(os.environ["A"])`."""
+    return {
+        id(call.args[0]): call.func.id
+        for call in nodes.of(ast.Call)
+        if isinstance(call.func, ast.Name) and call.func.id in {"int", "float"} and len(call.args) == 1
+    }
 
 
 def _targets(nodes: SyntaxNodes) -> dict[int, str]:

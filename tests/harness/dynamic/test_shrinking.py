@@ -117,6 +117,12 @@ def test_a_printed_list_is_no_value_for_a_number():
     assert "TTT_EPOCHS=3,4 (train.log:1) was left out" in notes
 
 
+def test_words_are_values_for_what_the_script_does_not_make_a_number():
+    knobs = knobs_of('import os\nA = os.environ.get("STORAGE", "0")\nB = os.environ.get("ON", "0") == "1"\n')
+    found, _ = claimed_settings(knobs, profile({"STORAGE": "FP8", "ON": "True"}))
+    assert found == {"STORAGE": "FP8", "ON": "1"}
+
+
 def test_places_of_the_authors_machine_are_left_out():
     found, _ = claimed_settings(knobs_of(HYPER), profile({"CODE_DIR": "/home/me", "A": "<seed>"}))
     assert found == {}
