@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from harness.dynamic.probes.compared_scores import longest_row
+from harness.dynamic.probes.compared_scores import knows_positions, longest_row
 from harness.dynamic.probes.probe import Outcome, ProbeResult, powerless
 
 if TYPE_CHECKING:
@@ -39,8 +39,7 @@ def byte_denominator(base: ScoredRun, *, byte_counts: np.ndarray) -> ProbeResult
             sentence="the claimed number was not seen to be divided by a count of bytes",
             runs=runs,
         )
-    is_exact = bool((score.placed > 0).all())
-    if is_exact:
+    if knows_positions(base):
         due = float(byte_counts[score.positions].sum())
         slack = 0.0
     else:

@@ -11,8 +11,10 @@ from harness.dynamic.counted_scores import positions_of
 from harness.dynamic.events import ForwardEvent, LossEvent, StepEvent
 
 if TYPE_CHECKING:
-    from harness.dynamic.counted_scores import CountedScore
     from harness.dynamic.probes.probe import ScoredRun
+
+
+_FITTING_SHARE = 0.9
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -30,9 +32,10 @@ class Compared:
     """Values that only one of the runs has."""
 
 
-def compared(base: CountedScore, other: CountedScore) -> Compared:
+def compared(base_run: ScoredRun, other_run: ScoredRun) -> Compared:
     """Pair the losses by position and turn where both know all positions, else by order."""
-    if base.has_positions and other.has_positions:
+    base, other = base_run.score, other_run.score
+    if knows_positions(base_run) and knows_positions(other_run):
         one, two = _turns(base.positions), _turns(other.positions)
         _, at_one, at_two = np.intersect1d(one, two, assume_unique=True, return_indices=True)
         order = np.argsort(at_one, kind="stable")
@@ -122,6 +125,23 @@ def seen_before(run: ScoredRun, positions: np.ndarray, scored_at: np.ndarray) ->
         scored=int((looked_at[at] < due).sum()),
         steps=sum(number < first for number in steps),
     )
+
+
+def knows_positions(run: ScoredRun) -> bool:
+    """Whether the position of every counted loss can be relied on.
+
+    Those found by equal losses can. Likely ones can where they fit together: nearly all of the stream, and
+    nothing twice but a last row; a wrong guess would leave holes and repeat others.
+    """
+    score = run.score
+    if score.has_positions:
+        return True
+    if not score.values.size or not (score.placed > 0).all():
+        return False
+    different = int(np.unique(score.positions).size)
+    return different >= _FITTING_SHARE * (
+        run.stream_tokens - 1
+    ) and score.positions.size - different <= longest_row(run)
 
 
 def longest_row(run: ScoredRun) -> int:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from harness.dynamic.probes.compared_scores import longest_row
+from harness.dynamic.probes.compared_scores import knows_positions, longest_row
 from harness.dynamic.probes.probe import Outcome, ProbeResult, powerless
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ def coverage(base: ScoredRun) -> ProbeResult:
     due = base.stream_tokens - 1
     row = max(longest_row(base), 1)
     runs = (base.name,)
-    if not (score.placed > 0).all():
+    if not knows_positions(base):
         counted = float(score.tokens.sum())
         return ProbeResult(
             probe=PROBE,

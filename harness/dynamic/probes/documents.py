@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from harness.dynamic.probes.compared_scores import compared
+from harness.dynamic.probes.compared_scores import compared, knows_positions
 from harness.dynamic.probes.probe import Outcome, ProbeResult, powerless
 
 if TYPE_CHECKING:
@@ -36,9 +36,9 @@ def batch_mates(base: ScoredRun, changed: ScoredRun, *, document: range) -> Prob
             probe=MATES, condition="c1-causal", outcome=outcome, numbers=numbers, sentence=sentence, runs=runs
         )
 
-    if not (base.score.has_positions and changed.score.has_positions):
+    if not (knows_positions(base) and knows_positions(changed)):
         return told(Outcome.NO_POWER, "where the counted scores belong in the stream is unknown", {})
-    pairs = compared(base.score, changed.score)
+    pairs = compared(base, changed)
     own = (pairs.positions >= document.start) & (pairs.positions < document.stop)
     if not own.any():
         return told(Outcome.NO_POWER, "no token of the replaced document is scored", {})
@@ -95,12 +95,12 @@ def document_boundary(
     if missing is not None:
         return missing
     runs = (base.name, changed.name)
-    pairs = compared(base.score, changed.score)
+    pairs = compared(base, changed)
     own = (pairs.positions >= document.start) & (pairs.positions < document.stop)
     arrived = pairs.changed & (pairs.positions >= replaced.start) & (pairs.positions < replaced.stop)
     wrong = own & pairs.changed
     numbers = {"scores": int(own.sum()), "changed": int(wrong.sum()), "replaced_tokens": len(replaced)}
-    if not base.score.has_positions or not own.any() or not arrived.any():
+    if not knows_positions(base) or not own.any() or not arrived.any():
         outcome, sentence = Outcome.NO_POWER, "the document or the change before it was not scored"
     elif wrong.any():
         outcome = Outcome.BREACH

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from harness.dynamic.probes.compared_scores import compared, seen_before
+from harness.dynamic.probes.compared_scores import compared, knows_positions, seen_before
 from harness.dynamic.probes.probe import Outcome, ProbeResult, powerless
 
 if TYPE_CHECKING:
@@ -24,8 +24,8 @@ def doubled_stream(doubled: ScoredRun, followed: ScoredRun, *, half: int) -> Pro
     if missing is not None:
         return missing
     runs = (doubled.name, followed.name)
-    pairs = compared(doubled.score, followed.score)
-    if not (doubled.score.has_positions and followed.score.has_positions):
+    pairs = compared(doubled, followed)
+    if not (knows_positions(doubled) and knows_positions(followed)):
         return ProbeResult(
             probe=PROBE,
             condition=CONDITION,

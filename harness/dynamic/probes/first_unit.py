@@ -26,7 +26,7 @@ def first_unit(base: ScoredRun, unadapted: ScoredRun) -> ProbeResult:
     if missing is not None:
         return missing
     runs = (base.name, unadapted.name)
-    pairs = compared(base.score, unadapted.score)
+    pairs = compared(base, unadapted)
     order = np.argsort(pairs.scored_at, kind="stable")
     changed = pairs.changed[order]
     steps = [event.number for event in base.record.of(StepEvent) if event.source == "val"]

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from harness.dynamic.probes.compared_scores import knows_positions
 from harness.dynamic.probes.probe import Outcome, ProbeResult, powerless
 
 if TYPE_CHECKING:
@@ -37,7 +38,7 @@ def noise_martingale(run: ScoredRun, *, alphabet: int, fixed: np.ndarray) -> Pro
     in_nats = run.metric.in_bits or run.metric.metric.unit == "loss"
     values = score.values * (1.0 if in_nats else math.log(2.0))
     values = values if float(values.sum()) >= 0.0 else -values  # sums of log-probabilities
-    if (score.placed > 0).all():
+    if knows_positions(run):
         _, first = np.unique(score.positions, return_index=True)
         kept = first[~np.isin(score.positions[first], fixed)]
         tokens, nats = int(kept.size), float(values[kept].sum())
@@ -51,9 +52,10 @@ def noise_martingale(run: ScoredRun, *, alphabet: int, fixed: np.ndarray) -> Pro
         outcome = Outcome.BREACH
         sentence = (
             f"{gain:,.1f} nats are gained on {tokens:,} tokens drawn by chance from {alphabet:,}; "
-            f"probabilities fixed before the tokens gain at most {MOST_GAIN:.1f}, but for one stream in a thousand million"
+            f"probabilities fixed before the tokens gain at most {MOST_GAIN:.1f}, save once in a thousand "
+            "million streams"
         )
-    elif not (score.placed > 0).all() and score.tokens.sum() > tokens + 1:
+    elif not knows_positions(run) and score.tokens.sum() > tokens + 1:
         outcome = Outcome.NO_POWER
         sentence = (
             "tokens are counted more than once and which ones is unknown: what they cost may hide a gain"
@@ -61,8 +63,8 @@ def noise_martingale(run: ScoredRun, *, alphabet: int, fixed: np.ndarray) -> Pro
     else:
         outcome = Outcome.CLEAN
         sentence = (
-            f"{tokens:,} tokens drawn by chance from {alphabet:,} are scored with a gain of {gain:,.1f} nats; "
-            f"{MOST_GAIN:.1f} may be gained by chance"
+            f"{tokens:,} tokens drawn by chance from {alphabet:,} are scored with a gain of {gain:,.1f} "
+            f"nats; {MOST_GAIN:.1f} may be gained by chance"
         )
     return ProbeResult(
         probe=PROBE, condition=CONDITION, outcome=outcome, numbers=numbers, sentence=sentence, runs=runs

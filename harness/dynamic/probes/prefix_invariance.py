@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from harness.dynamic.probes.compared_scores import compared, seen_before
+from harness.dynamic.probes.compared_scores import compared, knows_positions, seen_before
 from harness.dynamic.probes.probe import Outcome, ProbeResult, powerless
 
 if TYPE_CHECKING:
@@ -34,8 +34,8 @@ def prefix_invariance(
     missing = powerless(PROBE, CONDITION, base, changed)
     if missing is not None:
         return missing
-    pairs = compared(base.score, changed.score)
-    if base.score.has_positions and changed.score.has_positions:
+    pairs = compared(base, changed)
+    if knows_positions(base) and knows_positions(changed):
         return _exact(base, changed, pairs, cut)
     if base.score.values.size > 1.5 * base.stream_tokens and byte_counts is not None:
         return _in_bytes(base, changed, pairs, cut, byte_counts)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from harness.dynamic.probes.compared_scores import compared, seen_before
+from harness.dynamic.probes.compared_scores import compared, knows_positions, seen_before
 from harness.dynamic.probes.probe import Outcome, ProbeResult, powerless
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ def scored_last(run: ScoredRun, share: float = LAST_SHARE) -> np.ndarray | None:
 
     None where the positions of the scores are unknown.
     """
-    if run.metric is None or not (run.score.placed > 0).all():
+    if run.metric is None or not knows_positions(run):
         return None
     order = np.argsort(run.score.scored_at, kind="stable")
     positions = run.score.positions[order]
@@ -51,9 +51,9 @@ def processing_order(base: ScoredRun, changed: ScoredRun, *, replaced: np.ndarra
             probe=PROBE, condition=condition, outcome=outcome, numbers=numbers, sentence=sentence, runs=runs
         )
 
-    if not ((base.score.placed > 0).all() and (changed.score.placed > 0).all()):
+    if not (knows_positions(base) and knows_positions(changed)):
         return told(Outcome.NO_POWER, "where the counted scores belong in the stream is unknown", {})
-    pairs = compared(base.score, changed.score)
+    pairs = compared(base, changed)
     touched = np.isin(pairs.positions, replaced)
     if not touched.any():
         return told(Outcome.NO_POWER, "none of the replaced tokens is scored", {"scores": pairs.changed.size})
