@@ -27,10 +27,10 @@ from typing import TYPE_CHECKING, Any
 
 from harness.dynamic.audit_run import LIMITS
 from harness.dynamic.audit_subject import read_subject, write_tree
-from harness.dynamic.knob_rules import STEPS
 from harness.dynamic.run_ladder import climb
 from harness.dynamic.score_lines import score_lines
 from harness.dynamic.tiny_data import Layout, tiny_data
+from harness.dynamic.tiny_scale import STEPS
 from harness.errors import GolfError
 from harness.git.pull_request import open_clone
 from harness.sandbox.choose import choose_sandbox

@@ -10,10 +10,10 @@ from harness.audit.run_profile import claim_index, run_profiles
 from harness.dynamic.audit_run import DATA, OUT, SUBMISSION
 from harness.dynamic.claimed_settings import claimed_settings
 from harness.dynamic.data_folder import data_places
-from harness.dynamic.knob_rules import MICRO_STEPS
 from harness.dynamic.run_plan import RunPlan
 from harness.dynamic.script_knobs import script_knobs
 from harness.dynamic.shrinking import DataSettings, Shrink, ShrinkChoice, shrink
+from harness.dynamic.tiny_scale import MICRO_STEPS
 from harness.dynamic.vocabulary_choice import choose_vocabulary
 from harness.errors import SubmissionError
 from harness.sandbox.clean_copy import check_path

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 _NOT_OURS = re.compile(r"[/<>$`\\{}]|\.\.\.")
 _NUMBER = re.compile(r"[-+]?(?:\d[\d_]*\.?[\d_]*|\.\d+)(?:[eE][-+]?\d+)?")
 _TRUTH = {"true": "1", "false": "0"}
-_LONGEST = 400
+_LONGEST, _LONGEST_NUMBER, _LARGEST = 400, 60, 1e15
 
 
 def claimed_settings(knobs: ScriptKnobs, profile: RunProfile | None) -> tuple[dict[str, str], list[str]]:
@@ -63,10 +63,11 @@ def claimed_words(words: Sequence[str]) -> tuple[str, ...]:
 
 
 def number_of(text: str | None) -> float | None:
-    """The number a setting's text is, None for other text."""
-    if text is None or _NUMBER.fullmatch(text.strip()) is None:
+    """The number a setting's text is; None for other text and for what is no size of anything."""
+    if text is None or len(text) > _LONGEST_NUMBER or _NUMBER.fullmatch(text.strip()) is None:
         return None
-    return float(text.strip().replace("_", ""))
+    number = float(text.strip().replace("_", ""))
+    return number if abs(number) <= _LARGEST else None
 
 
 def _fitting(knob: Knob | None, value: str) -> str | None:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 KNOBS_AT_MOST = 4_000
 TEXTS_AT_MOST = 400
 _LONGEST_TEXT = 300
+_LARGEST = 2**63
 # What stands in for a look-up in the environment: `os.environ.get("A", 1)`, an alias of it, a function of the
 # script. Setting a name that nothing reads harms nobody, so any call with such a first argument counts.
 _ENVIRONMENT_NAME = re.compile(r"[A-Z][A-Z0-9_]{1,60}")
@@ -203,7 +204,15 @@ def _knob(kind: str, name: str, default: ast.expr | None) -> dict[str, Any]:
 
 
 def _folded(node: ast.expr, depth: int = 0) -> Any:
-    """The value of a literal, of arithmetic of numbers, or of `str()`/`int()` around one; None for others."""
+    """The value of a literal, of arithmetic of numbers, or of `str()`/`int()` around one.
+
+    None for others, and for numbers beyond any size: arithmetic on them could be made to take for ever.
+    """
+    value = _value(node, depth)
+    return None if isinstance(value, int) and abs(value) > _LARGEST else value
+
+
+def _value(node: ast.expr, depth: int) -> Any:
     if isinstance(node, ast.Constant):
         return node.value if isinstance(node.value, (int, float, str)) else None
     if depth > 8:

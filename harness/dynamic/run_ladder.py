@@ -13,9 +13,9 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from harness.dynamic.audit_run import LIMITS, run_child
-from harness.dynamic.knob_rules import STEPS
 from harness.dynamic.run_causes import CauseKind
 from harness.dynamic.shrinking import ShrinkChoice
+from harness.dynamic.tiny_scale import STEPS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

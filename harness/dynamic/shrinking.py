@@ -11,13 +11,12 @@ from typing import TYPE_CHECKING
 
 from harness.dynamic.claimed_settings import claimed_words, number_of
 from harness.dynamic.knob_rules import (
-    STEPS,
-    Scale,
     is_sequence_length,
     shrinks_literal,
     small_value,
 )
 from harness.dynamic.script_knobs import KnobKind
+from harness.dynamic.tiny_scale import STEPS, Scale
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

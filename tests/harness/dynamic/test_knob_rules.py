@@ -2,7 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from harness.dynamic.knob_rules import Scale, is_sequence_length, shrinks_literal, small_value, table_slots
+from harness.dynamic.knob_rules import is_sequence_length, shrinks_literal, small_value
+from harness.dynamic.tiny_scale import Scale, table_slots
 
 USUAL = Scale()
 

@@ -129,6 +129,13 @@ def test_places_of_the_authors_machine_are_left_out():
     assert claimed_words(("--a", "/home/me", "--b", "1")) == ("--b", "1")
 
 
+def test_a_number_beyond_all_sizes_is_left_to_the_script():
+    huge = "*".join(["(1024 ** 64)"] * 200)
+    for default in ("9 ** 60", '"1e999"', huge, f"1.5 * {huge}"):
+        text = f'import os\nA = os.environ.get("TRAIN_SEQ_LEN", {default})\n'
+        assert small(text).environment == {}
+
+
 def test_a_printed_attribute_is_the_setting_that_keeps_it():
     found, _ = claimed_settings(knobs_of(HYPER), profile(attributes={"ttt_epochs": "4"}))
     assert found == {"TTT_EPOCHS": "4"}
