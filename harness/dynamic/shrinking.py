@@ -43,7 +43,7 @@ _WIDTH = re.compile(r"(?i)-{0,2}(?:model_dim|d_model|n_embd|hidden_size|dim|mode
 _HEADS = re.compile(r"(?i)-{0,2}(?:num_heads|n_heads?|num_attention_heads)")
 _KV_HEADS = re.compile(r"(?i)-{0,2}(?:num_kv_heads|n_kv_heads?|num_key_value_heads)")
 _TRAIN_SEQUENCE = re.compile(r"(?i)-{0,2}(?:train_)?(?:seq_?len(?:gth)?|block_size|context_length)")
-_LENGTHS_IN_TEXT = re.compile(r"(?<![\d.])\d{3,5}(?![\d.])")
+_LENGTHS_IN_TEXT = re.compile(r"(?<![\w.])\d{3,5}(?![\w.])")
 _SCHEDULE = re.compile(r"(?i).*(?:seq|schedule|curriculum|stages).*")
 
 
