@@ -57,10 +57,13 @@ def _stride(value: float, scale: Scale) -> float:
 
 
 def _chunk(value: float, scale: Scale) -> float:
-    """Two windows where it holds many, else as much of a window as before."""
+    """Two windows where it holds many, as many tokens as a window where it does, else half of one.
+
+    A document of 2,048 tokens in chunks of 48 would be 43 steps of adaptation, and most of the time.
+    """
     if value >= 2 * scale.sequence:
         return CHUNK
-    return value if value <= 64 else scale.sequence_of(value)
+    return scale.sequence_of(value) if value >= scale.sequence else SEQUENCE // 2
 
 
 def _train_tokens(_: float, scale: Scale) -> float:

@@ -14,7 +14,7 @@ USUAL = Scale()
         ("TRAIN_SEQ_LEN", 2048, 256),
         ("EVAL_STRIDE", 64, 64),
         ("TTT_CHUNK_TOKENS", 32_768, 512),
-        ("TTT_CHUNK_SIZE", 48, 48),
+        ("TTT_CHUNK_SIZE", 48, 128),
         ("TRAIN_BATCH_TOKENS", 786_432, 2048),
         ("VAL_BATCH_SIZE", 524_288, 4096),
         ("EVAL_BATCH_SEQS", 32, 2),
