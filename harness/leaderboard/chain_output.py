@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from harness.leaderboard.progression import Step
 
 _TITLE_CHARACTERS = 44
+_CELL_CHARACTERS = 26
 _NUMBERS = ("gain bpb", "nats/token", "nats/byte", "p", "p margin")
 _COLUMNS = ("row", "runs", "mean bpb", "std", "against", *_NUMBERS, "status")
 
@@ -40,10 +41,16 @@ def _cells(step: Step) -> tuple[str, ...]:
     )
 
 
+def _short(cell: str) -> str:
+    """A cell that leaves room for the numbers; keys of two rows of one pull request hold folder names."""
+    mark = " *" if cell.endswith(" *") else ""
+    return cell if len(cell) <= _CELL_CHARACTERS else f"{cell[: _CELL_CHARACTERS - 1 - len(mark)]}…{mark}"
+
+
 def chain_text(steps: Sequence[Step]) -> str:
     """One block a row: the numbers in columns, then the name and the reason."""
     rows = [_COLUMNS, *(_cells(step) for step in steps)]
-    rows = [tuple(printable(cell, 40) for cell in cells) for cells in rows]
+    rows = [tuple(_short(printable(cell, 200)) for cell in cells) for cells in rows]
     widths = [max(len(cells[at]) for cells in rows) for at in range(len(_COLUMNS))]
     lines = []
     for cells, step in zip(rows, (None, *steps), strict=True):
