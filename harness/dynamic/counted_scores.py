@@ -25,6 +25,7 @@ _EXACT = 1e-12
 _ROUNDED = 2e-6  # float32 sums and means, seen as float64
 _LOOK_BACK = 96  # losses before a sum that may hold its values
 _MOST_DEPTH = 6
+_MOST_NEAR = 256  # sums that are nearly equal
 _UNKNOWN = -1
 
 
@@ -83,7 +84,7 @@ class ScoreTaker:
         inner = [chain for chain in chains if not chain.is_whole]
         self._inner_chains = sorted(inner, key=lambda chain: chain.last)
         self._inner_lasts = [chain.last for chain in self._inner_chains]
-        sources: list[tuple[float, int, object]] = []
+        sources: list[tuple[float, int, LossEvent | ReductionEvent]] = []
         for loss in self._losses:
             if loss.nll is None:
                 continue
@@ -142,15 +143,14 @@ class ScoreTaker:
         size = abs(value)
         if not np.isfinite(size) or size == 0.0:
             return None
+        # Equal ones stand by their numbers: the nearest is found without looking at thousands of the same.
+        nearest = bisect_left(self._sources, (size, number), key=lambda each: each[:2]) - 1
+        if nearest >= 0 and self._source_values[nearest] == size:
+            return self._sources[nearest][2]
         first = bisect_left(self._source_values, size * (1 - tolerance))
-        best: tuple[int, object] | None = None
-        for at in range(first, len(self._sources)):
-            known, when, event = self._sources[at]
-            if known > size * (1 + tolerance):
-                break
-            if when < number and (best is None or when >= best[0]):
-                best = (when, event)
-        return best[1] if best is not None else None  # type: ignore[return-value]
+        near = self._sources[first : first + _MOST_NEAR]
+        fitting = [each for each in near if each[0] <= size * (1 + tolerance) and each[1] < number]
+        return max(fitting, key=lambda each: each[1])[2] if fitting else None
 
     def _inner(self, value: float, number: int, since: int) -> tuple[Chain, int, int] | None:
         """Increments of another sum since event `since` that add up to `value`: (chain, first, end).

@@ -277,3 +277,18 @@ def test_every_printed_score_of_a_toy_is_explained_to_the_token(source: str) -> 
         assert found.is_exact
         assert found.score.values.size == 1024
         assert sorted(found.score.positions.tolist()) == list(range(1, 1025))
+
+
+def test_thousands_of_equal_sums_are_told_apart_by_what_came_last() -> None:
+    made, nll, total = _Made(), np.full(50, 2.53125), 0.0
+    for at in range(0, 100, 50):
+        for _ in range(1500):
+            made.total(nll)
+        made.loss(nll, 1 + at)
+        made.add("loss_sum", made.total(nll), total)
+        total += float(nll.sum())
+    made.add("byte_count", BYTES, 0.0)
+    made.say(f"final val_bpb:{_bpb(total):.8f}", _bpb(total))
+    found = made.explained()
+    assert found is not None
+    assert found.score.positions.tolist() == list(range(1, 101))
