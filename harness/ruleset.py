@@ -134,6 +134,11 @@ class Limits:
         self._tables = tables
         self._as_of = as_of
 
+    @property
+    def as_of(self) -> datetime.date:
+        """The date whose numbers these are."""
+        return self._as_of
+
     def get(self, name: str) -> Any:
         """The value of a dotted name; `SetupError` when the rules lack it."""
         node: Any = self._tables

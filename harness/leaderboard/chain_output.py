@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 _TITLE_CHARACTERS = 44
 _CELL_CHARACTERS = 26
 _NUMBERS = ("gain bpb", "nats/token", "nats/byte", "p", "p margin")
-_COLUMNS = ("row", "runs", "mean bpb", "std", "against", *_NUMBERS, "status")
+_COLUMNS = ("row", "runs", "mean bpb", "std", "against", *_NUMBERS, "golf-check", "status")
 
 
 def _number(value: float | None, form: str) -> str:
@@ -37,6 +37,7 @@ def _cells(step: Step) -> tuple[str, ...]:
         _number(gain.nats_per_byte if gain else None, "+.4f"),
         any_gain_cell(numbers),
         margin_cell(numbers),
+        row.judged.verdict if row.judged is not None else "-",
         step.status.value,
     )
 
@@ -55,7 +56,7 @@ def chain_text(steps: Sequence[Step]) -> str:
     lines = []
     for cells, step in zip(rows, (None, *steps), strict=True):
         padded = (
-            cell.ljust(width) if at in (0, 1, 4, 10) else cell.rjust(width)
+            cell.ljust(width) if at in (0, 1, 4, 10, 11) else cell.rjust(width)
             for at, (cell, width) in enumerate(zip(cells, widths, strict=True))
         )
         lines.append("  ".join(padded).rstrip())

@@ -233,7 +233,8 @@ def _tested(row: BoardRow, numbers: Comparison, limits: Limits, rule: EntryRule)
     if rule is EntryRule.TEXT:
         return _readme_test(numbers, limits)
     first = limits.integer("significance.chain_first_pr")
-    if row.pr is not None and row.pr < first:
+    is_older = row.pr is not None and row.pr < first
+    if is_older or limits.as_of < limits.get("significance.chain_since"):
         return _point_estimate(numbers)
     return _chain_test(numbers, limits)
 

@@ -26,4 +26,4 @@ def test_a_p_against_one_run_is_marked_and_explained():
 
 def test_one_run_shows_why_it_has_no_p():
     line = chain_text(steps(row(1500, 1.07, 1.071), row(1510, 1.06))).splitlines()[4]
-    assert line.split()[-3:] == ["1", "run", "needs-human"]
+    assert line.split()[-4:] == ["1", "run", "accept", "needs-human"]

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import datetime
+
 import pytest
 
 from harness.leaderboard.board_row import Judged, Outcome, Reproduction, RowRuling, Standing, Told
@@ -69,6 +71,51 @@ def test_the_text_wants_the_margin_shown_at_one_percent():
 def test_before_the_chain_the_point_estimate_decides():
     steps = chain(row(500, *RECORD), row(510, 1.0670, 1.0681, 1.0692), row(520, 1.0665, 1.0675, 1.0685))
     assert [step.status for step in steps] == [Status.FIRST, Status.ENTERED, Status.NOT_SHOWN]
+
+
+def test_a_board_as_of_a_day_before_the_chain_uses_the_point_estimate():
+    ruleset = load_ruleset()
+    rows = (row(1500, *RECORD), row(1510, 1.0689, 1.0690, 1.0691))
+
+    def second(day):
+        return progression(rows, ruleset.limits(day), rule=EntryRule.PRACTICE)[1]
+
+    assert second(datetime.date(2026, 4, 27)).status is Status.NOT_SHOWN
+    assert second(datetime.date(2026, 4, 28)).status is Status.ENTERED
+
+
+def told(text):
+    return Told(value=moment(text), standing=Standing.CURATED, source="api")
+
+
+def test_a_pull_request_opened_at_the_cutoff_is_no_record():
+    late = row(1510, 1.06, 1.0601, 1.0602, created_at=told("2026-05-02T00:00:00+00:00"))
+    step = chain(row(1500, *RECORD), late)[1]
+    assert step.status is Status.REJECTED
+    assert "not before the cutoff" in step.reason
+
+
+def test_the_last_second_before_the_cutoff_counts():
+    timely = row(1510, 1.06, 1.0601, 1.0602, created_at=told("2026-05-01T23:59:59+00:00"))
+    assert chain(row(1500, *RECORD), timely)[1].status is Status.ENTERED
+
+
+def test_evidence_after_the_cutoff_waits_for_grace_and_a_ruling_grants_it():
+    times = {
+        "created_at": told("2026-05-01T10:00:00+00:00"),
+        "evidence_at": told("2026-05-02T10:00:00+00:00"),
+    }
+    late = row(1510, 1.06, 1.0601, 1.0602, **times)
+    step = chain(row(1500, *RECORD), late)[1]
+    assert (step.status, step.reason.endswith("does grace apply?")) == (Status.HELD, True)
+    granted = row(1510, 1.06, 1.0601, 1.0602, ruling=ruling(Outcome.ACCEPTED), **times)
+    assert chain(row(1500, *RECORD), granted)[1].is_record
+
+
+def test_reproduction_runs_of_the_record_count_as_well():
+    runs = Reproduction(scores=(1.0701, 1.0703), who="Somebody", source="#1868")
+    step = chain(row(1500, 1.0702, reproductions=(runs,)), row(1510, 1.0690, 1.0691, 1.0692))[1]
+    assert len(step.with_reproductions.old) == 3
 
 
 def test_an_equal_mean_does_not_beat_the_record():
