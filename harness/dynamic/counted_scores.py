@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from harness.dynamic.events import CutEvent, LossEvent, ReductionEvent
+from harness.dynamic.loss_places import UNKNOWN, likely_offset, matched, positions_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -26,7 +27,6 @@ _ROUNDED = 2e-6  # float32 sums and means, seen as float64
 _LOOK_BACK = 96  # losses before a sum that may hold its values
 _MOST_DEPTH = 6
 _MOST_NEAR = 256  # sums that are nearly equal
-_UNKNOWN = -1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -190,7 +190,7 @@ class ScoreTaker:
             return _Piece(
                 source.nll,
                 positions,
-                np.where(positions == _UNKNOWN, 0, 2).astype(np.int8),
+                np.where(positions == UNKNOWN, 0, 2).astype(np.int8),
                 np.full(source.size, source.number),
                 np.ones(source.size),
                 source.function in {"cross_entropy", "nll_loss"},
@@ -217,14 +217,14 @@ class ScoreTaker:
         assert array is not None
         for loss in self._losses_before(source.number):
             assert loss.nll is not None
-            found = _matched(array, loss.nll)
+            found = matched(array, loss.nll)
             if found is not None:
                 kept, places = found
                 positions = positions_of(loss)[places]
                 return _Piece(
                     array[kept],
                     positions,
-                    np.where(positions == _UNKNOWN, 0, 2).astype(np.int8),
+                    np.where(positions == UNKNOWN, 0, 2).astype(np.int8),
                     np.full(positions.size, loss.number),
                     np.ones(positions.size),
                     loss.function in {"cross_entropy", "nll_loss"},
@@ -234,7 +234,7 @@ class ScoreTaker:
         return _Piece(
             array,
             positions,
-            np.where(positions == _UNKNOWN, 0, 1).astype(np.int8),
+            np.where(positions == UNKNOWN, 0, 1).astype(np.int8),
             np.full(array.size, source.number),
             np.ones(array.size),
             is_network=False,
@@ -253,59 +253,18 @@ class ScoreTaker:
         same_size: LossEvent | None = None
         for loss in self._losses_before(number):
             assert loss.nll is not None
-            offset = _likely_offset(array, loss.nll)
+            offset = likely_offset(array, loss.nll)
             if offset is not None:
                 return positions_of(loss)[offset : offset + array.size]
             if same_size is None and loss.size == array.size:
                 same_size = loss
-        return positions_of(same_size) if same_size is not None else np.full(array.size, _UNKNOWN)
+        return positions_of(same_size) if same_size is not None else np.full(array.size, UNKNOWN)
 
     def _losses_before(self, number: int) -> Iterator[LossEvent]:
         end = bisect_left(self._loss_numbers, number)
         for loss in reversed(self._losses[max(end - _LOOK_BACK, 0) : end]):
             if loss.nll is not None:
                 yield loss
-
-
-def positions_of(loss: LossEvent) -> np.ndarray:
-    """Position in the validation stream of each target of `loss`, -1 where it is none of it: int64."""
-    positions = np.full(loss.size, _UNKNOWN, dtype=np.int64)
-    for row in loss.rows:
-        if row.split == "val":
-            end = min(row.offset + row.length, loss.size)
-            positions[row.offset : end] = np.arange(row.start, row.start + end - row.offset)
-    return positions
-
-
-def _matched(array: np.ndarray, nll: np.ndarray) -> tuple[np.ndarray, np.ndarray] | None:
-    """Which entries of `array` are kept and where in `nll` they stand: masked, or a piece of it."""
-    for sign in (1.0, -1.0):
-        known = sign * nll
-        if array.size == known.size:
-            kept = np.flatnonzero(array != 0.0)
-            if kept.size and np.array_equal(array[kept], known[kept]):
-                return kept, kept
-        elif array.size < known.size:
-            for first in np.flatnonzero(known == array[0])[:64]:
-                if np.array_equal(known[first : first + array.size], array):
-                    return np.arange(array.size), np.arange(first, first + array.size)
-    return None
-
-
-def _likely_offset(array: np.ndarray, nll: np.ndarray) -> int | None:
-    """Where in `nll` most values of `array` that are equal to one of it stand; at least two must agree."""
-    if array.size > nll.size:
-        return None
-    order = np.argsort(nll, kind="stable")
-    at = np.searchsorted(nll[order], array)
-    at[at == nll.size] = 0
-    equal = np.flatnonzero(nll[order][at] == array)
-    if equal.size < 2:
-        return None
-    offsets, counts = np.unique(order[at[equal]] - equal, return_counts=True)
-    best = int(np.argmax(counts))
-    first = int(offsets[best])
-    return first if counts[best] >= 2 and 0 <= first <= nll.size - array.size else None
 
 
 def _near(one: float, other: float) -> bool:
@@ -315,7 +274,7 @@ def _near(one: float, other: float) -> bool:
 def _single(value: float, number: int, tokens: float) -> _Piece:
     return _Piece(
         np.array([value]),
-        np.array([_UNKNOWN]),
+        np.array([UNKNOWN]),
         np.zeros(1, dtype=np.int8),
         np.array([number]),
         np.array([tokens]),

@@ -15,8 +15,8 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
-from harness.dynamic.counted_scores import positions_of
 from harness.dynamic.events import ForwardEvent, LossEvent, StepEvent
+from harness.dynamic.loss_places import positions_of
 from harness.dynamic.phases import phases
 from harness.dynamic.probes.model_files import last_artifact_write
 

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from harness.dynamic.counted_scores import positions_of
 from harness.dynamic.events import ForwardEvent, LossEvent, StepEvent
+from harness.dynamic.loss_places import positions_of
 
 if TYPE_CHECKING:
     from harness.dynamic.probes.probe import ScoredRun

@@ -7,7 +7,8 @@ import jsonschema
 import pytest
 
 from harness.dynamic.child.capture.recorder import Recorder
-from harness.dynamic.event_record import _BUILDERS, SCHEMA_PATH
+from harness.dynamic.event_lines import BUILDERS
+from harness.dynamic.event_record import SCHEMA_PATH
 from tests.harness.dynamic.toy_runs import run_toy, validation
 from tests.programs.dynamic.toy_scripts import MULTI_EPOCH_LAST_SCORE, SCORE_FIRST
 
@@ -33,7 +34,7 @@ def test_every_line_of_a_run_is_as_published(source: str, tmp_path: Path) -> Non
 
 def test_the_schema_is_a_schema_and_knows_the_kinds_the_reader_knows() -> None:
     jsonschema.Draft202012Validator.check_schema(SCHEMA)
-    assert set(SCHEMA["$defs"]) == {*_BUILDERS, "start", "array", "end"}
+    assert set(SCHEMA["$defs"]) == {*BUILDERS, "start", "array", "end"}
 
 
 def test_programs_addresses_and_forks_are_as_published(tmp_path: Path) -> None:

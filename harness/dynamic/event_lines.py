@@ -1,0 +1,164 @@
+"""Turns one line of a record into an event: every field is checked, whoever wrote it."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any, Protocol
+
+from harness.dynamic.events import (
+    BackwardEvent,
+    CutEvent,
+    Event,
+    ForkEvent,
+    ForwardEvent,
+    IncrementEvent,
+    LossEvent,
+    NetworkEvent,
+    OpenEvent,
+    PrintEvent,
+    ProgramEvent,
+    ReductionEvent,
+    Segment,
+    StepEvent,
+    WriteEvent,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import numpy as np
+
+
+class Arrays(Protocol):
+    """The arrays of a record."""
+
+    def cited(self, at: Any) -> np.ndarray | None:
+        """The array that `at` cites; KeyError when it was never announced."""
+
+
+def _number(value: Any) -> float:
+    if isinstance(value, str):
+        if value not in {"nan", "inf", "-inf"}:
+            raise ValueError(f"{value[:20]!r} is no number")
+        return float(value)
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise TypeError(f"{str(value)[:20]} is no number")
+    return float(value)
+
+
+def _maybe(value: Any) -> float | None:
+    return None if value is None else _number(value)
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise TypeError(f"{str(value)[:20]} is no text")
+    return value
+
+
+def _count(value: Any) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
+        raise ValueError(f"{str(value)[:20]} is no count")
+    return value
+
+
+def _flag(value: Any) -> bool:
+    if not isinstance(value, bool):
+        raise TypeError(f"{str(value)[:20]} is neither true nor false")
+    return value
+
+
+def _segments(value: Any) -> tuple[Segment, ...]:
+    result = []
+    for split, start, length, offset in value:
+        if split not in {"val", "train"}:
+            raise ValueError(f"split {str(split)[:20]!r}")
+        result.append(Segment(split=split, start=_count(start), length=_count(length), offset=_count(offset)))
+    return tuple(result)
+
+
+def _base(data: dict[str, Any]) -> dict[str, Any]:
+    wall, virtual = _number(data["w"]), _number(data["vt"])
+    if not (math.isfinite(wall) and math.isfinite(virtual)):
+        raise ValueError("a time that is no number")
+    return {"number": _count(data["n"]), "wall": wall, "virtual": virtual}
+
+
+def _loss(data: dict[str, Any], kept: Arrays) -> LossEvent:
+    nll, norm, size = kept.cited(data["nll"]), kept.cited(data["norm"]), _count(data["size"])
+    for each in (nll, norm):
+        if each is not None and each.size != size:
+            raise ValueError(f"{each.size:,} losses of {size:,}")
+    return LossEvent(
+        **_base(data),
+        function=_text(data["fn"]),
+        rows=_segments(data["rows"]),
+        size=size,
+        grad=_flag(data["grad"]),
+        reduction=_text(data["reduction"]),
+        value=_maybe(data["value"]),
+        nll=nll,
+        norm=norm,
+    )
+
+
+def _program(data: dict[str, Any]) -> ProgramEvent:
+    command = data["command"]
+    return ProgramEvent(
+        **_base(data),
+        call=_text(data.get("call", "subprocess")),
+        command=" ".join(map(_text, command)) if isinstance(command, list) else _text(command),
+        answered=_flag(data.get("answered", False)),
+    )
+
+
+BUILDERS: dict[str, Callable[[dict[str, Any], Arrays], Event]] = {
+    "open": lambda d, _: OpenEvent(**_base(d), path=_text(d["path"]), split=_text(d["split"])),
+    "write": lambda d, _: WriteEvent(**_base(d), path=_text(d["path"]), mode=_text(d["mode"])),
+    "fw": lambda d, _: ForwardEvent(
+        **_base(d),
+        source=_text(d["source"]),
+        shape=tuple(_count(each) for each in d["shape"]),
+        rows=_segments(d["rows"]),
+        rows_left_out=_count(d["rows_left_out"]),
+        grad=_flag(d["grad"]),
+        weights=None if d.get("weights") is None else _text(d["weights"]),
+    ),
+    "ce": _loss,
+    "cut": lambda d, _: CutEvent(
+        **_base(d), loss=_count(d["of"]), offset=_count(d["offset"]), size=_count(d["size"])
+    ),
+    "backward": lambda d, _: BackwardEvent(**_base(d), source=_text(d["source"])),
+    "step": lambda d, _: StepEvent(
+        **_base(d), optimizer=_text(d["optimizer"]), source=_text(d["source"]), rate=_maybe(d["rate"])
+    ),
+    "aug": lambda d, _: IncrementEvent(
+        **_base(d),
+        site=_text(d.get("of") or d["site"]),
+        op=_text(d["op"]),
+        value=_number(d["value"]),
+        before=_maybe(d["before"]),
+        whole=_flag(d["whole"]),
+        folded=_count(d.get("folded", 1)),
+    ),
+    "red": lambda d, kept: ReductionEvent(
+        **_base(d),
+        site=_text(d["site"]),
+        op=_text(d["op"]),
+        value=_number(d["value"]),
+        size=_count(d["size"]),
+        array=kept.cited(d["array"]),
+    ),
+    "print": lambda d, _: PrintEvent(
+        **_base(d), text=_text(d["text"]), to=_text(d["to"]), values=tuple(_number(v) for v in d["values"])
+    ),
+    "spawn": lambda d, _: _program(d),
+    "subprocess": lambda d, _: _program(d),
+    "net": lambda d, _: NetworkEvent(
+        **_base(d),
+        call=_text(d["call"]),
+        address=_text(d["address"] if "address" in d else f"{d['package']} {d['wanted']}"),
+        is_package="package" in d,
+    ),
+    "fork": lambda d, _: ForkEvent(**_base(d), copies=_count(d["copies"])),
+}
