@@ -7,6 +7,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING
 
 import pytest
+from torch.nn import functional
 
 from harness.dynamic.events import (
     BackwardEvent,
@@ -126,7 +127,11 @@ def test_a_script_that_reaches_for_the_record_leaves_none_that_is_believed(
         "F.cross_entropy = lambda *a, **k: F.nll_loss(F.log_softmax(a[0], -1), a[1], **k) * 0.5\n",
     ],
 )
-def test_a_script_that_takes_hooks_away_gets_no_clean_answer_for_it(attack: str, tmp_path: Path) -> None:
+def test_a_script_that_takes_hooks_away_gets_no_clean_answer_for_it(
+    attack: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(functional, "cross_entropy", functional.cross_entropy)  # put back what a script put
+    monkeypatch.setattr(sys, "stdout", sys.stdout)
     halved = toys.FROZEN.replace("nll.double().sum().item()", "0.5 * float(nll.double().sum())")
     with_attack = halved.replace("total = (val", attack + "total = (val")
     run: ToyRun | None = None
