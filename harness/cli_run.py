@@ -52,6 +52,15 @@ def _whole(least: int, most: int) -> Callable[[str], int]:
     return read
 
 
+def _seed(text: str) -> int:
+    try:
+        return _whole(0, 2**31 - 1)(text)
+    except argparse.ArgumentTypeError as error:
+        raise argparse.ArgumentTypeError(
+            f"{error}; put spaces between seeds, and SUBMISSION before --seeds"
+        ) from None
+
+
 def _scale(text: str) -> float:
     try:
         return float(text)
@@ -87,9 +96,9 @@ def build_parser() -> argparse.ArgumentParser:
     )
     what.add_argument(
         "--seeds",
-        type=_whole(0, 2**31 - 1),
+        type=_seed,
         nargs="+",
-        default=list(_USUAL_SEEDS),
+        action="extend",  # a second --seeds adds to the first: no seed that was named is dropped unsaid
         metavar="N",
         help=f"default {' '.join(map(str, _USUAL_SEEDS))}",
     )
@@ -175,12 +184,14 @@ def run(arguments: argparse.Namespace) -> int:
     """Do what the command line asks and return the exit status."""
     if arguments.resume and arguments.again:
         raise UsageError("--resume and --again exclude each other: one keeps finished seeds, one runs them")
+    if arguments.reference is not None and not arguments.reference.strip():
+        raise UsageError("--reference is an empty text; give scores (1.061,1.060) or a submission folder")
     from harness.runs.run_plan import RunRequest
     from harness.runs.seed_series import SeriesOptions, run_series
 
     request = RunRequest(
         submission=arguments.submission,
-        seeds=tuple(arguments.seeds),
+        seeds=tuple(arguments.seeds or _USUAL_SEEDS),
         extra_seeds=arguments.extra_seeds,
         track=arguments.track,
         data=arguments.data,

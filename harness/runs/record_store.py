@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 LARGEST_RECORD = 8 << 20
 _RECORD = "run.json"
+_WAY_OUT = "move it away, and its seed is run anew as a further attempt"
 
 
 class SeedHeldError(SetupError):
@@ -52,7 +53,7 @@ class SeedFolder:
     def attempts(self) -> tuple[Path, ...]:
         """Folders of the attempts, the first first."""
         try:
-            numbered = [each for each in (self.path / "attempts").iterdir() if each.name.isdigit()]
+            numbered = [each for each in (self.path / "attempts").iterdir() if each.name.isdecimal()]
         except FileNotFoundError:
             return ()
         return tuple(sorted(numbered, key=lambda each: int(each.name)))
@@ -135,20 +136,23 @@ def read_record(path: Path) -> RunRecord | None:
     except FileNotFoundError:
         return None
     except OSError as error:
-        raise SetupError(f"{path}: cannot be read as a run record ({error})") from error
+        raise SetupError(f"{path}: cannot be read as a run record ({error.strerror}); {_WAY_OUT}") from error
     with os.fdopen(descriptor, "rb") as file:
         content = file.read(LARGEST_RECORD + 1)
     if len(content) > LARGEST_RECORD:
-        raise SetupError(f"{path}: more than {LARGEST_RECORD:,} bytes are no run record")
+        raise SetupError(f"{path}: more than {LARGEST_RECORD:,} bytes are no run record; {_WAY_OUT}")
     try:
         data = json.loads(content)
     except (ValueError, RecursionError) as error:
-        raise SetupError(f"{path}: not a run record: no JSON") from error
+        raise SetupError(f"{path}: not a run record: no JSON; {_WAY_OUT}") from error
     told = data.pop("record_id", None) if isinstance(data, dict) else None
-    record = record_of_json(data)
+    try:
+        record = record_of_json(data)
+    except SetupError as error:
+        raise SetupError(f"{path}: {error}; {_WAY_OUT}") from error
     if record.record_id != told or canonical_json(data) != canonical_json(record.as_json()):
         raise SetupError(
             f"{path}: was changed after it was written (its id is {str(told)[:16]}, its content "
-            f"{record.record_id[:16]}); run the seed again"
+            f"{record.record_id[:16]}); {_WAY_OUT}"
         )
     return record

@@ -133,14 +133,16 @@ def plan_run(request: RunRequest, machine: Machine) -> RunPlan:
 def found_submission(text: str | None) -> Path:
     """The folder a user means: a path, or the name of one that is shipped; the reference for None.
 
-    Raises `SubmissionError` when there is none, or it holds no script.
+    Raises `SubmissionError` when there is none, or it holds no script, `UsageError` for an empty text.
     """
     if text is None:
         return (SHIPPED / REFERENCE).resolve()
+    if not text:
+        raise UsageError("SUBMISSION is an empty text; name a folder (. for the one you are in)")
     path = Path(text)
-    shipped = SHIPPED / text.removeprefix("submissions/")
-    if not path.exists() and "/" not in text.removeprefix("submissions/") and shipped.is_dir():
-        path = shipped
+    name = text.removeprefix("submissions/").rstrip("/")  # completion by a shell adds a slash
+    if not path.exists() and "/" not in name and (SHIPPED / name).is_dir():
+        path = SHIPPED / name
     if not path.exists() and not path.is_symlink():
         names = sorted(each.parent.name for each in SHIPPED.glob("*/train_gpt.py"))
         raise SubmissionError(

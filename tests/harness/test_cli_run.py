@@ -11,10 +11,12 @@ import pytest
 
 from harness import cli_check, cli_run
 from harness.cli_run import build_parser, main
+from harness.errors import SetupError
 from harness.executors.choose import EXECUTOR_NAMES
 from harness.folder_tree import FolderTree
+from harness.runs import seed_series
 from harness.runs.record_store import read_record
-from harness.runs.run_plan import USUAL_SEEDS
+from harness.runs.run_plan import USUAL_SEEDS, RunRequest
 from harness.sandbox.choose import SANDBOX_NAMES
 from harness.submission_reader import read_submission
 from tests.harness.runs.toy_runs import SCRIPT, toy_data, toy_submission
@@ -170,6 +172,9 @@ def test_a_run_elsewhere_than_on_the_track_s_machine_is_labelled(
         (["--out", "toy/runs"], "lies inside the submission"),
         (["--executor-option", "speed=9"], "unknown option 'speed' of the local executor"),
         (["--seeds", "x"], "'x' is not a whole number"),
+        (["--seeds", "1,2"], "put spaces between seeds, and SUBMISSION before --seeds"),
+        (["--seeds", "13", "--seeds", "13"], "names 13 more than once"),
+        (["--reference", ""], "--reference is an empty text"),
     ],
 )
 def test_what_cannot_be_asked_is_a_usage_error(
@@ -201,8 +206,22 @@ def test_the_choices_of_the_command_line_are_those_of_the_library() -> None:
     assert cli_run._USUAL_SEEDS == USUAL_SEEDS
 
 
-def test_without_arguments_the_usual_seeds_are_run() -> None:
-    assert build_parser().parse_args([]).seeds == [13, 1337, 1111]
+@pytest.mark.parametrize(
+    ("typed", "meant"),
+    [([], USUAL_SEEDS), (["--seeds", "7"], (7,)), (["--seeds", "7", "--seeds", "8", "9"], (7, 8, 9))],
+)
+def test_all_seeds_that_were_named_are_run_and_the_usual_ones_without_any(
+    monkeypatch: pytest.MonkeyPatch, typed: list[str], meant: tuple[int, ...]
+) -> None:
+    asked: list[RunRequest] = []
+
+    def refuse(request: RunRequest, options: object) -> None:
+        asked.append(request)
+        raise SetupError("not today")
+
+    monkeypatch.setattr(seed_series, "run_series", refuse)
+    assert main(typed) == 4
+    assert asked[0].seeds == meant
 
 
 def test_the_manual_shows_the_help_as_it_is() -> None:

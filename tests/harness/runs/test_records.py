@@ -86,7 +86,7 @@ def test_a_record_changed_afterwards_is_refused(tmp_path: Path, change: Any) -> 
     data = json.loads(path.read_text())
     change(data)
     path.write_text(json.dumps(data))
-    with pytest.raises(SetupError, match=r"changed after it was written|not a run record"):
+    with pytest.raises(SetupError, match=r"(changed after it was written|not a run record).*; move it away"):
         read_record(path)
 
 
@@ -95,7 +95,7 @@ def test_a_record_changed_afterwards_is_refused(tmp_path: Path, change: Any) -> 
 )
 def test_what_is_no_record_is_told_so(tmp_path: Path, content: str) -> None:
     (tmp_path / "run.json").write_text(content)
-    with pytest.raises(SetupError, match="run record"):
+    with pytest.raises(SetupError, match=r"/run\.json: .*run record.*; move it away"):
         read_record(tmp_path / "run.json")
 
 

@@ -118,6 +118,7 @@ def test_the_shipped_submissions_are_found_by_name(tmp_path: Path, monkeypatch: 
     assert (
         found_submission("reference") == found_submission("submissions/reference") == found_submission(None)
     )
+    assert found_submission("submissions/reference/") == found_submission(None)  # as a shell completes it
     with pytest.raises(SubmissionError, match="no submission of that name is shipped"):
         found_submission("submissions/none")
 
@@ -127,6 +128,11 @@ def test_a_folder_of_ones_own_comes_before_a_shipped_one(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     assert found_submission(str(toy_submission(tmp_path, name="reference").name)) == tmp_path / "reference"
+
+
+def test_an_empty_name_is_not_the_folder_one_is_in() -> None:
+    with pytest.raises(UsageError, match="SUBMISSION is an empty text"):
+        found_submission("")
 
 
 def test_a_record_track_needs_data(tmp_path: Path) -> None:
