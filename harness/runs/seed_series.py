@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import shlex
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -61,7 +63,8 @@ class Series:
         """For people."""
         text = render_summary(self.summary)
         if self.package is not None:
-            text += f"submission folder: {self.package}\n  judge it with: golf-check {self.package}\n"
+            text += f"submission folder: {self.package}\n"
+            text += f"  judge it with: golf-check {shlex.quote(str(self.package))}\n"
         elif self.no_package:
             text += f"no submission folder: {self.no_package}\n"
         return text
@@ -78,9 +81,7 @@ def run_series(request: RunRequest, options: SeriesOptions) -> Series:
     Raises `UsageError`, `SubmissionError` and `SetupError` before anything runs; a seed that could not run
     is a result.
     """
-    reference = _reference(options.reference)
-    machine = this_machine(request.out)
-    plan = plan_run(request, machine)
+    reference, plan = _asked(request, options)
     if not request.is_remote:
         choose_sandbox(request.sandbox)  # its failure is told before any seed, not once for each
     with make_display(quiet=options.quiet) as display, stop_asked() as should_stop:
@@ -116,6 +117,16 @@ def run_series(request: RunRequest, options: SeriesOptions) -> Series:
     if options.writes_package:
         package, no_package = _packaged(summary, plan)
     return Series(summary=summary, package=package, no_package=no_package)
+
+
+def _asked(request: RunRequest, options: SeriesOptions) -> tuple[Reference | None, RunPlan]:
+    """What was named, looked at. A path that this user may not look at is no bug of ours."""
+    try:
+        return _reference(options.reference), plan_run(request, this_machine(request.out))
+    except OSError as error:
+        where = f"{error.filename}: " if error.filename else ""
+        said = f"{where}cannot be looked at ({error.strerror or error})"
+        raise SetupError(f"{said}; name a path that user {os.getuid()} may read") from error
 
 
 def _reference(text: str | None) -> Reference | None:

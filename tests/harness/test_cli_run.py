@@ -17,6 +17,8 @@ from harness.folder_tree import FolderTree
 from harness.runs import seed_series
 from harness.runs.record_store import read_record
 from harness.runs.run_plan import USUAL_SEEDS, RunRequest
+from harness.runs.run_summary import RunSummary
+from harness.runs.seed_series import Series
 from harness.sandbox.choose import SANDBOX_NAMES
 from harness.submission_reader import read_submission
 from tests.harness.runs.toy_runs import SCRIPT, toy_data, toy_submission
@@ -192,6 +194,30 @@ def test_what_cannot_be_asked_is_a_usage_error(
         main([str(folder), "--out", str(tmp_path / "runs"), "--sandbox", "none", *data, *seeds, *more])
     assert ended.value.code == 2
     assert says in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("option", ["SUBMISSION", "--data", "--tokenizer", "--reference", "--out"])
+def test_a_path_that_cannot_be_looked_at_is_an_error_of_one_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], option: str
+) -> None:
+    named = {
+        "--data": str(toy_data(tmp_path)),
+        "--out": str(tmp_path / "runs"),
+        "SUBMISSION": str(toy_submission(tmp_path)),
+    }
+    named[option] = str(tmp_path / ("x" * 300))  # no folder has a name this long
+    submission = named.pop("SUBMISSION")
+    status = main([submission, "--seeds", "13", *(word for pair in named.items() for word in pair)])
+    assert status == 4
+    said = capsys.readouterr().err
+    assert said.startswith("golf-run: ")
+    assert "File name too long" in said
+    assert "Traceback" not in said
+
+
+def test_the_command_that_judges_the_folder_can_be_pasted() -> None:
+    series = Series(summary=RunSummary(name="a b", track="smoke", results=()), package=Path("/runs/a b"))
+    assert "golf-check '/runs/a b'\n" in series.as_text()
 
 
 def test_help_loads_nothing_heavy() -> None:
