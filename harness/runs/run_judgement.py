@@ -72,6 +72,15 @@ def judged_run(blank: RunRecord, seen: SeenRun, track: RunTrack, attempt: Path) 
             )
         )
     notices += _over_limit(seen, track)
+    if phases.artifact is not None and not phases.is_read_back:
+        notices.append(
+            Notice(
+                kind="artifact-not-read",
+                message=f"{phases.artifact} was not opened again once it was whole: nothing shows that what "
+                "was scored came from the file that is counted",
+                at=phases.artifact_whole,
+            )
+        )
     artifact = _sealed(seen, track, attempt, notices)
     claimed = claimed_score(attempt / LOG_NAME, blank.seed)
     notices += claim_notices(claimed, artifact, outcome.seconds)
@@ -87,11 +96,15 @@ def judged_run(blank: RunRecord, seen: SeenRun, track: RunTrack, attempt: Path) 
         files=seen.files,
         seen=phases.moments,
     )
-    status, reason, message = _verdict(seen, track, artifact)
+    refused = next((each.message for each in notices if each.kind == "artifact-not-sealed"), "")
+    status, reason, message = _verdict(seen, track, artifact, refused)
     return replace(record, status=status, reason=reason, message=message)
 
 
-def _verdict(seen: SeenRun, track: RunTrack, artifact: Artifact | None) -> tuple[RunStatus, str, str]:
+def _verdict(
+    seen: SeenRun, track: RunTrack, artifact: Artifact | None, refused: str
+) -> tuple[RunStatus, str, str]:
+    """Status, reason and message; `refused` says why an artifact that was seen could not be sealed."""
     outcome, phases = seen.outcome, seen.phases
     if outcome.kind is EndKind.MACHINE_FAULT:
         return RunStatus.COULD_NOT_RUN, "machine-fault", outcome.detail
@@ -103,11 +116,12 @@ def _verdict(seen: SeenRun, track: RunTrack, artifact: Artifact | None) -> tuple
         how = f"signal {outcome.signal}" if outcome.kind is EndKind.SIGNAL else f"status {outcome.exit_code}"
         return RunStatus.FAILED, "script-error", f"the script ended with {how}; its log ends with the reason"
     if artifact is None:
-        return (
-            RunStatus.FAILED,
-            "no-artifact",
-            "the script ended without an error and left no artifact: nothing can be counted or evaluated",
+        left = (
+            f"left no artifact that can be counted: {refused}"
+            if refused
+            else ("left no artifact: nothing can be counted or evaluated")
         )
+        return RunStatus.FAILED, "no-artifact", f"the script ended without an error and {left}"
     if artifact.total_bytes > artifact.cap_bytes:
         over = artifact.total_bytes - artifact.cap_bytes
         said = f"{artifact.total_bytes:,} bytes of code and model, {over:,} over the cap of"

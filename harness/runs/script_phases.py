@@ -58,6 +58,7 @@ class ScriptPhases:
     steps_before: int = 0
     steps_after: int = 0
     notices: tuple[Notice, ...] = ()
+    is_read_back: bool = True  # whether the whole artifact was opened again; True too where events were lost
 
     @property
     def train_seconds(self) -> float | None:
@@ -128,6 +129,7 @@ def script_phases(
         steps_before=sum(event.count for event in before),
         steps_after=sum(event.count for event in steps) - sum(event.count for event in before),
         notices=tuple(notices),
+        is_read_back=is_incomplete or _is_read_back(files, artifact),
     )
 
 
@@ -155,6 +157,15 @@ def _artifact(files: Sequence[FileEvent]) -> tuple[str | None, float | None]:
         return None, None
     path = max(kept, key=lambda each: kept[each])
     return path, kept[path]
+
+
+def _is_read_back(files: Sequence[FileEvent], artifact: str | None) -> bool:
+    """Whether the artifact was opened after its last writing; told by order, as times can be equal."""
+    last = next(
+        (e.kind for e in reversed(files) if e.folder == OUT and e.path == artifact and e.kind != "deleted"),
+        "",
+    )
+    return last == "opened"
 
 
 def _second_artifacts(

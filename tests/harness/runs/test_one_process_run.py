@@ -237,3 +237,23 @@ def test_a_port_that_is_taken_where_the_network_is_shared_could_not_run(
         record, attempt = ran(tmp_path, USUAL, track=track)
     record = blamed_rightly(record, (attempt / "train.log",))
     assert (record.status, record.reason) == (RunStatus.COULD_NOT_RUN, "machine-fault")
+
+
+DECOY = USUAL.replace(
+    'open("final_model.int8.ptz", "rb").read()\n',
+    'open("real.ptz", "wb").write(b"y" * 5000)\nopen("real.ptz", "rb").read()\nos.unlink("real.ptz")\n',
+)
+
+
+@pytest.mark.parametrize(("script", "is_told"), [(USUAL, False), (DECOY, True)])
+def test_an_artifact_that_nobody_read_again_is_told(tmp_path: Path, script: str, is_told: bool) -> None:
+    record, _ = ran(tmp_path, script)
+    assert record.artifact is not None
+    assert record.artifact.model_bytes == 1000
+    assert ("artifact-not-read" in notices(record)) is is_told
+
+
+def test_an_artifact_that_cannot_be_sealed_is_the_reason_of_the_failure(tmp_path: Path) -> None:
+    record, _ = ran(tmp_path, USUAL + 'os.link("final_model.int8.ptz", "second.name")')
+    assert (record.status, record.reason) == (RunStatus.FAILED, "no-artifact")
+    assert "left no artifact that can be counted: final_model.int8.ptz has 2 names" in record.message

@@ -52,6 +52,15 @@ def test_an_artifact_written_once_more_after_it_was_read_is_training_until_then(
     assert script_phases(files, [START], end=100.0).train_seconds == 70.0
 
 
+def test_an_artifact_is_read_back_only_once_it_was_whole() -> None:
+    assert script_phases(USUAL, [START], end=100.0).is_read_back
+    never = [each for each in USUAL if each.at != 61.0]
+    assert not script_phases(never, [START], end=100.0).is_read_back
+    rewritten = [*USUAL, file(70.0, "written", "out", "final_model.ptz")]
+    assert not script_phases(rewritten, [START], end=100.0).is_read_back
+    assert script_phases(never, [START], end=100.0, is_incomplete=True).is_read_back  # nobody can know
+
+
 def test_an_artifact_that_was_deleted_is_none() -> None:
     files = [file(5.0, "written", "out", "a.ptz"), file(6.0, "deleted", "out", "a.ptz")]
     found = script_phases(files, [START], end=9.0)
