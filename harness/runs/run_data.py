@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from harness.errors import SetupError
+from harness.wording import count_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -36,7 +37,8 @@ class RunData:
         """One line for people."""
         named = self.tokenizer.name if self.tokenizer is not None else "no tokenizer"
         return (
-            f"{self.folder}: {self.train_tokens:,} training tokens in {self.train_shards} shards, "
+            f"{self.folder}: {self.train_tokens:,} training tokens in "
+            f"{count_of(self.train_shards, 'shard')}, "
             f"{self.val_tokens:,} validation tokens, {named}, sha256 {self.digest[:12]}"
         )
 

@@ -235,5 +235,8 @@ def _refuse_unwritable(out: Path) -> None:
 
 def _code_digest(folder: Path) -> str:
     with tempfile.TemporaryDirectory(prefix="golf-run-") as scratch:
-        copied = copy_submission(folder, Path(scratch) / "copy")
+        try:
+            copied = copy_submission(folder, Path(scratch) / "copy")
+        except SubmissionError as error:  # names a file as it is called in the folder
+            raise SubmissionError(f"{folder}: {error}") from error
         return folder_digest(copied.folder, copied.files)

@@ -135,6 +135,13 @@ def test_an_empty_name_is_not_the_folder_one_is_in() -> None:
         found_submission("")
 
 
+def test_a_link_out_of_the_folder_is_told_with_the_folder(tmp_path: Path) -> None:
+    folder = toy_submission(tmp_path / "linked")
+    (folder / "link").symlink_to("/etc/passwd")
+    with pytest.raises(SubmissionError, match="/toy: link: a link that leads out of the folder"):
+        planned(tmp_path, submission=str(folder))
+
+
 def test_a_record_track_needs_data(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="needs --data DIR"):
         planned(tmp_path, 8, data=None)
