@@ -17,6 +17,7 @@ from harness.dynamic.audit_run import LIMITS, run_child
 from harness.dynamic.audit_subject import read_subject
 from harness.dynamic.claimed_label import claimed_label
 from harness.dynamic.events import ForwardEvent, StepEvent
+from harness.dynamic.printed_metrics import plain_label, printed_numbers
 from harness.dynamic.probes.access_timeline import access_timeline
 from harness.dynamic.probes.artifact_independence import artifact_independence
 from harness.dynamic.probes.byte_denominator import byte_denominator
@@ -28,6 +29,7 @@ from harness.dynamic.probes.processing_order import processing_order, scored_las
 from harness.dynamic.probes.replay import replay
 from harness.dynamic.run_ladder import climb
 from harness.dynamic.tiny_data import Layout, tiny_data
+from harness.logs.training_log import PassKind
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -68,7 +70,8 @@ class DynamicAudit:
     """What running a submission showed. `failure` says why it could not be driven to its score.
 
     `step` is how it was driven (the later on the ladder, the less it says of the claimed run), `label` the
-    printed name of the claimed score, `score` the number itself as the tiny run printed it. `adapts` says
+    printed name of the claimed score, `score` the number itself as the tiny run printed it. `is_claim_sure`
+    says that the logs name the claimed score, or that the run printed only one final score. `adapts` says
     whether an optimizer stepped on validation tokens, or weights changed between passes over them.
     """
 
@@ -78,6 +81,7 @@ class DynamicAudit:
     step: str = ""
     label: str | None = None
     score: float | None = None
+    is_claim_sure: bool = False
     adapts: bool = False
     notes: tuple[str, ...] = ()
     seconds: float = 0.0
@@ -118,6 +122,7 @@ def audit_by_running(
         step=auditing.attempt.step.value if auditing.attempt is not None else "",
         label=metric.metric.label if metric is not None else label,
         score=metric.metric.value if metric is not None else None,
+        is_claim_sure=base is not None and (label is not None or _prints_one_final_score(base)),
         adapts=base is not None and _adapts(base),
         notes=subject.notes,
         seconds=round(time.monotonic() - began, 1),
@@ -323,6 +328,15 @@ class _Auditing:
                 sentence="no time was left for the runs it needs",
             )
         )
+
+
+def _prints_one_final_score(base: ScoredRun) -> bool:
+    finals = {
+        plain_label(each.label)
+        for each in printed_numbers(base.record)
+        if each.kind is PassKind.FINAL and each.unit == "bpb"
+    }
+    return len(finals) == 1
 
 
 def _adapts(base: ScoredRun) -> bool:

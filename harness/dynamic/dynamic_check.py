@@ -81,6 +81,7 @@ def audit_as_json(audit: DynamicAudit) -> dict[str, Any]:
         "step": audit.step,
         "label": audit.label,
         "score": audit.score,
+        "is_claim_sure": audit.is_claim_sure,
         "adapts": audit.adapts,
         "seconds": audit.seconds,
         "notes": list(audit.notes),

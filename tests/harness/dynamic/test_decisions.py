@@ -32,7 +32,9 @@ CLEAN = (
 
 
 def _audit(*results: ProbeResult, **more) -> DynamicAudit:
-    return DynamicAudit(**{"results": results or CLEAN, "step": "small", "adapts": True, **more})
+    return DynamicAudit(
+        **{"results": results or CLEAN, "step": "small", "adapts": True, "is_claim_sure": True, **more}
+    )
 
 
 def _verdicts(audit: DynamicAudit, rule: str, *said) -> list[RuleVerdict]:
@@ -85,6 +87,10 @@ def test_a_run_that_did_not_adapt_says_nothing_of_learning():
 
 def test_a_run_under_the_defaults_of_the_script_clears_nothing():
     assert _verdicts(_audit(step="defaults"), C1) == [RuleVerdict.NOT_CHECKED]
+
+
+def test_a_run_whose_claimed_score_is_a_guess_clears_nothing():
+    assert _verdicts(_audit(is_claim_sure=False), C1) == [RuleVerdict.NOT_CHECKED]
 
 
 def test_what_could_not_be_driven_is_no_failure_of_the_submission():

@@ -5,6 +5,7 @@ The modules of the compiler are replaced by empty ones: importing the real ones 
 
 from __future__ import annotations
 
+import copy
 import importlib.abc
 import importlib.machinery
 import sys
@@ -24,9 +25,10 @@ def same(model: Any = None, *_: Any, **__: Any) -> Any:
     """The argument, or without one a decorator that gives back its argument."""
     if model is None:
         return same
-    if isinstance(model, torch.nn.Module):
-        # Not as an attribute of the module: it would become a part of itself.
-        model.__dict__.setdefault("_orig_mod", model)
+    if isinstance(model, torch.nn.Module) and "_orig_mod" not in model.__dict__:
+        # A shallow copy shares all weights and has no inner module itself, so a walk inwards ends. Not as an
+        # attribute of the module: it would become a part of it.
+        model.__dict__["_orig_mod"] = copy.copy(model)
     return model
 
 
