@@ -52,6 +52,8 @@ def checked_data(folder: Path, tokenizer: Path | None = None) -> RunData:
     from harness.tokens.shard_file import shard_paths, shard_token_count
 
     folder = folder.resolve()
+    if folder.is_file():
+        raise SetupError(f"{folder}: is a file; name the folder that holds the shards")
     train, val = shard_paths(folder, "train"), shard_paths(folder, "val")
     counts = {path: shard_token_count(path) for path in (*train, *val)}
     chosen = tokenizer or next(iter(sorted(folder.glob("*.model"))), None) or published_tokenizer(folder)

@@ -31,8 +31,6 @@ def shard_paths(data_dir: Path, split: str) -> list[Path]:
 
     Raises SetupError where the folder is missing or holds none.
     """
-    if data_dir.is_file():
-        raise SetupError(f"{data_dir}: is a file; name the folder that holds the shards")
     if not data_dir.is_dir():
         raise SetupError(f"{data_dir}: no such data folder; make one with: golf-data demo --out {data_dir}")
     paths = sorted(data_dir.glob(f"fineweb_{split}_*.bin"))

@@ -152,7 +152,7 @@ def test_a_table_with_the_target_in_its_key_sums_to_more_than_one_over_some_toke
 
 
 def test_the_lower_of_two_losses_sums_to_more_than_one():
-    assert _judged(LOWER_OF_TWO).outcome == Outcome.BREACH
+    assert _judged(LOWER_OF_TWO, VOCAB).outcome == Outcome.BREACH
 
 
 def _by_hand(*nats: float | None, network: float | None = None, **more) -> ProbeResult:

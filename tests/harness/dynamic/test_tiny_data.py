@@ -117,12 +117,15 @@ def test_the_folder_holds_the_streams_under_every_name(single, tmp_path):
     assert not (tmp_path / "out").exists()
 
 
-def test_a_second_request_comes_from_the_cache_bit_for_bit(single, monkeypatch):
+def test_a_second_request_comes_from_the_cache_bit_for_bit(monkeypatch, tmp_path):
     from harness.dynamic import tiny_data as module
 
+    monkeypatch.setenv("GOLF_CACHE_DIR", str(tmp_path))
+    module._streams.cache_clear()
+    made = module.tiny_data(BYTES, Layout.SINGLE)
     module._streams.cache_clear()
     monkeypatch.setattr(module, "_made", lambda key: pytest.fail("made again"))
-    assert np.array_equal(module.tiny_data(BYTES, Layout.SINGLE).train, single.train)
+    assert np.array_equal(module.tiny_data(BYTES, Layout.SINGLE).train, made.train)
 
 
 def test_a_size_no_tokenizer_has_is_refused():

@@ -131,13 +131,15 @@ def test_a_full_disk_is_could_not_run_and_finished_seeds_stay(tmp_path: Path) ->
     toy_data(tmp_path)
     small = tmp_path / "runs"
     small.mkdir()
-    command = [sys.executable, "-m", "harness.cli_run", *asked(tmp_path, seeds="13 14")]
+    first, both = (
+        " ".join([sys.executable, "-m", "harness.cli_run", *asked(tmp_path, seeds=seeds)])
+        for seeds in ("13", "13 14")
+    )
     mount = f"mount -t tmpfs -o size=4096k tmpfs {small}"
     fill = f"head -c 4096k /dev/zero > {small}/filler 2>/dev/null"
     if subprocess.run(["unshare", "-rm", "sh", "-c", mount], check=False, capture_output=True).returncode:
         pytest.skip("no file system can be mounted here")
-    run = " ".join(command)
-    script = f"{mount} && {run} --seeds 13 >/dev/null; {fill}; {run}; code=$?; ls {small}/toy/13; exit $code"
+    script = f"{mount} && {first} >/dev/null; {fill}; {both}; code=$?; ls {small}/toy/13; exit $code"
     done = subprocess.run(
         ["unshare", "-rm", "sh", "-c", script], check=False, capture_output=True, text=True, cwd=ROOT
     )

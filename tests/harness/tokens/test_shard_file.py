@@ -109,9 +109,3 @@ def test_shards_come_in_the_order_of_their_names(tmp_path: Path) -> None:
 def test_a_folder_without_the_split_names_the_command_that_makes_it(tmp_path: Path) -> None:
     with pytest.raises(SetupError, match=r"no fineweb_val_\*\.bin.*golf-data"):
         shard_paths(tmp_path, "val")
-
-
-def test_a_file_in_place_of_the_folder_is_told_so(tmp_path: Path) -> None:
-    (tmp_path / "fineweb_val_000000.bin").write_bytes(b"")
-    with pytest.raises(SetupError, match="is a file; name the folder"):
-        shard_paths(tmp_path / "fineweb_val_000000.bin", "val")
