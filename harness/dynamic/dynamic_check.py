@@ -105,7 +105,7 @@ def audit_as_json(audit: DynamicAudit) -> dict[str, Any]:
 
 def _folder_name(submission: Submission) -> str:
     origin = submission.origin
-    words = [f"pr{origin.pr}" if origin.pr is not None else "", Path(origin.path).name]
+    words = [f"pr{origin.pr}" if origin.pr is not None else "", Path(origin.entry or origin.path).name]
     return _NAME.sub("-", "-".join(word for word in words if word))[:_LONGEST_NAME] or "submission"
 
 
