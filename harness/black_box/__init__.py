@@ -11,8 +11,9 @@ from __future__ import annotations
 
 from harness.black_box.audit import BlackBoxReport, BreachError, audit_scorer
 from harness.black_box.interface_scorer import interface_scorer
-from harness.black_box.probe_result import Outcome, ProbeResult
+from harness.black_box.probe_result import ProbeResult
 from harness.black_box.scorer import Scorer, ScorerError
+from harness.probe_outcome import Outcome
 
 __all__ = [
     "BlackBoxReport",

@@ -15,9 +15,10 @@ from harness.black_box.document_probes import batch_mates, permuted_documents, t
 from harness.black_box.learning_probes import canary, first_unit, noise_martingale
 from harness.black_box.noise_floor import measured_noise
 from harness.black_box.probability_probes import alternative_sum, distribution
-from harness.black_box.probe_result import Outcome, ProbeResult
+from harness.black_box.probe_result import ProbeResult
 from harness.black_box.scorer import ScorerError
 from harness.black_box.streams import text
+from harness.probe_outcome import Outcome
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from harness.black_box.probe_result import Outcome, ProbeResult
+from harness.black_box.probe_result import ProbeResult
 from harness.black_box.scorer import distribution_of, losses_of
 from harness.black_box.streams import passage_places, replaced
+from harness.probe_outcome import Outcome
 
 if TYPE_CHECKING:
     from harness.black_box.noise_floor import NoiseFloor

@@ -3,24 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from enum import StrEnum
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-
-class Outcome(StrEnum):
-    """Only `CLEAN` says something good, and only about what the probe looked at."""
-
-    CLEAN = "clean"
-    BREACH = "breach"
-    NO_POWER = "no-power"
-    """It ran, and would not have seen a breach either."""
-    NOT_REPRODUCIBLE = "not-reproducible"
-    """The same call gave other numbers: differences mean nothing."""
-    NOT_RUN = "not-run"
-    """Something it needs was not offered, or the scorer failed."""
+    from harness.probe_outcome import Outcome
 
 
 @dataclass(frozen=True, slots=True)

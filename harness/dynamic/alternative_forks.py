@@ -24,7 +24,8 @@ from harness.dynamic.probes.normalisation import (
     normalisation,
     of_softmax,
 )
-from harness.dynamic.probes.probe import Outcome, ProbeResult, powerless
+from harness.dynamic.probes.probe import ProbeResult, powerless
+from harness.probe_outcome import Outcome
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -11,9 +11,9 @@ import dataclasses
 from typing import TYPE_CHECKING
 
 from harness.case import failed, noted, passed
-from harness.dynamic.probes.probe import Outcome
 from harness.dynamic.run_ladder import LadderStep
 from harness.finding import RuleVerdict
+from harness.probe_outcome import Outcome
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

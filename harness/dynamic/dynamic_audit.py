@@ -24,12 +24,13 @@ from harness.dynamic.probes.byte_denominator import byte_denominator
 from harness.dynamic.probes.coverage import coverage
 from harness.dynamic.probes.normalisation import PROBE as NORMALISATION
 from harness.dynamic.probes.prefix_invariance import prefix_invariance
-from harness.dynamic.probes.probe import Outcome, ProbeResult, ScoredRun, scored_run
+from harness.dynamic.probes.probe import ProbeResult, ScoredRun, scored_run
 from harness.dynamic.probes.processing_order import processing_order, scored_last
 from harness.dynamic.probes.replay import replay
 from harness.dynamic.run_ladder import climb
 from harness.dynamic.tiny_data import Layout, tiny_data
 from harness.logs.training_log import PassKind
+from harness.probe_outcome import Outcome
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 from harness.dynamic.events import ForwardEvent, NetworkEvent, OpenEvent, ProgramEvent, StepEvent
 from harness.dynamic.probes.model_files import last_artifact_write
-from harness.dynamic.probes.probe import Outcome, ProbeResult
+from harness.dynamic.probes.probe import ProbeResult
+from harness.probe_outcome import Outcome
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from harness.dynamic.probes.compared_scores import knows_positions, longest_row
-from harness.dynamic.probes.probe import Outcome, ProbeResult, powerless
+from harness.dynamic.probes.probe import ProbeResult, powerless
+from harness.probe_outcome import Outcome
 
 if TYPE_CHECKING:
     from harness.dynamic.probes.probe import ScoredRun

@@ -9,7 +9,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from harness.dynamic.probes.compared_scores import compared, knows_positions, seen_before
-from harness.dynamic.probes.probe import Outcome, ProbeResult, powerless
+from harness.dynamic.probes.probe import ProbeResult, powerless
+from harness.probe_outcome import Outcome
 
 if TYPE_CHECKING:
     from harness.dynamic.probes.probe import ScoredRun

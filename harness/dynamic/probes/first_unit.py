@@ -8,7 +8,8 @@ import numpy as np
 
 from harness.dynamic.events import StepEvent
 from harness.dynamic.probes.compared_scores import compared, seen_before
-from harness.dynamic.probes.probe import Outcome, ProbeResult, powerless
+from harness.dynamic.probes.probe import ProbeResult, powerless
+from harness.probe_outcome import Outcome
 
 if TYPE_CHECKING:
     from harness.dynamic.probes.probe import ScoredRun

@@ -12,16 +12,16 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from harness.black_box.learning_probes import BOUND_NATS
 from harness.dynamic.probes.compared_scores import knows_positions
-from harness.dynamic.probes.probe import Outcome, ProbeResult, powerless
+from harness.dynamic.probes.probe import ProbeResult, powerless
+from harness.probe_outcome import Outcome
 
 if TYPE_CHECKING:
     from harness.dynamic.probes.probe import ScoredRun
 
 PROBE = "noise-martingale"
 CONDITION = "c1-causal"
-MOST_GAIN = math.log(1e9)
-"""Nats, 20.7: a legal scorer gains more once in a thousand million streams."""
 
 
 def noise_martingale(run: ScoredRun, *, alphabet: int, fixed: np.ndarray) -> ProbeResult:
@@ -45,14 +45,14 @@ def noise_martingale(run: ScoredRun, *, alphabet: int, fixed: np.ndarray) -> Pro
     else:
         tokens, nats = run.stream_tokens - 1 - int(fixed.size), float(values.sum())
     gain = tokens * math.log(alphabet) - nats
-    numbers = {"tokens": tokens, "nats": nats, "gain": gain, "most": MOST_GAIN}
+    numbers = {"tokens": tokens, "nats": nats, "gain": gain, "most": BOUND_NATS}
     if not math.isfinite(gain):
         outcome, sentence = Outcome.NO_POWER, "the losses on tokens drawn by chance are not finite"
-    elif gain > MOST_GAIN:
+    elif gain > BOUND_NATS:
         outcome = Outcome.BREACH
         sentence = (
             f"{gain:,.1f} nats are gained on {tokens:,} tokens drawn by chance from {alphabet:,}; "
-            f"probabilities fixed before the tokens gain at most {MOST_GAIN:.1f}, save once in a thousand "
+            f"probabilities fixed before the tokens gain at most {BOUND_NATS:.1f}, save once in a thousand "
             "million streams"
         )
     elif not knows_positions(run) and score.tokens.sum() > tokens + 1:
@@ -64,7 +64,7 @@ def noise_martingale(run: ScoredRun, *, alphabet: int, fixed: np.ndarray) -> Pro
         outcome = Outcome.CLEAN
         sentence = (
             f"{tokens:,} tokens drawn by chance from {alphabet:,} are scored with a gain of {gain:,.1f} "
-            f"nats; {MOST_GAIN:.1f} may be gained by chance"
+            f"nats; {BOUND_NATS:.1f} may be gained by chance"
         )
     return ProbeResult(
         probe=PROBE, condition=CONDITION, outcome=outcome, numbers=numbers, sentence=sentence, runs=runs

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from harness.dynamic.probes.probe import Outcome, ProbeResult
+from harness.dynamic.probes.probe import ProbeResult
+from harness.probe_outcome import Outcome
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

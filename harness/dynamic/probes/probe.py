@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from enum import StrEnum
 from typing import TYPE_CHECKING, Protocol
 
 from harness.dynamic.printed_metrics import Metrics, claimed_number, plain_label
+from harness.probe_outcome import Outcome
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -14,16 +14,6 @@ if TYPE_CHECKING:
     from harness.dynamic.counted_scores import CountedScore
     from harness.dynamic.event_record import EventRecord
     from harness.dynamic.printed_metrics import ExplainedMetric
-
-
-class Outcome(StrEnum):
-    """What came out. Only CLEAN says that the probe looked and saw nothing."""
-
-    CLEAN = "clean"
-    BREACH = "breach"
-    NO_POWER = "no-power"  # it could not have seen a breach, or not all of one
-    NOT_REPRODUCIBLE = "not-reproducible"  # the same run twice differs: nothing follows from differences
-    NOT_RUN = "not-run"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

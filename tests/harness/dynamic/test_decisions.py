@@ -7,8 +7,9 @@ import pytest
 from harness.case import needs_human, not_checked, passed
 from harness.dynamic.decisions import powerless_words, why_not_clean, with_executed
 from harness.dynamic.dynamic_audit import DynamicAudit
-from harness.dynamic.probes.probe import Outcome, ProbeResult
+from harness.dynamic.probes.probe import ProbeResult
 from harness.finding import RuleVerdict
+from harness.probe_outcome import Outcome
 
 C1, C2, C3, C4 = "c1-causal", "c2-normalized", "c3-score-before-update", "c4-single-pass"
 

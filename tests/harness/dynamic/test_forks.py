@@ -18,8 +18,9 @@ from harness.dynamic.branch_scores import branch_nats, fork_point, joined_record
 from harness.dynamic.event_record import EventRecord, read_event_record, take_keys
 from harness.dynamic.fork_plan import ForkPlan, branch_mark
 from harness.dynamic.probes.normalisation import Alternative, normalisation
-from harness.dynamic.probes.probe import Outcome, ProbeResult, scored_run
+from harness.dynamic.probes.probe import ProbeResult, scored_run
 from harness.dynamic.run_plan import RunPlan
+from harness.probe_outcome import Outcome
 from tests.harness.dynamic.toy_runs import VAL_TOKENS, VOCAB, ToyRun, stream, validation, write_shard
 from tests.programs.dynamic.toy_scripts import FROZEN, ONLINE_PAIRS
 

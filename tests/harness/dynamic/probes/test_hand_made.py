@@ -14,9 +14,10 @@ from harness.dynamic.probes.documents import batch_mates, document_boundary
 from harness.dynamic.probes.doubled_stream import doubled_stream
 from harness.dynamic.probes.first_unit import first_unit
 from harness.dynamic.probes.prefix_invariance import prefix_invariance
-from harness.dynamic.probes.probe import Outcome, ScoredRun
+from harness.dynamic.probes.probe import ScoredRun
 from harness.dynamic.probes.processing_order import processing_order
 from harness.logs.training_log import PassKind
+from harness.probe_outcome import Outcome
 
 TOKENS = 1001
 

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from harness.dynamic.probes.noise_martingale import noise_martingale
-from harness.dynamic.probes.probe import Outcome, ProbeResult, scored_run
+from harness.dynamic.probes.probe import ProbeResult, scored_run
+from harness.probe_outcome import Outcome
 from tests.harness.dynamic.toy_runs import VAL_TOKENS, run_toy
 from tests.programs.dynamic import toy_scripts as toys
 

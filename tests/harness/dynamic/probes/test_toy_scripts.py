@@ -8,9 +8,10 @@ from harness.dynamic.probes.artifact_independence import artifact_independence
 from harness.dynamic.probes.byte_denominator import byte_denominator
 from harness.dynamic.probes.coverage import coverage
 from harness.dynamic.probes.prefix_invariance import prefix_invariance
-from harness.dynamic.probes.probe import Outcome, ProbeResult, ScoredRun, scored_run
+from harness.dynamic.probes.probe import ProbeResult, ScoredRun, scored_run
 from harness.dynamic.probes.processing_order import processing_order, scored_last
 from harness.dynamic.probes.replay import replay
+from harness.probe_outcome import Outcome
 from tests.harness.dynamic.toy_runs import VAL_TOKENS, toy_run, validation
 from tests.programs.dynamic import toy_scripts as toys
 
