@@ -14,6 +14,7 @@ import json
 import os
 import random
 import resource
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -154,7 +155,9 @@ def main() -> None:
         "--paint", action="store_true", help="open the page in GOLF_CHROMIUM too (playwright)"
     )
     given = parser.parse_args()
-    chromium = os.environ.get("GOLF_CHROMIUM", "chromium") if given.paint else None
+    chromium = shutil.which(os.environ.get("GOLF_CHROMIUM", "chromium")) if given.paint else None
+    if given.paint and chromium is None:
+        parser.error("--paint needs a Chromium: name one with GOLF_CHROMIUM")
     for rows in sorted(given.rows):
         measure(rows, chromium)
 
