@@ -2,7 +2,8 @@
 
 Paths are inputs (scripts seed generators from them), so everything is seen at the same places in every run:
 the submission where the challenge has it, in a checkout with its data. A sandbox that cannot rename shows
-it all below one folder of the host, which then is the same for every run of this process.
+it all below one folder of the host, which then is the same for every run of this process: such runs wait for
+each other. Under one that can, each of several runs side by side has a folder of its own.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import shutil
 import stat
 import sys
 import tempfile
+import threading
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -58,6 +60,8 @@ _LINES_AT_MOST = 200_000
 _LONGEST_LINE = 20_000
 _ARTIFACT_BYTES = 512 * MIB
 _ARTIFACTS_AT_MOST = 2_000
+_taken: dict[str, threading.Lock] = {}
+"""Folders of runs: one run at a time in each."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -83,20 +87,30 @@ def run_child(
     *,
     names: DataNames | None = None,
     may_write_data: bool = False,
+    slot: int = 0,
     should_stop: Callable[[], bool] = lambda: False,
 ) -> AuditRun:
     """Run `plan` on a clean copy of `folder` with `data`, and read what is left when all is dead.
 
     Raises `SubmissionError` for a folder that cannot be copied safely and `SetupError` when this machine
-    cannot run it. `may_write_data` lets a run put alternatives into its own copy of the data.
+    cannot run it. `may_write_data` lets a run put alternatives into its own copy of the data. Threads may
+    make runs side by side, each in a `slot` of its own; runs of one slot wait for each other, and so do all
+    where `may_run_side_by_side` says no.
     """
-    root = _root()
-    _remove(root)
-    try:
-        root.mkdir(mode=0o755, parents=True)
-        return _run(root, folder, plan, data, sandbox, limits, names, may_write_data, should_stop)
-    finally:
+    root = _root(slot if may_run_side_by_side(sandbox) else 0)
+    with _taken.setdefault(str(root), threading.Lock()):
         _remove(root)
+        try:
+            root.mkdir(mode=0o755, parents=True)
+            return _run(root, folder, plan, data, sandbox, limits, names, may_write_data, should_stop)
+        finally:
+            _remove(root)
+
+
+def may_run_side_by_side(sandbox: Sandbox) -> bool:
+    """Whether runs in different folders of the host see the same paths in `sandbox`."""
+    shown = sandbox.seen_at(Mount(host=Path("/host"), inside=WORK, is_writable=False))
+    return shown == WORK
 
 
 def _run(
@@ -163,9 +177,10 @@ def _run(
     )
 
 
-def _root() -> Path:
-    """One folder per process: the same for each of its runs, where a sandbox shows host paths."""
-    return Path(tempfile.gettempdir()).resolve() / f"golf-dynamic-{os.getpid()}"
+def _root(slot: int) -> Path:
+    """One folder per slot of this process, the same for each run in it."""
+    mark = f"-{slot}" if slot else ""
+    return Path(tempfile.gettempdir()).resolve() / f"golf-dynamic-{os.getpid()}{mark}"
 
 
 def _seen_plan(plan: RunPlan, places: Mapping[str, str]) -> RunPlan:

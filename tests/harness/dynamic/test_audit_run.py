@@ -1,12 +1,13 @@
 from __future__ import annotations
 
 import json
+import threading
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
-from harness.dynamic.audit_run import DATA, OUT, SUBMISSION, run_child
+from harness.dynamic.audit_run import DATA, OUT, SUBMISSION, may_run_side_by_side, run_child
 from harness.dynamic.data_folder import data_places
 from harness.dynamic.run_causes import CauseKind
 from harness.dynamic.run_plan import RunPlan
@@ -134,3 +135,40 @@ def test_a_link_in_place_of_the_submission_shows_nothing_of_the_host(folder, dat
 
     run = run_child(folder, plan(), data, FakeSandbox(act))
     assert run.artifacts == {}
+
+
+class MeetingSandbox:
+    """Shows every mount where it was asked to be; a run goes on when another has come as far."""
+
+    name = "meeting"
+
+    def __init__(self):
+        self.hosts, self._meeting = [], threading.Barrier(2, timeout=60)
+
+    def seen_at(self, mount):
+        return mount.inside
+
+    def run(self, request, on_output, should_stop=None):
+        self.hosts += [mount.host for mount in request.mounts if mount.inside == OUT]
+        self._meeting.wait()
+        from tests.harness.dynamic.test_run_causes import outcome
+
+        return outcome(code=0)
+
+
+def test_runs_side_by_side_have_folders_of_their_own(folder, data):
+    sandbox = MeetingSandbox()
+    threads = [
+        threading.Thread(target=run_child, args=(folder, plan(), data, sandbox), kwargs={"slot": slot})
+        for slot in (0, 1)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(set(sandbox.hosts)) == 2
+
+
+def test_runs_are_side_by_side_only_where_the_sandbox_hides_the_folder():
+    assert may_run_side_by_side(MeetingSandbox())
+    assert not may_run_side_by_side(FakeSandbox(lambda *_: None))
