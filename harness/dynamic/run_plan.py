@@ -41,6 +41,8 @@ class RunPlan:
     val_backward_seconds: float = 0.01
     """The same for a backward pass over validation tokens, which no budget should stop."""
     fork: Mapping[str, Any] | None = None
+    adapts: bool = True
+    """False takes every optimizer step on validation tokens back: the same run with adaptation off."""
 
     def __post_init__(self) -> None:
         """Refuse what no child can run."""

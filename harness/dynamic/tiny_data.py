@@ -43,6 +43,8 @@ _TRAIN_DOCUMENTS = (700, 180, 1500, 420, 950, 260, 1900, 560)
 _RECIPE = "tiny streams 1"
 _STREAMS = ("train", "single", "single_other", "several", "several_other")
 _PLANT_SEED = 20_240_520
+_NOISE_SEED = 20_260_412
+_REPEAT_MARK = 6  # one token of so many is another: no window of a repetition is one of its first time
 
 
 class Layout(StrEnum):
@@ -98,6 +100,37 @@ class TinyData:
         for end in ends:
             changed[end - passage.size + 1 : end + 1] = passage
         return replace(self, validation=changed)
+
+    def with_noise(self) -> TinyData:
+        """Every token but BOS drawn evenly from the ordinary ids: nobody can know anything of it."""
+        draw = np.random.default_rng(_NOISE_SEED)
+        ids = self.vocabulary.ordinary_ids()
+        is_bos = self.validation == BOS_ID
+        drawn, other = (
+            np.where(is_bos, BOS_ID, draw.choice(ids, self.validation.size)).astype(np.int64)
+            for _ in range(2)
+        )
+        return replace(self, validation=drawn, other=_differing(drawn, other))
+
+    def with_repetition(self, half: int) -> TinyData:
+        """From position `half` on the tokens from position 1 on once more; BOS and length stay.
+
+        One in six of them is another, since a window that stands in two places names none.
+        """
+        self._check(half)
+        places = np.arange(half, self.validation.size)
+        again = self.validation[1 + (places - half) % (half - 1)] if half > 1 else self.other[places]
+        marked = places % _REPEAT_MARK == 0
+        again = np.where(marked, self.other[places], again)
+        changed = self.validation.copy()
+        is_text = (self.validation[places] != BOS_ID) & (again != BOS_ID)
+        changed[places[is_text]] = again[is_text]
+        return replace(self, validation=changed)
+
+    def documents(self) -> list[range]:
+        """Positions of the documents, BOS included."""
+        starts = [int(start) for start in np.flatnonzero(self.validation == BOS_ID)]
+        return [range(*pair) for pair in zip(starts, [*starts[1:], self.validation.size], strict=True)]
 
     def passage(self) -> np.ndarray:
         """16 different ordinary ids that stand nowhere side by side in the text: int64."""

@@ -15,10 +15,34 @@ from harness.dynamic.probes.probe import ProbeResult, powerless
 from harness.probe_outcome import Outcome
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from harness.dynamic.probes.probe import ScoredRun
 
 MATES = "batch-mates"
 BOUNDARY = "document-boundary"
+
+
+def document_to_replace(base: ScoredRun, documents: Sequence[range]) -> range | None:
+    """The document to replace in the other run: one that is scored beside another and not first of all.
+
+    None where the positions of the scores are unknown or there is only one document.
+    """
+    if base.metric is None or not knows_positions(base) or len(documents) < 2:
+        return None
+    score = base.score
+    best: tuple[tuple[int, int], range] | None = None
+    for document in documents:
+        own = (score.positions > document.start) & (score.positions < document.stop)
+        if not own.any():
+            continue
+        begins = int(score.scored_at[own].min())
+        beside = int((~own & (score.scored_at == begins)).sum())
+        before = int((score.scored_at < begins).sum())
+        rank = (min(beside, before), before)
+        if best is None or rank > best[0]:
+            best = (rank, document)
+    return best[1] if best is not None else None
 
 
 def batch_mates(base: ScoredRun, changed: ScoredRun, *, document: range) -> ProbeResult:

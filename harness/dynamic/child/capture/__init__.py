@@ -32,7 +32,7 @@ def install(plan: RunPlan, recorder: Recorder) -> list[Callable[[ast.Module, str
     from harness.dynamic.child.capture.printed_lines import read_along
     from harness.dynamic.child.capture.source_hooks import HookNames, hooked
     from harness.dynamic.child.capture.token_streams import TokenStreams
-    from harness.dynamic.child.capture.torch_calls import TorchCalls, start_torch_calls
+    from harness.dynamic.child.capture.torch_calls import StepsBack, TorchCalls, start_torch_calls
     from harness.dynamic.child.capture.weight_sums import WeightSums
 
     if not plan.captures:
@@ -66,6 +66,8 @@ def install(plan: RunPlan, recorder: Recorder) -> list[Callable[[ast.Module, str
             start_torch_calls(calls),
         ]
     )
+    if not plan.adapts:
+        _ends.append(StepsBack(calls).start())
     return [lambda tree, filename: hooked(tree, filename, names)]
 
 

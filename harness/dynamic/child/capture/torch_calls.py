@@ -235,6 +235,44 @@ class CallMode(TorchFunctionMode):
         return result
 
 
+class StepsBack:
+    """Takes optimizer steps on validation tokens back: what a run without adaptation would score."""
+
+    def __init__(self, calls: TorchCalls) -> None:
+        self._calls = calls
+        self._kept: list[tuple[torch.Tensor, torch.Tensor]] = []
+
+    def start(self) -> Callable[[], None]:
+        """Begin; the answer ends it."""
+        from torch.optim.optimizer import (
+            register_optimizer_step_post_hook,
+            register_optimizer_step_pre_hook,
+        )
+
+        handles = [
+            register_optimizer_step_pre_hook(self._keep),
+            register_optimizer_step_post_hook(self._undo),
+        ]
+
+        def end() -> None:
+            for handle in handles:
+                handle.remove()
+
+        return end
+
+    def _keep(self, optimizer: torch.optim.Optimizer, args: Any, kwargs: Any) -> None:
+        self._kept.clear()
+        if self._calls.grad_source == "val":
+            weights = [weight for group in optimizer.param_groups for weight in group["params"]]
+            self._kept.extend((weight, weight.detach().clone()) for weight in weights)
+
+    def _undo(self, optimizer: torch.optim.Optimizer, args: Any, kwargs: Any) -> None:
+        with torch.no_grad():
+            for weight, before in self._kept:
+                weight.copy_(before)
+        self._kept.clear()
+
+
 def start_torch_calls(calls: TorchCalls) -> Callable[[], None]:
     """Follow torch in this thread and in all that start later; the answer ends it."""
     from torch.optim.optimizer import register_optimizer_step_post_hook
