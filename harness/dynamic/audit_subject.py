@@ -13,7 +13,6 @@ from harness.dynamic.data_folder import data_places
 from harness.dynamic.run_plan import RunPlan
 from harness.dynamic.script_knobs import script_knobs
 from harness.dynamic.shrinking import DataSettings, Shrink, ShrinkChoice, shrink
-from harness.dynamic.tiny_scale import MICRO_STEPS
 from harness.dynamic.vocabulary_choice import choose_vocabulary
 from harness.errors import SubmissionError
 from harness.sandbox.clean_copy import check_path
@@ -73,7 +72,8 @@ class AuditSubject:
             vocab_size=self.vocabulary.key.size,
             device=device,
             captures=captures,
-            train_backward_seconds=_TRAINED_SECONDS / (MICRO_STEPS * settings.steps),
+            one_micro_batch=self.knobs.has_micro_batches,
+            train_backward_seconds=_TRAINED_SECONDS / (settings.micro_steps * settings.steps),
         )
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from harness.code.source_text import parse_text
 from harness.code.syntax_nodes import SyntaxNodes
+from harness.dynamic.micro_batches import is_micro_batch_count
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -32,11 +33,12 @@ def read_knobs(argument: dict[str, Any], blobs: list[bytes]) -> dict[str, Any]:
     A knob is a dict of name, kind (environment, option, class, module, parameter), value (the default as
     text, None where there is none or it is computed), type (int or float where the script makes it one, else
     that of the default) and, for an environment name, the `target` that keeps it. `problems` names sources
-    that do not parse.
+    that do not parse; `micro_batches` says whether eight ranks are played by fewer.
     """
     knobs: list[dict[str, Any]] = []
     texts: dict[str, None] = {}
     problems: list[str] = []
+    micro_batches = False
     for path, blob in zip(argument["paths"], blobs, strict=True):
         parsed = parse_text(blob.decode("utf-8", "replace"))
         if parsed.tree is None:
@@ -48,6 +50,7 @@ def read_knobs(argument: dict[str, Any], blobs: list[bytes]) -> dict[str, Any]:
         knobs += _options(nodes, names)
         knobs += _constants(parsed.tree, nodes)
         knobs += _parameters(nodes)
+        micro_batches = micro_batches or any(map(is_micro_batch_count, nodes.of(ast.BinOp)))
         for constant in nodes.of(ast.Constant):
             value = constant.value
             if isinstance(value, str) and len(value) <= _LONGEST_TEXT and _DATA_TEXT.search(value):
@@ -57,6 +60,7 @@ def read_knobs(argument: dict[str, Any], blobs: list[bytes]) -> dict[str, Any]:
         "knobs": list(distinct.values())[:KNOBS_AT_MOST],
         "texts": list(texts)[:TEXTS_AT_MOST],
         "problems": problems,
+        "micro_batches": micro_batches,
     }
 
 

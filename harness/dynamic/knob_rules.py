@@ -74,7 +74,7 @@ def _val_tokens(value: float, scale: Scale) -> float:
     """Tokens, or windows where the number is small."""
     if value < scale.sequence:
         return min(value, BATCH_SEQUENCES)
-    return MICRO_STEPS * SEQUENCE * BATCH_SEQUENCES
+    return scale.micro_steps * SEQUENCE * BATCH_SEQUENCES
 
 
 def _width(value: float, scale: Scale) -> float:

@@ -35,6 +35,8 @@ class RunPlan:
     world_size: int = 1
     rank: int = 0
     captures: bool = True
+    one_micro_batch: bool = False
+    """Whether a step is to take one pass where the script says eight by the number of ranks."""
     train_backward_seconds: float = 11.25
     """What one backward pass of training takes on the virtual clock: six steps with eight micro-steps walk
     through a schedule of 540 of 600 seconds."""

@@ -47,6 +47,8 @@ class ScriptKnobs:
     knobs: tuple[Knob, ...] = ()
     texts: tuple[str, ...] = ()
     problems: tuple[str, ...] = ()
+    has_micro_batches: bool = False
+    """Whether a step takes as many passes as there are ranks less than eight (`micro_batches`)."""
 
     def of(self, *kinds: KnobKind) -> Iterator[Knob]:
         """Those of some kinds, in order of appearance."""
@@ -81,4 +83,5 @@ def script_knobs(submission: Submission) -> ScriptKnobs:
         ),
         texts=tuple(str(text) for text in result["texts"]),
         problems=tuple(str(problem) for problem in result["problems"]),
+        has_micro_batches=bool(result["micro_batches"]),
     )

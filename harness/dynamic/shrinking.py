@@ -16,7 +16,7 @@ from harness.dynamic.knob_rules import (
     small_value,
 )
 from harness.dynamic.script_knobs import KnobKind
-from harness.dynamic.tiny_scale import STEPS, Scale
+from harness.dynamic.tiny_scale import MICRO_STEPS, STEPS, Scale
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -80,6 +80,8 @@ class Shrink:
     literals: Mapping[str, Value] = field(default_factory=dict)
     steps: int = STEPS
     """Training steps the run is to take."""
+    micro_steps: int = MICRO_STEPS
+    """Passes of each."""
     notes: tuple[str, ...] = ()
 
 
@@ -123,6 +125,7 @@ def shrink(
         argv=words,
         literals=literals,
         steps=choice.steps,
+        micro_steps=scale.micro_steps,
         notes=tuple(shrinking.notes),
     )
 
@@ -142,6 +145,7 @@ def scale_of(knobs: ScriptKnobs, claimed: Mapping[str, str]) -> Scale:
         width=_named(values, _WIDTH, usual.width),
         heads=_named(values, _HEADS, usual.heads),
         kv_heads=_named(values, _KV_HEADS, _named(values, _HEADS, usual.kv_heads)),
+        micro_steps=1 if knobs.has_micro_batches else MICRO_STEPS,
     )
 
 

@@ -39,6 +39,8 @@ class Scale:
     heads: float = _USUAL_HEADS
     kv_heads: float = _USUAL_KV_HEADS
     keeps_width: bool = False
+    micro_steps: int = MICRO_STEPS
+    """Passes of one optimizer step, of training and of a batch of validation alike."""
     steps: int = STEPS
 
     @property

@@ -49,6 +49,7 @@ def run(plan: RunPlan, source: bytes) -> int:
     from harness.dynamic.child.facade.told import listen
     from harness.dynamic.child.literals import with_literals
     from harness.dynamic.child.script_source import ScriptSource
+    from harness.dynamic.micro_batches import with_one_micro_batch
 
     folder = str(Path(plan.script).parent)
     finish: Callable[[], None] = lambda: None  # noqa: E731 - replaced where the run is captured
@@ -62,6 +63,8 @@ def run(plan: RunPlan, source: bytes) -> int:
     clock = install_facade(plan)
     scripts = ScriptSource((folder,))
     scripts.transforms.append(lambda tree, _: with_literals(tree, plan.literals))
+    if plan.one_micro_batch:
+        scripts.transforms.append(lambda tree, _: with_one_micro_batch(tree))
     if recorder is not None:
         recorder.virtual_seconds = lambda: clock.seconds
         clock.is_validation = lambda: recorder.learns_from() == "val"

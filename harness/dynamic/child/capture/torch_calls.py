@@ -228,7 +228,8 @@ class CallMode(TorchFunctionMode):
         look = self._after.get(func)
         if look is not None:
             try:
-                look(func, args, kwargs, result)
+                with torch._C.DisableTorchFunction():  # looking is no call of the script
+                    look(func, args, kwargs, result)
             except Exception as error:  # an unusual call of the script is not followed, and it goes on
                 name = getattr(func, "__name__", "call")
                 self._calls.recorder.dropped(f"fault at {name}: {type(error).__name__}: {error}"[:160])
