@@ -60,8 +60,11 @@ class WeightSums:
         value = 0
         with torch.no_grad():
             for weight in alive:
-                flat = weight.detach().reshape(-1)[::stride]
-                # A clone: one element of a strided row counts as contiguous and still has no bytes to view.
-                packed = flat.clone(memory_format=torch.contiguous_format).cpu().view(torch.uint8)
+                flat = weight.detach()
+                if stride > 1 or not flat.is_contiguous() or flat.is_sparse:
+                    flat = flat.reshape(-1)[::stride]
+                    # A clone: one element of a strided row counts as contiguous and has no bytes to view.
+                    flat = flat.clone(memory_format=torch.contiguous_format)
+                packed = flat.cpu().reshape(-1).view(torch.uint8)
                 value = zlib.crc32(packed.numpy().data, value)
         return f"{value:08x}"
