@@ -1,0 +1,97 @@
+"""A run that comes to no score, by its own fault or not: the cause is told, with the phase it came in."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from harness.dynamic.run_causes import CauseKind
+from harness.sandbox.request import MIB
+from tests.attacks.dynamic.audited_runs import small
+from tests.programs.dynamic.audited_script import (
+    edited,
+    ending_with,
+    in_place_of_the_end,
+    starting_with,
+    while_evaluating,
+    while_training,
+)
+
+if TYPE_CHECKING:
+    from tests.attacks.dynamic.audited_runs import AuditedMachine
+
+ABSENT = {
+    "a package": (starting_with("import regex_of_mine"), CauseKind.MISSING_MODULE, "regex_of_mine"),
+    "kernels": (starting_with("import mamba_ssm"), CauseKind.CUDA_MODULE, "mamba_ssm"),
+    "a file": (starting_with("open('lexicon.txt')"), CauseKind.MISSING_FILE, "lexicon.txt"),
+}
+BROKEN = {
+    "raises in training": (while_training("assert step < 3"), CauseKind.SETTINGS, "in training"),
+    "raises in evaluation": (while_evaluating("1 // (start - 512)"), CauseKind.SETTINGS, "in evaluation"),
+    "divides by a vanished model": (
+        edited(("bpb = evaluate()", "del model; bpb = evaluate()")), CauseKind.BROKEN_SCRIPT, "in evaluation",
+    ),
+    "exit status 3": (while_training("sys.exit(3)"), CauseKind.SETTINGS, "in training"),
+    "segmentation fault": (
+        while_evaluating("import ctypes; ctypes.string_at(0)"), CauseKind.CRASH, "in evaluation",
+    ),
+    "kills itself": (while_training("os.kill(os.getpid(), 9)"), CauseKind.CRASH, "in training"),
+    "kills all it sees": (while_training("os.kill(-1, 9); os.kill(0, 9)"), CauseKind.CRASH, "in training"),
+    "kills its parent": (
+        while_training("os.kill(os.getppid(), 9); os.abort()"), CauseKind.CRASH, "in training",
+    ),
+    "no score": (in_place_of_the_end("print('all is well')"), CauseKind.NO_METRIC, "without printing a score"),
+    "no number": (
+        edited(("bpb = evaluate()", "bpb = float('nan')")), CauseKind.NO_METRIC, "without printing a score",
+    ),
+    "infinity": (
+        edited(("bpb = evaluate()", "bpb = float('inf')")), CauseKind.NO_METRIC, "without printing a score",
+    ),
+}  # fmt: skip
+GREEDY = {
+    "loops": (while_training("while True: pass"), CauseKind.TIME, small(wall_seconds=12.0)),
+    "sleeps in evaluation": (
+        while_evaluating("import select; select.select([], [], [], 600)"),
+        CauseKind.TIME,
+        small(wall_seconds=12.0),
+    ),
+    "hangs at its end": (
+        ending_with("import threading; threading.Thread(target=threading.Event().wait).start()\n"
+                    "import atexit; atexit.register(threading.Event().wait)"),
+        CauseKind.TIME,
+        small(wall_seconds=14.0),
+    ),
+    "memory": (
+        while_training("held = [bytearray(b'x') * (8 << 20) for _ in iter(int, 1)]"),
+        CauseKind.MEMORY,
+        small(memory_bytes=768 * MIB),
+    ),
+    "disk": (
+        while_training("while True: open('MARK%d' % time.perf_counter_ns(), 'wb').write(bytes(1 << 20))"),
+        CauseKind.DISK,
+        small(),
+    ),
+    "log": (while_training("while True: print('x' * 10_000)"), CauseKind.DISK, small()),
+    "processes": (while_training("while True: os.fork()"), CauseKind.MEMORY, small()),
+}  # fmt: skip
+
+
+def _told(seen: object, cause: CauseKind, words: str) -> None:
+    print(seen.run.cause, "|", seen.why_open(), "|", seen.run.log_lines[-2:], seen.run.outcome.seconds)
+    assert seen.cause.kind is cause
+    assert words in seen.cause.message
+    assert "Traceback" not in seen.why_open()
+    assert seen.passed == []
+
+
+@pytest.mark.parametrize(("script", "cause", "words"), [*ABSENT.values(), *BROKEN.values()], ids=[*ABSENT, *BROKEN])
+def test_the_cause_is_told(audited: AuditedMachine, script: str, cause: CauseKind, words: str) -> None:
+    _told(audited.run(script), cause, words)
+
+
+@pytest.mark.parametrize(("script", "cause", "limits"), GREEDY.values(), ids=GREEDY)
+def test_a_limit_ends_it_and_is_told(
+    audited: AuditedMachine, script: str, cause: CauseKind, limits: object
+) -> None:
+    _told(audited.run(script, limits=limits), cause, "")
