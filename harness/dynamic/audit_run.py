@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING
 from harness.dynamic.data_folder import write_data_folder
 from harness.dynamic.event_record import read_event_record, take_keys
 from harness.dynamic.fork_plan import branch_mark
-from harness.dynamic.run_causes import cause_of, read_ending
+from harness.dynamic.run_causes import cause_of, read_ending, read_failed_rank
 from harness.dynamic.score_lines import has_score
 from harness.errors import SetupError
 from harness.sandbox.clean_copy import copy_submission
@@ -76,6 +76,10 @@ class AuditRun:
     cause: RunCause | None
     branches: tuple[EventRecord, ...] = ()
     """The records of the forks, in the order of the plan's tokens."""
+    by_rank: tuple[EventRecord, ...] = ()
+    """The records of all ranks where there are several; `events` is that of the first."""
+    failed_rank: int | None = None
+    """The rank that failed first, where there are several and one says so."""
 
 
 def run_child(
@@ -147,8 +151,9 @@ def _run(
     seen = _seen_plan(plan, places)
     (root / "plan" / "plan.json").write_text(json.dumps(seen.as_json()), encoding="utf-8")
     _open_to_all(root)
+    module = "harness.dynamic.child" if plan.world_size == 1 else "harness.dynamic.child.ranks"
     request = SandboxRequest(
-        command=(sys.executable, "-P", "-m", "harness.dynamic.child", f"{places[_PLAN]}/plan.json"),
+        command=(sys.executable, "-P", "-m", module, f"{places[_PLAN]}/plan.json"),
         environment=_environment(places),
         mounts=tuple(mounts.values()),
         workdir=str(Path(seen.script).parent),
@@ -164,12 +169,17 @@ def _run(
     outcome = sandbox.run(request, keep, should_stop=should_stop)
     keys, log_lines = take_keys(lines)
     forks = len(plan.fork["tokens"]) if plan.fork is not None else 0
+    ranks = range(plan.world_size) if plan.world_size > 1 else range(plan.rank, plan.rank + 1)
+    records = tuple(read_event_record(out, rank=rank, key=keys.get(rank)) for rank in ranks)
+    failed = read_failed_rank(out, plan.world_size)
     return AuditRun(
         outcome=outcome,
-        events=read_event_record(out, rank=plan.rank, key=keys.get(plan.rank)),
+        events=records[0],
+        by_rank=records if len(records) > 1 else (),
+        failed_rank=failed,
         log_lines=tuple(log_lines),
         artifacts=dict(_artifacts(work, submission, before)),
-        cause=cause_of(outcome, read_ending(out), log_lines, has_metric=has_score(log_lines)),
+        cause=cause_of(outcome, read_ending(out, failed or 0), log_lines, has_metric=has_score(log_lines)),
         branches=tuple(
             read_event_record(out, rank=plan.rank, key=keys.get(plan.rank), branch=branch_mark(index))
             for index in range(forks)

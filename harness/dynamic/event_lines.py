@@ -9,6 +9,7 @@ from harness.dynamic.events import (
     BackwardEvent,
     CutEvent,
     Event,
+    ExchangeEvent,
     ForkEvent,
     ForwardEvent,
     IncrementEvent,
@@ -102,6 +103,30 @@ def _loss(data: dict[str, Any], kept: Arrays) -> LossEvent:
     )
 
 
+_MOST_EXCHANGED = 64
+
+
+def _exchange(data: dict[str, Any]) -> ExchangeEvent:
+    given, got = (_numbers(data[name]) for name in ("given", "got"))
+    return ExchangeEvent(
+        **_base(data),
+        op=_text(data["op"]),
+        reduction=_text(data["reduction"]),
+        size=_count(data["size"]),
+        given=given,
+        got=got,
+        is_all=_flag(data["all"]),
+    )
+
+
+def _numbers(values: Any) -> tuple[float, ...] | None:
+    if values is None:
+        return None
+    if not isinstance(values, list) or len(values) > _MOST_EXCHANGED:
+        raise TypeError(f"{str(values)[:20]} are not a few numbers")
+    return tuple(_number(each) for each in values)
+
+
 def _program(data: dict[str, Any]) -> ProgramEvent:
     command = data["command"]
     return ProgramEvent(
@@ -160,5 +185,6 @@ BUILDERS: dict[str, Callable[[dict[str, Any], Arrays], Event]] = {
         address=_text(d["address"] if "address" in d else f"{d['package']} {d['wanted']}"),
         is_package="package" in d,
     ),
+    "exchange": lambda d, _: _exchange(d),
     "fork": lambda d, _: ForkEvent(**_base(d), copies=_count(d["copies"])),
 }

@@ -25,11 +25,12 @@ class Segment:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Event:
-    """Base of all events."""
+    """Base of all events. `rank` is 0 but for those of another rank in a record of several."""
 
     number: int
     wall: float
     virtual: float
+    rank: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -171,3 +172,20 @@ class ForkEvent(Event):
     """The run was forked here; `copies` of the validation stream were changed in the fork's memory."""
 
     copies: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExchangeEvent(Event):
+    """Ranks exchanged tensors or objects by the collective `op`.
+
+    `given` are the values of this rank and `got` what it holds afterwards; None for more than a few numbers
+    and where they were not there yet. `reduction` ("sum", "avg", ...) is "" where nothing is reduced.
+    `is_all`: every rank takes part, and none goes on before all have begun.
+    """
+
+    op: str
+    reduction: str
+    size: int
+    given: tuple[float, ...] | None
+    got: tuple[float, ...] | None
+    is_all: bool

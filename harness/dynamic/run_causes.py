@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from harness.sandbox.request import SandboxOutcome
 
 ENDING_NAME = "ending.json"  # as harness.dynamic.child.ending writes it
+RANKS_NAME = "ranks.json"  # as harness.dynamic.child.ranks writes it
 _ENDING_BYTES = 64 * 2**10
 _LONGEST = 400
 _OUR_FOLDER = "/harness/dynamic/"
@@ -65,10 +66,20 @@ class RunCause:
     """Words of the error and of its line that may be settings, in lower case."""
 
 
-def read_ending(folder: Path) -> dict[str, Any]:
-    """What the child says of its ending: bounded, of a regular file, {} for anything else."""
+def read_ending(folder: Path, rank: int = 0) -> dict[str, Any]:
+    """What a rank of the child says of its ending: bounded, of a regular file, {} for anything else."""
+    return _said(folder / (ENDING_NAME if rank == 0 else f"ending.rank{rank}.json"))
+
+
+def read_failed_rank(folder: Path, world_size: int) -> int | None:
+    """The rank of several that failed first, as the child says; None where it says none."""
+    failed = _said(folder / RANKS_NAME).get("failed") if world_size > 1 else None
+    return failed if type(failed) is int and 0 <= failed < world_size else None
+
+
+def _said(path: Path) -> dict[str, Any]:
     try:
-        handle = os.open(folder / ENDING_NAME, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError:
         return {}
     with os.fdopen(handle, "rb") as file:
@@ -76,10 +87,10 @@ def read_ending(folder: Path) -> dict[str, Any]:
             return {}
         data = file.read(_ENDING_BYTES + 1)
     try:
-        ending = json.loads(data) if len(data) <= _ENDING_BYTES else {}
+        said = json.loads(data) if len(data) <= _ENDING_BYTES else {}
     except (ValueError, RecursionError):
         return {}
-    return ending if isinstance(ending, dict) else {}
+    return said if isinstance(said, dict) else {}
 
 
 def cause_of(

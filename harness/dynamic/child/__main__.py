@@ -1,8 +1,9 @@
 """Runs a submission's script as it is, on the machine that the plan describes.
 
-    python -m harness.dynamic.child PLAN.json
+    python -m harness.dynamic.child PLAN.json [RANK]
 
-The exit status is the script's; `ending.json` in the plan's output folder says more.
+With RANK it is one of the ranks that `ranks` starts. The exit status is the script's; `ending.json` in the
+plan's output folder says more.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import os
 import sys
 import traceback
 import types
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -28,21 +30,26 @@ _HASH_SEED = "PYTHONHASHSEED"
 
 def main(arguments: list[str]) -> int:
     """Run the plan that `arguments` names; the exit status."""
-    if len(arguments) != 1:
-        print("usage: python -m harness.dynamic.child PLAN.json", file=sys.stderr)
+    if len(arguments) not in {1, 2}:
+        print("usage: python -m harness.dynamic.child PLAN.json [RANK]", file=sys.stderr)
         return 2
     _fix_hashes()
     try:
         plan = RunPlan.from_json(json.loads(Path(arguments[0]).read_text()))
+        if len(arguments) == 2:
+            plan = replace(plan, rank=int(arguments[1]))
         source = Path(plan.script).read_bytes()
     except (OSError, ValueError, SetupError) as error:
         print(f"{arguments[0]}: {error}", file=sys.stderr)
         return 2
-    return run(plan, source)
+    return run(plan, source, wait=_wait_for_ranks if len(arguments) == 2 else lambda: None)
 
 
-def run(plan: RunPlan, source: bytes) -> int:
-    """Run `source`, the plan's script, in this process; the exit status."""
+def run(plan: RunPlan, source: bytes, *, wait: Callable[[], None] = lambda: None) -> int:
+    """Run `source`, the plan's script, in this process; the exit status.
+
+    `wait` is called when the key of the record is told and no code of the submission has run yet.
+    """
     from harness.dynamic.child.ending import ending_of, write_ending
     from harness.dynamic.child.facade import install_facade
     from harness.dynamic.child.facade.randomness import install_randomness
@@ -59,6 +66,7 @@ def run(plan: RunPlan, source: bytes) -> int:
 
         recorder = capture.open_recorder(plan)
         finish = lambda: capture.finish(recorder)  # noqa: E731
+    wait()
     _enter(plan, folder)
     clock = install_facade(plan)
     scripts = ScriptSource((folder,))
@@ -90,6 +98,14 @@ def run(plan: RunPlan, source: bytes) -> int:
     finish()
     write_ending(plan.out, ending, plan.rank)
     return int(ending["status"])
+
+
+def _wait_for_ranks() -> None:
+    """Until all ranks have come this far: whoever started us then writes a line."""
+    sys.stdin.readline()
+    nothing = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(nothing, 0)
+    os.close(nothing)
 
 
 def _fix_hashes() -> None:

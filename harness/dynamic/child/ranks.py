@@ -27,7 +27,8 @@ if TYPE_CHECKING:
 
 RANKS_NAME = "ranks.json"
 _LONGEST_LINE = 1 << 16
-_KILLED = 128
+_KILLED = 128  # as shells tell a signal
+_LAST_LINES_SECONDS = 5.0
 
 
 class Ranks:
@@ -54,18 +55,21 @@ class Ranks:
             with contextlib.suppress(OSError):  # it is dead, and its status will tell
                 _stream(process.stdin).write(b"\n")
                 _stream(process.stdin).close()
-        readers = [threading.Thread(target=self._read, args=(one.stdout,)) for one in self._processes]
+        readers = [
+            threading.Thread(target=self._read, args=(one.stdout,), daemon=True) for one in self._processes
+        ]
         for reader in readers:
             reader.start()
         failed = self._waited()
         for process in self._processes:
             process.kill()
         for reader in readers:
-            reader.join()
+            reader.join(_LAST_LINES_SECONDS)  # not longer: a program that a rank left may hold its pipe
         if failed is None:
             return 0
         rank, status = failed
-        (Path(self._plan.out) / RANKS_NAME).write_text(json.dumps({"failed": rank}))
+        with contextlib.suppress(OSError):  # the place was taken by a script
+            (Path(self._plan.out) / RANKS_NAME).write_text(json.dumps({"failed": rank}))
         return status
 
     def _waited(self) -> tuple[int, int] | None:
@@ -113,4 +117,4 @@ def main(arguments: Sequence[str]) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    os._exit(main(sys.argv[1:]))

@@ -55,7 +55,7 @@ def _play_gpu(plan: RunPlan, clock: VirtualClock) -> None:
     if plan.world_size == 1:
         install_one_rank()
     else:
-        install_gloo_ranks()
+        install_gloo_ranks(plan)
     install_kernel_packages()
     install_device_mode()
 

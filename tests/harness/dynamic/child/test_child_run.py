@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import json
 import os
-import socket
 import subprocess
 import sys
 import textwrap
@@ -356,31 +355,3 @@ def test_a_training_run_is_that_of_plain_torch_to_the_last_bit(tmp_path: Path) -
     )
     assert played[0] == "cuda"
     assert json.loads(plain.stdout.removeprefix("SAID "))[1] == played[1]
-
-
-def test_two_ranks_add_up_what_each_holds(tmp_path: Path) -> None:
-    script = """
-        import json, os
-        import torch, torch.distributed as dist
-        rank = int(os.environ["RANK"])
-        dist.init_process_group(backend="nccl", device_id=torch.device("cuda", rank))
-        total = torch.full((2,), 1.0 + rank, device="cuda")
-        dist.all_reduce(total)
-        parts = torch.empty(2, device="cuda")
-        dist.all_gather_into_tensor(parts, torch.full((1,), float(rank), device="cuda"))
-        dist.barrier(device_ids=[rank])
-        model = torch.nn.parallel.DistributedDataParallel(torch.nn.Linear(2, 1).cuda(), device_ids=[rank])
-        model(total[None]).sum().backward()
-        print("SAID " + json.dumps([total.tolist(), parts.tolist(), dist.get_backend()]), flush=True)
-        dist.destroy_process_group()
-    """
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = {"MASTER_PORT": str(free.getsockname()[1])}
-    folders = [tmp_path / "first", tmp_path / "second"]
-    ranks = [
-        started(folder, script, rank=rank, world_size=2, environment=port)
-        for rank, folder in enumerate(folders)
-    ]
-    said = [ended(folders[rank], process, rank) for rank, process in enumerate(ranks)]
-    assert [each[0] for each in said] == [[[3.0, 3.0], [0.0, 1.0], "nccl"]] * 2, said[0][2]
