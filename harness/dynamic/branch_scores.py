@@ -38,6 +38,8 @@ class ForkPoint:
     end: int
     after_event: int
     most_events: int
+    scored_at: int
+    """The event that gave the score: a token may be the target of other losses before and behind it."""
 
 
 def fork_point(base: ScoredRun, position: int, byte_counts: np.ndarray) -> ForkPoint | None:
@@ -63,6 +65,7 @@ def fork_point(base: ScoredRun, position: int, byte_counts: np.ndarray) -> ForkP
         end=span[1],
         after_event=after,
         most_events=last - after + _MARGIN_EVENTS,
+        scored_at=int(score.scored_at[span[0]]),
     )
 
 
@@ -108,31 +111,39 @@ def branch_nats(base: ScoredRun, point: ForkPoint, record: EventRecord, value_co
     return abs(float(values.sum())) * unit
 
 
-def network_nats(record: EventRecord, position: int) -> float | None:
-    """-ln p of the token at `position` by the last softmax that scored it; None when none was seen."""
-    found = _at_position(record, position)
+def network_nats(record: EventRecord, position: int, scored_at: int = _BEHIND_LAST) -> float | None:
+    """-ln p of the token at `position` by the softmax that scored it at event `scored_at` or next to it.
+
+    None when none was seen; the last one without an event.
+    """
+    found = _at_position(record, position, scored_at)
     if found is None or found[0].nll is None:
         return None
     return abs(float(found[0].nll[found[1]]))
 
 
-def network_norm(record: EventRecord, position: int) -> float | None:
-    """Log-sum-exp of the scores of all tokens at `position`, by the last loss there; None when unseen."""
-    found = _at_position(record, position)
+def network_norm(record: EventRecord, position: int, scored_at: int = _BEHIND_LAST) -> float | None:
+    """Log-sum-exp of the scores of all tokens at `position`, by the same loss; None when unseen."""
+    found = _at_position(record, position, scored_at)
     if found is None or found[0].norm is None:
         return None
     return float(found[0].norm[found[1]])
 
 
-def _at_position(record: EventRecord, position: int) -> tuple[LossEvent, int] | None:
-    """The last loss without gradient over the token at `position`, and its place in it."""
-    for loss in reversed(list(record.of(LossEvent))):
+def _at_position(record: EventRecord, position: int, scored_at: int) -> tuple[LossEvent, int] | None:
+    """The loss without gradient over the token at `position` that is nearest to event `scored_at`, and its
+    place in it. Windows show a token again as context of later ones, when it may have been learned.
+    """
+    found: tuple[LossEvent, int] | None = None
+    for loss in record.of(LossEvent):
         if loss.nll is None or loss.grad:
+            continue
+        if found is not None and abs(loss.number - scored_at) > abs(found[0].number - scored_at):
             continue
         places = np.flatnonzero(positions_of(loss) == position)
         if places.size:
-            return loss, int(places[-1])
-    return None
+            found = loss, int(places[-1])
+    return found
 
 
 def _places_of(
