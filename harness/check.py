@@ -6,7 +6,7 @@ import dataclasses
 import json
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from harness import __version__
 from harness.audit.guarded_audit import audit_submission
@@ -24,7 +24,7 @@ from harness.verdict import Verdict, submission_verdict
 
 if TYPE_CHECKING:
     import datetime
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
     from harness.audit.kept_audits import KeptAudits
@@ -163,6 +163,14 @@ def _dynamic(
     return run_dynamic_audit(submission, files, evidence, limits, options.dynamic, on_run=on_run)
 
 
+def _as_json(dynamic: DynamicAudit | None) -> Mapping[str, Any] | None:
+    if dynamic is None:
+        return None
+    from harness.dynamic.audit_json import audit_as_json
+
+    return audit_as_json(dynamic)
+
+
 def _unshown(dynamic: DynamicAudit | None) -> tuple[str, ...]:
     """What running did not show, for the reader of the report."""
     if dynamic is None:
@@ -222,6 +230,7 @@ def check_submission(
             *_unaudited(case.audit),
             *_unshown(case.dynamic),
         ),
+        dynamic=_as_json(case.dynamic),
         rule_errors=(*judgement.rule_errors, *_auditor_errors(case.audit)),
     )
 

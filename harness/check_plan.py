@@ -129,12 +129,16 @@ def _dynamic(arguments: argparse.Namespace) -> DynamicOptions | None:
     """How submissions are run; None without --dynamic. Raises `SetupError` where no sandbox works."""
     if not arguments.dynamic:
         return None
+    from harness.dynamic.dynamic_audit import WHOLE_SECONDS
     from harness.dynamic.dynamic_check import DynamicOptions
     from harness.sandbox.choose import choose_sandbox
 
     choose_sandbox(arguments.sandbox)  # said once here, not once for each submission
     return DynamicOptions(
-        sandbox=arguments.sandbox, whole_seconds=arguments.dynamic_seconds, keep=arguments.keep_runs
+        sandbox=arguments.sandbox,
+        whole_seconds=arguments.dynamic_seconds or WHOLE_SECONDS,
+        thorough=arguments.dynamic_thorough,
+        keep=arguments.keep_runs,
     )
 
 

@@ -140,9 +140,13 @@ def build_parser() -> argparse.ArgumentParser:
     dynamic.add_argument(
         "--dynamic-seconds",
         type=_positive,
-        default=300,
         metavar="S",
         help="for all runs of one submission together (default 300)",
+    )
+    dynamic.add_argument(
+        "--dynamic-thorough",
+        action="store_true",
+        help="three runs more: the stream twice, adaptation taken back, one document replaced",
     )
     dynamic.add_argument(
         "--keep-runs",
@@ -205,8 +209,15 @@ def _check_usage(arguments: argparse.Namespace, parser: argparse.ArgumentParser)
         parser.error("PATH names a folder on disk; with --repo use --pr, --ref, --all-prs or --records")
     if arguments.ref is not None and len(arguments.pr or ()) > 1:
         parser.error("--ref is one state of one pull request; name one --pr with it")
-    if not arguments.dynamic and (arguments.keep_runs is not None or arguments.sandbox != "auto"):
-        parser.error("--keep-runs and --sandbox are about runs: add --dynamic")
+    about_runs = {
+        "--keep-runs": arguments.keep_runs is not None,
+        "--sandbox": arguments.sandbox != "auto",
+        "--dynamic-thorough": arguments.dynamic_thorough,
+        "--dynamic-seconds": arguments.dynamic_seconds is not None,
+    }
+    given = [name for name, is_given in about_runs.items() if is_given]
+    if given and not arguments.dynamic:
+        parser.error(f"{' and '.join(given)} {'is' if len(given) == 1 else 'are'} about runs: add --dynamic")
     if arguments.entry is not None and (arguments.all_prs or arguments.records or arguments.agreement):
         parser.error("--entry chooses the folder of one commit; it goes with --ref or one --pr")
 

@@ -7,7 +7,7 @@ cached result renders like a fresh one.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -86,6 +86,7 @@ class Report:
     `unseen` says in words what could not be looked at. `statistics` is None without enough scores.
     `rule_errors` are rules that crashed: our bug, reported as NOT-CHECKED, never a submission's failure.
     `error` says why a submission could not be checked at all, with what to do; then `outcomes` is empty.
+    `dynamic` is what running it showed (`harness.dynamic.audit_json`), None when it was not run.
     `essential` names the rules without whose check nothing is accepted, so that a reader sees which are open.
     """
 
@@ -104,3 +105,4 @@ class Report:
     seconds: float = 0.0
     error: str | None = None
     essential: tuple[str, ...] = ()
+    dynamic: Mapping[str, Any] | None = None

@@ -31,15 +31,15 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from harness.dynamic.audit_run import AuditRun
+    from harness.dynamic.branch_scores import ForkPoint
     from harness.dynamic.probes.probe import ScoredRun
     from harness.dynamic.run_plan import RunPlan
     from harness.dynamic.tiny_data import TinyData
 
 # Enough to prove a leak of a lookup (sums of 4 to 300 over 40 tokens were measured on refused submissions);
 # a softmax needs a few, for its rows must not change at all.
-DRAWN = 24
-COMMON = 8
-OF_SOFTMAX = 6
+DRAWN, COMMON = 24, 8
+DRAWN_OF_SOFTMAX, COMMON_OF_SOFTMAX = 2, 2
 _SEED = 20_260_327
 
 
@@ -48,49 +48,69 @@ def forked_alternatives(
     data: TinyData,
     position: int,
     plan: RunPlan,
-    run: Callable[[RunPlan], AuditRun | None],
+    begin: Callable[[RunPlan], Callable[[], AuditRun | None]],
     rerun: Callable[[int], ScoredRun | None],
-) -> ProbeResult:
-    """Fork the run of `plan` for tokens at `position` of `data` and judge what they are scored.
+) -> Callable[[], ProbeResult]:
+    """Begin a run of `plan` that forks for tokens at `position` of `data`; the answer judges their scores.
 
-    `run` makes the forked run, `rerun` one from the start with another token there; None where no time is
-    left.
+    `begin` begins the forked run and gives what waits for it, `rerun` makes one from the start with another
+    token there; None where no time is left.
     """
     missing = powerless(PROBE, CONDITION, base)
-    if missing is not None:
-        return missing
-    byte_counts = data.token_bytes()
-    point = fork_point(base, position, byte_counts)
+    point = fork_point(base, position, data.token_bytes()) if missing is None else None
     if point is None:
-        return _no_power(
+        nothing = missing or _no_power(
             f"the score of the token at position {position:,} is no value of its own, or nothing was printed "
             "before the evaluation"
         )
-    is_softmax = base.score.network_share == 1.0
-    true = int(data.validation[position])
-    drawn, chosen = _tokens(data, position, OF_SOFTMAX if is_softmax else DRAWN)
-    tokens = tuple(dict.fromkeys([true, *chosen, *drawn]))
+        return lambda: nothing
+    drawn, chosen = _tokens(data, position, is_softmax=_is_softmax(base))
+    tokens = tuple(dict.fromkeys([int(data.validation[position]), *chosen, *drawn]))
     forks = ForkPlan(
         after_event=point.after_event, position=position, tokens=tokens, most_events=point.most_events
     )
-    forked = run(replace(plan, fork=forks.as_json()))
-    if forked is None:
-        return ProbeResult(
-            probe=PROBE,
-            condition=CONDITION,
-            outcome=Outcome.NOT_RUN,
-            sentence="no time was left for the runs it needs",
-        )
+    wait = begin(replace(plan, fork=forks.as_json()))
+    is_drawn = frozenset(drawn) - frozenset(chosen)
+
+    def judge() -> ProbeResult:
+        forked = wait()
+        if forked is None:
+            return ProbeResult(
+                probe=PROBE,
+                condition=CONDITION,
+                outcome=Outcome.NOT_RUN,
+                sentence="no time was left for the runs it needs",
+            )
+        return _judged(base, data, point, tokens, is_drawn, forked, rerun)
+
+    return judge
+
+
+def _is_softmax(base: ScoredRun) -> bool:
+    return base.score.network_share == 1.0
+
+
+def _judged(
+    base: ScoredRun,
+    data: TinyData,
+    point: ForkPoint,
+    tokens: tuple[int, ...],
+    is_drawn: frozenset[int],
+    forked: AuditRun,
+    rerun: Callable[[int], ScoredRun | None],
+) -> ProbeResult:
+    position = point.position
+    true = int(data.validation[position])
     records = [joined_record(forked.events, point.after_event, branch) for branch in forked.branches]
-    if is_softmax:
-        norms = {token: network_norm(record, position) for token, record in zip(tokens, records, strict=True)}
-        return of_softmax(norms, position=position, base_norm=network_norm(base.record, position))
+    if _is_softmax(base):
+        norms = {token: network_norm(record, position, point.scored_at) for token, record in zip(tokens, records, strict=True)}
+        return of_softmax(norms, position=position, base_norm=network_norm(base.record, position, point.scored_at))
     alternatives = tuple(
         Alternative(
             token=token,
             nats=branch_nats(base, point, record, _value_count(base, data, position, token)),
-            network_nats=network_nats(record, position),
-            is_drawn=token in drawn and token not in chosen,
+            network_nats=network_nats(record, position, point.scored_at),
+            is_drawn=token in is_drawn,
         )
         for token, record in zip(tokens, records, strict=True)
     )
@@ -108,8 +128,9 @@ def forked_alternatives(
     return normalisation(alternatives, base_nats=base_nats, rerun_nats=confirmed, **facts)
 
 
-def _tokens(data: TinyData, position: int, count: int) -> tuple[list[int], list[int]]:
+def _tokens(data: TinyData, position: int, *, is_softmax: bool) -> tuple[list[int], list[int]]:
     """Tokens drawn at random, and those that a lookup is likeliest to know: followers and the commonest."""
+    count, most_common = (DRAWN_OF_SOFTMAX, COMMON_OF_SOFTMAX) if is_softmax else (DRAWN, COMMON)
     draw = np.random.default_rng(_SEED)
     ids = data.vocabulary.ordinary_ids()
     drawn = [int(token) for token in draw.permutation(ids)[:count]]
@@ -117,7 +138,7 @@ def _tokens(data: TinyData, position: int, count: int) -> tuple[list[int], list[
     followers = before[1:][before[:-1] == data.validation[position - 1]]
     common = np.bincount(np.concatenate([followers.repeat(4), before]), minlength=data.vocabulary.key.size)
     common[~np.isin(np.arange(common.size), ids)] = 0
-    return drawn, [int(token) for token in np.argsort(-common, kind="stable")[:COMMON]]
+    return drawn, [int(token) for token in np.argsort(-common, kind="stable")[:most_common]]
 
 
 def _value_count(base: ScoredRun, data: TinyData, position: int, token: int) -> int:

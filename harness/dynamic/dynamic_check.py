@@ -7,8 +7,9 @@ import re
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from harness.dynamic.audit_json import audit_as_json
 from harness.dynamic.audit_subject import write_tree
 from harness.dynamic.dynamic_audit import WHOLE_SECONDS, DynamicAudit, audit_by_running
 from harness.dynamic.timeline import timeline_svg
@@ -30,10 +31,14 @@ _LONGEST_NAME = 120
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DynamicOptions:
-    """How submissions are run. `keep` is a folder for what was seen of the runs, None to keep nothing."""
+    """How submissions are run. `keep` is a folder for what was seen of the runs, None to keep nothing.
+
+    `thorough` takes three runs more, for probes whose question others ask as well.
+    """
 
     sandbox: str = "auto"
     whole_seconds: float = WHOLE_SECONDS
+    thorough: bool = False
     keep: Path | None = None
 
 
@@ -63,6 +68,7 @@ def run_dynamic_audit(
                 limits,
                 sandbox,
                 whole_seconds=options.whole_seconds,
+                thorough=options.thorough,
                 on_run=on_run,
             )
         except SubmissionError as error:
@@ -72,35 +78,6 @@ def run_dynamic_audit(
     if options.keep is not None:
         _keep(audit, options.keep / _folder_name(submission))
     return audit
-
-
-def audit_as_json(audit: DynamicAudit) -> dict[str, Any]:
-    """Plain data."""
-    return {
-        "failure": audit.failure,
-        "step": audit.step,
-        "label": audit.label,
-        "score": audit.score,
-        "is_claim_sure": audit.is_claim_sure,
-        "adapts": audit.adapts,
-        "seconds": audit.seconds,
-        "notes": list(audit.notes),
-        "results": [
-            {
-                "probe": result.probe,
-                "condition": result.condition,
-                "outcome": result.outcome.value,
-                "sentence": result.sentence,
-                "numbers": dict(result.numbers),
-                "runs": list(result.runs),
-            }
-            for result in audit.results
-        ],
-        "runs": [
-            {"name": run.name, "what": run.what, "seconds": run.seconds, "ending": run.ending}
-            for run in audit.runs
-        ],
-    }
 
 
 def _folder_name(submission: Submission) -> str:

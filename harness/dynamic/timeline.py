@@ -11,13 +11,9 @@ from html import escape
 from typing import TYPE_CHECKING
 
 import numpy as np
-from rich import box
-from rich.table import Table
-from rich.text import Text
 
 from harness.dynamic.events import ForwardEvent, LossEvent, StepEvent
 from harness.dynamic.loss_places import positions_of
-from harness.dynamic.phases import phases
 from harness.dynamic.probes.model_files import last_artifact_write
 
 if TYPE_CHECKING:
@@ -40,47 +36,6 @@ _STYLE = """
     .look { fill: #5c6066; } .score { fill: #6cb2f0; } .line { stroke: #aaa; }
   }
 """
-_NAMES = {
-    "train pass": "training tokens through a model",
-    "train step": "training step",
-    "look": "validation tokens looked at, scores not counted",
-    "learn": "validation tokens trained on",
-    "score": "validation tokens scored, counted",
-    "step": "update by validation tokens",
-    "write": "artifact written",
-    "open": "data opened",
-    "program": "program started",
-    "network": "address asked for",
-    "claim": "claimed score printed",
-}
-_COLOURS = {"learn": "dark_orange", "step": "red", "score": "bold blue", "claim": "bold", "look": "dim"}
-
-
-def timeline_table(run: ScoredRun, *, most_rows: int = 40) -> Table:
-    """The phases of a run: what, how often, which positions, how many scores that count."""
-    table = Table(title=Text(f"What the run did ({run.name})"), box=box.SIMPLE, title_justify="left")
-    table.add_column("events", justify="right", no_wrap=True)
-    table.add_column("what")
-    table.add_column("", overflow="fold")
-    table.add_column("times", justify="right")
-    table.add_column("positions", justify="right", no_wrap=True)
-    table.add_column("counted", justify="right")
-    rows = phases(run)
-    shown = rows if len(rows) <= most_rows else [*rows[: most_rows // 2], *rows[-most_rows // 2 :]]
-    for number, phase in enumerate(shown):
-        if len(rows) > most_rows and number == most_rows // 2:
-            table.add_row("", Text(f"... {len(rows) - len(shown)} more ...", style="dim"))
-        again = f" (again and again, {phase.times} rounds)" if phase.times > 1 and phase.cycle > 1 else ""
-        span = "" if phase.lowest is None else f"{phase.lowest:,}..{phase.highest:,}"
-        table.add_row(
-            f"{phase.first:,}",
-            Text(_NAMES.get(phase.kind, phase.kind) + again, style=_COLOURS.get(phase.kind, "")),
-            Text(phase.what),
-            f"{phase.count:,}",
-            span,
-            f"{phase.counted:,}" if phase.counted else "",
-        )
-    return table
 
 
 def timeline_svg(run: ScoredRun, *, title: str = "") -> str:

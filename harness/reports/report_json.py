@@ -8,16 +8,14 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from harness.finding import Confidence, Finding, Place, Role, RuleVerdict
 from harness.report import Measured, Report, SeedMeasured, SubmissionSummary
 from harness.reports.escape import well_formed
 from harness.verdict import Verdict
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
 
 SCHEMA_VERSION = 1
 SCHEMA_PATH = Path(__file__).resolve().parent / "schema" / "report-v1.schema.json"
@@ -70,6 +68,15 @@ def _plain(value: Any) -> Any:
     if isinstance(value, str):
         return well_formed(value)
     return value
+
+
+def _plain_all(value: Any) -> Any:
+    """The same for lists and mappings of values."""
+    if isinstance(value, Mapping):
+        return {str(name): _plain_all(each) for name, each in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain_all(each) for each in value]
+    return _plain(value)
 
 
 def _place_to_json(place: Place) -> dict[str, Any]:
@@ -153,7 +160,7 @@ def to_json(report: Report) -> dict[str, Any]:
         "essential": list(report.essential),
         "measured": _measured_to_json(report.measured),
         "statistics": None if statistics is None else {k: _plain(v) for k, v in statistics.items()},
-        "dynamic": None,
+        "dynamic": None if report.dynamic is None else _plain_all(report.dynamic),
         "unseen": [_plain(text) for text in report.unseen],
         "rule_errors": [_plain(text) for text in report.rule_errors],
         "passes": lists["passes"],
@@ -244,6 +251,7 @@ def from_json(document: Mapping[str, Any]) -> Report:
             seconds=document["seconds"],
             error=document.get("error"),
             essential=tuple(document.get("essential", ())),
+            dynamic=document.get("dynamic"),
         )
     except (KeyError, TypeError, AttributeError) as error:
         raise ValueError(

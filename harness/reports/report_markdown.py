@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from harness.finding import RuleVerdict
 from harness.reports.escape import markdown, markdown_code, uri_path
+from harness.reports.report_executed import markdown_lines
 from harness.reports.report_outline import (
     STEPS_AT_LEAST,
     STEPS_AT_MOST,
@@ -234,6 +235,7 @@ def render_markdown(report: Report, repo_url: str | None = None) -> str:
         *_chains(report, repo_url),
         *_clean_chains(report, repo_url),
         _measured(report),
+        _details("What running it showed", markdown_lines(report.dynamic) if report.dynamic else []),
         _details("What could not be seen", _unchecked(report)),
         _details("What was seen", passes[: 2 * FINDINGS_AT_MOST]),
     ]

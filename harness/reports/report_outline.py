@@ -242,4 +242,5 @@ def reproduce_command(report: Report) -> list[str]:
     else:
         parts.append(shlex.quote(summary.path))
     parts.append(f"--profile {report.profile}")
+    parts += ["--dynamic"] if report.dynamic is not None else []
     return parts + ([f"--as-of {report.as_of}"] if report.as_of else [])

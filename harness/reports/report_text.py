@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from harness.finding import RuleVerdict
 from harness.reports.escape import ascii_only, printable
+from harness.reports.report_executed import OUTCOME_STYLES, course_table, executed_summary, probe_rows
 from harness.reports.report_outline import (
     STEPS_AT_MOST,
     basis,
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
     from typing import TextIO
 
     from rich.console import Console
+    from rich.table import Table
 
     from harness.finding import Finding, Place
     from harness.report import Report
@@ -142,6 +144,12 @@ class _Page:
         if fits and len(shown) > room:
             shown = shown[: room - 3].rstrip() + "..."
         self._console.print(Text(" " * indent + shown, style if shown else ""), soft_wrap=True)
+
+    def table(self, table: Table) -> None:
+        """A table whose cells are harmless already."""
+        from rich.padding import Padding
+
+        self._console.print(Padding(table, (0, 0, 0, 2)))
 
     def text(self) -> str:
         """Everything written, without blanks at line ends."""
@@ -248,6 +256,22 @@ def _write_numbers(page: _Page, report: Report) -> None:
             page.line(line)
 
 
+def _write_executed(page: _Page, report: Report) -> None:
+    """What running it showed: breaches and what had no power in full, the rest in a word, and the course."""
+    dynamic = report.dynamic
+    if dynamic is None:
+        return
+    page.line()
+    page.line("Executed", "bold")
+    page.write(executed_summary(dynamic), indent=2)
+    for outcome, probe, sentence in probe_rows(dynamic):
+        style = OUTCOME_STYLES.get(outcome, "magenta")
+        page.write(sentence, label=f"{outcome}  {probe}  ", indent=2, styles=(style, ""))
+    if dynamic["course"]:
+        page.line()
+        page.table(course_table(dynamic, page.clean))
+
+
 def _write_seen(page: _Page, report: Report) -> None:
     findings = seen(report)
     if not findings:
@@ -328,6 +352,7 @@ def render_text(report: Report, display: Display | None = None) -> str:
     _write_head(page, report)
     _write_findings(page, report)
     _write_numbers(page, report)
+    _write_executed(page, report)
     _write_seen(page, report)
     _write_unseen(page, report)
     _write_foot(page, report)

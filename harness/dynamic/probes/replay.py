@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from harness.dynamic.probes.compared_scores import compared
 from harness.dynamic.probes.model_files import model_files
 from harness.dynamic.probes.probe import ProbeResult, powerless
 from harness.probe_outcome import Outcome
@@ -65,6 +66,38 @@ def replay(base: ScoredRun, again: ScoredRun) -> ProbeResult:
         sentence=f"the same run twice gives the same {one.values.size:,} counted losses and "
         f"{len(model_files(base))} artifacts, bit for bit",
         runs=runs,
+    )
+
+
+def repeated(base: ScoredRun, changed: ScoredRun) -> ProbeResult:
+    """The same, from a run of other later tokens whose earlier scores were found to be the same.
+
+    What comes out bit for bit in two runs does not hang on chance; a second run of the same tokens would
+    only show it again.
+    """
+    missing = powerless(PROBE, "reproducible", base, changed)
+    if missing is not None:
+        return missing
+    pairs = compared(base, changed)
+    same = int((~pairs.changed).sum())
+    before, after = model_files(base), model_files(changed)
+    differ = sorted(name for name, kept in before.items() if after.get(name, kept) != kept)
+    numbers = {"values": pairs.changed.size, "same": same, "artifacts_changed": len(differ)}
+    outcome = Outcome.CLEAN
+    sentence = (
+        f"{same:,} counted losses before the replaced tokens and {len(before)} artifacts come out the same, "
+        "bit for bit, in two runs"
+    )
+    if differ or not same:
+        outcome = Outcome.NO_POWER
+        sentence = f"{', '.join(differ[:3]) or 'every score'} differs between runs of different tokens"
+    return ProbeResult(
+        probe=PROBE,
+        condition="reproducible",
+        outcome=outcome,
+        numbers=numbers,
+        sentence=sentence,
+        runs=(base.name, changed.name),
     )
 
 

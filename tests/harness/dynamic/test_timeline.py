@@ -1,14 +1,11 @@
 from __future__ import annotations
 
-import io
 from dataclasses import replace
 from xml.etree import ElementTree
 
-from rich.console import Console
-
 from harness.dynamic.phases import phases
 from harness.dynamic.probes.probe import ScoredRun, scored_run
-from harness.dynamic.timeline import timeline_svg, timeline_table
+from harness.dynamic.timeline import timeline_svg
 from tests.harness.dynamic.toy_runs import VAL_TOKENS, toy_run
 from tests.programs.dynamic import toy_scripts as toys
 
@@ -37,15 +34,6 @@ def test_scores_that_do_not_count_are_looks() -> None:
     assert kinds.index("look") < kinds.index("learn") < kinds.index("score")
 
 
-def test_the_table_names_updates_before_scores() -> None:
-    stream = io.StringIO()
-    Console(file=stream, width=160).print(timeline_table(_scored(toys.ADAPT_THEN_SCORE)))
-    text = stream.getvalue()
-    assert text.index("update by validation tokens") < text.index("validation tokens scored, counted")
-    assert "0..1,024" in text
-    assert "final_exact 2.80135195" in text
-
-
 def _marks(svg: str, kind: str) -> list[float]:
     root = ElementTree.fromstring(svg)
     return [
@@ -63,7 +51,7 @@ def test_the_picture_shows_adapt_then_score_as_orange_before_blue() -> None:
     assert len(_marks(legal, "learn")) == 24
 
 
-def test_what_a_script_prints_cannot_leave_the_picture_or_the_table() -> None:
+def test_what_a_script_prints_cannot_leave_the_picture() -> None:
     run = _scored(toys.FROZEN)
     assert run.metric is not None
     evil = "<script>alert(1)</script>[bold]"
@@ -72,9 +60,6 @@ def test_what_a_script_prints_cannot_leave_the_picture_or_the_table() -> None:
     svg = timeline_svg(run)
     assert "<script" not in svg
     ElementTree.fromstring(svg)
-    stream = io.StringIO()
-    Console(file=stream, width=160).print(timeline_table(run))
-    assert "[bold]" in stream.getvalue()
 
 
 def test_a_run_without_a_score_is_drawn_too() -> None:

@@ -252,3 +252,52 @@ def chain_report():
         ask="Does the printed number come from this evaluation?",
     )
     return make_report(findings=(with_authority(said, ("A1 README fc6332a9c",)),), measured=Measured())
+
+
+def executed(**replace):
+    """What running an adapt-then-score submission showed, as `harness.dynamic.audit_json` writes it."""
+
+    def phase(kind, what, first, count, *, lowest=None, highest=None, counted=0, times=1, cycle=1):
+        return {
+            "kind": kind, "what": what, "first_event": first, "count": count, "lowest": lowest,
+            "highest": highest, "counted": counted, "times": times, "cycle": cycle,
+        }  # fmt: skip
+
+    def result(probe, condition, outcome, sentence, **numbers):
+        return {
+            "probe": probe, "condition": condition, "outcome": outcome, "sentence": sentence,
+            "numbers": numbers, "runs": ["base", "suffix"],
+        }  # fmt: skip
+
+    return {
+        "failure": None,
+        "step": "small",
+        "label": "final_exact",
+        "score": 2.853892,
+        "is_claim_sure": True,
+        "adapts": True,
+        "seconds": 61.2,
+        "notes": [],
+        "results": [
+            result("coverage", "c4-single-pass", "clean", "2,048 of 2,048 positions are counted", counted=2048),
+            result("normalisation", "c2-normalized", "no-power", "nothing was printed before the evaluation"),
+            result(
+                "prefix-invariance", "c3-score-before-update", "breach",
+                "1,572 of 1,572 scores of tokens before position 1,573 change when only later ones are others",
+                prefix_changed=1572, share=float("nan"),
+            ),
+        ],
+        "runs": [
+            {"name": "base", "what": "driven small", "seconds": 18.0, "ending": "printed its score"},
+            {"name": "suffix", "what": "tokens from position 1,573 on replaced", "seconds": 18.1, "ending": ""},
+        ],
+        "course": [
+            phase("train pass", "", 3, 6),
+            phase("write", "final_model.int6.ptz", 40, 1),
+            phase("learn", "", 50, 12, lowest=0, highest=2048, times=3, cycle=2),
+            phase("score", "", 90, 32, lowest=0, highest=2048, counted=2240),
+            phase("claim", "final_exact 2.85389235", 130, 1),
+        ],
+        "course_left_out": 0,
+        **replace,
+    }  # fmt: skip

@@ -1,0 +1,255 @@
+"""Which other runs are made beside the first, and which probes judge them.
+
+The first run is compared with runs of other tokens. A score or a file that comes out the same, bit for bit,
+shows by itself that nothing random stands in it, so the very same run is made twice only where something
+differs: no difference counts before that.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from harness.dynamic.alternative_forks import forked_alternatives
+from harness.dynamic.events import StepEvent
+from harness.dynamic.probes.access_timeline import access_timeline
+from harness.dynamic.probes.artifact_independence import PROBE as ARTIFACT
+from harness.dynamic.probes.artifact_independence import artifact_independence
+from harness.dynamic.probes.byte_denominator import byte_denominator
+from harness.dynamic.probes.coverage import coverage
+from harness.dynamic.probes.documents import MATES, batch_mates, document_to_replace
+from harness.dynamic.probes.doubled_stream import PROBE as DOUBLED
+from harness.dynamic.probes.doubled_stream import doubled_stream
+from harness.dynamic.probes.first_unit import PROBE as FIRST_UNIT
+from harness.dynamic.probes.first_unit import first_unit
+from harness.dynamic.probes.noise_martingale import PROBE as NOISE
+from harness.dynamic.probes.noise_martingale import noise_martingale
+from harness.dynamic.probes.prefix_invariance import PROBE as PREFIX
+from harness.dynamic.probes.prefix_invariance import prefix_invariance
+from harness.dynamic.probes.probe import ProbeResult, scored_run
+from harness.dynamic.probes.processing_order import PROBE as ORDER
+from harness.dynamic.probes.processing_order import processing_order, scored_last
+from harness.dynamic.probes.replay import PROBE as REPLAY
+from harness.dynamic.probes.replay import repeated, replay
+from harness.dynamic.tiny_data import Layout, tiny_data
+from harness.dynamic.tiny_vocabulary import BOS_ID
+from harness.probe_outcome import Outcome
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from harness.dynamic.audit_run import AuditRun
+    from harness.dynamic.probes.probe import ScoredRun
+    from harness.dynamic.run_ladder import Attempt
+    from harness.dynamic.run_plan import RunPlan
+    from harness.dynamic.run_pool import RunPool
+    from harness.dynamic.tiny_data import TinyData
+    from harness.dynamic.tiny_vocabulary import VocabularyKey
+
+    Pending = Callable[[], ScoredRun | None]
+
+# Inside a window of 256 and a chunk of 512, not at their borders: adapt-then-score looks clean there.
+CUT_SHARE = 0.75
+HALF_SHARE = 0.5
+_OFF_BORDER = 37
+# Where a made-up passage ends that stood in the stream before: a lookup knows how it goes on.
+_PLANTED_SHARE = 0.62
+_FORKED_RUN = 1.5  # of a run's seconds: what forks take at least
+
+
+class Counterfactuals:
+    """The other runs of a submission whose first run, of `first_data`, reached a score."""
+
+    def __init__(self, key: VocabularyKey, label: str | None) -> None:
+        """`label` is the printed name of the claimed score, None where the logs do not tell."""
+        plain = tiny_data(key, Layout.SINGLE)
+        self._label = label
+        self._place = int(plain.validation.size * _PLANTED_SHARE)
+        self._cut = int(plain.validation.size * CUT_SHARE) + _OFF_BORDER
+        self._half = int(plain.validation.size * HALF_SHARE) + _OFF_BORDER
+        self.data = plain.with_planted(self._place)
+        """What the first run is made with."""
+        self._noise = self.data.with_noise()
+        self._several = tiny_data(key, Layout.SEVERAL)
+
+    def scored(self, name: str, run: AuditRun, data: TinyData) -> ScoredRun:
+        """`run` with the claimed number taken apart."""
+        return scored_run(name, run, stream_tokens=data.validation.size, label=self._label)
+
+    def judged(
+        self, base: ScoredRun, attempt: Attempt, pool: RunPool, *, thorough: bool
+    ) -> list[ProbeResult]:
+        """Make the runs and judge them. `thorough` takes the probes whose question others ask as well."""
+        return _Judging(self, base, attempt, pool).results(thorough=thorough)
+
+
+class _Judging:
+    def __init__(self, made: Counterfactuals, base: ScoredRun, attempt: Attempt, pool: RunPool) -> None:
+        self._made = made
+        self._base = base
+        self._plan = attempt.plan
+        self._seconds = attempt.run.outcome.seconds
+        self._pool = pool
+
+    def results(self, *, thorough: bool) -> list[ProbeResult]:
+        base, made = self._base, self._made
+        alone = [coverage(base), byte_denominator(base, byte_counts=made.data.token_bytes())]
+        alone += access_timeline(base)
+        if base.metric is None:
+            return [*alone, self._prefix(base), self._on_noise(base), self._artifacts(base)]
+        suffix = self._begin(
+            "suffix",
+            f"tokens from position {made._cut:,} on replaced",
+            made.data.with_suffix_replaced(made._cut),
+        )
+        forks = self._begin_forks()
+        noise = self._begin("noise", "every token drawn by chance", made._noise)
+        changed = suffix()
+        prefix = self._prefix(changed)
+        again = None
+        if changed is not None and prefix.outcome is not Outcome.CLEAN:
+            again = self._begin("replay", "the same tokens again", made.data)
+        compared = [prefix]
+        if prefix.outcome is not Outcome.BREACH:
+            compared += self._orders(thorough=thorough)
+        compared += [self._on_noise(noise()), self._artifacts(noise()), forks()]
+        if thorough:
+            compared += self._further()
+        if again is None and any(one.outcome is Outcome.BREACH for one in compared):
+            again = self._begin("replay", "the same tokens again", made.data)
+        same = self._replayed(changed, again)
+        if same.outcome is Outcome.NOT_REPRODUCIBLE:
+            return [*alone, same]
+        return [*alone, same, *compared]
+
+    def _begin(self, name: str, what: str, data: TinyData, plan: RunPlan | None = None) -> Pending:
+        """Another run as the first; the answer waits for it, and is None where no time was left."""
+        future = self._pool.begin(name, what, plan or self._plan, data, least_seconds=self._seconds)
+        found: list[ScoredRun | None] = []
+
+        def wait() -> ScoredRun | None:
+            if not found:
+                run = future.result()
+                found.append(self._made.scored(name, run, data) if run is not None else None)
+            return found[0]
+
+        return wait
+
+    def _prefix(self, changed: ScoredRun | None) -> ProbeResult:
+        if changed is None:
+            return _left_out(PREFIX, "c1-causal")
+        counts = self._made.data.token_bytes()
+        return prefix_invariance(self._base, changed, cut=self._made._cut, byte_counts=counts)
+
+    def _replayed(self, changed: ScoredRun | None, again: Pending | None) -> ProbeResult:
+        """Whether the first run comes again: by the same once more, or by what stays in another run."""
+        if again is not None:
+            second = again()
+            return replay(self._base, second) if second is not None else _left_out(REPLAY, "reproducible")
+        if changed is None:
+            return _left_out(REPLAY, "reproducible")
+        return repeated(self._base, changed)
+
+    def _begin_forks(self) -> Callable[[], ProbeResult]:
+        """Every token at one place, in forks of one run, which is begun at once: it takes the longest."""
+        made = self._made
+
+        def begin(plan: RunPlan) -> Callable[[], AuditRun | None]:
+            return self._pool.begin(
+                "forks",
+                f"other tokens at position {made._place:,}, each in a fork",
+                plan,
+                made.data,
+                least_seconds=_FORKED_RUN * self._seconds,
+                may_write_data=True,
+            ).result
+
+        def rerun(token: int) -> ScoredRun | None:
+            data = made.data.with_token(made._place, token)
+            return self._begin("token", f"token {token} at position {made._place:,} from the start", data)()
+
+        return forked_alternatives(self._base, made.data, made._place, self._plan, begin, rerun)
+
+    def _on_noise(self, run: ScoredRun | None) -> ProbeResult:
+        if run is None:
+            return _left_out(NOISE, "c1-causal")
+        noise = self._made._noise
+        fixed = np.flatnonzero(noise.validation == BOS_ID)
+        return noise_martingale(run, alphabet=noise.vocabulary.ordinary_ids().size, fixed=fixed)
+
+    def _artifacts(self, run: ScoredRun | None) -> ProbeResult:
+        if run is None:
+            return _left_out(ARTIFACT, "no-val-in-artifact")
+        replaced = int((self._made.data.validation != self._made._noise.validation).sum())
+        return artifact_independence(self._base, run, replaced=replaced)
+
+    def _orders(self, *, thorough: bool) -> list[ProbeResult]:
+        """Several documents: what was scored before the last ones must not know them."""
+        several = self._made._several
+        first = self._begin("documents", "several documents", several)()
+        if first is None:
+            return [_left_out(ORDER, "c1-causal")]
+        last = scored_last(first)
+        if last is None:
+            return [
+                ProbeResult(
+                    probe=ORDER,
+                    condition="c1-causal",
+                    outcome=Outcome.NO_POWER,
+                    sentence=first.why_not or "where the counted scores belong in the stream is unknown",
+                )
+            ]
+        where = np.zeros(several.validation.size, dtype=np.bool_)
+        where[last] = True
+        waiting = self._begin("last documents", "tokens scored last replaced", several.with_replaced(where))
+        mates = self._mates(first) if thorough else []
+        changed = waiting()
+        if changed is None:
+            return [_left_out(ORDER, "c1-causal"), *mates]
+        return [processing_order(first, changed, replaced=last), *mates]
+
+    def _mates(self, first: ScoredRun) -> list[ProbeResult]:
+        several = self._made._several
+        document = document_to_replace(first, several.documents())
+        if document is None:
+            sentence = "no document was scored beside or behind another"
+            return [
+                ProbeResult(probe=MATES, condition="c1-causal", outcome=Outcome.NO_POWER, sentence=sentence)
+            ]
+        where = np.zeros(several.validation.size, dtype=np.bool_)
+        where[document.start : document.stop] = True
+        what = f"the document at position {document.start:,} replaced"
+        changed = self._begin("one document", what, several.with_replaced(where))()
+        if changed is None:
+            return [_left_out(MATES, "c1-causal")]
+        return [batch_mates(first, changed, document=document)]
+
+    def _further(self) -> list[ProbeResult]:
+        """The stream twice, and adaptation taken back."""
+        made, base = self._made, self._base
+        what = f"tokens from position {made._half:,} on are those from the start"
+        doubled = self._begin("doubled", what, made.data.with_repetition(made._half))
+        adapts = any(step.source == "val" for step in base.record.of(StepEvent))
+        still = self._begin(
+            "unadapted", "steps on validation tokens taken back", made.data, replace(self._plan, adapts=False)
+        ) if adapts else (lambda: base)  # fmt: skip
+        unadapted, twice = still(), doubled()
+        return [
+            doubled_stream(twice, base, half=made._half)
+            if twice is not None
+            else _left_out(DOUBLED, "c4-single-pass"),
+            first_unit(base, unadapted)
+            if unadapted is not None
+            else _left_out(FIRST_UNIT, "c3-score-before-update"),
+        ]
+
+
+def _left_out(probe: str, condition: str) -> ProbeResult:
+    return ProbeResult(
+        probe=probe,
+        condition=condition,
+        outcome=Outcome.NOT_RUN,
+        sentence="no time was left for the runs it needs",
+    )

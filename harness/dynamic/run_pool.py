@@ -1,0 +1,167 @@
+"""The runs of one audit: made side by side on some processors, within one deadline, and kept as a list.
+
+Where a run's sandbox shows paths of the host, runs wait for each other (`audit_run.run_child`).
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from queue import SimpleQueue
+from typing import TYPE_CHECKING
+
+from harness.dynamic.audit_run import LIMITS, run_child
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from concurrent.futures import Future
+    from types import TracebackType
+
+    from harness.dynamic.audit_run import AuditRun
+    from harness.dynamic.audit_subject import AuditSubject
+    from harness.dynamic.run_ladder import Attempt
+    from harness.dynamic.run_plan import RunPlan
+    from harness.dynamic.tiny_data import TinyData
+    from harness.sandbox.request import Sandbox, SandboxLimits
+
+MOST_WORKERS = 2
+"""Runs at a time: each has a gigabyte of torch and submission in memory."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MadeRun:
+    """A run in the report: what was done to its tokens, how long it took, and how it ended."""
+
+    name: str
+    what: str
+    seconds: float
+    ending: str
+
+
+class RunPool:
+    """Makes runs of `subject` until `deadline` (of the monotonic clock); a context manager.
+
+    `on_run` gets the name of each run before it begins, one at a time, maybe in a thread.
+    """
+
+    def __init__(
+        self,
+        subject: AuditSubject,
+        sandbox: Sandbox,
+        deadline: float,
+        *,
+        on_run: Callable[[str], None],
+        should_stop: Callable[[], bool],
+        workers: int | None = None,
+    ) -> None:
+        count = workers or min(MOST_WORKERS, len(os.sched_getaffinity(0)))
+        self._subject = subject
+        self._sandbox = sandbox
+        self._deadline = deadline
+        self._on_run = on_run
+        self._asked_to_stop = should_stop
+        self._is_left = threading.Event()
+        self._lock = threading.Lock()
+        self._slots: SimpleQueue[int] = SimpleQueue()
+        for slot in range(count):
+            self._slots.put(slot)
+        self._threads = ThreadPoolExecutor(max_workers=count, thread_name_prefix="run")
+        self._made: list[MadeRun | None] = []
+
+    def __enter__(self) -> RunPool:
+        """Runs may be begun."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """End what still runs, and wait until it has ended."""
+        self._is_left.set()  # whatever still runs is no longer wanted
+        self._threads.shutdown(wait=True, cancel_futures=True)
+
+    @property
+    def made(self) -> Sequence[MadeRun]:
+        """The runs that ended, in the order they were begun."""
+        return [run for run in self._made if run is not None]
+
+    def keep_attempts(self, attempts: Sequence[Attempt]) -> None:
+        """Add the runs of a climb."""
+        for attempt in attempts:
+            cause = attempt.run.cause
+            self._made.append(
+                MadeRun(
+                    name="base",
+                    what=f"driven {attempt.step.value}",
+                    seconds=round(attempt.run.outcome.seconds, 1),
+                    ending=cause.message if cause is not None else "printed its score",
+                )
+            )
+
+    def begin(
+        self,
+        name: str,
+        what: str,
+        plan: RunPlan,
+        data: TinyData,
+        *,
+        least_seconds: float,
+        may_write_data: bool = False,
+    ) -> Future[AuditRun | None]:
+        """Make a run when a processor is free; None where less than `least_seconds` are left by then."""
+        return self._threads.submit(self._run, name, what, plan, data, least_seconds, may_write_data)
+
+    def tell(self, name: str) -> None:
+        """Say that the run `name` begins."""
+        with self._lock:
+            self._on_run(name)
+
+    def limits(self) -> SandboxLimits:
+        """Those of a run that begins now."""
+        left = max(1.0, self._deadline - time.monotonic())
+        return replace(LIMITS, wall_seconds=min(LIMITS.wall_seconds or left, left))
+
+    def should_stop(self) -> bool:
+        """Whether nobody waits for the runs any more."""
+        return self._is_left.is_set() or self._asked_to_stop()
+
+    def _run(
+        self,
+        name: str,
+        what: str,
+        plan: RunPlan,
+        data: TinyData,
+        least_seconds: float,
+        may_write_data: bool,
+    ) -> AuditRun | None:
+        if self.should_stop() or time.monotonic() + least_seconds > self._deadline:
+            return None
+        slot = self._slots.get()
+        try:
+            self.tell(name)
+            with self._lock:
+                place = len(self._made)
+                self._made.append(None)
+            run = run_child(
+                self._subject.folder,
+                plan,
+                data,
+                self._sandbox,
+                self.limits(),
+                names=self._subject.vocabulary.names,
+                may_write_data=may_write_data,
+                slot=slot,
+                should_stop=self.should_stop,
+            )
+        finally:
+            self._slots.put(slot)
+        forks = f", {len(run.branches)} forks" if run.branches else ""
+        self._made[place] = MadeRun(
+            name=name,
+            what=what,
+            seconds=round(run.outcome.seconds, 1),
+            ending=run.cause.message if run.cause is not None else f"printed its score{forks}",
+        )
+        return run
