@@ -44,6 +44,11 @@ class Chain:
         return self.totals[-1] if self.totals else self.start
 
     @property
+    def rank(self) -> int:
+        """The rank that added up."""
+        return self.increments[0].rank
+
+    @property
     def first(self) -> int:
         """Number of the first increment's event."""
         return self.increments[0].number
@@ -66,21 +71,24 @@ class Chain:
 
 
 def chains_of(record: EventRecord) -> list[Chain]:
-    """All sums of a run, by their first increment."""
+    """All sums of a run, by their first increment; those of several ranks come apart."""
     chains: list[Chain] = []
-    going: dict[str, list[Chain]] = defaultdict(list)
+    going: dict[tuple[int, str], list[Chain]] = defaultdict(list)
     for event in record.events:
         if isinstance(event, PrintEvent):
             # Where a target cannot be asked, a printed line may end its sum; a chain of its own is safer.
-            for site in [site for site, held in going.items() if held[-1].increments[-1].before is None]:
-                del going[site]
+            unasked = [at for at, held in going.items() if held[-1].increments[-1].before is None]
+            for at in unasked:
+                if at[0] == event.rank:
+                    del going[at]
         if not isinstance(event, IncrementEvent):
             continue
-        chain = _continued(going[event.site], event)
+        at = (event.rank, event.site)
+        chain = _continued(going[at], event)
         if chain is None:
             chain = Chain(site=event.site, start=event.before or 0.0)
             chains.append(chain)
-            going[event.site] = [*going[event.site][-_MOST_OPEN:], chain]
+            going[at] = [*going[at][-_MOST_OPEN:], chain]
         chain.add(event)
     return chains
 

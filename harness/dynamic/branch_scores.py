@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from harness.dynamic.accumulators import chains_of
-from harness.dynamic.counted_scores import ScoreTaker
 from harness.dynamic.event_record import EventRecord
 from harness.dynamic.events import CutEvent, ForkEvent, LossEvent, PrintEvent, ReductionEvent
 from harness.dynamic.loss_places import positions_of
+from harness.dynamic.score_taker import ScoreTaker
 
 if TYPE_CHECKING:
     from harness.dynamic.counted_scores import CountedScore

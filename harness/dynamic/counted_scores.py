@@ -1,32 +1,16 @@
-"""Takes a sum of losses apart: into single losses, with the position of the token each one is the score of.
-
-An increment that equals a sum seen just before is that sum's values; one that equals what an inner sum gained
-since the last increment is the inner sum's increments. Values that equal losses over known targets have known
-positions. What cannot be taken apart is coarse: one value that stands for many tokens.
-"""
+"""The losses behind a printed number, and the pieces they are put together from."""
 
 from __future__ import annotations
 
-from bisect import bisect_left
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from harness.dynamic.events import CutEvent, LossEvent, ReductionEvent
-from harness.dynamic.loss_places import UNKNOWN, likely_offset, matched, positions_of
+from harness.dynamic.loss_places import UNKNOWN
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
-
-    from harness.dynamic.accumulators import Chain
-    from harness.dynamic.event_record import EventRecord
-
-_EXACT = 1e-12
-_ROUNDED = 2e-6  # float32 sums and means, seen as float64
-_LOOK_BACK = 96  # losses before a sum that may hold its values
-_MOST_DEPTH = 6
-_MOST_NEAR = 256  # sums that are nearly equal
+    from collections.abc import Sequence
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -61,7 +45,9 @@ class CountedScore:
 
 
 @dataclass(slots=True)
-class _Piece:
+class Piece:
+    """Losses of one origin, before they are counted; fields as those of `CountedScore`."""
+
     values: np.ndarray
     positions: np.ndarray
     placed: np.ndarray
@@ -71,208 +57,9 @@ class _Piece:
     sites: tuple[str, ...]
 
 
-class ScoreTaker:
-    """Takes sums of one record apart. `chains` are all its sums."""
-
-    def __init__(self, record: EventRecord, chains: Sequence[Chain]) -> None:
-        self._losses = list(record.of(LossEvent))
-        self._loss_by_number = {event.number: event for event in self._losses}
-        self._cuts = list(record.of(CutEvent))
-        self._cut_numbers = [event.number for event in self._cuts]
-        self._loss_numbers = [event.number for event in self._losses]
-        # Inner sums by their last increment: only those that went on since an outer one can be its value.
-        inner = [chain for chain in chains if not chain.is_whole]
-        self._inner_chains = sorted(inner, key=lambda chain: chain.last)
-        self._inner_lasts = [chain.last for chain in self._inner_chains]
-        sources: list[tuple[float, int, LossEvent | ReductionEvent]] = []
-        for loss in self._losses:
-            if loss.nll is None:
-                continue
-            whole = float(loss.nll.sum())
-            sources.append((abs(whole), loss.number, loss))
-            if loss.value is not None:
-                sources.append((abs(loss.value), loss.number, loss))
-                if loss.reduction == "mean":
-                    sources.append((abs(loss.value) * loss.size, loss.number, loss))
-        for reduction in record.of(ReductionEvent):
-            if reduction.array is None and reduction.size > 1:
-                continue
-            sources.append((abs(reduction.value), reduction.number, reduction))
-            if reduction.op == "mean":
-                sources.append((abs(reduction.value) * reduction.size, reduction.number, reduction))
-        sources = [each for each in sources if np.isfinite(each[0])]
-        sources.sort(key=lambda each: (each[0], each[1]))
-        self._sources = sources
-        self._source_values = [each[0] for each in sources]
-
-    def counted(self, chain: Chain, upto: int) -> CountedScore:
-        """The losses that `chain` had counted before event `upto`."""
-        pieces: list[_Piece] = []
-        numbers: list[int] = []
-        count = chain.count_before(upto)
-        previous = 0
-        if chain.start != 0.0:
-            pieces.append(self._piece(chain.start, chain.first, 0, since=0))
-            numbers.append(chain.first)
-        for event in chain.increments[:count]:
-            piece = self._piece(event.value, event.number, 0, since=previous, folded=event.folded)
-            previous = event.number
-            if event.op == "-":
-                piece.values = -piece.values
-            pieces.append(piece)
-            numbers.append(event.number)
-        return _joined(pieces, numbers, (chain.site,))
-
-    def of_source(self, source: ReductionEvent | LossEvent) -> CountedScore:
-        """The losses of a single sum or mean that was printed as it is."""
-        return _joined([self._from(source, 0)], [source.number], ())
-
-    def _piece(self, value: float, number: int, depth: int, *, since: int, folded: int = 1) -> _Piece:
-        """What stands behind `value`, used at event `number`."""
-        if folded == 1 and depth < _MOST_DEPTH:
-            source = self._source(value, number, _EXACT) or self._inner(value, number, since)
-            source = source or self._source(value, number, _ROUNDED)
-            if isinstance(source, LossEvent | ReductionEvent):
-                return self._from(source, depth)
-            if source is not None:
-                return self._from_chain(*source, depth)
-        return _single(value, number, np.nan if folded == 1 else float(folded))
-
-    def _source(self, value: float, number: int, tolerance: float) -> LossEvent | ReductionEvent | None:
-        """The nearest sum before event `number` that equals `value`."""
-        size = abs(value)
-        if not np.isfinite(size) or size == 0.0:
-            return None
-        # Equal ones stand by their numbers: the nearest is found without looking at thousands of the same.
-        nearest = bisect_left(self._sources, (size, number), key=lambda each: each[:2]) - 1
-        if nearest >= 0 and self._source_values[nearest] == size:
-            return self._sources[nearest][2]
-        first = bisect_left(self._source_values, size * (1 - tolerance))
-        near = self._sources[first : first + _MOST_NEAR]
-        fitting = [each for each in near if each[0] <= size * (1 + tolerance) and each[1] < number]
-        return max(fitting, key=lambda each: each[1])[2] if fitting else None
-
-    def _inner(self, value: float, number: int, since: int) -> tuple[Chain, int, int] | None:
-        """Increments of another sum since event `since` that add up to `value`: (chain, first, end).
-
-        The latest ones that do: an inner sum set back for every pass gives only its last pass.
-        """
-        for chain in reversed(self._inner_chains[bisect_left(self._inner_lasts, since + 1) :]):
-            if chain.first > number:
-                continue
-            end = chain.count_before(number)
-            if not end or chain.increments[end - 1].number <= since:
-                continue
-            if _near(chain.totals[end - 1] - chain.start, value):
-                return chain, 0, end
-            first = chain.count_before(since + 1)
-            if 0 < first < end and _near(chain.totals[end - 1] - chain.totals[first - 1], value):
-                return chain, first, end
-        return None
-
-    def _from_chain(self, chain: Chain, first: int, end: int, depth: int) -> _Piece:
-        pieces = []
-        previous = chain.increments[first - 1].number if first else 0
-        for event in chain.increments[first:end]:
-            piece = self._piece(event.value, event.number, depth + 1, since=previous, folded=event.folded)
-            previous = event.number
-            if event.op == "-":
-                piece.values = -piece.values
-            pieces.append(piece)
-        joined = _chained(pieces)
-        joined.sites = (*joined.sites, chain.site)
-        return joined
-
-    def _from(self, source: ReductionEvent | LossEvent, depth: int) -> _Piece:
-        if isinstance(source, LossEvent):
-            assert source.nll is not None
-            positions = positions_of(source)
-            return _Piece(
-                source.nll,
-                positions,
-                np.where(positions == UNKNOWN, 0, 2).astype(np.int8),
-                np.full(source.size, source.number),
-                np.ones(source.size),
-                source.function in {"cross_entropy", "nll_loss"},
-                (),
-            )
-        if source.array is None:
-            return _single(source.value, source.number, 1.0)
-        if source.size <= 4096 and depth < _MOST_DEPTH and self._is_made_of_sums(source):
-            pieces = [self._piece(float(each), source.number, depth + 1, since=0) for each in source.array]
-            return _chained(pieces)
-        return self._placed(source)
-
-    def _is_made_of_sums(self, source: ReductionEvent) -> bool:
-        """Whether every value is itself a sum of several losses seen before."""
-        assert source.array is not None
-        for value in source.array:
-            known = self._source(float(value), source.number, _EXACT)
-            if known is None or known.size < 2:
-                return False
-        return True
-
-    def _placed(self, source: ReductionEvent) -> _Piece:
-        array = source.array
-        assert array is not None
-        for loss in self._losses_before(source.number):
-            assert loss.nll is not None
-            found = matched(array, loss.nll)
-            if found is not None:
-                kept, places = found
-                positions = positions_of(loss)[places]
-                return _Piece(
-                    array[kept],
-                    positions,
-                    np.where(positions == UNKNOWN, 0, 2).astype(np.int8),
-                    np.full(positions.size, loss.number),
-                    np.ones(positions.size),
-                    loss.function in {"cross_entropy", "nll_loss"},
-                    (source.site,),
-                )
-        positions = self._likely_positions(source.number, array)
-        return _Piece(
-            array,
-            positions,
-            np.where(positions == UNKNOWN, 0, 1).astype(np.int8),
-            np.full(array.size, source.number),
-            np.ones(array.size),
-            is_network=False,
-            sites=(source.site,),
-        )
-
-    def _likely_positions(self, number: int, array: np.ndarray) -> np.ndarray:
-        """Positions of mixed losses: those of the piece of their size cut out last, else of a batch with
-        some of the same values, else of one of their size.
-        """
-        end = bisect_left(self._cut_numbers, number)
-        for cut in reversed(self._cuts[max(end - _LOOK_BACK, 0) : end]):
-            loss_cut = self._loss_by_number.get(cut.loss)
-            if cut.size == array.size and loss_cut is not None and cut.offset + cut.size <= loss_cut.size:
-                return positions_of(loss_cut)[cut.offset : cut.offset + cut.size]
-        same_size: LossEvent | None = None
-        for loss in self._losses_before(number):
-            assert loss.nll is not None
-            offset = likely_offset(array, loss.nll)
-            if offset is not None:
-                return positions_of(loss)[offset : offset + array.size]
-            if same_size is None and loss.size == array.size:
-                same_size = loss
-        return positions_of(same_size) if same_size is not None else np.full(array.size, UNKNOWN)
-
-    def _losses_before(self, number: int) -> Iterator[LossEvent]:
-        end = bisect_left(self._loss_numbers, number)
-        for loss in reversed(self._losses[max(end - _LOOK_BACK, 0) : end]):
-            if loss.nll is not None:
-                yield loss
-
-
-def _near(one: float, other: float) -> bool:
-    return abs(one - other) <= _EXACT * 1e3 * max(abs(one), abs(other))
-
-
-def _single(value: float, number: int, tokens: float) -> _Piece:
-    return _Piece(
+def single(value: float, number: int, tokens: float) -> Piece:
+    """One value that cannot be taken apart; `tokens` it stands for, not a number where that is unknown."""
+    return Piece(
         np.array([value]),
         np.array([UNKNOWN]),
         np.zeros(1, dtype=np.int8),
@@ -283,8 +70,9 @@ def _single(value: float, number: int, tokens: float) -> _Piece:
     )
 
 
-def _chained(pieces: Sequence[_Piece]) -> _Piece:
-    return _Piece(
+def chained(pieces: Sequence[Piece]) -> Piece:
+    """All of them as one, in their order."""
+    return Piece(
         np.concatenate([each.values for each in pieces]),
         np.concatenate([each.positions for each in pieces]),
         np.concatenate([each.placed for each in pieces]),
@@ -295,7 +83,8 @@ def _chained(pieces: Sequence[_Piece]) -> _Piece:
     )
 
 
-def _joined(pieces: Sequence[_Piece], numbers: Sequence[int], sites: tuple[str, ...]) -> CountedScore:
+def joined(pieces: Sequence[Piece], numbers: Sequence[int], sites: tuple[str, ...]) -> CountedScore:
+    """The score whose pieces were counted at the events `numbers`."""
     if not pieces:
         empty = np.zeros(0)
         return CountedScore(
@@ -303,7 +92,7 @@ def _joined(pieces: Sequence[_Piece], numbers: Sequence[int], sites: tuple[str, 
             counted_at=empty.astype(np.int64), scored_at=empty.astype(np.int64), tokens=empty,
             network_share=0.0, sites=sites,
         )  # fmt: skip
-    whole = _chained(pieces)
+    whole = chained(pieces)
     sizes = np.array([each.values.size for each in pieces])
     in_network = sum(each.values.size for each in pieces if each.is_network)
     return CountedScore(

@@ -38,6 +38,10 @@ class EventRecord:
 
     `dropped` counts what did not get in, by site or kind. `sealed` is True when every line fits the chain of
     the key that the run told before any code of the submission ran, None when no key was at hand.
+
+    `rank_union` puts those of several ranks together: `ranks` counts them, `rounds` (int64, one per event,
+    whose number is its place) how many exchanges of all ranks came before an event, and `unordered` says why
+    that is not the whole order.
     """
 
     events: tuple[Event, ...]
@@ -45,6 +49,15 @@ class EventRecord:
     problems: tuple[str, ...] = ()
     dropped: Mapping[str, int] = field(default_factory=dict)
     sealed: bool | None = None
+    ranks: int = 1
+    rounds: np.ndarray | None = None
+    unordered: str = ""
+
+    def is_before(self, earlier: Event, later: Event) -> bool:
+        """Whether `later` could know of `earlier`: on one rank it came later, else ranks met in between."""
+        if earlier.rank == later.rank or self.rounds is None:
+            return earlier.number < later.number
+        return bool(self.rounds[earlier.number] < self.rounds[later.number])
 
     def of(self, kind: type[_Kind]) -> Iterator[_Kind]:
         """The events of one kind."""

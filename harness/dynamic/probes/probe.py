@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
-from harness.dynamic.printed_metrics import Metrics, claimed_number, plain_label
+from harness.dynamic.explained_metrics import Metrics
+from harness.dynamic.printed_metrics import claimed_number, plain_label
+from harness.dynamic.rank_union import united
 from harness.probe_outcome import Outcome
 
 if TYPE_CHECKING:
@@ -13,7 +15,7 @@ if TYPE_CHECKING:
 
     from harness.dynamic.counted_scores import CountedScore
     from harness.dynamic.event_record import EventRecord
-    from harness.dynamic.printed_metrics import ExplainedMetric
+    from harness.dynamic.explained_metrics import ExplainedMetric
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,6 +46,10 @@ class SeenRun(Protocol):
     def artifacts(self) -> Mapping[str, tuple[int, str]]:
         """Files by path."""
 
+    @property
+    def by_rank(self) -> tuple[EventRecord, ...]:
+        """The records of all ranks where there are several."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class ScoredRun:
@@ -65,7 +71,7 @@ class ScoredRun:
 
 def scored_run(name: str, run: SeenRun, *, stream_tokens: int, label: str | None) -> ScoredRun:
     """Find the claimed number of `run` and take it apart. `label` is that of the claim, None for the last."""
-    record = run.events
+    record = united(run.by_rank) if run.by_rank else run.events
     metric, why_not = None, record.why_powerless() or ""
     if not why_not:
         metrics = Metrics(record, stream_tokens)

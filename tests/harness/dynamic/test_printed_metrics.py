@@ -8,12 +8,13 @@ import pytest
 
 from harness.dynamic.event_record import EventRecord
 from harness.dynamic.events import Event, IncrementEvent, LossEvent, PrintEvent, ReductionEvent, Segment
-from harness.dynamic.printed_metrics import Metrics, claimed_number, plain_label
+from harness.dynamic.explained_metrics import Metrics
+from harness.dynamic.printed_metrics import claimed_number, plain_label
 from tests.harness.dynamic.toy_runs import VAL_TOKENS, toy_run
 from tests.programs.dynamic import toy_scripts as toys
 
 if TYPE_CHECKING:
-    from harness.dynamic.printed_metrics import ExplainedMetric
+    from harness.dynamic.explained_metrics import ExplainedMetric
 
 TOKENS = 101
 BYTES = 230.0

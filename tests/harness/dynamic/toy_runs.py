@@ -33,6 +33,7 @@ class ToyRun:
     events: EventRecord
     artifacts: Mapping[str, tuple[int, str]] = field(default_factory=dict)
     cause: object | None = None
+    by_rank: tuple[EventRecord, ...] = ()
 
 
 def stream(count: int, seed: int) -> np.ndarray:

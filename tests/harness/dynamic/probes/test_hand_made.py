@@ -7,7 +7,8 @@ import numpy as np
 from harness.dynamic.counted_scores import CountedScore
 from harness.dynamic.event_record import EventRecord
 from harness.dynamic.events import ForwardEvent, NetworkEvent, ProgramEvent, Segment, StepEvent, WriteEvent
-from harness.dynamic.printed_metrics import ExplainedMetric, PrintedNumber
+from harness.dynamic.explained_metrics import ExplainedMetric
+from harness.dynamic.printed_metrics import PrintedNumber
 from harness.dynamic.probes.access_timeline import access_timeline
 from harness.dynamic.probes.coverage import coverage
 from harness.dynamic.probes.documents import batch_mates, document_boundary
