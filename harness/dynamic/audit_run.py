@@ -25,7 +25,8 @@ from harness.dynamic.data_folder import write_data_folder
 from harness.dynamic.event_record import read_event_record, take_keys
 from harness.dynamic.fork_plan import branch_mark
 from harness.dynamic.run_causes import cause_of, read_ending, read_failed_rank
-from harness.dynamic.score_lines import has_score
+from harness.dynamic.run_phase import phase_of
+from harness.dynamic.score_lines import has_score, score_past_record
 from harness.errors import SetupError
 from harness.sandbox.clean_copy import copy_submission
 from harness.sandbox.confinement import package_root
@@ -171,6 +172,10 @@ def _run(
     forks = len(plan.fork["tokens"]) if plan.fork is not None else 0
     ranks = range(plan.world_size) if plan.world_size > 1 else range(plan.rank, plan.rank + 1)
     records = tuple(read_event_record(out, rank=rank, key=keys.get(rank)) for rank in ranks)
+    past = score_past_record(records[0], log_lines) if plan.captures and len(records) == 1 else None
+    if past is not None:
+        told = f"the log shows {past}, which it does not have: it was printed past the record"
+        records = (replace(records[0], problems=(*records[0].problems, told)),)
     failed = read_failed_rank(out, plan.world_size)
     return AuditRun(
         outcome=outcome,
@@ -179,7 +184,13 @@ def _run(
         failed_rank=failed,
         log_lines=tuple(log_lines),
         artifacts=dict(_artifacts(work, submission, before)),
-        cause=cause_of(outcome, read_ending(out, failed or 0), log_lines, has_metric=has_score(log_lines)),
+        cause=cause_of(
+            outcome,
+            read_ending(out, failed or 0),
+            log_lines,
+            has_metric=has_score(log_lines),
+            phase=phase_of(records[failed or 0]) if plan.captures else "",
+        ),
         branches=tuple(
             read_event_record(out, rank=plan.rank, key=keys.get(plan.rank), branch=branch_mark(index))
             for index in range(forks)

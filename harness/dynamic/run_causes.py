@@ -6,7 +6,7 @@ import json
 import os
 import re
 import stat
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
@@ -44,6 +44,8 @@ class CauseKind(StrEnum):
     TIME = "time"
     MEMORY = "memory"
     DISK = "disk"
+    PROCESSES = "processes"
+    OUTPUT = "output"  # more printed than is kept
     MISSING_MODULE = "missing-module"  # an ordinary package this machine lacks
     CUDA_MODULE = "cuda-module"  # compiled kernels without a stand-in
     MISSING_FILE = "missing-file"
@@ -94,18 +96,33 @@ def _said(path: Path) -> dict[str, Any]:
 
 
 def cause_of(
-    outcome: SandboxOutcome, ending: Mapping[str, Any], lines: Sequence[str], *, has_metric: bool
+    outcome: SandboxOutcome,
+    ending: Mapping[str, Any],
+    lines: Sequence[str],
+    *,
+    has_metric: bool,
+    phase: str = "",
 ) -> RunCause | None:
     """Why the run did not end with a score; None when it did.
 
     `lines` are those of its log: a traceback in them counts where the child could not write its ending.
+    `phase` says how far it had come, "" where that is not known.
     """
+    cause = _cause(outcome, ending, lines, has_metric=has_metric)
+    if cause is None or not phase or cause.kind in {CauseKind.NO_METRIC, CauseKind.MACHINE}:
+        return cause
+    return replace(cause, message=f"{cause.message} ({phase})")
+
+
+def _cause(
+    outcome: SandboxOutcome, ending: Mapping[str, Any], lines: Sequence[str], *, has_metric: bool
+) -> RunCause | None:
     limits = {
         EndKind.TIME_LIMIT: CauseKind.TIME,
         EndKind.MEMORY_LIMIT: CauseKind.MEMORY,
         EndKind.DISK_LIMIT: CauseKind.DISK,
-        EndKind.LOG_LIMIT: CauseKind.DISK,
-        EndKind.PROCESS_LIMIT: CauseKind.MEMORY,
+        EndKind.LOG_LIMIT: CauseKind.OUTPUT,
+        EndKind.PROCESS_LIMIT: CauseKind.PROCESSES,
         EndKind.MACHINE_FAULT: CauseKind.MACHINE,
         EndKind.STOPPED: CauseKind.MACHINE,
     }
@@ -122,10 +139,22 @@ def cause_of(
     frames = [one for one in ending.get("frames") or () if isinstance(one, dict)]
     return RunCause(
         kind=_kind(error, message, frames),
-        message=f"{error}: {message}"[:_LONGEST],
+        message=_words(error, message, frames, outcome.exit_code),
         line=_script_line(frames),
         names=_names(message, frames),
     )
+
+
+def _words(
+    error: str, message: str, frames: Sequence[Mapping[str, Any]], exit_code: int | None
+) -> str:
+    """The error in words; one that says nothing is told by the line that raised it."""
+    if message:
+        return f"{error}: {message}"[:_LONGEST]
+    if error == "SystemExit":
+        return f"it ended itself with exit status {exit_code}"
+    text = str(frames[-1].get("text") or "").strip() if frames else ""
+    return f"{error} at `{text}`"[:_LONGEST] if text else error
 
 
 def _error(ending: Mapping[str, Any], lines: Sequence[str]) -> tuple[str, str]:

@@ -28,7 +28,16 @@ if TYPE_CHECKING:
     from harness.sandbox.request import Sandbox, SandboxLimits
 
 # Other settings change nothing about these.
-_FINAL = frozenset({CauseKind.MISSING_MODULE, CauseKind.CUDA_MODULE, CauseKind.MACHINE, CauseKind.DISK})
+_FINAL = frozenset(
+    {
+        CauseKind.MISSING_MODULE,
+        CauseKind.CUDA_MODULE,
+        CauseKind.MACHINE,
+        CauseKind.DISK,
+        CauseKind.OUTPUT,
+        CauseKind.PROCESSES,
+    }
+)
 _LEAST = re.compile(r"(?:>=|at least|minimum(?: of)?|no less than)\s{0,3}(\d[\d_,]{0,12})")
 FEW_STEPS = 2  # a schedule still has a first and a last one
 

@@ -67,7 +67,10 @@ def row_of_clone(plan: ClonePlan, row: BoardRow) -> BoardRow:
 
 
 def table_row_of(row: BoardRow, table: Iterable[TableRow]) -> TableRow | None:
-    """The row of the README's table that shows this one: by folder, else by its first pull request."""
+    """The row of the README's table that shows this one: by folder, else by its first pull request.
+
+    A pull request writes its folder's name itself, so this is for rows whose place is known otherwise.
+    """
     listed = tuple(table)
     by_folder = next(
         (shown for shown in listed if row.folder is not None and row.folder in shown.folders), None
@@ -77,8 +80,23 @@ def table_row_of(row: BoardRow, table: Iterable[TableRow]) -> TableRow | None:
     return next((shown for shown in listed if not shown.folders and row.pr in shown.pulls[:1]), None)
 
 
+def _row_of_pull_request(row: BoardRow, plan: ClonePlan) -> TableRow | None:
+    """The table's row about this pull request, where none of its folders is merged.
+
+    By number alone: any pull request can name its folder like one that was accepted.
+    """
+    return next(
+        (
+            shown
+            for shown in plan.table
+            if row.pr in shown.pulls[:1] and not plan.folders.intersection(shown.folders)
+        ),
+        None,
+    )
+
+
 def _ruled(row: BoardRow, plan: ClonePlan, *, is_merged: bool) -> BoardRow:
-    shown = table_row_of(row, plan.table)
+    shown = table_row_of(row, plan.table) if is_merged else _row_of_pull_request(row, plan)
     if shown is not None:
         ruling = RowRuling(
             outcome=Outcome.ACCEPTED,

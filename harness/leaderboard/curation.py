@@ -53,13 +53,22 @@ class Entry:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Curation:
-    """All entries of one file; empty without one."""
+    """All entries of one file; empty without one.
+
+    An entry that names a folder alone is about one row: the accepted one, else the earliest. Any pull request
+    may name its folder like another's, and takes nothing from what was said of that.
+    """
 
     entries: tuple[Entry, ...] = ()
 
     def apply(self, rows: Iterable[BoardRow]) -> tuple[BoardRow, ...]:
         """The rows with what the entries say of them. Later entries of a kind override earlier ones."""
-        return tuple(self._curated(row) for row in rows)
+        known = tuple(rows)
+        first: dict[str, BoardRow] = {}
+        for row in sorted(known, key=lambda row: (row.ruling is None, row.pr or 0)):
+            if row.folder is not None:
+                first.setdefault(row.folder, row)
+        return tuple(self._curated(row, first) for row in known)
 
     def unused(self, rows: Iterable[BoardRow]) -> tuple[str, ...]:
         """Entries about rows that are not on the board, in words: a slip, or a board of other revisions."""
@@ -70,9 +79,10 @@ class Curation:
             if not any(entry.is_about(row) for row in known)
         )
 
-    def _curated(self, row: BoardRow) -> BoardRow:
+    def _curated(self, row: BoardRow, first: Mapping[str, BoardRow]) -> BoardRow:
+        is_first = row.folder is not None and first[row.folder].key == row.key
         for entry in self.entries:
-            if entry.is_about(row):
+            if entry.is_about(row) and (entry.pr is not None or is_first):
                 row = _APPLY[entry.kind](row, entry)
         return row
 
@@ -86,7 +96,7 @@ def read_curation(path: Path) -> Curation:
         document = tomllib.loads(data.decode("utf-8"))
     except OSError as error:
         raise SetupError(f"{path}: {error.strerror}; name an existing file with --curation") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
         raise SetupError(f"{path} is not valid TOML: {error}") from error
     unknown = sorted(set(document) - set(_KEYS))
     if unknown:
@@ -137,7 +147,7 @@ def _entry(kind: str, content: object, where: str) -> Entry:
 
 
 def _check_content(content: Mapping[str, Any], where: str) -> None:
-    if "outcome" in content and content["outcome"] not in set(Outcome):
+    if "outcome" in content and content["outcome"] not in tuple(Outcome):
         raise SetupError(f"{where}: outcome is {content['outcome']!r}, not one of {', '.join(Outcome)}")
     if "track" in content and content["track"] not in ("record", "non-record", "unlimited"):
         raise SetupError(f"{where}: track is {content['track']!r}, not record, non-record or unlimited")

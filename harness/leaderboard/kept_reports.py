@@ -12,6 +12,8 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from harness.leaderboard.report_fields import line_or_none, text, word
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -32,7 +34,10 @@ class PackedReport:
 
     @classmethod
     def of(cls, document: Mapping[str, Any]) -> PackedReport:
-        """Keep what a page shows. Raises `KeyError` or `TypeError` for a document that is no report."""
+        """Keep what a page shows.
+
+        Raises `KeyError`, `TypeError`, `AttributeError` or `ValueError` for a document that is no report.
+        """
         said = document.get("findings", ())
         unchecked = [finding for finding in said if finding["verdict"] == "NOT-CHECKED"]
         findings = sorted(
@@ -40,11 +45,15 @@ class PackedReport:
             key=lambda finding: _rank(finding["verdict"]),
         )
         kept = {
-            "words": dict(document.get("rules_checked", {})),
+            "words": {
+                word(rule, "rule"): word(said, rule)
+                for rule, said in document.get("rules_checked", {}).items()
+            },
             "findings": [_finding(finding) for finding in findings[:FINDINGS_AT_MOST]],
             "more": max(0, len(findings) - FINDINGS_AT_MOST),
             "unchecked": [
-                (finding["rule"], finding["message"][:_UNCHECKED_CHARACTERS]) for finding in unchecked
+                (word(finding["rule"], "rule"), text(finding["message"], "message")[:_UNCHECKED_CHARACTERS])
+                for finding in unchecked
             ],
         }
         return cls(zlib.compress(json.dumps(kept, separators=(",", ":")).encode("ascii"), 6))
@@ -61,17 +70,17 @@ def _rank(verdict: str) -> int:
 
 def _finding(finding: Mapping[str, Any]) -> dict[str, Any]:
     return {
-        "rule": finding["rule"],
-        "verdict": finding["verdict"],
-        "message": finding["message"][:_TEXT_CHARACTERS],
-        "ask": (finding.get("ask") or "")[:_TEXT_CHARACTERS],
-        "authority": list(finding.get("authority", ())),
+        "rule": word(finding["rule"], "rule"),
+        "verdict": word(finding["verdict"], "verdict"),
+        "message": text(finding["message"], "message")[:_TEXT_CHARACTERS],
+        "ask": text(finding.get("ask"), "ask")[:_TEXT_CHARACTERS],
+        "authority": [text(one, "authority") for one in finding.get("authority", ())],
         "places": [
             {
-                "file": place["file"],
-                "line": place["line"],
-                "note": place.get("note") or "",
-                "excerpt": place.get("excerpt") or "",
+                "file": text(place["file"], "file"),
+                "line": line_or_none(place["line"]),
+                "note": text(place.get("note"), "note"),
+                "excerpt": text(place.get("excerpt"), "excerpt"),
                 "unpacked": bool(place.get("unpacked")),
             }
             for place in finding["places"][:PLACES_AT_MOST]
@@ -91,10 +100,10 @@ class KeptReports:
     def add(self, key: str, packed: PackedReport) -> None:
         """Keep a row's report."""
         self.packed[key] = packed
-        for rule, word in packed.unpacked()["words"].items():
-            self.counts.setdefault(rule, Counter())[word] += 1
-            if word in _AGAINST:
-                self.against.setdefault(rule, []).append((key, word))
+        for rule, said in packed.unpacked()["words"].items():
+            self.counts.setdefault(rule, Counter())[said] += 1
+            if said in _AGAINST:
+                self.against.setdefault(rule, []).append((key, said))
 
     def shown(self, key: str) -> Mapping[str, Any]:
         """What the page of that row shows; nothing where golf-check did not look at it."""

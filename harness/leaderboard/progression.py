@@ -55,8 +55,8 @@ class Step:
     """A row in its place. `against` is the record it had to beat, None where there was none.
 
     `numbers` compares its own runs with those of that record, `with_reproductions` these and the runs others
-    made of either. `is_record`
-    says whether it held the record afterwards, `ruled_otherwise` that a ruling and the rule disagree.
+    made of either. `is_record` says whether it held the record afterwards, `ruled_otherwise` that a ruling
+    and the rule disagree.
     """
 
     row: BoardRow
@@ -108,6 +108,12 @@ def progression(
 
 
 def _step(row: BoardRow, best: BoardRow | None, limits: Limits, rule: EntryRule, basis: Basis) -> Step:
+    if row.judged is not None and row.judged.error is not None and not row.scores and not row.track:
+        return Step(
+            row=row,
+            status=Status.OUTSIDE,
+            reason=f"golf-check could not look at it: {row.judged.error}",
+        )
     if row.track != "record":
         return Step(row=row, status=Status.OUTSIDE, reason=f"filed as {row.track or 'no track'}")
     if row.mean is None:

@@ -192,8 +192,9 @@ def _local_day(shown: str, known: Sequence[str]) -> str:
     for each in known:
         try:
             moment = datetime.datetime.fromisoformat(each)
-        except ValueError:
+            there = moment.astimezone(_ORGANISERS_ZONE)
+        except (ValueError, OverflowError):  # no date, or the first or last day there is
             continue
-        if moment.tzinfo is not None and moment.astimezone(_ORGANISERS_ZONE).date().isoformat() == shown:
+        if moment.tzinfo is not None and there.date().isoformat() == shown:
             return "; that moment is the shown day in California"
     return ""

@@ -15,9 +15,10 @@ from harness.leaderboard.progression import Basis, EntryRule, progression
 from harness.leaderboard.readme_table import table_markdown, with_table
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping, Sequence
 
     from harness.leaderboard.board_sources import Board
+    from harness.leaderboard.progression import Step
     from harness.ruleset import Limits
 
 README_LIMIT_BYTES = 10_000_000
@@ -52,8 +53,8 @@ def render(board: Board, limits: Limits, options: RenderOptions, note: Callable[
         steps, origin=board.origin, rule=options.rule, basis=options.basis, as_of=options.as_of
     )
     table = table_markdown(board.rows, options.pull_url)
-    if options.readme is not None:
-        note(_replace_table(options.readme, table))
+    # Read before anything is written: with broken markers nothing is. Written last, when the rest stands.
+    readme = _new_readme(options.readme, table) if options.readme is not None else None
     pictures = [f"frontier.{form}" for form in ("svg", "png") if form in options.formats]
     if "html" in options.formats:
         from harness.leaderboard.site.pages import Site, slugs
@@ -83,25 +84,35 @@ def render(board: Board, limits: Limits, options: RenderOptions, note: Callable[
             plots=plots,
         )
         note(f"{count:,} files in {options.out}, {len(steps):,} rows; open {options.out / 'index.html'}")
-        return
-    _loose_files(options, board_text(document), table)
-    write_plots(steps, [options.out / name for name in pictures])
-    note(f"{', '.join(options.formats)} in {options.out}")
+    else:
+        texts = {}
+        if "json" in options.formats:
+            texts["leaderboard.json"] = board_text(document)
+        if "markdown" in options.formats:
+            texts["leaderboard.md"] = table
+        _write_loose(options.out, texts, steps, pictures)
+        note(f"{', '.join(options.formats)} in {options.out}")
+    if options.readme is not None and readme is not None:
+        note(_write_readme(options.readme, readme))
 
 
-def _loose_files(options: RenderOptions, text: str, table: str) -> None:
+def _write_loose(out: Path, texts: Mapping[str, str], steps: Sequence[Step], pictures: Sequence[str]) -> None:
+    """Single files into a folder that may hold others: each is made beside its place and then put there."""
     try:
-        options.out.mkdir(parents=True, exist_ok=True)
+        out.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=".golf-leaderboard-", dir=out) as name:
+            made = Path(name)
+            for text_name, text in texts.items():
+                (made / text_name).write_text(text, encoding="utf-8", newline="\n")
+            write_plots(steps, [made / picture for picture in pictures])
+            for one in (*texts, *pictures):
+                (made / one).replace(out / one)
     except OSError as error:
-        raise SetupError(f"{options.out}: {error.strerror}; choose another --out") from error
-    if "json" in options.formats:
-        write_whole(text, options.out / "leaderboard.json")
-    if "markdown" in options.formats:
-        write_whole(table, options.out / "leaderboard.md")
+        raise SetupError(f"{out}: {error.strerror or error}; choose another --out") from error
 
 
-def _replace_table(path: Path, table: str) -> str:
-    """Replace the table of a README in one step; in words what was done."""
+def _new_readme(path: Path, table: str) -> bytes:
+    """The README with its table replaced. Raises `SetupError` where it has no place for one."""
     try:
         data = path.read_bytes()
         if len(data) > README_LIMIT_BYTES:
@@ -111,14 +122,24 @@ def _replace_table(path: Path, table: str) -> str:
         raise SetupError(f"{path} is not UTF-8 ({error}); nothing was written") from error
     except OSError as error:
         raise SetupError(f"{path}: {error.strerror}; name the README with --readme") from error
-    after = with_table(before, table)
-    if after == before:
-        return f"{path}: the table is as it was"
-    mode = path.stat().st_mode & 0o777
+    return with_table(before, table).encode("utf-8")
+
+
+def _write_readme(path: Path, after: bytes) -> str:
+    """Put the README in place in one step; in words what was done."""
     target = path.resolve()
-    with tempfile.NamedTemporaryFile("wb", dir=target.parent, prefix=f".{target.name}-", delete=False) as new:
-        new.write(after.encode("utf-8"))
-    written = Path(new.name)
-    written.chmod(mode)
-    written.replace(target)
+    written: Path | None = None
+    try:
+        if target.read_bytes() == after:
+            return f"{path}: the table is as it was"
+        mode = target.stat().st_mode & 0o777
+        with tempfile.NamedTemporaryFile("wb", dir=target.parent, prefix=".readme-", delete=False) as new:
+            written = Path(new.name)
+            new.write(after)
+        written.chmod(mode)
+        written.replace(target)
+    except OSError as error:
+        if written is not None:
+            written.unlink(missing_ok=True)
+        raise SetupError(f"{path}: {error.strerror}; it is as it was, everything else is written") from error
     return f"{path}: the table was replaced"

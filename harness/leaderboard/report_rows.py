@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime
 import json
-import math
 from typing import TYPE_CHECKING, Any
 
 from harness.errors import SetupError
@@ -17,6 +16,7 @@ from harness.leaderboard.board_row import (
     Told,
 )
 from harness.leaderboard.kept_reports import PackedReport
+from harness.leaderboard.report_fields import commit_or_none, text_or_none, word
 from harness.reports.report_json import SCHEMA_VERSION
 
 if TYPE_CHECKING:
@@ -29,19 +29,18 @@ DECIDED_BY_THE_CHAIN = frozenset({"sig-005-nats", "sig-p01", "sig-p025-chain", "
 PLAUSIBLE_BPB = (0.05, 8.0)
 # A claim that is further from the mean of the logs than this is no matter of rounding.
 CONTRADICTION_BPB = 1e-4
+_AMOUNT_BELOW = 1e18
 # Two thousand reports with all findings are some 200 MB.
 REPORTS_LIMIT_BYTES = 2 * 2**30
+# The longest of 2,111 real ones has 132,404 characters.
+REPORT_LIMIT_CHARACTERS = 64 * 2**20
 
 
 def is_plausible(bpb: object) -> bool:
     """Whether a value can be a score in bits per byte."""
     low, high = PLAUSIBLE_BPB
-    return (
-        isinstance(bpb, int | float)
-        and not isinstance(bpb, bool)
-        and math.isfinite(bpb)
-        and low <= bpb <= high
-    )
+    # Compared, not converted: a whole number of a thousand digits has no float. NaN is in no range.
+    return isinstance(bpb, int | float) and not isinstance(bpb, bool) and low <= bpb <= high
 
 
 def row_of_report(document: Mapping[str, Any]) -> BoardRow:
@@ -70,7 +69,7 @@ def _row(document: Mapping[str, Any]) -> BoardRow:
         track=track,
         pr=pr,
         folder=folder,
-        commit=submission["repo_commit"],
+        commit=commit_or_none(submission["repo_commit"]),
         title=_claim(submission["name"], "submission.json") or _claim(submission["title"], "pull request"),
         author=_claim(submission["author"], "submission.json"),
         github_id=_claim(submission["github_id"], "submission.json"),
@@ -140,7 +139,7 @@ def _amount(value: object) -> float | None:
     """A number of seconds or nats; None for what cannot be one."""
     if not isinstance(value, int | float) or isinstance(value, bool):
         return None
-    return float(value) if math.isfinite(value) and value >= 0 else None
+    return float(value) if 0 <= value < _AMOUNT_BELOW else None
 
 
 def _whole(value: object) -> int | None:
@@ -159,13 +158,14 @@ def _bytes_per_token(measured: Mapping[str, Any]) -> float | None:
 
 
 def _judged(document: Mapping[str, Any]) -> Judged:
-    if document["error"] is not None:
-        return Judged(verdict=document["verdict"], error=document["error"])
+    error = text_or_none(document["error"], "error")
+    if error is not None:
+        return Judged(verdict=word(document["verdict"], "verdict"), error=error)
     outcomes = {
-        rule: word for rule, word in document["rules_checked"].items() if rule not in DECIDED_BY_THE_CHAIN
+        rule: said for rule, said in document["rules_checked"].items() if rule not in DECIDED_BY_THE_CHAIN
     }
-    failed = tuple(sorted(rule for rule, word in outcomes.items() if word == "FAIL"))
-    asked = tuple(sorted(rule for rule, word in outcomes.items() if word == "NEEDS-HUMAN"))
+    failed = tuple(sorted(rule for rule, said in outcomes.items() if said == "FAIL"))
+    asked = tuple(sorted(rule for rule, said in outcomes.items() if said == "NEEDS-HUMAN"))
     essential = document.get("essential", ())
     unchecked = tuple(sorted(rule for rule in essential if outcomes.get(rule) == "NOT-CHECKED"))
     verdict = "reject" if failed else "needs-human" if asked else "incomplete" if unchecked else "accept"
@@ -180,24 +180,43 @@ def reports_of_file(path: Path) -> Iterator[Mapping[str, Any]]:
     try:
         if path.stat().st_size > REPORTS_LIMIT_BYTES:
             raise SetupError(f"{path} is larger than {REPORTS_LIMIT_BYTES:,} bytes: not a file of reports")
-        with path.open(encoding="utf-8", errors="replace") as lines:
+        with path.open(encoding="utf-8", errors="replace", newline="\n") as lines:
             if path.suffix == ".json":
-                yield _object(path, 1, lines.read())
+                yield from _of_one_object(path, lines.read(REPORTS_LIMIT_BYTES))
                 return
-            for number, line in enumerate(lines, start=1):
+            # By a bounded read: a line of a device or a pipe need not end.
+            number = 0
+            while line := lines.readline(REPORT_LIMIT_CHARACTERS):
+                number += 1
+                if len(line) == REPORT_LIMIT_CHARACTERS:
+                    at_most = f"{REPORT_LIMIT_CHARACTERS:,}"
+                    raise SetupError(f"{path}:{number}: no report has {at_most} characters in a line")
                 if line.strip():
-                    yield _object(path, number, line)
+                    yield _object(f"{path}:{number}", line, is_whole=line.endswith("\n"))
     except OSError as error:
         raise SetupError(f"{path}: {error.strerror}; name a file of golf-check --format jsonl") from error
 
 
-def _object(path: Path, number: int, text: str) -> Mapping[str, Any]:
+def _of_one_object(path: Path, text: str) -> Iterator[Mapping[str, Any]]:
+    """What --format json wrote: one report, or the reports of a batch with its summary."""
+    document = _object(str(path), text, is_whole=True)
+    several = document.get("reports")
+    if several is None:
+        yield document
+        return
+    if not isinstance(several, list) or not all(isinstance(one, dict) for one in several):
+        raise SetupError(f"{path}: its reports are not a list of reports; write it with golf-check")
+    yield from several
+
+
+def _object(where: str, text: str, *, is_whole: bool) -> Mapping[str, Any]:
     try:
         document = json.loads(text)
     except (ValueError, RecursionError) as error:
-        raise SetupError(f"{path}:{number}: not JSON: {error}") from error
+        cut = "" if is_whole else "; the file ends within this line: judge the rest again, or delete the line"
+        raise SetupError(f"{where}: not JSON: {error}{cut}") from error
     if not isinstance(document, dict):
-        raise SetupError(f"{path}:{number}: not a report; write it with golf-check --format jsonl")
+        raise SetupError(f"{where}: not a report; write it with golf-check --format jsonl")
     return document
 
 
@@ -215,7 +234,7 @@ def row_and_report(document: Mapping[str, Any]) -> tuple[BoardRow, PackedReport]
     row = row_of_report(document)
     try:
         return row, PackedReport.of(document)
-    except (KeyError, TypeError, AttributeError) as error:
+    except (KeyError, TypeError, AttributeError, ValueError) as error:
         raise SetupError(
             f"its findings are not those of golf-check: {type(error).__name__} {error}"
         ) from error

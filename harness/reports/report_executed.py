@@ -74,13 +74,15 @@ def _course_row(phase: Mapping[str, Any]) -> tuple[str, ...]:
     return phase["kind"], what, f"{phase['count']:,}", span, counted
 
 
-def course_table(dynamic: Mapping[str, Any], clean: Callable[[str], str]) -> Table:
+def course_table(
+    dynamic: Mapping[str, Any], clean: Callable[[str], str], *, ascii_only: bool = False
+) -> Table:
     """The course for a terminal; `clean` makes text of the submission harmless there."""
     from rich import box
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
+    table = Table(box=box.ASCII2 if ascii_only else box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
     table.add_column("the first run, in order", overflow="fold")
     for name in ("times", "positions", "counted"):
         table.add_column(name, justify="right", no_wrap=True)

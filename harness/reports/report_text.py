@@ -264,12 +264,14 @@ def _write_executed(page: _Page, report: Report) -> None:
     page.line()
     page.line("Executed", "bold")
     page.write(executed_summary(dynamic), indent=2)
-    for outcome, probe, sentence in probe_rows(dynamic):
-        style = OUTCOME_STYLES.get(outcome, "magenta")
-        page.write(sentence, label=f"{outcome}  {probe}  ", indent=2, styles=(style, ""))
+    rows = probe_rows(dynamic)
+    widths = [max((len(row[column]) for row in rows), default=0) for column in (0, 1)]
+    for outcome, probe, sentence in rows:
+        label = f"{outcome:{widths[0]}}  {probe:{widths[1]}}  "
+        page.write(sentence, label=label, indent=2, styles=(OUTCOME_STYLES.get(outcome, "magenta"), ""))
     if dynamic["course"]:
         page.line()
-        page.table(course_table(dynamic, page.clean))
+        page.table(course_table(dynamic, page.clean, ascii_only=page.display.ascii_only))
 
 
 def _write_seen(page: _Page, report: Report) -> None:

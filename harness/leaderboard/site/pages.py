@@ -74,6 +74,11 @@ def shown_name(row: BoardRow) -> str:
     return printable(row.name, _NAME_CHARACTERS)
 
 
+def title_of(row: BoardRow) -> str:
+    """The name beside the row's key; "" where the key is all the name it has."""
+    return "" if row.name == row.key else shown_name(row)
+
+
 def author_of(row: BoardRow) -> str | None:
     """The stated author, else the account, on one line; None where neither is stated."""
     told = row.author or row.github_id
@@ -121,7 +126,7 @@ class Site:
     def _data_row(self, step: Step) -> list[Any]:
         row = step.row
         return [
-            printable(row.key, 120), self.slug[row.key], row.pr, shown_name(row), author_of(row),
+            printable(row.key, 120), self.slug[row.key], row.pr, title_of(row), author_of(row),
             day_of(row), None if row.mean is None else round(row.mean, 8),
             None if row.sample_std is None else round(row.sample_std, 8), len(row.values),
             row.standing.value if row.standing else None, printable(row.track, 40) or None,
@@ -153,7 +158,7 @@ class Site:
         return {
             "key": printable(row.key, 120),
             "slug": self.slug[row.key],
-            "name": shown_name(row),
+            "name": title_of(row),
             "author": author_of(row) or "",
             "mean": number_cell(row.mean, ".5f"),
             "std": number_cell(row.sample_std, ".5f") if row.sample_std is not None else "",
@@ -188,7 +193,7 @@ class Site:
             {
                 "slug": self.slug[step.row.key],
                 "key": printable(step.row.key, 120),
-                "name": shown_name(step.row),
+                "name": title_of(step.row),
                 "verdict": found[step.row.key],
             }
             for step in reversed(self.steps)

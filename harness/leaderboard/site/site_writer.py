@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import shutil
 import tempfile
 from collections import Counter
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,10 +19,11 @@ from harness.leaderboard.p_values import LEGEND
 from harness.leaderboard.site.pages import COLUMNS
 from harness.leaderboard.site.rule_words import rule_words
 from harness.leaderboard.site.submission_page import curve_data, read_curves, submission_page
+from harness.reports.escape import printable
 from harness.ruleset import load_ruleset
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     import jinja2
 
@@ -32,6 +34,11 @@ RULE_ROWS_AT_MOST = 200
 _WORDS = ("FAIL", "NEEDS-HUMAN", "WARN", "PASS", "NOT-CHECKED", "NOT-APPLICABLE")
 # A folder that carries this file was written by us and may be replaced; any other is left alone.
 MARK = ".golf-leaderboard"
+# All that ever stands at the top of a site. Anything else there was put there by somebody and must not go.
+_OURS = frozenset({
+    MARK, "assets", "frontier.png", "frontier.svg", "index.html", "leaderboard.json", "leaderboard.md",
+    "rules", "submissions",
+})  # fmt: skip
 
 
 def write_site(
@@ -59,7 +66,9 @@ def write_site(
         plots(made)
         made.chmod(0o755)
         count = sum(len(files) for _, _, files in os.walk(made))
-        _swap(made, out)
+        with _locked(out.parent):
+            _refuse_foreign(out)
+            _swap(made, out)
     except OSError as error:
         raise SetupError(f"{out}: {error.strerror or error}; what was there is as it was") from error
     finally:
@@ -70,10 +79,26 @@ def write_site(
 def _refuse_foreign(out: Path) -> None:
     if out.is_symlink() or (out.exists() and not out.is_dir()):
         raise SetupError(f"{out} is not a folder of ours; choose another --out")
-    if out.is_dir() and any(out.iterdir()) and not (out / MARK).is_file():
+    if not out.is_dir():
+        return
+    there = {path.name for path in out.iterdir()}
+    foreign = sorted(there - _OURS) if MARK in there else sorted(there)
+    if foreign:
         raise SetupError(
-            f"{out} holds files that golf-leaderboard did not write and is left alone; choose another --out"
+            f"{out} holds {printable(foreign[0], 80)}, which golf-leaderboard did not write, and is left "
+            "alone; move that away, or choose another --out"
         )
+
+
+@contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    """Only one of several renders swaps its site in at a time; the others wait for these two renames."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def _swap(made: Path, out: Path) -> None:

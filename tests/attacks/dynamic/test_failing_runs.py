@@ -32,14 +32,17 @@ BROKEN = {
     "divides by a vanished model": (
         edited(("bpb = evaluate()", "del model; bpb = evaluate()")), CauseKind.BROKEN_SCRIPT, "in evaluation",
     ),
-    "exit status 3": (while_training("sys.exit(3)"), CauseKind.SETTINGS, "in training"),
+    "exit status 3": (
+        while_training("sys.exit(3)"), CauseKind.SETTINGS, "exit status 3 (in training, after 1 optimizer step)",
+    ),
     "segmentation fault": (
         while_evaluating("import ctypes; ctypes.string_at(0)"), CauseKind.CRASH, "in evaluation",
     ),
     "kills itself": (while_training("os.kill(os.getpid(), 9)"), CauseKind.CRASH, "in training"),
-    "kills all it sees": (while_training("os.kill(-1, 9); os.kill(0, 9)"), CauseKind.CRASH, "in training"),
+    "kills its group": (while_training("os.killpg(0, 9)"), CauseKind.CRASH, "in training"),
+    "kills all others": (while_training("os.kill(-1, 9)"), CauseKind.SETTINGS, "No such process (in training"),
     "kills its parent": (
-        while_training("os.kill(os.getppid(), 9); os.abort()"), CauseKind.CRASH, "in training",
+        while_training("os.kill(os.getppid(), 9)"), CauseKind.SETTINGS, "not permitted (in training",
     ),
     "no score": (in_place_of_the_end("print('all is well')"), CauseKind.NO_METRIC, "without printing a score"),
     "no number": (
@@ -72,8 +75,8 @@ GREEDY = {
         CauseKind.DISK,
         small(),
     ),
-    "log": (while_training("while True: print('x' * 10_000)"), CauseKind.DISK, small()),
-    "processes": (while_training("while True: os.fork()"), CauseKind.MEMORY, small()),
+    "log": (while_training("while True: print('x' * 10_000)"), CauseKind.OUTPUT, small()),
+    "processes": (while_training("while True: os.fork()"), CauseKind.PROCESSES, small()),
 }  # fmt: skip
 
 

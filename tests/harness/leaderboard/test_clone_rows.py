@@ -92,3 +92,10 @@ def test_a_range_of_pull_requests_that_is_none_is_a_usage_error(clone, capsys, p
         main(["agree", "--repo", str(clone.path), "--what", "chain", f"--pulls={pulls}"])
     assert caught.value.code == 2
     assert "such as 1494-1908" in capsys.readouterr().err
+
+
+def test_a_pull_request_that_names_its_folder_like_an_accepted_one_is_not_accepted(clone, tmp_path, capsys):
+    clone.pull_request(9, submission("2026-03-20_First", 0.9))
+    twin = steps(clone, tmp_path, capsys, "--all-prs")["#9"]
+    assert twin["row"]["folder"] == f"{TRACK}/2026-03-20_First"
+    assert (twin["row"]["ruling"], twin["is_record"]) == (None, False)

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from harness.errors import SetupError
-from harness.leaderboard.board_row import Outcome, Standing
+from harness.leaderboard.board_row import Outcome, RowRuling, Standing
 from harness.leaderboard.curation import read_curation
 from tests.harness.leaderboard.board_samples import row
 
@@ -80,3 +80,16 @@ def test_a_slip_is_named(tmp_path, text, said):
 def test_a_missing_file_is_named(tmp_path):
     with pytest.raises(SetupError, match="--curation"):
         read_curation(tmp_path / "none.toml")
+
+
+def test_an_entry_by_folder_alone_is_about_the_first_row_that_has_it(tmp_path):
+    entries = curated(tmp_path, f'[[row]]\nfolder = "records/track/5"\ntitle = "Better name"\n{SIGNED}')
+    rows = entries.apply([row(9, 1.0, folder="records/track/5"), row(5, 1.06)])
+    assert [one.title is not None for one in rows] == [False, True]
+
+
+def test_an_entry_by_folder_alone_is_about_the_accepted_row_though_a_lower_number_names_it(tmp_path):
+    entries = curated(tmp_path, f'[[row]]\nfolder = "records/track/5"\ntitle = "Better name"\n{SIGNED}')
+    accepted = RowRuling(outcome=Outcome.ACCEPTED, who="Ada", why="fine", source="#5")
+    rows = entries.apply([row(2, 1.0, folder="records/track/5"), row(5, 1.06, ruling=accepted)])
+    assert [one.title is not None for one in rows] == [False, True]

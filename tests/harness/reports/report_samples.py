@@ -279,17 +279,18 @@ def executed(**replace):
         "seconds": 61.2,
         "notes": [],
         "results": [
-            result("coverage", "c4-single-pass", "clean", "2,048 of 2,048 positions are counted", counted=2048),
-            result("normalisation", "c2-normalized", "no-power", "nothing was printed before the evaluation"),
+            result("coverage", "c4-single-pass", "clean", "2,048 of 2,048 positions counted", counted=2048),
+            result("normalisation", "c2-normalized", "no-power", "nothing printed before the evaluation"),
             result(
                 "prefix-invariance", "c3-score-before-update", "breach",
-                "1,572 of 1,572 scores of tokens before position 1,573 change when only later ones are others",
+                "1,572 of 1,572 scores of tokens before position 1,573 change when only later ones are "
+                "others",
                 prefix_changed=1572, share=float("nan"),
             ),
         ],
         "runs": [
             {"name": "base", "what": "driven small", "seconds": 18.0, "ending": "printed its score"},
-            {"name": "suffix", "what": "tokens from position 1,573 on replaced", "seconds": 18.1, "ending": ""},
+            {"name": "suffix", "what": "tokens from 1,573 on replaced", "seconds": 18.1, "ending": ""},
         ],
         "course": [
             phase("train pass", "", 3, 6),

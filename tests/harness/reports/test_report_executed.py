@@ -43,7 +43,7 @@ def test_breaches_come_first_and_what_had_no_power_last():
 
 def test_the_text_report_shows_probes_and_the_course_in_order():
     text = render_text(with_runs())
-    assert text.index("breach  prefix-invariance") < text.index("clean  coverage")
+    assert text.index("breach    prefix-invariance  1,572") < text.index("clean     coverage           2,048")
     assert text.index("validation tokens trained on") < text.index("validation tokens scored, counted")
     assert "0..2,048" in text
 

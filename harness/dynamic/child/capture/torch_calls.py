@@ -95,7 +95,7 @@ class TorchCalls:
         if not segments:
             return
         self._last_input, self._last_table = identity, id(table)
-        self.source = _source_of(segments)
+        before, self.source = self.source, _source_of(segments)
         self.rows_shape = tuple(tokens.shape)
         fields: dict[str, Any] = {}
         if torch.is_grad_enabled():
@@ -111,6 +111,8 @@ class TorchCalls:
             rows_left_out=max(len(segments) - _MOST_ROWS, 0),
             **fields,
         )
+        if before != self.source:
+            self.recorder.flush()  # a run that is killed in an evaluation is known to have come to it
 
     def _loss(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any], result: Any) -> None:
         scores = args[0] if args else kwargs["input"]

@@ -25,7 +25,7 @@
     const made = element("tr");
     const head = element("th", { scope: "row" });
     head.append(element("a", { href: page(row) }, row[at.key]));
-    head.append(element("span", { class: "name" }, row[at.name]));
+    if (row[at.name]) head.append(element("span", { class: "name" }, row[at.name]));
     made.append(head);
     made.append(element("td", { class: "n" }, digits(row[at.mean], 5)));
     made.append(element("td", { class: "n" }, digits(row[at.std], 5)));
@@ -37,7 +37,7 @@
     }
     made.append(element("td", { class: "author" }, row[at.author] ?? "–"));
     made.append(element("td", { class: "date" }, row[at.date] ?? "–"));
-    made.append(element("td", {}, row[at.track] ?? "–"));
+    made.append(element("td", { class: "track" }, row[at.track] ?? "–"));
     made.append(element("td", { class: "technique" }, row[at.technique].join(", ")));
     return made;
   };
@@ -129,7 +129,7 @@
   };
   const told = (row) => {
     const spread = row[at.std] === null ? "" : ` ± ${row[at.std].toFixed(5)}`;
-    return [`${row[at.key]} ${row[at.name]}`, `${row[at.mean].toFixed(5)}${spread}, ${row[at.n]} run${row[at.n] === 1 ? "" : "s"}`, row[at.author] ?? ""].filter(Boolean);
+    return [`${row[at.key]} ${row[at.name]}`.trim(), `${row[at.mean].toFixed(5)}${spread}, ${row[at.n]} run${row[at.n] === 1 ? "" : "s"}`, row[at.author] ?? ""].filter(Boolean);
   };
 
   const plot = () => {
