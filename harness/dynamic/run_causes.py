@@ -145,9 +145,7 @@ def _cause(
     )
 
 
-def _words(
-    error: str, message: str, frames: Sequence[Mapping[str, Any]], exit_code: int | None
-) -> str:
+def _words(error: str, message: str, frames: Sequence[Mapping[str, Any]], exit_code: int | None) -> str:
     """The error in words; one that says nothing is told by the line that raised it."""
     if message:
         return f"{error}: {message}"[:_LONGEST]

@@ -45,7 +45,12 @@ def score_past_record(record: EventRecord, lines: Sequence[str]) -> str | None:
     known = [each for each in printed_numbers(record) if each.unit == "bpb"]
     values = {each.printed for each in known}
     labels = {plain_label(each.label) for each in known}
-    texts = [text[:_LONGEST_LINE] for line in lines for text in line.splitlines() if _SCORE.search(text[:_LONGEST_LINE])]
+    texts = [
+        text[:_LONGEST_LINE]
+        for line in lines
+        for text in line.splitlines()
+        if _SCORE.search(text[:_LONGEST_LINE])
+    ]
     read = tuple(LogLine(number + 1, text) for number, text in enumerate(texts[-_MOST_LINES:]))
     for event in read_events("stdout", read):
         if not isinstance(event, Score) or event.score.val_bpb.value in values:

@@ -88,7 +88,9 @@ def _told(seen: object, cause: CauseKind, words: str) -> None:
     assert seen.passed == []
 
 
-@pytest.mark.parametrize(("script", "cause", "words"), [*ABSENT.values(), *BROKEN.values()], ids=[*ABSENT, *BROKEN])
+@pytest.mark.parametrize(
+    ("script", "cause", "words"), [*ABSENT.values(), *BROKEN.values()], ids=[*ABSENT, *BROKEN]
+)
 def test_the_cause_is_told(audited: AuditedMachine, script: str, cause: CauseKind, words: str) -> None:
     _told(audited.run(script), cause, words)
 

@@ -25,7 +25,7 @@ MADE_UP = {
     "a formatted constant": in_place_of_the_end('bpb = 1.05\nprint(f"final_exact val_bpb:{bpb:.8f}")'),
     "a constant after an honest evaluation": edited(("bpb = evaluate()", "evaluate(); bpb = 1.05")),
     "a constant before the evaluation": edited(
-        ("bpb = evaluate()", "bpb = 1.05"), ("bpb:.8f}\")\n", 'bpb:.8f}")\nevaluate()\n')
+        ("bpb = evaluate()", "bpb = 1.05"), ('bpb:.8f}")\n', 'bpb:.8f}")\nevaluate()\n')
     ),
     "a factor on the honest one": edited(("bpb = evaluate()", "bpb = 0.98 * evaluate()")),
     "a second line of the same name": ending_with(f"print('{LINE}')"),

@@ -25,9 +25,7 @@ TAMPERING = {
     "a link in its place": ending_with(
         f"os.unlink('{OUT}/events.jsonl'); os.symlink('/etc/passwd', '{OUT}/events.jsonl')"
     ),
-    "a pipe in its place": ending_with(
-        f"os.unlink('{OUT}/events.jsonl'); os.mkfifo('{OUT}/events.jsonl')"
-    ),
+    "a pipe in its place": ending_with(f"os.unlink('{OUT}/events.jsonl'); os.mkfifo('{OUT}/events.jsonl')"),
     "a forged record under a key of its own": starting_with(FORGED_KEY)
     + f"os.truncate('{OUT}/events.jsonl', 0); open('{OUT}/events.jsonl', 'a').write('{A_LINE}\\n')\n",
     "closes all descriptors": ending_with("sys.stdout.flush(); os.closerange(0, 4096)"),
