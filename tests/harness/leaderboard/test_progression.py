@@ -226,3 +226,12 @@ def test_a_row_without_a_score_stays_outside():
 def test_a_row_that_golf_run_measured_competes_with_all_before_it():
     ours = row(None, 1.06, 1.0601, 1.0602, standing=Standing.MEASURED, key="mine", folder=None)
     assert chain(ours, row(1500, *RECORD))[1].against.pr == 1500
+
+
+def test_a_row_that_golf_check_could_not_look_at_says_so():
+    unseen = row(1500, track="", judged=Judged(verdict="could-not-check", error="no submission folder"))
+    step = chain(unseen)[0]
+    assert (step.status, step.reason) == (
+        Status.OUTSIDE,
+        "golf-check could not look at it: no submission folder",
+    )

@@ -108,3 +108,14 @@ def test_an_author_who_is_not_stated_is_neither_right_nor_wrong():
 def test_a_row_without_a_folder_is_told():
     found = agreed(LINE.replace("track/5", "track/8"), accepted(5, 1.0601))
     assert (found.row, found.link) == (None, False)
+
+
+@pytest.mark.parametrize("day", ["0001-01-01T00:00:00+00:00", "9999-12-31T23:59:59-14:00", "yesterday"])
+def test_a_stated_day_that_no_other_clock_has_is_only_different(day):
+    found = agreed(LINE, accepted(5, 1.0601, author=claim("Ada"), date=claim(day)))
+    assert (found.date, found.why) == (False, (f"date: shown 2026-04-09, stated {day}",))
+
+
+def test_a_stated_moment_of_the_shown_day_in_california_is_told():
+    found = agreed(LINE, accepted(5, 1.0601, date=claim("2026-04-10T03:00:00Z")))
+    assert "that moment is the shown day in California" in found.why[-1]

@@ -166,3 +166,11 @@ def test_single_formats_need_no_site(tmp_path):
         "leaderboard.json",
         "leaderboard.md",
     ]
+
+
+def test_a_row_without_a_name_of_its_own_is_not_named_twice(tmp_path):
+    out = written(tmp_path, report(name=None, entry=None))
+    text = (out / "assets" / "rows.js").read_text(encoding="utf-8")
+    data = json.loads(re.fullmatch(r"window\.GOLF_BOARD=(.*);\n", text)[1])
+    assert dict(zip(data["columns"], data["rows"][0], strict=True))["name"] == ""
+    assert "<h1>#1493</h1>" in (out / "submissions" / "pr-1493.html").read_text(encoding="utf-8")
