@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from harness.errors import SetupError
+from harness.executed_agreement import executed
 from harness.git.pr_metadata import PullRequestInfo
 from harness.labelled_lines import LabelledLine, LineMatch, labelled_lines, match_lines
 from harness.targets import Target
@@ -23,6 +24,8 @@ from harness.targets import Target
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
     from pathlib import Path
+
+    from harness.executed_agreement import Executed
 
 # A label whose only evidence is the leaderboard then standing can be decided only when one is known.
 _CONTEXT_ONLY = {"context"}
@@ -72,6 +75,8 @@ class LabelResult:
     needs_human: tuple[str, ...]
     seconds: float
     lines: LineMatch
+    executed: Executed | None = None
+    """What running it showed; None where it was not run."""
 
     @property
     def is_shown(self) -> bool:
@@ -225,6 +230,7 @@ def compare(label: Label, document: Mapping[str, Any], codes: Mapping[str, froze
         needs_human=questions,
         seconds=float(document.get("seconds") or 0.0),
         lines=match_lines(label.lines, document, right, _SPEAKING),
+        executed=executed(document.get("dynamic"), label.reasons, codes),
     )
 
 

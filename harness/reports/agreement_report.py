@@ -5,11 +5,13 @@ A rejection that code shows counts twice: found by the right rule, and shown by 
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import statistics
 from typing import TYPE_CHECKING, Any
 
 from harness.agreement import Agreement, compare, merged_result
+from harness.executed_agreement import ExecutedState, states_by_reason
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -45,6 +47,32 @@ def _lines(result: LabelResult) -> str:
         return f"; at {', '.join(map(str, match.reached))}"
     away = "no place in their files" if match.nearest is None else f"nearest {match.nearest} lines away"
     return f"; NOT at {', '.join(map(str, match.missed))} ({away})"
+
+
+def _executed(agreement: Agreement) -> list[str]:
+    """What running them showed: label by label, then per reason; nothing where none was run."""
+    ran = [(result, result.executed) for result in agreement.results if result.executed is not None]
+    if not ran:
+        return []
+    lines = ["", "executed"]
+    for result, one in ran:
+        broken = f"  breaks {', '.join(one.broken)}" if one.broken else ""
+        why = f"  {one.why}" if one.why and one.state is not ExecutedState.SEPARATED else ""
+        head = f"  {result.label.id:<15} {result.label.verdict:<8} {one.state.value:<13} {one.seconds:5.0f} s"
+        lines.append(f"{head}{broken}{why}")
+    lines += [
+        "",
+        f"  {'executed, per reason':<34} " + "  ".join(f"{state.value:>12}" for state in ExecutedState),
+    ]
+    rejected = [(r.label.reasons, one) for r, one in ran if r.label.verdict == "reject"]
+    for reason, counts in states_by_reason(rejected).items():
+        lines.append(f"  {reason:<34} " + "  ".join(f"{counts[state]:>12}" for state in ExecutedState))
+    accepted = [one for result, one in ran if result.label.verdict == "accept"]
+    lines.append(
+        "  accepted states with an executed breach      "
+        + _share(sum(bool(one.broken) for one in accepted), len(accepted))
+    )
+    return lines
 
 
 def _questions(results: Iterable[LabelResult | MergedResult], rules: frozenset[str]) -> int:
@@ -109,7 +137,7 @@ def render_text(agreement: Agreement) -> str:
     lines += ["", "recall by reason code"]
     for code, (found, count) in agreement.recall_by_code().items():
         lines.append(f"  {code:<34} {_share(found, count)}")
-    lines += ["", *_sums(agreement)]
+    lines += [*_executed(agreement), "", *_sums(agreement)]
     if agreement.merged:
         lines += _merged(agreement)
     return "\n".join(lines) + "\n"
@@ -138,6 +166,7 @@ def to_json(agreement: Agreement) -> dict[str, Any]:
                     "nearest": result.lines.nearest,
                 },
                 "seconds": result.seconds,
+                "executed": None if result.executed is None else dataclasses.asdict(result.executed),
             }
             for result in agreement.results
         ],

@@ -175,3 +175,56 @@ def test_labels_that_are_not_a_list_are_an_error(tmp_path: Path):
     path.write_text('{"labels": []}')
     with pytest.raises(SetupError, match="expected a list of labels"):
         read_labels(path)
+
+
+RUN_CODES = {"ttt-adapt-then-score": frozenset({"c3-score-before-update"})}
+
+
+def run_report(*outcomes: tuple[str, str, str], failure: str | None = None) -> dict[str, Any]:
+    """A report whose runs gave (probe, condition, outcome)."""
+    results = [
+        {"probe": probe, "condition": condition, "outcome": outcome, "sentence": f"{probe} saw it"}
+        for probe, condition, outcome in outcomes
+    ]
+    return {**report(), "dynamic": {"failure": failure, "seconds": 61.0, "results": results}}
+
+
+@pytest.mark.parametrize(
+    ("outcomes", "state"),
+    [
+        ([("prefix-invariance", "c3-score-before-update", "breach")], "separated"),
+        ([("normalisation", "c2-normalized", "breach")], "other breach"),
+        ([("prefix-invariance", "c1-causal", "clean")], "clean"),
+        ([("prefix-invariance", "c1-causal", "no-power")], "no power"),
+    ],
+)
+def test_runs_separate_a_rejection_only_by_a_rule_of_its_reason(
+    outcomes: list[tuple[str, str, str]], state: str
+) -> None:
+    result = compare(label("reject", "ttt-adapt-then-score"), run_report(*outcomes), RUN_CODES)
+    assert result.executed is not None
+    assert result.executed.state == state
+
+
+def test_a_submission_that_could_not_be_driven_says_why():
+    result = compare(label("reject"), run_report(failure="no package x"), RUN_CODES)
+    assert result.executed is not None
+    assert (result.executed.state, result.executed.why) == ("not driven", "no package x")
+
+
+def test_runs_are_summed_per_reason_and_breaches_of_accepted_states_told():
+    breach = run_report(("prefix-invariance", "c3-score-before-update", "breach"))
+    results = (
+        compare(label("reject", "ttt-adapt-then-score"), breach, RUN_CODES),
+        compare(label("accept"), breach, RUN_CODES),
+    )
+    text = render_text(Agreement(results=results))
+    assert "ttt-adapt-then-score                          1             0" in text
+    assert "accepted states with an executed breach      1 of 1 (100 %)" in text
+    document = to_json(Agreement(results=results))
+    assert document["labels"][0]["executed"]["state"] == "separated"
+
+
+def test_an_agreement_without_runs_says_nothing_of_them():
+    result = compare(label("reject"), report(), CODES)
+    assert "executed" not in render_text(Agreement(results=(result,)))
