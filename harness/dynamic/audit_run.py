@@ -11,7 +11,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import shutil
 import stat
 import sys
 import tempfile
@@ -30,6 +29,7 @@ from harness.dynamic.score_lines import has_score, score_past_record
 from harness.errors import SetupError
 from harness.sandbox.clean_copy import copy_submission
 from harness.sandbox.confinement import package_root
+from harness.sandbox.removal import remove_tree
 from harness.sandbox.request import MIB, Mount, SandboxLimits, SandboxRequest
 
 if TYPE_CHECKING:
@@ -255,18 +255,26 @@ def _artifacts(work: Path, folder: Path, before: Mapping[str, str]) -> Iterator[
     if folder.resolve() != work.resolve() / folder.relative_to(work):
         return
     found = 0
-    for where, folders, files in os.walk(folder, followlinks=False):
-        folders.sort()
-        for name in sorted(files):
-            path = Path(where) / name
-            relative = path.relative_to(folder).as_posix()
-            size, digest = _digest(path)
+    pending = [folder]
+    while pending:
+        entries = _entries(pending.pop())
+        pending += [Path(entry.path) for entry in reversed(entries) if entry.is_dir(follow_symlinks=False)]
+        for entry in entries:
+            relative = Path(entry.path).relative_to(folder).as_posix()
+            size, digest = _digest(Path(entry.path))
             if size < 0 or before.get(relative) == digest:
                 continue
             found += 1
             if found > _ARTIFACTS_AT_MOST:
                 return
             yield relative, (size, digest)
+
+
+def _entries(folder: Path) -> list[os.DirEntry[str]]:
+    """By name; none of a folder that is closed to us or lies too deep to name."""
+    with suppress(OSError), os.scandir(folder) as entries:
+        return sorted(entries, key=lambda entry: entry.name)
+    return []
 
 
 def _digest(path: Path) -> tuple[int, str]:
@@ -295,17 +303,10 @@ def _open_to_all(root: Path) -> None:
 
 
 def _remove(root: Path) -> None:
-    """Everything below `root`, also folders that the run closed to us."""
-    for _ in range(2):
-        try:
-            shutil.rmtree(root)
-        except FileNotFoundError:
-            return
-        except OSError:
-            for where, folders, _files in os.walk(root, followlinks=False):
-                for path in (Path(where) / name for name in folders):
-                    if not path.is_symlink():
-                        with suppress(OSError):
-                            path.chmod(0o700)
-    if root.exists():
-        raise SetupError(f"{root}: what a run left there cannot be removed; remove it by hand")
+    """Everything below `root`, whatever the run left there."""
+    try:
+        remove_tree(root)
+    except OSError as error:
+        raise SetupError(
+            f"{root}: what a run left there cannot be removed ({error.strerror}); remove it by hand"
+        ) from error

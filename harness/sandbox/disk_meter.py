@@ -77,21 +77,28 @@ class DiskMeter:
                 continue
             except OSError as error:
                 if error.errno != errno.ENOTDIR:
-                    self.uncountable = f"{folder_name[:200]} ({os.strerror(error.errno or 0)})"
+                    self._cannot_count(folder_name, error)
                 continue
             with entries:
                 for entry in entries:
                     seen += 1
                     total += _ENTRY_BYTES
-                    with contextlib.suppress(FileNotFoundError):
+                    try:
                         total += _size(entry, linked)
                         if entry.is_dir(follow_symlinks=False):
                             queue.append(entry.path)
+                    except FileNotFoundError:
+                        pass
+                    except OSError as error:
+                        self._cannot_count(folder_name, error)
                     if seen % _ENTRIES_PER_STEP == 0:
                         yield -1
         if root_pid is not None:
             total += deleted_open_bytes(root_pid, devices)
         yield total
+
+    def _cannot_count(self, folder: str, error: OSError) -> None:
+        self.uncountable = f"{folder[:200]} ({os.strerror(error.errno or 0)})"
 
 
 def _size(entry: os.DirEntry[str], linked: set[tuple[int, int]]) -> int:
