@@ -134,7 +134,7 @@ class ScoreTaker:
         return single(value, number, np.nan if folded == 1 else float(folded))
 
     def _from_ranks(self, source: RankSum, depth: int) -> Piece:
-        """What each rank gave. Ranks that gave the same scores of the same tokens count once."""
+        """What each rank gave, in their order."""
         pieces = [
             self.peers[part.rank]._piece(
                 part.value, part.number, depth + 1, since=0, inner_tolerance=_ROUNDED
@@ -142,12 +142,7 @@ class ScoreTaker:
             for part in source.parts
             if part.value != 0.0 and part.rank < len(self.peers)
         ]
-        if not pieces:
-            return single(source.value, source.number, np.nan)
-        first = pieces[0]
-        if all(_is_same(first, other) for other in pieces[1:]):
-            return first
-        return chained(pieces)
+        return chained(pieces) if pieces else single(source.value, source.number, np.nan)
 
     def _source(self, value: float, number: int, tolerance: float) -> LossEvent | ReductionEvent | None:
         """The nearest sum before event `number` that equals `value`."""
@@ -282,11 +277,3 @@ class ScoreTaker:
 
 def _near(one: float, other: float, tolerance: float) -> bool:
     return abs(one - other) <= tolerance * max(abs(one), abs(other))
-
-
-def _is_same(one: Piece, other: Piece) -> bool:
-    return (
-        bool((one.placed == 2).all())
-        and np.array_equal(one.positions, other.positions)
-        and np.array_equal(one.values, other.values)
-    )

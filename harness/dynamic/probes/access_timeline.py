@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from harness.dynamic.events import ForwardEvent, NetworkEvent, OpenEvent, ProgramEvent, StepEvent
+from harness.dynamic.events import ForwardEvent, NetworkEvent, OpenEvent, ProgramEvent, StepEvent, WriteEvent
 from harness.dynamic.probes.model_files import last_artifact_write
 from harness.dynamic.probes.probe import ProbeResult
 from harness.probe_outcome import Outcome
@@ -40,8 +40,9 @@ def _training_data(base: ScoredRun) -> ProbeResult:
             sentence=hole or "no artifact was seen to be written: nothing can come after it",
             runs=runs,
         )
-    opens = [e for e in record.of(OpenEvent) if e.split == "train" and e.number > written]
-    passes = [e for e in record.of(ForwardEvent) if e.source == "train" and e.number > written]
+    wrote = next(e for e in record.of(WriteEvent) if e.number == written)
+    opens = [e for e in record.of(OpenEvent) if e.split == "train" and record.is_before(wrote, e)]
+    passes = [e for e in record.of(ForwardEvent) if e.source == "train" and record.is_before(wrote, e)]
     steps = [e.number for e in record.of(StepEvent) if e.source == "train" and e.number < written]
     last_step = max(steps, default=0)
     between = [e for e in record.of(ForwardEvent) if e.source == "train" and last_step < e.number < written]

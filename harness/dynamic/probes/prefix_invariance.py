@@ -8,6 +8,7 @@ import numpy as np
 
 from harness.dynamic.probes.compared_scores import compared, knows_positions, seen_before
 from harness.dynamic.probes.probe import ProbeResult, powerless
+from harness.dynamic.probes.rank_order import scored_after, without_order
 from harness.probe_outcome import Outcome
 
 if TYPE_CHECKING:
@@ -30,9 +31,11 @@ def prefix_invariance(
 
     With the position of every counted loss the question is exact. Without, changed losses are counted: more
     than tokens were replaced (counted twice where the script does, and the coarsest value) is a breach.
-    For scripts that score in the order of the stream; `processing_order` is for the others.
+    For scripts that score in the order of the stream; `processing_order` is for the others. Several ranks
+    have an order of their own: a score that one makes when another has scored tokens behind the cut, and told
+    what it learned from them, decides nothing.
     """
-    missing = powerless(PROBE, CONDITION, base, changed)
+    missing = powerless(PROBE, CONDITION, base, changed) or without_order(PROBE, CONDITION, base, changed)
     if missing is not None:
         return missing
     pairs = compared(base, changed)
@@ -46,6 +49,10 @@ def prefix_invariance(
 def _exact(base: ScoredRun, changed: ScoredRun, pairs: Compared, cut: int) -> ProbeResult:
     before = pairs.positions < cut
     wrong = before & pairs.changed
+    later = np.zeros_like(wrong)
+    if base.record.ranks > 1:
+        later = wrong & scored_after(base, pairs, np.arange(cut, base.stream_tokens))
+        wrong &= ~later
     prefix, suffix = int(before.sum()), int((~before).sum())
     reached = int((pairs.changed & ~before).sum())
     numbers = {
@@ -69,6 +76,20 @@ def _exact(base: ScoredRun, changed: ScoredRun, pairs: Compared, cut: int) -> Pr
             sentence=(
                 f"{int(wrong.sum()):,} of {prefix:,} scores of tokens before position {cut:,} change (the "
                 f"first at {last:,}) when only tokens from {cut:,} on are others{seen.told()}"
+            ),
+            runs=runs,
+        )
+    if later.any():
+        numbers["prefix_changed_later"] = int(later.sum())
+        return ProbeResult(
+            probe=PROBE,
+            condition=CONDITION,
+            outcome=Outcome.NO_POWER,
+            numbers=numbers,
+            sentence=(
+                f"{int(later.sum()):,} of {prefix:,} scores of tokens before position {cut:,} change, all "
+                "made after tokens behind it had been scored: the ranks score in an order that is not the "
+                "stream's"
             ),
             runs=runs,
         )

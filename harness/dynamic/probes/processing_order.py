@@ -12,6 +12,7 @@ import numpy as np
 
 from harness.dynamic.probes.compared_scores import compared, knows_positions, seen_before
 from harness.dynamic.probes.probe import ProbeResult, powerless
+from harness.dynamic.probes.rank_order import has_in_context, scored_after, without_order
 from harness.probe_outcome import Outcome
 
 if TYPE_CHECKING:
@@ -40,7 +41,7 @@ def scored_last(run: ScoredRun, share: float = LAST_SHARE) -> np.ndarray | None:
 
 def processing_order(base: ScoredRun, changed: ScoredRun, *, replaced: np.ndarray) -> ProbeResult:
     """Scores of `changed`, whose tokens at the positions `replaced` are others, against those of `base`."""
-    missing = powerless(PROBE, CONDITION, base, changed)
+    missing = powerless(PROBE, CONDITION, base, changed) or without_order(PROBE, CONDITION, base, changed)
     if missing is not None:
         return missing
     runs = (base.name, changed.name)
@@ -58,8 +59,11 @@ def processing_order(base: ScoredRun, changed: ScoredRun, *, replaced: np.ndarra
     touched = np.isin(pairs.positions, replaced)
     if not touched.any():
         return told(Outcome.NO_POWER, "none of the replaced tokens is scored", {"scores": pairs.changed.size})
-    begins = int(pairs.scored_at[touched].min())
-    before = pairs.scored_at < begins
+    if base.record.ranks > 1:
+        # What ranks score side by side came neither before nor after, and its context may hold their tokens.
+        before = ~touched & ~scored_after(base, pairs, replaced) & ~has_in_context(base, pairs, replaced)
+    else:
+        before = pairs.scored_at < int(pairs.scored_at[touched].min())
     wrong = before & pairs.changed
     numbers: dict[str, float] = {
         "replaced_tokens": int(replaced.size),
