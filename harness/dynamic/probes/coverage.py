@@ -21,7 +21,8 @@ def coverage(base: ScoredRun) -> ProbeResult:
 
     Accepted scripts cut less than one row off the stream's end, or count the last windows' tokens again:
     within one row (two at the start) both are told and no breach. Tokens left out elsewhere may be the work
-    of the small settings, so they decide nothing.
+    of the small settings, so they decide nothing. Ranks that all count everything count it once: their sums
+    are divided by as many times the tokens.
     """
     missing = powerless(PROBE, "c4-single-pass", base)
     if missing is not None:
@@ -41,12 +42,15 @@ def coverage(base: ScoredRun) -> ProbeResult:
             runs=runs,
         )
     times = np.bincount(score.positions, minlength=base.stream_tokens)
+    ranks = base.record.ranks
+    if ranks > 1 and not (times % ranks).any():
+        times //= ranks
     again, left_out = np.flatnonzero(times > 1), np.flatnonzero(times[1:] == 0) + 1
     surplus = int((times[again] - 1).sum())
     inside = again[again < base.stream_tokens - row]
     gaps = left_out[(left_out >= 2 * row) & (left_out < base.stream_tokens - row)]
     numbers = {
-        "counted": int(score.positions.size),
+        "counted": int(times.sum()),
         "due": due,
         "again": surplus,
         "again_inside": int(inside.size),
@@ -84,7 +88,7 @@ def coverage(base: ScoredRun) -> ProbeResult:
         condition="c4-single-pass",
         outcome=Outcome.CLEAN,
         numbers=numbers,
-        sentence=f"{score.positions.size - surplus:,} of {due:,} positions are counted"
+        sentence=f"{int(times.sum()) - surplus:,} of {due:,} positions are counted"
         + (f"; {' and '.join(edges)}" if edges else ", each once"),
         runs=runs,
     )
