@@ -260,6 +260,8 @@ def _artifacts(work: Path, folder: Path, before: Mapping[str, str]) -> Iterator[
         entries = _entries(pending.pop())
         pending += [Path(entry.path) for entry in reversed(entries) if entry.is_dir(follow_symlinks=False)]
         for entry in entries:
+            if entry.is_dir(follow_symlinks=False):
+                continue
             relative = Path(entry.path).relative_to(folder).as_posix()
             size, digest = _digest(Path(entry.path))
             if size < 0 or before.get(relative) == digest:
