@@ -260,7 +260,14 @@ def _compare(
 ) -> str:
     from harness.errors import UsageError
     from harness.leaderboard.board_sources import row_named
-    from harness.leaderboard.pair_output import compared, pair_json, pair_markdown, pair_text, row_of_scores
+    from harness.leaderboard.pair_output import (
+        compared,
+        compared_with_reproductions,
+        pair_json,
+        pair_markdown,
+        pair_text,
+        row_of_scores,
+    )
 
     given = [row_of_scores(side, text) for side, text in (("A", arguments.a), ("B", arguments.b))]
     rows = _board(arguments, ruleset, note).rows if None in given else ()
@@ -271,8 +278,8 @@ def _compare(
     for row in (a, b):
         if not row.values:
             raise UsageError(f"{row.key} has no score to compare")
-    numbers = compared(a, b, limits)
-    return {"text": pair_text, "markdown": pair_markdown, "json": pair_json}[arguments.format](a, b, numbers)
+    form = {"text": pair_text, "markdown": pair_markdown, "json": pair_json}[arguments.format]
+    return form(a, b, compared(a, b, limits), compared_with_reproductions(a, b, limits))
 
 
 def _agree(

@@ -141,6 +141,11 @@ class BoardRow:
         return tuple(score.val_bpb for score in self.sample)
 
     @property
+    def values_with_reproductions(self) -> tuple[float, ...]:
+        """The sample's scores and those of every further run of the same code, bits per byte."""
+        return (*self.values, *(score for runs in self.reproductions for score in runs.scores))
+
+    @property
     def standing(self) -> Standing | None:
         """Who says the sample, None without scores."""
         return self.sample[0].standing if self.sample else None

@@ -10,12 +10,17 @@ from harness.errors import UsageError
 from harness.evidence.significance import NotTestable, Welch, compare, population_std, sample_std
 from harness.leaderboard.board_json import comparison_json
 from harness.leaderboard.board_row import BoardRow, SeedScore, Standing
+from harness.leaderboard.p_values import any_gain
 from harness.leaderboard.report_rows import PLAUSIBLE_BPB, is_plausible
 from harness.reports.escape import markdown, printable
+from harness.wording import count_of
 
 if TYPE_CHECKING:
     from harness.evidence.significance import Comparison
     from harness.ruleset import Limits
+
+
+_NAME_CHARACTERS = 200
 
 
 def row_of_scores(side: str, text: str) -> BoardRow | None:
@@ -47,6 +52,15 @@ def compared(a: BoardRow, b: BoardRow, limits: Limits) -> Comparison:
     return compare(a.values, b.values, margin_nats=margin, bytes_per_token=a.bytes_per_token)
 
 
+def compared_with_reproductions(a: BoardRow, b: BoardRow, limits: Limits) -> Comparison | None:
+    """The same with the further runs that others made of either; None where there are none."""
+    if not (a.reproductions or b.reproductions):
+        return None
+    margin = limits.number("significance.margin_nats")
+    old, new = b.values_with_reproductions, a.values_with_reproductions
+    return compare(new, old, margin_nats=margin, bytes_per_token=a.bytes_per_token)
+
+
 def _side(name: str, row: BoardRow) -> list[str]:
     runs = [
         f"{score.val_bpb:.8f}"
@@ -56,7 +70,7 @@ def _side(name: str, row: BoardRow) -> list[str]:
     values = row.values
     spread = sample_std(values)
     lines = [
-        f"{name}  {row.key}: {row.name}",
+        f"{name}  {row.key}: {printable(row.name, _NAME_CHARACTERS)}",
         f"   {len(values)} {row.standing.value if row.standing else ''}: " + "; ".join(runs),
         f"   mean {row.mean:.8f}",
     ]
@@ -64,6 +78,10 @@ def _side(name: str, row: BoardRow) -> list[str]:
         lines[-1] += f", sample std {spread:.8f} (population std {population_std(values):.8f})"
     if row.bytes_per_token is not None:
         lines.append(f"   {row.bytes_per_token:.5f} bytes per token")
+    for further in row.reproductions:
+        on = f" on {further.date}" if further.date else ""
+        scores = "; ".join(f"{score:.8f}" for score in further.scores)
+        lines.append(f"   {count_of(len(further.scores), 'reproduction run')} by {further.who}{on}: {scores}")
     return lines
 
 
@@ -76,8 +94,8 @@ def _tested(name: str, test: Welch | NotTestable) -> str:
     )
 
 
-def pair_lines(a: BoardRow, b: BoardRow, numbers: Comparison) -> list[str]:
-    """What `golf-leaderboard compare` prints, a line each."""
+def pair_lines(a: BoardRow, b: BoardRow, numbers: Comparison, wider: Comparison | None = None) -> list[str]:
+    """What `golf-leaderboard compare` prints, a line each. `wider` counts the reproduction runs as well."""
     gain = numbers.gain
     per_token = (
         "nats per token unknown (A prints no loss)"
@@ -94,30 +112,38 @@ def pair_lines(a: BoardRow, b: BoardRow, numbers: Comparison) -> list[str]:
         _tested(f"{numbers.margin_nats} nats per {unit}, one-sided Welch", numbers.with_margin),
     ]
     if len(numbers.old) == 1:
-        lines.append(
-            _tested(f"{numbers.margin_nats} nats, B's single run taken as exact", numbers.one_sample)
-        )
+        exact = "B's single run taken as exact"
+        lines.append(_tested(f"any gain, {exact}", any_gain(numbers)))
+        lines.append(_tested(f"{numbers.margin_nats} nats per {unit}, {exact}", numbers.one_sample))
+    if wider is not None:
+        sides = f"{len(wider.new)} runs against {len(wider.old)}"
+        lines.append(_tested(f"any gain, with reproduction runs ({sides})", any_gain(wider)))
     return lines
 
 
-def pair_text(a: BoardRow, b: BoardRow, numbers: Comparison) -> str:
+def pair_text(a: BoardRow, b: BoardRow, numbers: Comparison, wider: Comparison | None = None) -> str:
     """For a terminal."""
     return (
         "\n".join(
             printable(line) if not line.startswith("   ") else "   " + printable(line[3:])
-            for line in pair_lines(a, b, numbers)
+            for line in pair_lines(a, b, numbers, wider)
         )
         + "\n"
     )
 
 
-def pair_markdown(a: BoardRow, b: BoardRow, numbers: Comparison) -> str:
+def pair_markdown(a: BoardRow, b: BoardRow, numbers: Comparison, wider: Comparison | None = None) -> str:
     """For a comment."""
-    return "".join(f"- {markdown(line.strip())}\n" for line in pair_lines(a, b, numbers))
+    return "".join(f"- {markdown(line.strip())}\n" for line in pair_lines(a, b, numbers, wider))
 
 
-def pair_json(a: BoardRow, b: BoardRow, numbers: Comparison) -> str:
+def pair_json(a: BoardRow, b: BoardRow, numbers: Comparison, wider: Comparison | None = None) -> str:
     """One JSON document, in ASCII."""
-    return (
-        json.dumps({"schema_version": 1, "a": a.key, "b": b.key, **comparison_json(numbers)}, indent=1) + "\n"
-    )
+    document = {
+        "schema_version": 1,
+        "a": a.key,
+        "b": b.key,
+        **comparison_json(numbers),
+        "with_reproductions": None if wider is None else comparison_json(wider),
+    }
+    return json.dumps(document, indent=1) + "\n"

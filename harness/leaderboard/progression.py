@@ -122,7 +122,8 @@ def _step(row: BoardRow, best: BoardRow | None, limits: Limits, rule: EntryRule,
     numbers = None if best is None else _compared(row.values, best, row, limits)
     wider = None
     if best is not None and (row.reproductions or best.reproductions):
-        wider = _compared(_with_reproductions(row), best, row, limits, _with_reproductions(best))
+        old = best.values_with_reproductions
+        wider = _compared(row.values_with_reproductions, best, row, limits, old)
     if barred is not None:
         status, reason = barred
         return Step(
@@ -190,10 +191,6 @@ def _after_the_cutoff(row: BoardRow, limits: Limits) -> tuple[Status, str] | Non
             f"its evidence came {came}, after the cutoff {cutoff.isoformat()}: does grace apply?",
         )
     return None
-
-
-def _with_reproductions(row: BoardRow) -> tuple[float, ...]:
-    return (*row.values, *(score for runs in row.reproductions for score in runs.scores))
 
 
 def _compared(

@@ -87,3 +87,28 @@ def test_the_board_as_json_fits_its_published_schema(capsys, tmp_path, reports):
     jsonschema.validate(document, json.loads(SCHEMA_PATH.read_text(encoding="utf-8")))
     assert document["steps"][1]["comparison"]["new"] == [1.061, 1.0612]
     assert document["steps"][1]["with_reproductions"]["new"] == [1.061, 1.0612, 1.06]
+
+
+def test_compare_gives_the_p_of_the_chain_with_reproduction_runs(tmp_path, capsys):
+    path, curation = tmp_path / "verdicts.jsonl", tmp_path / "board.toml"
+    known = {"essential": ["artifact-cap"]}
+    path.write_text("".join(json.dumps(report(pr=pr) | known) + "\n" for pr in (1500, 1501)))
+    curation.write_text(
+        '[[reproduction]]\npr = 1501\nscores = [1.05]\nsource = "x"\nby = "Bo"\non = 2026-04-29\n'
+    )
+    given = ["--reports", str(path), "--curation", str(curation), "--quiet"]
+    assert main(["frontier", *given, "--format", "json"]) == 0
+    step = json.loads(capsys.readouterr().out)["steps"][1]
+    assert main(["compare", "1501", "1500", *given, "--format", "json"]) == 0
+    assert json.loads(capsys.readouterr().out)["with_reproductions"] == step["with_reproductions"]
+    assert main(["compare", "1501", "1500", *given]) == 0
+    out = capsys.readouterr().out
+    assert "1 reproduction run by Bo on 2026-04-29: 1.05000000" in out
+    assert "any gain, with reproduction runs (3 runs against 2): p = " in out
+
+
+def test_compare_without_reproduction_runs_speaks_of_none(capsys):
+    assert main(["compare", "1.0611,1.0608", "1.0613"]) == 0
+    out = capsys.readouterr().out
+    assert "reproduction" not in out
+    assert "any gain, B's single run taken as exact: p = " in out

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 
@@ -221,7 +220,7 @@ def test_a_readme_that_cannot_be_written_is_as_it_was(tmp_path, capsys, monkeypa
     assert rendered(tmp_path, "out", *given) == 4
     assert "README.md: Permission denied; it is as it was" in capsys.readouterr().err
     assert readme.read_text() == f"{BEGIN}\n{END}\n"
-    assert [one for one in os.listdir(tmp_path) if one.startswith(".readme")] == []
+    assert list(tmp_path.glob(".readme*")) == []
 
 
 def test_a_readme_is_left_alone_when_the_site_cannot_be_written(tmp_path):
