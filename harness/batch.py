@@ -11,7 +11,7 @@ from harness.check import check_target, could_not_check, needs_audit
 from harness.reports.report_json import to_json
 from harness.result_cache import ResultCache, result_key, tool_digest
 from harness.targets import Target, content_key
-from harness.worker_pool import run_tasks
+from harness.worker_pool import TASK_TIMEOUT_SECONDS, run_tasks
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -135,7 +135,9 @@ def judge_all(
             options,
             audits.directory if audits is not None else None,
         )
-        for done in run_tasks(todo, start_worker, setup, jobs=max(1, min(jobs, len(todo)))):
+        seconds = TASK_TIMEOUT_SECONDS + (options.dynamic.whole_seconds if options.dynamic else 0.0)
+        workers = max(1, min(jobs, len(todo)))
+        for done in run_tasks(todo, start_worker, setup, jobs=workers, timeout_seconds=seconds):
             index = missing[done.index]
             if done.failure is not None:
                 message = (

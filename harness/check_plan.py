@@ -138,6 +138,7 @@ def _dynamic(arguments: argparse.Namespace) -> DynamicOptions | None:
         sandbox=arguments.sandbox,
         whole_seconds=arguments.dynamic_seconds or WHOLE_SECONDS,
         thorough=arguments.dynamic_thorough,
+        workers=1 if arguments.jobs > 1 else None,  # a batch has a submission on each processor
         keep=arguments.keep_runs,
     )
 

@@ -70,6 +70,7 @@ def audit_by_running(
     *,
     whole_seconds: float = WHOLE_SECONDS,
     thorough: bool = False,
+    workers: int | None = None,
     on_run: Callable[[str], None] = lambda name: None,
     should_stop: Callable[[], bool] = lambda: False,
 ) -> DynamicAudit:
@@ -77,7 +78,8 @@ def audit_by_running(
 
     Raises `SetupError` when this machine cannot run anything, `SubmissionError` when there is nothing to run
     or it cannot be copied safely. `on_run` gets the name of each run before it begins, maybe in another
-    thread, one at a time. `thorough` takes three runs more (`counterfactuals`).
+    thread, one at a time. `thorough` takes three runs more (`counterfactuals`),
+    `workers` go side by side.
     """
     began = time.monotonic()
     subject = read_subject(folder, submission, files, evidence)
@@ -85,7 +87,14 @@ def audit_by_running(
     made = Counterfactuals(subject.vocabulary.key, label)
     results: list[ProbeResult] = []
     base = None
-    with RunPool(subject, sandbox, began + whole_seconds, on_run=on_run, should_stop=should_stop) as pool:
+    with RunPool(
+        subject,
+        sandbox,
+        began + whole_seconds,
+        on_run=on_run,
+        should_stop=should_stop,
+        workers=workers,
+    ) as pool:
         pool.tell("base")
         attempts = climb(subject, made.data, sandbox, pool.limits(), should_stop=pool.should_stop)
         pool.keep_attempts(attempts)

@@ -33,12 +33,14 @@ _LONGEST_NAME = 120
 class DynamicOptions:
     """How submissions are run. `keep` is a folder for what was seen of the runs, None to keep nothing.
 
-    `thorough` takes three runs more, for probes whose question others ask as well.
+    `thorough` takes three runs more, for probes whose question others ask as well; `workers` is how many runs
+    go side by side, None for one a processor, two at most.
     """
 
     sandbox: str = "auto"
     whole_seconds: float = WHOLE_SECONDS
     thorough: bool = False
+    workers: int | None = None
     keep: Path | None = None
 
 
@@ -69,6 +71,7 @@ def run_dynamic_audit(
                 sandbox,
                 whole_seconds=options.whole_seconds,
                 thorough=options.thorough,
+                workers=options.workers,
                 on_run=on_run,
             )
         except SubmissionError as error:
