@@ -110,3 +110,20 @@ def test_probes_without_power_are_told():
 def test_an_artifact_that_holds_validation_tokens_breaks_the_rule_on_training():
     audit = _audit(_result("artifact-independence", "no-val-in-artifact", Outcome.BREACH))
     assert _verdicts(audit, "no-val-in-training") == [RuleVerdict.FAIL]
+
+
+@pytest.mark.parametrize(("rule", "probe"), [("reproducible", "replay"), ("bpb-formula", "byte-denominator")])
+def test_what_only_a_run_shows_passes_when_a_run_showed_it(rule, probe):
+    condition = "bytes" if rule == "bpb-formula" else rule
+    assert _verdicts(_audit(_result(probe, condition)), rule) == [RuleVerdict.PASS]
+
+
+def test_one_run_without_network_does_not_pass_the_rule():
+    rule = "no-network-at-eval"
+    audit = _audit(_result("access-timeline", rule))
+    assert _verdicts(audit, rule) == [RuleVerdict.NOT_CHECKED, RuleVerdict.INFO]
+
+
+def test_a_run_under_other_settings_passes_nothing():
+    audit = _audit(_result("replay", "reproducible"), step="defaults")
+    assert _verdicts(audit, "reproducible") == [RuleVerdict.NOT_CHECKED, RuleVerdict.INFO]
