@@ -57,9 +57,13 @@ class AuditSubject:
         argv = self.profile.argv if self.profile is not None else ()
         return shrink(self.knobs, self.claimed, data, self.vocabulary.key, argv=argv, choice=choice)
 
-    def plan(self, settings: Shrink, *, captures: bool = True, device: str = "cpu") -> RunPlan:
+    def plan(
+        self, settings: Shrink, *, captures: bool = True, device: str = "cpu", ranks: int = 1
+    ) -> RunPlan:
         """The plan of a run with these settings."""
         places = data_places(self.vocabulary.key)
+        # Ranks share the passes of a step: the clock of each is to come as far with fewer.
+        passes = max(settings.micro_steps // ranks, 1) * settings.steps
         return RunPlan(
             script=f"{SUBMISSION}/{self.entry}",
             argv=settings.argv,
@@ -73,7 +77,8 @@ class AuditSubject:
             device=device,
             captures=captures,
             one_micro_batch=self.knobs.has_micro_batches,
-            train_backward_seconds=_TRAINED_SECONDS / (settings.micro_steps * settings.steps),
+            world_size=ranks,
+            train_backward_seconds=_TRAINED_SECONDS / passes,
         )
 
 
