@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import importlib.util
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from harness.errors import GolfError, UsageError
+from harness.errors import GolfError, SetupError, UsageError
 
 if TYPE_CHECKING:
     import argparse
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 
 # Rows of --pr-metadata that could not be read are named one by one up to here.
 _PROBLEMS_NAMED = 5
+# What the dynamic audit needs beside a sandbox; golf-check itself needs none of it.
+_RUN_WITH = ("torch", "numpy", "sentencepiece")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -126,9 +129,16 @@ def _frontier(
 
 
 def _dynamic(arguments: argparse.Namespace) -> DynamicOptions | None:
-    """How submissions are run; None without --dynamic. Raises `SetupError` where no sandbox works."""
+    """How submissions are run; None without --dynamic. Raises `SetupError` where nothing can be run."""
     if not arguments.dynamic:
         return None
+    missing = [name for name in _RUN_WITH if importlib.util.find_spec(name) is None]
+    if missing:
+        verb = "is" if len(missing) == 1 else "are"
+        raise SetupError(
+            f"--dynamic runs submissions, and {' and '.join(missing)} {verb} not installed here; "
+            "run: pip install 'golf-harness[model]'"
+        )
     from harness.dynamic.dynamic_audit import WHOLE_SECONDS
     from harness.dynamic.dynamic_check import DynamicOptions
     from harness.sandbox.choose import choose_sandbox

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import os
 import shutil
@@ -263,3 +264,19 @@ def test_a_closed_standard_output_leaves_the_exit_status():
     command = f'"{sys.executable}" -m harness.cli_check --no-cache "{ILLEGAL}" >&-'
     done = subprocess.run(["/bin/sh", "-c", command], stderr=subprocess.PIPE, text=True, check=False)
     assert (done.returncode, done.stderr) == (1, "")
+
+
+def test_settings_of_runs_without_dynamic_are_a_usage_error(capsys: pytest.CaptureFixture[str]):
+    with pytest.raises(SystemExit) as stopped:
+        main(["--dynamic-thorough", "--dynamic-seconds", "20", str(LEGAL)])
+    assert stopped.value.code == 2
+    assert "--dynamic-thorough and --dynamic-seconds are about runs: add --dynamic" in capsys.readouterr().err
+
+
+def test_dynamic_without_torch_says_what_to_install(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+):
+    find = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "torch" else find(name))
+    assert main(["--dynamic", str(LEGAL)]) == 4
+    assert "torch is not installed here; run: pip install 'golf-harness[model]'" in capsys.readouterr().err
