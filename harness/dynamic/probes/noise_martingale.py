@@ -8,12 +8,13 @@ non-negative martingale of mean 1, whatever the scorer learns on the way. By Vil
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from harness.black_box.learning_probes import BOUND_NATS
-from harness.dynamic.probes.compared_scores import knows_positions
+from harness.dynamic.probes.compared_scores import knows_positions, seen_before
 from harness.dynamic.probes.probe import ProbeResult, powerless
 from harness.probe_outcome import Outcome
 
@@ -43,7 +44,10 @@ def noise_martingale(run: ScoredRun, *, alphabet: int, fixed: np.ndarray) -> Pro
         kept = first[~np.isin(score.positions[first], fixed)]
         tokens, nats = int(kept.size), float(values[kept].sum())
     else:
-        tokens, nats = run.stream_tokens - 1 - int(fixed.size), float(values.sum())
+        # No more than were counted: a script may leave some out, and they gain nothing.
+        counted = float(np.nan_to_num(score.tokens, nan=0.0).sum())
+        tokens = min(run.stream_tokens - 1 - int(fixed.size), int(counted))
+        nats = float(values.sum())
     gain = tokens * math.log(alphabet) - nats
     numbers = {"tokens": tokens, "nats": nats, "gain": gain, "most": BOUND_NATS}
     if not math.isfinite(gain):
@@ -69,3 +73,22 @@ def noise_martingale(run: ScoredRun, *, alphabet: int, fixed: np.ndarray) -> Pro
     return ProbeResult(
         probe=PROBE, condition=CONDITION, outcome=outcome, numbers=numbers, sentence=sentence, runs=runs
     )
+
+
+def attributed(result: ProbeResult, run: ScoredRun | None, *, is_blind_to_later: bool) -> ProbeResult:
+    """A breach under the condition that the other probes leave for it.
+
+    Where the tokens had been trained on before they were scored, condition 3. Where the other probes found
+    that no score depends on later tokens (`is_blind_to_later`), a score can only have gained by its own
+    token: condition 2. Else condition 1, on which all others rest.
+    """
+    if result.outcome is not Outcome.BREACH or run is None or run.metric is None:
+        return result
+    seen = seen_before(run, run.score.positions, run.score.scored_at)
+    if seen.trained > seen.tokens // 2:
+        told = f"; {seen.trained:,} of them had been trained on before they were scored"
+        return replace(result, condition="c3-score-before-update", sentence=result.sentence + told)
+    if is_blind_to_later:
+        told = "; no score depends on later tokens, so each gains by its own"
+        return replace(result, condition="c2-normalized", sentence=result.sentence + told)
+    return result

@@ -5,8 +5,8 @@ from functools import cache
 import numpy as np
 import pytest
 
-from harness.dynamic.probes.noise_martingale import noise_martingale
-from harness.dynamic.probes.probe import ProbeResult, scored_run
+from harness.dynamic.probes.noise_martingale import attributed, noise_martingale
+from harness.dynamic.probes.probe import ProbeResult, ScoredRun, scored_run
 from harness.probe_outcome import Outcome
 from tests.harness.dynamic.toy_runs import VAL_TOKENS, run_toy
 from tests.programs.dynamic import toy_scripts as toys
@@ -25,14 +25,17 @@ def _noise() -> np.ndarray:
 
 
 @cache
-def _result(source: str) -> ProbeResult:
+def _scored(source: str) -> ScoredRun:
     import tempfile
     from pathlib import Path
 
     with tempfile.TemporaryDirectory() as folder:
         run = run_toy(source, Path(folder) / "run", _noise())
-    scored = scored_run("noise", run, stream_tokens=VAL_TOKENS, label=None)
-    return noise_martingale(scored, alphabet=128, fixed=np.zeros(1))
+    return scored_run("noise", run, stream_tokens=VAL_TOKENS, label=None)
+
+
+def _result(source: str) -> ProbeResult:
+    return noise_martingale(_scored(source), alphabet=128, fixed=np.zeros(1))
 
 
 @pytest.mark.parametrize("source", [toys.FROZEN, toys.SCORE_FIRST, toys.ONLINE_PAIRS])
@@ -49,3 +52,23 @@ def test_whoever_has_seen_the_noise_or_does_not_sum_to_one_gains_on_it(source: s
     result = _result(source)
     assert result.outcome is Outcome.BREACH
     assert result.numbers["gain"] > 50.0
+
+
+@pytest.mark.parametrize(
+    ("source", "is_blind_to_later", "condition"),
+    [
+        (toys.ADAPT_THEN_SCORE.replace("lr=0.5", "lr=3.0"), False, "c3-score-before-update"),
+        (TARGET_KEYED, True, "c2-normalized"),
+        (TARGET_KEYED, False, "c1-causal"),
+    ],
+)
+def test_a_gain_is_held_against_the_condition_that_the_other_probes_leave(
+    source: str, is_blind_to_later: bool, condition: str
+) -> None:
+    result = attributed(_result(source), _scored(source), is_blind_to_later=is_blind_to_later)
+    assert result.condition == condition
+
+
+def test_a_clean_result_stays_as_it_is() -> None:
+    result = _result(toys.FROZEN)
+    assert attributed(result, _scored(toys.FROZEN), is_blind_to_later=True) is result
