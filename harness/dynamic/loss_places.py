@@ -23,7 +23,7 @@ def positions_of(loss: LossEvent) -> np.ndarray:
 
 
 def matched(array: np.ndarray, nll: np.ndarray) -> tuple[np.ndarray, np.ndarray] | None:
-    """Which entries of `array` are kept and where in `nll` they stand: masked, or a piece of it."""
+    """Which entries of `array` are kept and where in `nll` they stand: masked, a piece, or picked out."""
     for sign in (1.0, -1.0):
         known = sign * nll
         if array.size == known.size:
@@ -34,7 +34,22 @@ def matched(array: np.ndarray, nll: np.ndarray) -> tuple[np.ndarray, np.ndarray]
             for first in np.flatnonzero(known == array[0])[:64]:
                 if np.array_equal(known[first : first + array.size], array):
                     return np.arange(array.size), np.arange(first, first + array.size)
+            places = _picked_out(array, known)
+            if places is not None:
+                return np.arange(array.size), places
     return None
+
+
+def _picked_out(array: np.ndarray, known: np.ndarray) -> np.ndarray | None:
+    """Where the values of `array` stand in `known`, all of them in the same order; None where they do not."""
+    if array.size < 2:
+        return None
+    order = np.argsort(known, kind="stable")
+    at = np.searchsorted(known[order], array)
+    if (at == known.size).any() or not np.array_equal(known[order][at], array):
+        return None
+    places = order[at]
+    return places if bool((np.diff(places) > 0).all()) else None
 
 
 def likely_offset(array: np.ndarray, nll: np.ndarray) -> int | None:

@@ -14,10 +14,14 @@ if TYPE_CHECKING:
     from harness.dynamic.probes.probe import ScoredRun
 
 PROBE = "coverage"
+_FEW = 8  # losses of exactly zero are not told from those that a mask left out
 
 
-def coverage(base: ScoredRun) -> ProbeResult:
+def coverage(base: ScoredRun, other: ScoredRun | None = None) -> ProbeResult:
     """How often each of the positions 1 to n-1 was counted.
+
+    `other` is a run of a stream with other tokens and the same documents: the positions it counts must be
+    those of `base`, or tokens are chosen by what they are.
 
     Accepted scripts cut less than one row off the stream's end, or count the last windows' tokens again:
     within one row (two at the start) both are told and no breach. Tokens left out elsewhere may be the work
@@ -68,6 +72,9 @@ def coverage(base: ScoredRun) -> ProbeResult:
             f"often), {inside.size:,} of them before the last {row:,} tokens",
             runs=runs,
         )
+    chosen = _chosen(base, other)
+    if chosen is not None:
+        return chosen
     if gaps.size:
         return ProbeResult(
             probe=PROBE,
@@ -91,4 +98,28 @@ def coverage(base: ScoredRun) -> ProbeResult:
         sentence=f"{int(times.sum()) - surplus:,} of {due:,} positions are counted"
         + (f"; {' and '.join(edges)}" if edges else ", each once"),
         runs=runs,
+    )
+
+
+def _chosen(base: ScoredRun, other: ScoredRun | None) -> ProbeResult | None:
+    """The answer where the two runs count different positions."""
+    if other is None or other.metric is None or other.why_not:
+        return None
+    if not (base.score.has_positions and other.score.has_positions):
+        return None  # a guess may differ from run to run
+    differing = np.setxor1d(base.score.positions, other.score.positions)
+    if differing.size <= _FEW:
+        return None
+    return ProbeResult(
+        probe=PROBE,
+        condition="val-full",
+        outcome=Outcome.BREACH,
+        numbers={
+            "counted": int(np.unique(base.score.positions).size),
+            "counted_in_other": int(np.unique(other.score.positions).size),
+            "differing": int(differing.size),
+        },
+        sentence=f"{differing.size:,} positions are counted in only one of two runs that differ in their "
+        f"tokens (the first at {int(differing[0]):,}): which tokens are counted depends on what they are",
+        runs=(base.name, other.name),
     )

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 PROBE = "normalisation"
 CONDITION = "c2-normalized"
+CAUSAL = "c1-causal"  # a softmax sums to one; one that knows its target does not leave the target open
 PROOF = 1.001  # float32 distributions over 8,192 tokens sum to one within 1e-5
 MAY_BE_OFF = 0.005
 _SIGMAS = 3.0
@@ -96,7 +97,8 @@ def of_softmax(norms: Mapping[int, float | None], *, position: int, base_norm: f
     """Every counted loss is one of a softmax: it sums to one if its scores do not depend on the token.
 
     `norms` are, by the token that was put at `position`, the log-sum-exp of the scores of all tokens there:
-    a number that changes as soon as one of them does. `base_norm` is that of the run without forks.
+    a number that changes as soon as one of them does. `base_norm` is that of the run without forks. A breach
+    is one of condition 1, which forbids that a distribution depends on its own target.
     """
     numbers: dict[str, float] = {"position": position, "alternatives": len(norms)}
     seen = [norm for norm in norms.values() if norm is not None]
@@ -112,6 +114,7 @@ def of_softmax(norms: Mapping[int, float | None], *, position: int, base_norm: f
             Outcome.BREACH, numbers,
             f"the scores of all tokens at position {position:,} change with the token that stands there "
             f"({differing} of {len(seen)} tries): the network sees what it predicts",
+            condition=CAUSAL,
         )  # fmt: skip
     return _told(
         Outcome.CLEAN, numbers,
@@ -165,10 +168,12 @@ def _same(one: float, other: float | None) -> bool:
     return other is not None and abs(one - other) <= 1e-6 * max(1.0, abs(other))
 
 
-def _told(outcome: Outcome, numbers: dict[str, float], sentence: str) -> ProbeResult:
+def _told(
+    outcome: Outcome, numbers: dict[str, float], sentence: str, condition: str = CONDITION
+) -> ProbeResult:
     return ProbeResult(
         probe=PROBE,
-        condition=CONDITION,
+        condition=condition,
         outcome=outcome,
         numbers=numbers,
         sentence=sentence,
