@@ -25,7 +25,7 @@ from harness.dynamic.probes.doubled_stream import doubled_stream
 from harness.dynamic.probes.first_unit import PROBE as FIRST_UNIT
 from harness.dynamic.probes.first_unit import first_unit
 from harness.dynamic.probes.noise_martingale import PROBE as NOISE
-from harness.dynamic.probes.noise_martingale import noise_martingale
+from harness.dynamic.probes.noise_martingale import attributed, noise_martingale
 from harness.dynamic.probes.prefix_invariance import PROBE as PREFIX
 from harness.dynamic.probes.prefix_invariance import prefix_invariance
 from harness.dynamic.probes.probe import ProbeResult, scored_run
@@ -95,10 +95,9 @@ class _Judging:
 
     def results(self, *, thorough: bool) -> list[ProbeResult]:
         base, made = self._base, self._made
-        alone = [coverage(base), byte_denominator(base, byte_counts=made.data.token_bytes())]
-        alone += access_timeline(base)
+        alone = [byte_denominator(base, byte_counts=made.data.token_bytes()), *access_timeline(base)]
         if base.metric is None:
-            return [*alone, self._prefix(base), self._on_noise(base), self._artifacts(base)]
+            return [coverage(base), *alone, self._prefix(base), self._on_noise(base), self._artifacts(base)]
         suffix = self._begin(
             "suffix",
             f"tokens from position {made._cut:,} on replaced",
@@ -107,6 +106,7 @@ class _Judging:
         forks = self._begin_forks()
         noise = self._begin("noise", "every token drawn by chance", made._noise)
         changed = suffix()
+        alone.insert(0, coverage(base, changed))
         prefix = self._prefix(changed)
         again = None
         if changed is not None and prefix.outcome is not Outcome.CLEAN:
@@ -114,7 +114,9 @@ class _Judging:
         compared = [prefix]
         if prefix.outcome is not Outcome.BREACH:
             compared += self._orders(thorough=thorough)
-        compared += [self._on_noise(noise()), self._artifacts(noise()), forks()]
+        is_blind_to_later = any(one.outcome is Outcome.CLEAN for one in compared)
+        on_noise = attributed(self._on_noise(noise()), noise(), is_blind_to_later=is_blind_to_later)
+        compared += [on_noise, self._artifacts(noise()), forks()]
         if thorough:
             compared += self._further()
         if again is None and any(one.outcome is Outcome.BREACH for one in compared):
