@@ -21,7 +21,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from harness.dynamic.data_folder import write_data_folder
-from harness.dynamic.event_record import read_event_record, take_keys
+from harness.dynamic.event_record import EventRecord, read_event_record, take_keys
+from harness.dynamic.events import PrintEvent
 from harness.dynamic.fork_plan import branch_mark
 from harness.dynamic.run_causes import cause_of, read_ending, read_failed_rank
 from harness.dynamic.run_phase import phase_of
@@ -33,10 +34,9 @@ from harness.sandbox.removal import remove_tree
 from harness.sandbox.request import MIB, Mount, SandboxLimits, SandboxRequest
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from harness.dynamic.data_folder import DataNames
-    from harness.dynamic.event_record import EventRecord
     from harness.dynamic.run_causes import RunCause
     from harness.dynamic.run_plan import RunPlan
     from harness.dynamic.tiny_data import TinyData
@@ -172,11 +172,11 @@ def _run(
     forks = len(plan.fork["tokens"]) if plan.fork is not None else 0
     ranks = range(plan.world_size) if plan.world_size > 1 else range(plan.rank, plan.rank + 1)
     records = tuple(read_event_record(out, rank=rank, key=keys.get(rank)) for rank in ranks)
-    has_one_log = plan.captures and plan.fork is None and len(records) == 1
-    past = score_past_record(records[0], log_lines) if has_one_log else None
+    has_one_log = plan.captures and plan.fork is None
+    past = score_past_record(_all_printed(records), log_lines) if has_one_log else None
     if past is not None:
         told = f"the log shows {past}, which it does not have: it was printed past the record"
-        records = (replace(records[0], problems=(*records[0].problems, told)),)
+        records = (replace(records[0], problems=(*records[0].problems, told)), *records[1:])
     failed = read_failed_rank(out, plan.world_size)
     return AuditRun(
         outcome=outcome,
@@ -197,6 +197,12 @@ def _run(
             for index in range(forks)
         ),
     )
+
+
+def _all_printed(records: Sequence[EventRecord]) -> EventRecord:
+    """A record with the printed lines of all ranks, which share one log."""
+    lines = [event for record in records for event in record.of(PrintEvent)]
+    return EventRecord(events=tuple(replace(event, number=at) for at, event in enumerate(lines)))
 
 
 def _root(slot: int) -> Path:

@@ -12,6 +12,7 @@ import numpy as np
 
 from harness.dynamic.probes.compared_scores import compared, knows_positions
 from harness.dynamic.probes.probe import ProbeResult, powerless
+from harness.dynamic.probes.rank_order import has_in_context, scored_after, without_order
 from harness.probe_outcome import Outcome
 
 if TYPE_CHECKING:
@@ -51,7 +52,7 @@ def batch_mates(base: ScoredRun, changed: ScoredRun, *, document: range) -> Prob
     Scores of other tokens that were computed before the first score of the document, or in the same batch as
     one of its scores, must be the same: nothing of it was known when they were made.
     """
-    missing = powerless(MATES, "c1-causal", base, changed)
+    missing = powerless(MATES, "c1-causal", base, changed) or without_order(MATES, "c1-causal", base, changed)
     if missing is not None:
         return missing
     runs = (base.name, changed.name)
@@ -73,6 +74,10 @@ def batch_mates(base: ScoredRun, changed: ScoredRun, *, document: range) -> Prob
     earlier = ~own & (pairs.scored_at < begins)
     first_batch = pairs.scored_at == begins
     beside = ~own & first_batch & ~(after & _same_row(pairs.positions, first_batch, document))
+    if base.record.ranks > 1:
+        replaced = np.arange(document.start, document.stop)
+        free = ~has_in_context(base, pairs, replaced)
+        earlier, beside = ~own & free & ~scored_after(base, pairs, replaced), beside & free
     wrong_early, wrong_beside = earlier & pairs.changed, beside & pairs.changed
     numbers: dict[str, float] = {
         "document_tokens": len(document),
