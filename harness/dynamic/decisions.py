@@ -90,6 +90,9 @@ def why_not_clean(dynamic: DynamicAudit, rule: str) -> str | None:
         if not any(result.outcome is Outcome.CLEAN for result in seen):
             reasons = "; ".join(f"{one.probe} ({one.outcome.value}): {one.sentence}" for one in seen)
             return f"executed without power: {reasons or 'no probe looked at it'}"
+    if dynamic.base is not None and dynamic.base.record.unseen:
+        told = f"the code asks whether {dynamic.base.record.unseen[0]}"
+        return f"executed: clean as far as the tiny run comes, but {told}: what it does beyond was not seen"
     return None
 
 

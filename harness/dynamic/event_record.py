@@ -37,7 +37,9 @@ class EventRecord:
     """The events of one process in order, and what keeps them from being believed.
 
     `dropped` counts what did not get in, by site or kind. `sealed` is True when every line fits the chain of
-    the key that the run told before any code of the submission ran, None when no key was at hand.
+    the key that the run told before any code of the submission ran, None when no key was at hand. `reached`
+    are places where the script reached for what watches it, `unseen` limits in its source that it did not come
+    to.
 
     `rank_union` puts those of several ranks together: `ranks` counts them, `rounds` (int64, one per event,
     whose number is its place) how many exchanges of all ranks came before an event, and `unordered` says why
@@ -49,6 +51,8 @@ class EventRecord:
     problems: tuple[str, ...] = ()
     dropped: Mapping[str, int] = field(default_factory=dict)
     sealed: bool | None = None
+    reached: tuple[str, ...] = ()
+    unseen: tuple[str, ...] = ()
     ranks: int = 1
     rounds: np.ndarray | None = None
     unordered: str = ""
@@ -70,6 +74,8 @@ class EventRecord:
         """
         if self.problems:
             return f"the record of the run is unsound: {self.problems[0]}"
+        if self.reached:
+            return f"the script reaches into the audit and could write its record itself: {self.reached[0]}"
         for what in ("events", "writes"):
             if self.dropped.get(what):
                 return f"the record of the run is full: {self.dropped[what]:,} {what} were dropped"
@@ -114,6 +120,8 @@ def read_event_record(
         problems=tuple(reading.problems),
         dropped=reading.dropped,
         sealed=None if key is None else not reading.is_torn,
+        reached=reading.remarks["reached"],
+        unseen=reading.remarks["unseen"],
     )
 
 
@@ -122,6 +130,7 @@ class _Reading:
         self.problems: list[str] = []
         self.events: list[Event] = []
         self.dropped: dict[str, int] = {}
+        self.remarks: dict[str, tuple[str, ...]] = {"reached": (), "unseen": ()}
         self.is_torn = key is not None
         self._rank = rank
         self._key = key
@@ -174,6 +183,8 @@ class _Reading:
             return False
         if kind == "end":
             self.dropped = {str(name)[:200]: int(count) for name, count in data["dropped"].items()}
+            for kind in self.remarks:
+                self.remarks[kind] = tuple(str(each)[:200] for each in list(data.get(kind, ()))[:20])
             return True
         self.events.append(BUILDERS[kind](data, kept))
         return False

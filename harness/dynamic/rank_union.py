@@ -42,6 +42,8 @@ def united(records: Sequence[EventRecord]) -> EventRecord:
         or _mismatch(records),
         dropped=dict(sum((Counter(record.dropped) for record in records), Counter())),
         sealed=None if any(record.sealed is None for record in records) else all(r.sealed for r in records),
+        reached=tuple(each for record in records for each in record.reached),
+        unseen=tuple(each for record in records for each in record.unseen),
         ranks=len(records),
         rounds=np.array(round_at, dtype=np.int64),
         unordered=_unordered(records),

@@ -77,6 +77,7 @@ def run(plan: RunPlan, source: bytes, *, wait: Callable[[], None] = lambda: None
         recorder.virtual_seconds = lambda: clock.seconds
         clock.is_validation = lambda: recorder.learns_from() == "val"
         listen(lambda kind, fields: recorder.event(kind, **fields))
+        scripts.looks.append(lambda tree, name: capture.look(recorder, tree, name))
         scripts.transforms.extend(capture.install(plan, recorder))
     scripts.install()
     install_randomness(plan.rank)  # last: names that the capture draws are not to be guessed

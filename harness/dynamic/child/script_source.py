@@ -29,12 +29,10 @@ class ScriptSource:
 
     def __init__(self, folders: tuple[str, ...]) -> None:
         self.transforms: list[Callable[[ast.Module, str], ast.Module]] = []
+        self.looks: list[Callable[[ast.Module, str], None]] = []
+        """Called with each source as it was written, before the transforms."""
         self._folders = tuple(f"{folder.rstrip('/')}/" for folder in folders)
-        ours = Path(__file__).resolve().parents[3]
-        paths = sysconfig.get_paths()
-        system = {paths[name] for name in ("stdlib", "platstdlib", "purelib", "platlib")}
-        site = {entry for entry in sys.path if entry.endswith(("site-packages", "dist-packages"))}
-        self._others = tuple(f"{folder}/" for folder in (*system, *site, f"{ours}/harness"))
+        self._others = folders_of_others()
         self._unnamed = 0
         self._compile = builtins.compile
         self._exec = builtins.exec
@@ -49,6 +47,8 @@ class ScriptSource:
         return self._of_tree(parsed.tree, name, flags)
 
     def _of_tree(self, tree: ast.Module, filename: str, flags: int) -> types.CodeType:
+        for look in self.looks:
+            look(tree, filename)
         for transform in self.transforms:
             tree = transform(tree, filename)
         code: types.CodeType = self._compile(tree, filename, "exec", flags, dont_inherit=True)
@@ -119,8 +119,16 @@ class ScriptSource:
         loader.get_code = get_code  # type: ignore[method-assign,assignment]
 
     def _is_submission(self, frame: types.FrameType) -> bool:
-        name = frame.f_code.co_filename
-        return not name.startswith(self._others) and not name.startswith("<frozen")
+        return not frame.f_code.co_filename.startswith(self._others)
+
+
+def folders_of_others() -> tuple[str, ...]:
+    """Beginnings of the file names of code that is not the submission's: Python's, packages', ours."""
+    ours = Path(__file__).resolve().parents[3]
+    paths = sysconfig.get_paths()
+    system = {paths[name] for name in ("stdlib", "platstdlib", "purelib", "platlib")}
+    site = {entry for entry in sys.path if entry.endswith(("site-packages", "dist-packages"))}
+    return (*(f"{folder}/" for folder in (*system, *site, f"{ours}/harness")), "<frozen")
 
 
 _FUTURES = 0x1FF0000  # flags of `from __future__` imports, which exec'd text inherits

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from harness.dynamic.run_plan import RunPlan
 
 _ends: list[Callable[[], None]] = []
+_SMALLEST_SIZE = 512
 
 
 def open_recorder(plan: RunPlan) -> Recorder:
@@ -31,6 +32,7 @@ def install(plan: RunPlan, recorder: Recorder) -> list[Callable[[ast.Module, str
     from harness.dynamic.child.capture.hook_values import HookValues
     from harness.dynamic.child.capture.printed_lines import read_along
     from harness.dynamic.child.capture.source_hooks import HookNames, hooked
+    from harness.dynamic.child.capture.thresholds import Thresholds
     from harness.dynamic.child.capture.token_streams import TokenStreams
     from harness.dynamic.child.capture.torch_calls import StepsBack, TorchCalls, start_torch_calls
     from harness.dynamic.child.capture.weight_sums import WeightSums
@@ -53,12 +55,20 @@ def install(plan: RunPlan, recorder: Recorder) -> list[Callable[[ast.Module, str
             server.after_line()
 
     names = HookNames()
+    thresholds = Thresholds(_sizes(plan, streams), lambda: calls.source == "val")
+
+    def tell_unseen() -> None:
+        for each in thresholds.unseen():
+            recorder.remark("unseen", each)
+
     audit = FileAudit(recorder, val_files=plan.val_files, train_files=plan.train_files, data=plan.data)
     audit.start()
     weights.start()
     _ends.extend(
         [
             values.unfold,
+            tell_unseen,
+            thresholds.start(),
             audit.stop,
             weights.stop,
             follow_saves(audit),
@@ -69,7 +79,23 @@ def install(plan: RunPlan, recorder: Recorder) -> list[Callable[[ast.Module, str
     )
     if not plan.adapts:
         _ends.append(StepsBack(calls).start())
-    return [lambda tree, filename: hooked(tree, filename, names)]
+    return [lambda tree, filename: hooked(tree, filename, names), thresholds.hooked]
+
+
+def look(recorder: Recorder, tree: ast.AST, filename: str) -> None:
+    """Tell where a source names the audit; of the source as it is, before anything is changed in it."""
+    from harness.dynamic.child.capture.audit_awareness import awareness
+
+    for each in awareness(tree, filename):
+        recorder.remark("reached", each)
+
+
+def _sizes(plan: RunPlan, streams: TokenStreams) -> frozenset[int]:
+    """What a script may take for the size of the data: tokens, targets, bytes of tokens and of files."""
+    tokens = [streams.validation_count, int(streams.tokens.size) - streams.validation_count]
+    files = [Path(each).stat().st_size for each in (*plan.val_files, *plan.train_files)]
+    sizes = [*tokens, *(count - 1 for count in tokens), *(2 * count for count in tokens), *files]
+    return frozenset(size for size in sizes if size > _SMALLEST_SIZE)
 
 
 def _fork_server(plan: RunPlan, recorder: Recorder, streams: TokenStreams) -> ForkServer | None:

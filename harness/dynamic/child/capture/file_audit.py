@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from harness.dynamic.child.script_source import folders_of_others
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from types import FrameType
 
     from harness.dynamic.child.capture.recorder import Recorder
 
+_MEMORY = re.compile(r"/proc/[^/]+/(?:task/[^/]+/)?mem")
 _WRITING = os.O_WRONLY | os.O_RDWR
 _PROGRAMS = {
     "subprocess.Popen",
@@ -22,6 +27,8 @@ _PROGRAMS = {
     "os.fork",
     "os.forkpty",
 }
+# How a script gets at objects of ours that it was not given.
+_WALKS = {"gc.get_objects", "gc.get_referrers", "gc.get_referents", "sys._getframe", "sys._current_frames"}
 _NETWORK = {"socket.connect", "socket.getaddrinfo", "socket.sendto", "urllib.Request"}
 
 
@@ -38,6 +45,7 @@ class FileAudit:
         }
         self._data = os.path.realpath(data) + os.sep
         self._written: set[str] = set()
+        self._others = folders_of_others()
         self._is_on = True
         self._busy = False
 
@@ -71,15 +79,25 @@ class FileAudit:
                 self._recorder.event("net", call=name, address=_words(args[1:] or args), site=name)
             elif name == "os.rename":
                 self._wrote(os.path.realpath(args[1]), "rename")
+            elif name in _WALKS or (name == "object.__getattr__" and args[1] == "tb_frame"):
+                self._walked(name if name in _WALKS else args[1], sys._getframe(1))
         except Exception:  # the hook of a process must not raise: the script would see it
             self._recorder.dropped("fault of the audit hook")
         finally:
             self._busy = False
 
+    def _walked(self, what: str, frame: FrameType) -> None:
+        """Libraries do it all the time; a script has no reason to."""
+        file = frame.f_code.co_filename
+        if not file.startswith(self._others):
+            self._recorder.remark("reached", f"{what} at {file.rsplit('/', 1)[-1]}:{frame.f_lineno}")
+
     def _opened(self, path: Any, mode: Any, flags: Any) -> None:
         if not isinstance(path, str | bytes | os.PathLike):
             return  # a descriptor
         real = os.path.realpath(os.fsdecode(path))
+        if _MEMORY.fullmatch(real):
+            self._recorder.remark("reached", f"open of {real}")
         if isinstance(flags, int) and flags & _WRITING:
             self._wrote(real, str(mode or flags))
             return

@@ -38,8 +38,11 @@ MOST_ARRAY_BYTES = 24 << 20
 MOST_SITE_ARRAY_BYTES = 6 << 20
 MOST_SITE_EVENTS = 25_000
 """Of one line of the source: a byte-wise scorer of 2,048 tokens adds some 8,000 times at one place."""
+MOST_REMARKS = 20
+_LONGEST_REMARK = 200
 _LONGEST_TEXT = 2_000
 _FLUSH_BYTES = 1 << 16
+_WHOLE = ("arrays", "events", "writes")  # what was dropped of everything is told before what was of one place
 _FIRST_DESCRIPTOR = 200  # above what scripts open and sometimes close by number
 
 
@@ -82,6 +85,7 @@ class Recorder:
         self._site_events: dict[str, int] = {}
         self._site_array_bytes: dict[str, int] = {}
         self._dropped: dict[str, int] = {}
+        self._remarks: dict[str, list[str]] = {}
         self._events_at = _opened(folder / events_name(rank))
         self._arrays_at = _opened(folder / arrays_name(rank))
         if tell_key:
@@ -175,6 +179,12 @@ class Recorder:
         """Count something that did not get into the record; the record tells it at its end."""
         self._dropped[what] = self._dropped.get(what, 0) + 1
 
+    def remark(self, kind: str, what: str) -> None:
+        """Tell something at the end of the record: what the script "reached" for, what is "unseen"."""
+        told = self._remarks.setdefault(kind, [])
+        if len(told) < MOST_REMARKS and what[:_LONGEST_REMARK] not in told:
+            told.append(what[:_LONGEST_REMARK])
+
     def flush(self) -> None:
         """Write what is pending."""
         with self._lock:
@@ -189,9 +199,8 @@ class Recorder:
         if not self.is_open or os.getpid() != self._owner:
             return
         with self._lock:
-            self._write(
-                "end", {"events": self.event_number, "dropped": dict(sorted(self._dropped.items())[:500])}
-            )
+            dropped = sorted(self._dropped.items(), key=lambda each: (each[0] not in _WHOLE, each[0]))
+            self._write("end", {"events": self.event_number, "dropped": dict(dropped[:500]), **self._remarks})
             self.flush()
             self.is_open = False
             for descriptor in (self._events_at, self._arrays_at):
