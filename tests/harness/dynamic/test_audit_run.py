@@ -8,6 +8,8 @@ from types import SimpleNamespace
 import pytest
 
 from harness.dynamic.audit_run import DATA, OUT, SUBMISSION, may_run_side_by_side, run_child
+from harness.dynamic.child.capture.recorder import Recorder
+from harness.dynamic.child.ending import ending_of, write_ending
 from harness.dynamic.data_folder import data_places
 from harness.dynamic.run_causes import CauseKind
 from harness.dynamic.run_plan import RunPlan
@@ -52,8 +54,8 @@ class FakeSandbox:
 
     name = "fake"
 
-    def __init__(self, act, lines=()):
-        self.act, self.lines, self.requests = act, lines, []
+    def __init__(self, act, lines=(), code=0):
+        self.act, self.lines, self.requests, self.code = act, lines, [], code
 
     def seen_at(self, mount):
         return str(mount.host)
@@ -66,7 +68,7 @@ class FakeSandbox:
             on_output(0.0, line.encode() + b"\n")
         from tests.harness.dynamic.test_run_causes import outcome
 
-        return outcome(code=0)
+        return outcome(code=self.code)
 
 
 def test_files_that_are_new_or_changed_are_artifacts(folder, data):
@@ -172,3 +174,48 @@ def test_runs_side_by_side_have_folders_of_their_own(folder, data):
 def test_runs_are_side_by_side_only_where_the_sandbox_hides_the_folder():
     assert may_run_side_by_side(MeetingSandbox())
     assert not may_run_side_by_side(FakeSandbox(lambda *_: None))
+
+
+def recorded_ranks(told, lines):
+    """Two ranks that print a score each, with their records and keys."""
+    for rank in range(told["world_size"]):
+        recorder = Recorder(Path(told["out"]), rank=rank, world_size=2, tell_key=False)
+        recorder.event("print", text=f"val_bpb:1.{rank}", to="stdout", values=[])
+        recorder.close()
+        lines += [f"golf-record {rank} {recorder.key}", f"val_bpb:1.{rank}"]
+
+
+def test_a_run_of_two_ranks_has_the_record_of_each(folder, data):
+    lines = []
+    sandbox = FakeSandbox(lambda _, told: recorded_ranks(told, lines), lines)
+    run = run_child(folder, plan(world_size=2), data, sandbox)
+    assert sandbox.requests[0].command[3] == "harness.dynamic.child.ranks"
+    assert [(record.rank, record.sealed, record.problems) for record in run.by_rank] == [
+        (0, True, ()),
+        (1, True, ()),
+    ]
+    assert run.events is run.by_rank[0]
+    assert run.log_lines == ("val_bpb:1.0", "val_bpb:1.1")
+
+
+def test_a_score_that_no_rank_recorded_is_a_problem_of_the_record(folder, data):
+    lines = []
+
+    def act(_, told):
+        recorded_ranks(told, lines)
+        lines.append("val_bpb:0.9")
+
+    run = run_child(folder, plan(world_size=2), data, FakeSandbox(act, lines))
+    assert "past the record" in run.events.problems[0]
+
+
+def test_the_rank_that_failed_first_tells_the_cause(folder, data):
+    def act(_, told):
+        out = Path(told["out"])
+        write_ending(out, ending_of(RuntimeError("the other rank is gone")), 0)
+        write_ending(out, ending_of(ValueError("not this rank")), 1)
+        (out / "ranks.json").write_text('{"failed": 1}')
+
+    sandbox = FakeSandbox(act, code=1)
+    run = run_child(folder, plan(world_size=2), data, sandbox)
+    assert (run.failed_rank, run.cause.message) == (1, "ValueError: not this rank")
