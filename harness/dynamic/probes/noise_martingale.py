@@ -3,6 +3,10 @@
 For probabilities that were fixed before the token was seen and sum to one, the product of V * p is a
 non-negative martingale of mean 1, whatever the scorer learns on the way. By Ville's inequality it exceeds
 1 / alpha with a chance of at most alpha: n ln V minus the summed losses stays below ln(1 / alpha).
+
+A network that was trained on text predicts noise badly, and what a leak gains is hidden in what that loses.
+So the product is also taken of p mixed with the even distribution, which loses little, in several shares: each
+is such a martingale, and so is their mean, which is what is held against the bound.
 """
 
 from __future__ import annotations
@@ -23,6 +27,7 @@ if TYPE_CHECKING:
 
 PROBE = "noise-martingale"
 CONDITION = "c1-causal"
+_SHARES = (1.0, 0.5, 0.2, 0.1, 0.05, 0.02)  # of p in its mixture with the even distribution
 
 
 def noise_martingale(run: ScoredRun, *, alphabet: int, fixed: np.ndarray) -> ProbeResult:
@@ -42,21 +47,25 @@ def noise_martingale(run: ScoredRun, *, alphabet: int, fixed: np.ndarray) -> Pro
     if knows_positions(run):
         _, first = np.unique(score.positions, return_index=True)
         kept = first[~np.isin(score.positions[first], fixed)]
-        tokens, nats = int(kept.size), float(values[kept].sum())
+        values = values[kept]
+        tokens, nats = int(kept.size), float(values.sum())
     else:
         # No more than were counted: a script may leave some out, and they gain nothing.
         counted = float(np.nan_to_num(score.tokens, nan=0.0).sum())
         tokens = min(run.stream_tokens - 1 - int(fixed.size), int(counted))
         nats = float(values.sum())
     gain = tokens * math.log(alphabet) - nats
-    numbers = {"tokens": tokens, "nats": nats, "gain": gain, "most": BOUND_NATS}
+    is_fine = values.size == tokens and bool((values >= 0.0).all())
+    best = _mixed_gain(values, alphabet) if is_fine and math.isfinite(gain) else gain
+    numbers = {"tokens": tokens, "nats": nats, "gain": gain, "mixed_gain": best, "most": BOUND_NATS}
     if not math.isfinite(gain):
         outcome, sentence = Outcome.NO_POWER, "the losses on tokens drawn by chance are not finite"
-    elif gain > BOUND_NATS:
+    elif best > BOUND_NATS:
         outcome = Outcome.BREACH
+        hedged = "" if best <= gain + BOUND_NATS else ", by probabilities mixed with even ones"
         sentence = (
-            f"{gain:,.1f} nats are gained on {tokens:,} tokens drawn by chance from {alphabet:,}; "
-            f"probabilities fixed before the tokens gain at most {BOUND_NATS:.1f}, save once in a thousand "
+            f"{max(gain, best):,.1f} nats are gained on {tokens:,} tokens drawn by chance from "
+            f"{alphabet:,}{hedged}; probabilities fixed before the tokens gain at most {BOUND_NATS:.1f}, save once in a thousand "
             "million streams"
         )
     elif not knows_positions(run) and score.tokens.sum() > tokens + 1:
@@ -73,6 +82,19 @@ def noise_martingale(run: ScoredRun, *, alphabet: int, fixed: np.ndarray) -> Pro
     return ProbeResult(
         probe=PROBE, condition=CONDITION, outcome=outcome, numbers=numbers, sentence=sentence, runs=runs
     )
+
+
+def _mixed_gain(nats: np.ndarray, alphabet: int) -> float:
+    """Log of the mean, over the shares, of the products of 1 - share + share * V * p."""
+    times_even = np.exp(np.minimum(math.log(alphabet) - nats, 700.0))
+    gains = []
+    for share in _SHARES:
+        with np.errstate(divide="ignore"):
+            gains.append(float(np.log1p(share * (times_even - 1.0)).sum()))
+    most = max(gains)
+    if not math.isfinite(most):
+        return most
+    return most + math.log(sum(math.exp(gain - most) for gain in gains) / len(gains))
 
 
 def attributed(result: ProbeResult, run: ScoredRun | None, *, is_blind_to_later: bool) -> ProbeResult:
