@@ -5,8 +5,8 @@ non-negative martingale of mean 1, whatever the scorer learns on the way. By Vil
 1 / alpha with a chance of at most alpha: n ln V minus the summed losses stays below ln(1 / alpha).
 
 A network that was trained on text predicts noise badly, and what a leak gains is hidden in what that loses.
-So the product is also taken of p mixed with the even distribution, which loses little, in several shares: each
-is such a martingale, and so is their mean, which is what is held against the bound.
+So the product is also taken of p mixed with the even distribution, which loses little, in several shares:
+each is such a martingale, and so is their mean, which is what is held against the bound.
 """
 
 from __future__ import annotations
@@ -65,8 +65,8 @@ def noise_martingale(run: ScoredRun, *, alphabet: int, fixed: np.ndarray) -> Pro
         hedged = "" if best <= gain + BOUND_NATS else ", by probabilities mixed with even ones"
         sentence = (
             f"{max(gain, best):,.1f} nats are gained on {tokens:,} tokens drawn by chance from "
-            f"{alphabet:,}{hedged}; probabilities fixed before the tokens gain at most {BOUND_NATS:.1f}, save once in a thousand "
-            "million streams"
+            f"{alphabet:,}{hedged}; probabilities fixed before the tokens gain at most {BOUND_NATS:.1f}, save once in "
+            "a thousand million streams"
         )
     elif not knows_positions(run) and score.tokens.sum() > tokens + 1:
         outcome = Outcome.NO_POWER
