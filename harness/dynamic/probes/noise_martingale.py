@@ -65,8 +65,8 @@ def noise_martingale(run: ScoredRun, *, alphabet: int, fixed: np.ndarray) -> Pro
         hedged = "" if best <= gain + BOUND_NATS else ", by probabilities mixed with even ones"
         sentence = (
             f"{max(gain, best):,.1f} nats are gained on {tokens:,} tokens drawn by chance from "
-            f"{alphabet:,}{hedged}; probabilities fixed before the tokens gain at most {BOUND_NATS:.1f}, save once in "
-            "a thousand million streams"
+            f"{alphabet:,}{hedged}; probabilities fixed before the tokens gain at most {BOUND_NATS:.1f}, "
+            "save once in a thousand million streams"
         )
     elif not knows_positions(run) and score.tokens.sum() > tokens + 1:
         outcome = Outcome.NO_POWER
