@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from harness.ruleset import Limits
 
 _SCORES_AT_MOST = 12
+# No submission has more than a dozen seeds; a folder of thousands of logs must not make a page of megabytes.
+_SEEDS_AT_MOST = 60
 _TONES = {"FAIL": "bad", "NEEDS-HUMAN": "ask", "WARN": "ask", "INFO": "plain"}
 
 
@@ -47,7 +49,8 @@ def submission_page(site: Site, step: Step, curves: Sequence[Curve]) -> dict[str
         "provenance": _provenance(row, site.pull_url),
         "remarks": [printable(note) for note in row.notes],
         "comparison": _comparison(step),
-        "seeds": [_seed(score, site.limits) for score in row.sample],
+        "seeds": [_seed(score, site.limits) for score in row.sample[:_SEEDS_AT_MOST]],
+        "more_seeds": max(0, len(row.sample) - _SEEDS_AT_MOST),
         "curves": [_curve_words(curve) for curve in curves],
         "slug": site.slug[row.key],
         "judged_words": _judged_words(row),

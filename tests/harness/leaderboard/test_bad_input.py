@@ -179,6 +179,14 @@ def test_seeds_without_any_spread_cannot_be_tested(tmp_path, capsys):
     assert "no variance to test with" in steps[1]["reason"]
 
 
+def test_a_submission_of_a_thousand_logs_gets_a_page_of_some(tmp_path):
+    many = written(tmp_path, seeded(5, *(1.2 + seed / 1e5 for seed in range(1_000))))
+    assert main(["render", "--reports", many, "--out", str(tmp_path / "site"), "--quiet"]) == 0
+    text = (tmp_path / "site" / "submissions" / "pr-5.html").read_text(encoding="utf-8")
+    assert text.count("<tr>") == 1 + 60
+    assert "940 more runs are in" in text
+
+
 @pytest.mark.parametrize(
     "text", ["# Words\n", f"{BEGIN}\n", f"{END}\n{BEGIN}\n", f"{BEGIN}\n{BEGIN}\n{END}\n"]
 )
