@@ -78,17 +78,10 @@ def _module_names(tree: ast.Module) -> dict[str, ast.expr]:
 def _environment_knobs(nodes: SyntaxNodes, names: dict[str, ast.expr]) -> Iterator[dict[str, Any]]:
     targets, made = _targets(nodes), _made_numbers(nodes)
     for call in nodes.of(ast.Call):
-        if not call.args or not isinstance(call.args[0], ast.Constant):
+        found = _environment_name(call)
+        if found is None:
             continue
-        name = call.args[0].value
-        if not isinstance(name, str):
-            continue
-        reads_environment = _reads_environment(call.func)
-        if not reads_environment and not (
-            _ENVIRONMENT_NAME.fullmatch(name) and isinstance(call.func, ast.Name) and len(call.args) <= 3
-        ):
-            continue
-        default = call.args[1] if len(call.args) > 1 else None
+        name, default = found
         for keyword in call.keywords:
             if keyword.arg == "default":
                 default = keyword.value
@@ -100,6 +93,29 @@ def _environment_knobs(nodes: SyntaxNodes, names: dict[str, ast.expr]) -> Iterat
             if isinstance(name, str) and isinstance(item.ctx, ast.Load):
                 knob = _knob("environment", name, None) | {"target": targets.get(id(item))}
                 yield knob | ({"type": made[id(item)]} if id(item) in made else {})
+
+
+def _environment_name(call: ast.Call) -> tuple[str, ast.expr | None] | None:
+    """The variable a call looks up, and its default; None for calls that look up none.
+
+    A script's own function may take the default first: `setting(1024, "VOCAB_SIZE")`.
+    """
+    words = [one.value if isinstance(one, ast.Constant) else None for one in call.args[:3]]
+    if not words:
+        return None
+    if isinstance(words[0], str) and _reads_environment(call.func):
+        return words[0], call.args[1] if len(words) > 1 else None
+    if not isinstance(call.func, ast.Name) or len(call.args) > 3:
+        return None
+    if _is_variable(words[0]):
+        return str(words[0]), call.args[1] if len(words) > 1 else None
+    if len(words) == 2 and _is_variable(words[1]):
+        return str(words[1]), call.args[0]
+    return None
+
+
+def _is_variable(word: object) -> bool:
+    return isinstance(word, str) and _ENVIRONMENT_NAME.fullmatch(word) is not None
 
 
 def _made_numbers(nodes: SyntaxNodes) -> dict[int, str]:

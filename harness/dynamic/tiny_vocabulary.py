@@ -28,7 +28,7 @@ BYTE_VOCABULARY = FIRST_BYTE_ID + 256
 # Private-use characters of the challenge's lossless-caps tokenizers: operators without bytes of their own.
 TITLE_MARK, CAPITALS_MARK, CAPITAL_MARK, SPARE_MARK = "\ue001", "\ue002", "\ue003", "\ue004"
 CASE_MARKS = (TITLE_MARK, CAPITALS_MARK, CAPITAL_MARK, SPARE_MARK)
-SMALLEST_PIECES, LARGEST_PIECES = 300, 65_000  # 256 bytes and 4 marks must fit; ids are uint16
+SMALLEST_PIECES, LARGEST_PIECES = 300, 20_000  # 256 bytes and 4 marks must fit; the demo text has no more
 _LONGEST_SENTENCE_BYTES = 4192  # SentencePiece leaves out longer training lines silently
 NO_SENTENCEPIECE = "sentencepiece is not installed; run: pip install 'golf-harness[model]'"
 _WORD = re.compile(r"[A-Za-z]+")

@@ -8,6 +8,7 @@ from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
 from harness.dynamic.data_folder import DataNames
+from harness.dynamic.script_knobs import KnobKind
 from harness.dynamic.tiny_vocabulary import (
     BYTE_VOCABULARY,
     LARGEST_PIECES,
@@ -30,6 +31,8 @@ _BYTE_FILES = re.compile(r"val_bytes")
 _DATASET = re.compile(r"fineweb10B_[A-Za-z0-9_.-]*[A-Za-z0-9]")
 _TOKENIZER = re.compile(r"[A-Za-z0-9_.-]+\.model")
 _USUAL_SIZE = 1024
+_LARGEST_ID = 0xFFFF  # tokens of the official shards are uint16: more is a limit, no size
+_SETTINGS = (KnobKind.ENVIRONMENT, KnobKind.OPTION, KnobKind.CLASS, KnobKind.MODULE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,9 +74,10 @@ def _size(knobs: ScriptKnobs, claimed: Mapping[str, str], paths: Iterable[str]) 
         match = _SIZE_IN_PATH.search(path)
         if match is not None:
             return int(match[1]), f"{path} of the claimed run"
-    for knob in knobs.knobs:
+    # Settings say what the run has; a parameter may only say what its function could take.
+    for knob in (*knobs.of(*_SETTINGS), *knobs.of(KnobKind.PARAMETER)):
         value = knob.value or ""
-        if _SIZE_NAME.fullmatch(knob.name) and value.isdecimal() and int(value) > 0:
+        if _SIZE_NAME.fullmatch(knob.name) and value.isdecimal() and 0 < int(value) <= _LARGEST_ID:
             return int(value), f"{knob.name} is {value} by default"
     for text in knobs.texts:
         match = _SIZE_IN_PATH.search(text)

@@ -168,3 +168,20 @@ def test_case_marks_follow_their_switch():
 def test_bytes_are_a_vocabulary():
     text = 'path = "./data/datasets/fineweb10B_byte260"\nVOCAB_SIZE = 260\n'
     assert choose_vocabulary(knobs_of(text), {}).key.alphabet is Alphabet.BYTES
+
+
+def test_a_function_of_the_script_may_take_the_default_first():
+    settings = small('class Model:\n    vocab_size: int = setting(4096, "VOCAB_SIZE")\n')
+    assert settings.environment["VOCAB_SIZE"] == "1024"
+
+
+def test_a_call_with_a_word_for_a_second_argument_reads_no_environment():
+    knobs = knobs_of('check(value, "name")\nopen(path, "rb")\n')
+    assert not list(knobs.of(KnobKind.ENVIRONMENT))
+
+
+def test_what_a_function_could_take_is_no_vocabulary():
+    limit = "def reader(vocab_size=1 << 16): ...\n"
+    assert choose_vocabulary(knobs_of(limit), {}).key.size == 1024
+    setting = 'vocab_size = int(os.environ.get("VOCAB_SIZE", 2048))\n'
+    assert choose_vocabulary(knobs_of("def reader(vocab_size=4096): ...\n" + setting), {}).key.size == 2048
