@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any, Protocol
 
+import numpy as np
+
 from harness.dynamic.events import (
     BackwardEvent,
     CutEvent,
@@ -27,7 +29,8 @@ from harness.dynamic.events import (
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    import numpy as np
+
+_ROUNDED = 1e-4  # relative; sums of float16 values are rounded most
 
 
 class Arrays(Protocol):
@@ -90,14 +93,17 @@ def _loss(data: dict[str, Any], kept: Arrays) -> LossEvent:
     for each in (nll, norm):
         if each is not None and each.size != size:
             raise ValueError(f"{each.size:,} losses of {size:,}")
+    value, reduction = _maybe(data["value"]), _text(data["reduction"])
+    if value is not None and nll is not None and not _gives(nll, reduction, value):
+        value = None
     return LossEvent(
         **_base(data),
         function=_text(data["fn"]),
         rows=_segments(data["rows"]),
         size=size,
         grad=_flag(data["grad"]),
-        reduction=_text(data["reduction"]),
-        value=_maybe(data["value"]),
+        reduction=reduction,
+        value=value,
         nll=nll,
         norm=norm,
     )
@@ -125,6 +131,27 @@ def _numbers(values: Any) -> tuple[float, ...] | None:
     if not isinstance(values, list) or len(values) > _MOST_EXCHANGED:
         raise TypeError(f"{str(values)[:20]} are not a few numbers")
     return tuple(_number(each) for each in values)
+
+
+def _reduction(data: dict[str, Any], kept: Arrays) -> ReductionEvent:
+    array, value, op = kept.cited(data["array"]), _number(data["value"]), _text(data["op"])
+    if array is not None and not _gives(array, op, value):
+        array = None
+    return ReductionEvent(
+        **_base(data), site=_text(data["site"]), op=op, value=value, size=_count(data["size"]), array=array
+    )
+
+
+def _gives(array: np.ndarray, op: str, value: float) -> bool:
+    """Whether `value` is the sum or mean of `array`: a script may have put its own in the place of torch's.
+
+    Losses of ignored targets are zero, and a mean leaves them out.
+    """
+    if op not in {"sum", "mean"} or not array.size or not math.isfinite(value):
+        return True
+    total, scale = float(array.sum()), float(np.abs(array).sum())
+    counts = {1} if op == "sum" else {array.size, int(np.count_nonzero(array)) or 1}
+    return any(abs(value - total / count) <= _ROUNDED * scale / count for count in counts)
 
 
 def _program(data: dict[str, Any]) -> ProgramEvent:
@@ -166,14 +193,7 @@ BUILDERS: dict[str, Callable[[dict[str, Any], Arrays], Event]] = {
         whole=_flag(d["whole"]),
         folded=_count(d.get("folded", 1)),
     ),
-    "red": lambda d, kept: ReductionEvent(
-        **_base(d),
-        site=_text(d["site"]),
-        op=_text(d["op"]),
-        value=_number(d["value"]),
-        size=_count(d["size"]),
-        array=kept.cited(d["array"]),
-    ),
+    "red": _reduction,
     "print": lambda d, _: PrintEvent(
         **_base(d), text=_text(d["text"]), to=_text(d["to"]), values=tuple(_number(v) for v in d["values"])
     ),

@@ -38,8 +38,8 @@ class EventRecord:
 
     `dropped` counts what did not get in, by site or kind. `sealed` is True when every line fits the chain of
     the key that the run told before any code of the submission ran, None when no key was at hand. `reached`
-    are places where the script reached for what watches it, `unseen` limits in its source that it did not come
-    to.
+    are places where the script reached for what watches it, `unseen` limits in its source that it did not
+    come to.
 
     `rank_union` puts those of several ranks together: `ranks` counts them, `rounds` (int64, one per event,
     whose number is its place) how many exchanges of all ranks came before an event, and `unordered` says why

@@ -79,7 +79,8 @@ def install(plan: RunPlan, recorder: Recorder) -> list[Callable[[ast.Module, str
     )
     if not plan.adapts:
         _ends.append(StepsBack(calls).start())
-    return [lambda tree, filename: hooked(tree, filename, names), thresholds.hooked]
+    # In this order: after the hooks a printed line no longer looks like one.
+    return [thresholds.hooked, lambda tree, filename: hooked(tree, filename, names)]
 
 
 def look(recorder: Recorder, tree: ast.AST, filename: str) -> None:

@@ -23,6 +23,7 @@ _MOST_ELEMENTS = 1 << 16
 _MOST_FORMATTED = 64
 _SUMS = (builtins.sum, math.fsum)
 _FAST = (float, int)
+_ITEM = torch.Tensor.item  # torch's own, whatever a script puts in its place
 
 
 @dataclass(slots=True)
@@ -179,7 +180,7 @@ def _number(value: Any) -> float | None:
     if isinstance(value, torch.Tensor):
         if value.numel() != 1 or value.is_meta or value.dtype == torch.bool or value.is_complex():
             return None
-        return float(value.detach().item())
+        return float(_ITEM(value.detach()))
     if isinstance(value, np.number) and not isinstance(value, np.complexfloating):
         return float(value)
     return None

@@ -2,7 +2,7 @@
 
 What a script does beyond them is not seen, so no run clears it. Followed are comparisons of a whole number
 with a number that is written down: of one that is a size of the data, at any time, and of one that only grows
-while validation tokens are scored. A branch that only prints does not count.
+in equal steps while validation tokens are scored. A branch that only prints does not count.
 """
 
 from __future__ import annotations
@@ -20,7 +20,6 @@ _ORDERED = (ast.Lt, ast.LtE, ast.Gt, ast.GtE, ast.Eq, ast.NotEq)
 _ARITHMETIC = (ast.Add, ast.Sub, ast.Mult, ast.LShift)
 _LARGEST_POWER = 64
 _MOST_LOOKS = 20_000  # at one place; a counter has shown itself by then
-_COUNTER_VALUES = 3  # different values after which a number that never fell is a counter
 _TELLING = ("print", "log", "write_line", "flush")
 
 
@@ -32,7 +31,8 @@ class _Place:
     limit: float
     looks: int = 0
     highest: int | None = None
-    values: int = 0
+    step: int = 0
+    is_counter: bool = False
     has_fallen: bool = False
     is_size: bool = False
 
@@ -67,7 +67,7 @@ class Thresholds:
             highest = place.highest
             if highest is None or highest >= place.limit:
                 continue
-            if place.is_size or (place.values >= _COUNTER_VALUES and not place.has_fallen):
+            if place.is_size or (place.is_counter and not place.has_fallen):
                 yield f"{place.name} (at most {highest:,} here)"
 
     def _compared(self, index: int, value: Any) -> Any:
@@ -83,10 +83,14 @@ class Thresholds:
 
     @staticmethod
     def _look(place: _Place, value: int) -> None:
-        if place.highest is None or value > place.highest:
+        before = place.highest
+        if before is None:
             place.highest = value
-            place.values += 1
-        elif value < place.highest:
+        elif value > before:
+            # Three numbers at equal distances are counted; three sizes of anything seldom are.
+            place.is_counter = place.is_counter or value - before == place.step
+            place.step, place.highest = value - before, value
+        elif value < before:
             place.has_fallen = True
 
 
