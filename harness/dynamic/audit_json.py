@@ -22,6 +22,7 @@ def audit_as_json(audit: DynamicAudit) -> dict[str, Any]:
         "label": audit.label,
         "score": audit.score,
         "is_claim_sure": audit.is_claim_sure,
+        "is_claim_guessed": audit.is_claim_guessed,
         "adapts": audit.adapts,
         "seconds": audit.seconds,
         "notes": list(audit.notes),

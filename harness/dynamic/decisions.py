@@ -10,7 +10,7 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING
 
-from harness.case import failed, noted, passed
+from harness.case import failed, needs_human, noted, passed
 from harness.dynamic.run_ladder import LadderStep
 from harness.finding import RuleVerdict
 from harness.probe_outcome import Outcome
@@ -47,7 +47,7 @@ def with_executed(dynamic: DynamicAudit, rule: str, said: Sequence[Finding]) -> 
     breaches = [result for result in results if result.outcome is Outcome.BREACH]
     if breaches:
         kept = [one for one in said if one.verdict in {RuleVerdict.FAIL, RuleVerdict.NEEDS_HUMAN}]
-        return [*(_executed_breach(rule, result) for result in breaches), *kept]
+        return [*(_executed_breach(dynamic, rule, result) for result in breaches), *kept]
     if rule not in _NEEDED:
         clean = [result for result in results if result.outcome is Outcome.CLEAN]
         is_open = all(one.verdict is RuleVerdict.NOT_CHECKED for one in said)
@@ -107,9 +107,14 @@ def powerless_words(dynamic: DynamicAudit) -> list[str]:
     ]
 
 
-def _executed_breach(rule: str, result: ProbeResult) -> Finding:
+def _executed_breach(dynamic: DynamicAudit, rule: str, result: ProbeResult) -> Finding:
     runs = f" (runs {' and '.join(result.runs)}; {_REPRODUCE})" if result.runs else ""
-    return failed(rule, f"executed: {result.sentence}{runs}")
+    seen = f"executed: {result.sentence}{runs}"
+    if dynamic.is_claim_guessed:
+        label = dynamic.label or "the last score"
+        why = f"{seen}; of several final scores no log says which is the claimed one, and this is of {label}"
+        return needs_human(rule, why, ask=f"Is {label} the claimed score?")
+    return failed(rule, seen)
 
 
 def _clean_words(dynamic: DynamicAudit, rule: str) -> str:

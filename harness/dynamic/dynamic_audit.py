@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
+    from harness.dynamic.audit_run import AuditRun
     from harness.dynamic.probes.probe import ProbeResult, ScoredRun
     from harness.dynamic.run_ladder import Attempt
     from harness.dynamic.run_pool import MadeRun
@@ -42,8 +43,9 @@ class DynamicAudit:
 
     `step` is how it was driven (the later on the ladder, the less it says of the claimed run), `label` the
     printed name of the claimed score, `score` the number itself as the tiny run printed it. `is_claim_sure`
-    says that the logs name the claimed score, or that the run printed only one final score. `adapts` says
-    whether an optimizer stepped on validation tokens, or weights changed between passes over them.
+    says that the logs name the claimed score, or that the run printed only one final score,
+    `is_claim_guessed` that no log names it and the last of several was taken. `adapts` says whether an optimizer stepped on
+    validation tokens, or weights changed between passes over them.
     """
 
     results: tuple[ProbeResult, ...] = ()
@@ -53,6 +55,7 @@ class DynamicAudit:
     label: str | None = None
     score: float | None = None
     is_claim_sure: bool = False
+    is_claim_guessed: bool = False
     adapts: bool = False
     notes: tuple[str, ...] = ()
     seconds: float = 0.0
@@ -83,10 +86,12 @@ def audit_by_running(
     """
     began = time.monotonic()
     subject = read_subject(folder, submission, files, evidence)
-    label = claimed_label(submission, limits)
-    made = Counterfactuals(subject.vocabulary.key, label)
+    claimed = claimed_label(submission, limits)
+    label = claimed.label if claimed is not None else None
     results: list[ProbeResult] = []
-    base = None
+    base, is_sure = None, False
+    notes = subject.notes
+    made = Counterfactuals(subject.vocabulary.key, label)
     with RunPool(
         subject,
         sandbox,
@@ -100,6 +105,12 @@ def audit_by_running(
         pool.keep_attempts(attempts)
         failure = _why_not_driven(attempts, time.monotonic() - began)
         if failure is None:
+            finals = _final_labels(attempts[-1].run)
+            shown = claimed.in_run(finals) if claimed is not None else None
+            is_sure = shown == label if claimed is not None else len(set(map(plain_label, finals))) == 1
+            if shown is not None and shown != label:
+                notes = (*notes, f"the claimed score, {label} in the logs, is taken to be printed as {shown}")
+                made = Counterfactuals(subject.vocabulary.key, shown)
             base = made.scored("base", attempts[-1].run, made.data)
             results = made.judged(base, attempts[-1], pool, thorough=thorough)
     metric = base.metric if base is not None else None
@@ -110,9 +121,10 @@ def audit_by_running(
         step=attempts[-1].step.value if base is not None else "",
         label=metric.metric.label if metric is not None else label,
         score=metric.metric.value if metric is not None else None,
-        is_claim_sure=base is not None and (label is not None or _prints_one_final_score(base)),
+        is_claim_sure=is_sure,
+        is_claim_guessed=base is not None and claimed is None and not is_sure,
         adapts=base is not None and _adapts(base),
-        notes=subject.notes,
+        notes=notes,
         seconds=round(time.monotonic() - began, 1),
         base=base,
     )
@@ -128,13 +140,13 @@ def _why_not_driven(attempts: Sequence[Attempt], seconds: float) -> str | None:
     return f"could not be driven to its score in {len(attempts)} ways and {seconds:.0f} s: {told}{at}"
 
 
-def _prints_one_final_score(base: ScoredRun) -> bool:
-    finals = {
-        plain_label(each.label)
-        for each in printed_numbers(base.record)
+def _final_labels(run: AuditRun) -> list[str]:
+    """Of the final scores that a run printed, in order."""
+    return [
+        each.label
+        for each in printed_numbers(run.events)
         if each.kind is PassKind.FINAL and each.unit == "bpb"
-    }
-    return len(finals) == 1
+    ]
 
 
 def _adapts(base: ScoredRun) -> bool:

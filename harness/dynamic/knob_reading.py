@@ -81,12 +81,14 @@ def _environment_knobs(nodes: SyntaxNodes, names: dict[str, ast.expr]) -> Iterat
         found = _environment_name(call)
         if found is None:
             continue
-        name, default = found
+        variable, default = found
         for keyword in call.keywords:
             if keyword.arg == "default":
                 default = keyword.value
-        knob = _knob("environment", name, _resolved(default, names)) | {"target": targets.get(id(call))}
-        yield knob | ({"type": made[id(call)]} if id(call) in made else {})
+        knob = _knob("environment", variable, _resolved(default, names))
+        yield (
+            knob | {"target": targets.get(id(call))} | ({"type": made[id(call)]} if id(call) in made else {})
+        )
     for item in nodes.of(ast.Subscript):
         if _is_environ(item.value) and isinstance(item.slice, ast.Constant):
             name = item.slice.value

@@ -127,3 +127,10 @@ def test_one_run_without_network_does_not_pass_the_rule():
 def test_a_run_under_other_settings_passes_nothing():
     audit = _audit(_result("replay", "reproducible"), step="defaults")
     assert _verdicts(audit, "reproducible") == [RuleVerdict.NOT_CHECKED, RuleVerdict.INFO]
+
+
+def test_a_breach_of_a_score_that_may_not_be_the_claimed_one_is_a_question():
+    audit = _audit(_result("prefix-invariance", C3, Outcome.BREACH), is_claim_guessed=True, label="final_x")
+    (finding,) = with_executed(audit, C3, [not_checked(C3, "open")])
+    assert finding.verdict is RuleVerdict.NEEDS_HUMAN
+    assert finding.ask == "Is final_x the claimed score?"

@@ -275,6 +275,7 @@ def executed(**replace):
         "label": "final_exact",
         "score": 2.853892,
         "is_claim_sure": True,
+        "is_claim_guessed": False,
         "adapts": True,
         "seconds": 61.2,
         "notes": [],
