@@ -44,8 +44,8 @@ class DynamicAudit:
     `step` is how it was driven (the later on the ladder, the less it says of the claimed run), `label` the
     printed name of the claimed score, `score` the number itself as the tiny run printed it. `is_claim_sure`
     says that the logs name the claimed score, or that the run printed only one final score,
-    `is_claim_guessed` that no log names it and the last of several was taken. `adapts` says whether an optimizer stepped on
-    validation tokens, or weights changed between passes over them.
+    `is_claim_guessed` that no log names it and the last of several was taken. `adapts` says whether an
+    optimizer stepped on validation tokens, or weights changed between passes over them.
     """
 
     results: tuple[ProbeResult, ...] = ()
