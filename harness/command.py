@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import datetime
 import errno
 import os
+import signal
 import sys
+import threading
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,7 +18,7 @@ from harness.errors import GolfError, UsageError
 from harness.exit_status import Exit
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
 # A full or broken disk under the output is the machine's fault; any other error of the system is ours.
 _FULL_DISK = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EIO})
@@ -24,11 +27,13 @@ _FULL_DISK = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EIO})
 def exit_status_of(parser: argparse.ArgumentParser, work: Callable[[], int], *, when_interrupted: str) -> int:
     """The exit status of `work`, its failures told on standard error under the parser's program name.
 
-    `when_interrupted` says what an interrupt leaves behind. A usage error exits through the parser.
+    `when_interrupted` says what an interrupt leaves behind, by Ctrl-C or by being told to end (SIGTERM). A
+    usage error exits through the parser.
     """
     program = parser.prog
     try:
-        return work()
+        with _told_to_end_is_interrupted():
+            return work()
     except UsageError as error:
         parser.error(str(error))
     except GolfError as error:
@@ -47,6 +52,23 @@ def exit_status_of(parser: argparse.ArgumentParser, work: Callable[[], int], *, 
         return Exit.NOT_CHECKED
     except Exception:  # the last line of defence: say that it is our fault
         return _our_fault(program)
+
+
+@contextlib.contextmanager
+def _told_to_end_is_interrupted() -> Iterator[None]:
+    """Clean up on SIGTERM as on Ctrl-C; in a thread, where no handler can be set, it ends the process."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def interrupt(_signal: int, _frame: object) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def day(text: str) -> datetime.date:

@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from harness.sandbox.request import Sandbox, SandboxOutcome
 
 INSIDE = "/golf"
+_ROOT_PREFIX = "golf-dynamic-"
 WORK = f"{INSIDE}/work"
 SUBMISSION = f"{WORK}/records/track_10min_16mb/submission"
 DATA = f"{WORK}/data"
@@ -208,7 +209,21 @@ def _all_printed(records: Sequence[EventRecord]) -> EventRecord:
 def _root(slot: int) -> Path:
     """One folder per slot of this process, the same for each run in it."""
     mark = f"-{slot}" if slot else ""
-    return Path(tempfile.gettempdir()).resolve() / f"golf-dynamic-{os.getpid()}{mark}"
+    return Path(tempfile.gettempdir()).resolve() / f"{_ROOT_PREFIX}{os.getpid()}{mark}"
+
+
+def remove_left_behind() -> None:
+    """Remove what audits of ours left that were killed before they could: folders named by a dead process."""
+    for path in Path(tempfile.gettempdir()).resolve().glob(f"{_ROOT_PREFIX}*"):
+        number = path.name.removeprefix(_ROOT_PREFIX).partition("-")[0]
+        with suppress(OSError, SetupError):
+            status = path.lstat()
+            if not number.isdecimal() or status.st_uid != os.geteuid() or not stat.S_ISDIR(status.st_mode):
+                continue
+            try:
+                os.kill(int(number), 0)
+            except ProcessLookupError:
+                _remove(path)
 
 
 def _seen_plan(plan: RunPlan, places: Mapping[str, str]) -> RunPlan:

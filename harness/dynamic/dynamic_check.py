@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from harness.dynamic.audit_json import audit_as_json
+from harness.dynamic.audit_run import remove_left_behind
 from harness.dynamic.audit_subject import write_tree
 from harness.dynamic.dynamic_audit import WHOLE_SECONDS, DynamicAudit, audit_by_running
 from harness.dynamic.timeline import timeline_svg
@@ -58,6 +59,7 @@ def run_dynamic_audit(
     Raises `SetupError` where this machine has no sandbox or nothing can be written where the runs are kept.
     """
     sandbox = choose_sandbox(options.sandbox)
+    remove_left_behind()
     with tempfile.TemporaryDirectory(prefix="golf-check-") as scratch:
         folder = Path(scratch) / "submission"
         try:

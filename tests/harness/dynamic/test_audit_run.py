@@ -1,13 +1,23 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 import threading
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
-from harness.dynamic.audit_run import DATA, OUT, SUBMISSION, may_run_side_by_side, run_child
+from harness.dynamic.audit_run import (
+    DATA,
+    OUT,
+    SUBMISSION,
+    may_run_side_by_side,
+    remove_left_behind,
+    run_child,
+)
 from harness.dynamic.child.capture.recorder import Recorder
 from harness.dynamic.child.ending import ending_of, write_ending
 from harness.dynamic.data_folder import data_places
@@ -219,3 +229,16 @@ def test_the_rank_that_failed_first_tells_the_cause(folder, data):
     sandbox = FakeSandbox(act, code=1)
     run = run_child(folder, plan(world_size=2), data, sandbox)
     assert (run.failed_rank, run.cause.message) == (1, "ValueError: not this rank")
+
+
+def test_what_a_killed_audit_left_is_removed_and_that_of_a_living_one_stays(tmp_path, monkeypatch):
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    ended = subprocess.Popen([sys.executable, "-c", ""])
+    ended.wait()
+    left, alive = tmp_path / f"golf-dynamic-{ended.pid}-1", tmp_path / f"golf-dynamic-{os.getpid()}"
+    other, link = tmp_path / "golf-dynamic-notes", tmp_path / f"golf-dynamic-{ended.pid}"
+    for folder in (left, alive, other):
+        (folder / "work").mkdir(parents=True)
+    link.symlink_to(other)
+    remove_left_behind()
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted([alive.name, other.name, link.name])
