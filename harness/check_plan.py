@@ -148,7 +148,10 @@ def _dynamic(arguments: argparse.Namespace) -> DynamicOptions | None:
         sandbox=arguments.sandbox,
         whole_seconds=arguments.dynamic_seconds or WHOLE_SECONDS,
         thorough=arguments.dynamic_thorough,
-        workers=1 if arguments.jobs > 1 else None,  # a batch has a submission on each processor
+        # A batch has a submission on each processor, and so has a run of two ranks.
+        workers=1 if arguments.jobs > 1 or arguments.dynamic_ranks > 1 else None,
+        ranks=arguments.dynamic_ranks,
+        device=arguments.dynamic_device,
         keep=arguments.keep_runs,
     )
 

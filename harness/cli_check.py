@@ -144,6 +144,15 @@ def build_parser() -> argparse.ArgumentParser:
         help="for all runs of one submission together (default 300)",
     )
     dynamic.add_argument(
+        "--dynamic-ranks", type=int, choices=(1, 2), default=1, help="processes that share a run (default 1)"
+    )
+    dynamic.add_argument(
+        "--dynamic-device",
+        choices=("cpu", "cuda"),
+        default="cpu",
+        help="cpu: stand-ins for the GPU (default); cuda: the real one",
+    )
+    dynamic.add_argument(
         "--dynamic-thorough",
         action="store_true",
         help="three runs more: the stream twice, adaptation taken back, one document replaced",
@@ -214,6 +223,8 @@ def _check_usage(arguments: argparse.Namespace, parser: argparse.ArgumentParser)
         "--sandbox": arguments.sandbox != "auto",
         "--dynamic-thorough": arguments.dynamic_thorough,
         "--dynamic-seconds": arguments.dynamic_seconds is not None,
+        "--dynamic-ranks": arguments.dynamic_ranks != 1,
+        "--dynamic-device": arguments.dynamic_device != "cpu",
     }
     given = [name for name, is_given in about_runs.items() if is_given]
     if given and not arguments.dynamic:

@@ -74,6 +74,8 @@ def audit_by_running(
     whole_seconds: float = WHOLE_SECONDS,
     thorough: bool = False,
     workers: int | None = None,
+    ranks: int = 1,
+    device: str = "cpu",
     on_run: Callable[[str], None] = lambda name: None,
     should_stop: Callable[[], bool] = lambda: False,
 ) -> DynamicAudit:
@@ -82,7 +84,7 @@ def audit_by_running(
     Raises `SetupError` when this machine cannot run anything, `SubmissionError` when there is nothing to run
     or it cannot be copied safely. `on_run` gets the name of each run before it begins, maybe in another
     thread, one at a time. `thorough` takes three runs more (`counterfactuals`),
-    `workers` go side by side.
+    `workers` go side by side. `ranks` and `device` are those of each run (`run_plan`).
     """
     began = time.monotonic()
     subject = read_subject(folder, submission, files, evidence)
@@ -101,7 +103,15 @@ def audit_by_running(
         workers=workers,
     ) as pool:
         pool.tell("base")
-        attempts = climb(subject, made.data, sandbox, pool.limits(), should_stop=pool.should_stop)
+        attempts = climb(
+            subject,
+            made.data,
+            sandbox,
+            pool.limits(),
+            ranks=ranks,
+            device=device,
+            should_stop=pool.should_stop,
+        )
         pool.keep_attempts(attempts)
         failure = _why_not_driven(attempts, time.monotonic() - began)
         if failure is None:

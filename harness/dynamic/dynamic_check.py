@@ -35,13 +35,16 @@ class DynamicOptions:
     """How submissions are run. `keep` is a folder for what was seen of the runs, None to keep nothing.
 
     `thorough` takes three runs more, for probes whose question others ask as well; `workers` is how many runs
-    go side by side, None for one a processor, two at most.
+    go side by side, None for one a processor, two at most. `ranks` processes make a run, on the stand-ins of
+    `cpu` or on the real GPU of `cuda`.
     """
 
     sandbox: str = "auto"
     whole_seconds: float = WHOLE_SECONDS
     thorough: bool = False
     workers: int | None = None
+    ranks: int = 1
+    device: str = "cpu"
     keep: Path | None = None
 
 
@@ -74,6 +77,8 @@ def run_dynamic_audit(
                 whole_seconds=options.whole_seconds,
                 thorough=options.thorough,
                 workers=options.workers,
+                ranks=options.ranks,
+                device=options.device,
                 on_run=on_run,
             )
         except SubmissionError as error:

@@ -72,18 +72,20 @@ def climb(
     captures: bool = True,
     steps: int = STEPS,
     ranks: int = 1,
+    device: str = "cpu",
     should_stop: Callable[[], bool] = lambda: False,
 ) -> list[Attempt]:
     """The attempts in order; only the last may have reached a score.
 
-    `steps` are those of training, `ranks` the processes that run beside each other.
+    `steps` are those of training, `ranks` the processes that run beside each other; on the `device` cuda
+    nothing stands in for the GPU.
     """
     attempts: list[Attempt] = []
     for step, choice in _steps(subject, attempts, steps):
         settings = subject.shrunk(choice)
         if any(_is_same(settings, one.settings) for one in attempts):
             continue
-        plan = subject.plan(settings, captures=captures, ranks=ranks)
+        plan = subject.plan(settings, captures=captures, ranks=ranks, device=device)
         run = run_child(
             subject.folder,
             plan,
