@@ -112,6 +112,9 @@ def _fork_server(plan: RunPlan, recorder: Recorder, streams: TokenStreams) -> Fo
 def finish(recorder: Recorder) -> None:
     """Stop watching and end the record; also after a script that failed."""
     for end in reversed(_ends):
-        end()
+        try:
+            end()
+        except Exception:  # a script took it away itself: what else there is to tell is told
+            recorder.remark("reached", "what watches it was ended")
     _ends.clear()
     recorder.close()
