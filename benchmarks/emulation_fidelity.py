@@ -5,9 +5,9 @@
 from the repository's root. The reference trains and is scored at the tiny size of the audit, at the same
 paths each time: as a plain process on the CPU, under the launcher without and with the capture, and on two
 ranks, plain (gloo) and captured. Every number the plain run prints is compared with the launcher's, digit by
-digit, and so are the seal of its ledger of scores and the bytes of its artifact. The score of two ranks is
-compared with what the audit adds up from the records of both. The reference chooses other formulas on a CPU
-than on a GPU; once more it runs with those choices taken out, so that only the stand-ins differ.
+digit, and so are the weights it trained, bit by bit. The score of two ranks is compared with what the audit
+adds up from the records of both. The reference chooses other formulas on a CPU than on a GPU; once more it
+runs with those choices taken out, so that only the stand-ins differ.
 
 Ways take turns, `--rounds` times in an order drawn anew, and their processor seconds are compared within each
 round. Where torch sees a GPU, the plain run on it is compared too.
@@ -50,9 +50,16 @@ if TYPE_CHECKING:
     from harness.sandbox.request import Mount, Protection, SandboxRequest
 
 REFERENCE = Path(__file__).resolve().parents[1] / "submissions" / "reference"
-ARTIFACT = "final_model.ptz"
+WEIGHTS = "final_model.pt"
 VOCABULARY = VocabularyKey(size=1024)
-TINY = {"SEED": "42", "ITERATIONS": "6", "WARMDOWN_ITERS": "3", "SPANS_PER_STEP": "2", "VOCAB_SIZE": "1024"}
+TINY = {
+    "SEED": "42",
+    "ITERATIONS": "6",
+    "WARMDOWN_ITERS": "3",
+    "SPANS_PER_STEP": "2",
+    "VOCAB_SIZE": "1024",
+    "RUN_ID": "tiny",
+}
 """Beside the size that the folder has anyway."""
 CHOICES = {
     'return x.device.type == "cpu" and not torch.compiler.is_compiling()': "return False",
@@ -64,7 +71,6 @@ CHOICES = {
 """Where the reference computes in another way on a CPU, in bfloat16 or in a kernel of Adam that the stand-ins
 leave out: those choices taken from it."""
 _PRINTED = re.compile(r"\b(train_loss|val_loss|val_bpb):(-?\d+\.\d+|nan|inf)\b")
-_SEAL = re.compile(r"\bseal:([0-9a-f]{16,})")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -163,12 +169,11 @@ class OpenSandbox:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ran:
-    """A run of one way: printed numbers by name and turn, seal, artifact, and what it cost."""
+    """A run of one way: printed numbers by name and turn, SHA-256 of the trained weights, and its cost."""
 
     way: Way
     numbers: Mapping[tuple[str, int], str]
-    seal: str
-    artifact: str
+    weights: str
     cpu_seconds: float
     run: AuditRun
 
@@ -217,17 +222,14 @@ def ran(way: Way, plan: RunPlan, data: TinyData, folder: Path = REFERENCE) -> Ra
     if run.cause is not None:
         raise RuntimeError(f"{way.name}: {run.cause.message}\n" + "\n".join(run.log_lines[-20:]))
     numbers: dict[tuple[str, int], str] = {}
-    seal = ""
     for line in run.log_lines:
         for name, value in _PRINTED.findall(line):
             turn = sum(known == name for known, _ in numbers)
             numbers[name, turn] = value
-        seal = (_SEAL.findall(line) or [seal])[-1]
     return Ran(
         way=way,
         numbers=numbers,
-        seal=seal,
-        artifact=run.artifacts.get(ARTIFACT, (0, "not written"))[1],
+        weights=run.artifacts.get(WEIGHTS, (0, "not written"))[1],
         cpu_seconds=sandbox.cpu_seconds,
         run=run,
     )
@@ -243,8 +245,7 @@ def compared(one: Ran, other: Ran) -> str:
             abs(float(one.numbers[key]) - float(other.numbers[key])) for key in differ if key[0] == name
         )
         parts.append(f"{name} off by up to {most:.2e}")
-    parts.append(f"scores {'the same' if one.seal == other.seal else 'others'} by their seal")
-    parts.append(f"artifact {'the same' if one.artifact == other.artifact else 'another'} by its bytes")
+    parts.append(f"trained weights {'the same bit for bit' if one.weights == other.weights else 'others'}")
     return f"{other.way.name} against {one.way.name}: " + "; ".join(parts)
 
 
