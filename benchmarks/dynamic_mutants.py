@@ -34,7 +34,7 @@ from harness.dynamic.probes.documents import batch_mates, document_to_replace
 from harness.dynamic.probes.doubled_stream import doubled_stream
 from harness.dynamic.probes.first_unit import first_unit
 from harness.dynamic.probes.noise_martingale import noise_martingale
-from harness.dynamic.probes.prefix_invariance import prefix_invariance
+from harness.dynamic.probes.prefix_invariance import prefix_invariance, telling_cut
 from harness.dynamic.probes.probe import scored_run
 from harness.dynamic.probes.processing_order import processing_order, scored_last
 from harness.dynamic.probes.replay import repeated, replay
@@ -89,8 +89,9 @@ class Probed:
         self._plan = attempt.plan
         base = scored_run("base", attempt.run, stream_tokens=self._data.validation.size, label=None)
         counts = self._data.token_bytes()
-        suffix = self._run("suffix", self._data.with_suffix_replaced(self._cut))
-        prefix = prefix_invariance(base, suffix, cut=self._cut, byte_counts=counts)
+        cut = telling_cut(base) or self._cut
+        suffix = self._run("suffix", self._data.with_suffix_replaced(cut))
+        prefix = prefix_invariance(base, suffix, cut=cut, byte_counts=counts)
         if prefix.outcome is Outcome.CLEAN:
             yield repeated(base, suffix)
         else:

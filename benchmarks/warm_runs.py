@@ -5,8 +5,10 @@ No sandbox: it protects against nothing, and takes the place of one only where t
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
+import pkgutil
 import signal
 import subprocess
 import sys
@@ -107,6 +109,11 @@ def serve() -> None:
     import sentencepiece  # noqa: F401
     import torch
 
+    from harness.dynamic.child import capture, facade
+
+    for package in (capture, facade):
+        for module in pkgutil.iter_modules(package.__path__, f"{package.__name__}."):
+            importlib.import_module(module.name)
     torch.set_num_threads(1)
     for line in sys.stdin:
         asked = json.loads(line)

@@ -26,8 +26,9 @@ from harness.dynamic.probes.first_unit import PROBE as FIRST_UNIT
 from harness.dynamic.probes.first_unit import first_unit
 from harness.dynamic.probes.noise_martingale import PROBE as NOISE
 from harness.dynamic.probes.noise_martingale import attributed, noise_martingale
+from harness.dynamic.probes.normalisation import PROBE as NORMALISATION
 from harness.dynamic.probes.prefix_invariance import PROBE as PREFIX
-from harness.dynamic.probes.prefix_invariance import prefix_invariance
+from harness.dynamic.probes.prefix_invariance import prefix_invariance, telling_cut
 from harness.dynamic.probes.probe import ProbeResult, scored_run
 from harness.dynamic.probes.processing_order import PROBE as ORDER
 from harness.dynamic.probes.processing_order import processing_order, scored_last
@@ -92,6 +93,7 @@ class _Judging:
         self._plan = attempt.plan
         self._seconds = attempt.run.outcome.seconds
         self._pool = pool
+        self._cut = telling_cut(base) or made._cut
 
     def results(self, *, thorough: bool) -> list[ProbeResult]:
         base, made = self._base, self._made
@@ -100,8 +102,8 @@ class _Judging:
             return [coverage(base), *alone, self._prefix(base), self._on_noise(base), self._artifacts(base)]
         suffix = self._begin(
             "suffix",
-            f"tokens from position {made._cut:,} on replaced",
-            made.data.with_suffix_replaced(made._cut),
+            f"tokens from position {self._cut:,} on replaced",
+            made.data.with_suffix_replaced(self._cut),
         )
         forks = self._begin_forks()
         noise = self._begin("noise", "every token drawn by chance", made._noise)
@@ -143,7 +145,7 @@ class _Judging:
         if changed is None:
             return _left_out(PREFIX, "c1-causal")
         counts = self._made.data.token_bytes()
-        return prefix_invariance(self._base, changed, cut=self._made._cut, byte_counts=counts)
+        return prefix_invariance(self._base, changed, cut=self._cut, byte_counts=counts)
 
     def _replayed(self, changed: ScoredRun | None, again: Pending | None) -> ProbeResult:
         """Whether the first run comes again: by the same once more, or by what stays in another run."""
@@ -157,6 +159,9 @@ class _Judging:
     def _begin_forks(self) -> Callable[[], ProbeResult]:
         """Every token at one place, in forks of one run, which is begun at once: it takes the longest."""
         made = self._made
+        if self._plan.world_size > 1:
+            sentence = "forks of several ranks could not speak to each other; one rank shows it"
+            return lambda: _no_power(NORMALISATION, "c2-normalized", sentence)
 
         def begin(plan: RunPlan) -> Callable[[], AuditRun | None]:
             return self._pool.begin(
@@ -195,14 +200,8 @@ class _Judging:
             return [_left_out(ORDER, "c1-causal")]
         last = scored_last(first)
         if last is None:
-            return [
-                ProbeResult(
-                    probe=ORDER,
-                    condition="c1-causal",
-                    outcome=Outcome.NO_POWER,
-                    sentence=first.why_not or "where the counted scores belong in the stream is unknown",
-                )
-            ]
+            sentence = first.why_not or "where the counted scores belong in the stream is unknown"
+            return [_no_power(ORDER, "c1-causal", sentence)]
         where = np.zeros(several.validation.size, dtype=np.bool_)
         where[last] = True
         waiting = self._begin("last documents", "tokens scored last replaced", several.with_replaced(where))
@@ -216,10 +215,7 @@ class _Judging:
         several = self._made._several
         document = document_to_replace(first, several.documents())
         if document is None:
-            sentence = "no document was scored beside or behind another"
-            return [
-                ProbeResult(probe=MATES, condition="c1-causal", outcome=Outcome.NO_POWER, sentence=sentence)
-            ]
+            return [_no_power(MATES, "c1-causal", "no document was scored beside or behind another")]
         where = np.zeros(several.validation.size, dtype=np.bool_)
         where[document.start : document.stop] = True
         what = f"the document at position {document.start:,} replaced"
@@ -255,3 +251,7 @@ def _left_out(probe: str, condition: str) -> ProbeResult:
         outcome=Outcome.NOT_RUN,
         sentence="no time was left for the runs it needs",
     )
+
+
+def _no_power(probe: str, condition: str, sentence: str) -> ProbeResult:
+    return ProbeResult(probe=probe, condition=condition, outcome=Outcome.NO_POWER, sentence=sentence)

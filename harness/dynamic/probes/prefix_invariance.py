@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from harness.dynamic.events import ForwardEvent, StepEvent
 from harness.dynamic.probes.compared_scores import compared, knows_positions, seen_before
 from harness.dynamic.probes.probe import ProbeResult, powerless
 from harness.dynamic.probes.rank_order import scored_after, without_order
@@ -44,6 +45,44 @@ def prefix_invariance(
     if base.score.values.size > 1.5 * base.stream_tokens and byte_counts is not None:
         return _in_bytes(base, changed, pairs, cut, byte_counts)
     return _counted(base, changed, pairs, cut)
+
+
+def telling_cut(base: ScoredRun) -> int | None:
+    """Where to cut the stream of a run that learned tokens before it scored earlier ones; None where none did.
+
+    Learning a chunk before its last row is scored shows only where the cut lies in such a row. The cut has
+    many such scores before it and many tokens they came after behind it. It is a place to look at and no
+    finding: what was learned may have been taken back.
+    """
+    if base.metric is None or not knows_positions(base):
+        return None
+    learned_at, score = _learned_at(base), base.score
+    cuts = np.arange(LEAST_PREFIX + 1, base.stream_tokens - LEAST_PREFIX)
+    weights = np.zeros(cuts.size)
+    for at in np.unique(score.scored_at):
+        learned = np.flatnonzero(learned_at < at)
+        places = np.sort(score.positions[score.scored_at == at])
+        behind = learned.size - np.searchsorted(learned, cuts)
+        weights += np.searchsorted(places, cuts) * behind
+    return int(cuts[np.argmax(weights)]) if weights.any() else None
+
+
+def _learned_at(run: ScoredRun) -> np.ndarray:
+    """For each position the event of the first optimizer step after a pass with gradient that had it as a
+    target; behind all events where there was none.
+    """
+    never = np.iinfo(np.int64).max
+    result = np.full(run.stream_tokens, never)
+    steps = [event.number for event in run.record.of(StepEvent) if event.source == "val"]
+    for event in run.record.of(ForwardEvent):
+        if not event.grad or event.source != "val":
+            continue
+        followed = next((number for number in steps if number > event.number), never)
+        for row in event.rows:
+            if row.split == "val":
+                places = slice(row.start + 1, row.start + row.length + 1)
+                result[places] = np.minimum(result[places], followed)
+    return result
 
 
 def _exact(base: ScoredRun, changed: ScoredRun, pairs: Compared, cut: int) -> ProbeResult:

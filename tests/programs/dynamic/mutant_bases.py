@@ -43,6 +43,7 @@ class Hyperparameters:
 args = Hyperparameters()
 torch.manual_seed(args.seed)
 SEQ = args.train_seq_len
+EVEN = math.log(args.vocab_size)
 
 
 def load(pattern):
@@ -300,8 +301,27 @@ for group in range(0, len(documents), args.eval_batch_seqs):
 BASES = {"sliding": SLIDING, "score-first": SCORE_FIRST, "ngram": NGRAM, "documents": DOCUMENTS}
 
 
-def without_tokenizer(source: str) -> str:
-    """The script for a stream of 128 ids without a tokenizer file: a token has one to four bytes."""
+_SMALL_SETTINGS = {
+    '"VOCAB_SIZE", 1024': '"VOCAB_SIZE", 128',
+    '"ITERATIONS", 20000': '"ITERATIONS", 6',
+    '"TRAIN_SEQ_LEN", 1024': '"TRAIN_SEQ_LEN", 64',
+    '"EVAL_STRIDE", 64': '"EVAL_STRIDE", 32',
+    '"EVAL_BATCH_SEQS", 32': '"EVAL_BATCH_SEQS", 2',
+    '"MODEL_DIM", 512': '"MODEL_DIM", 16',
+    '"NUM_HEADS", 8': '"NUM_HEADS", 2',
+    '"TTT_CHUNK_TOKENS", 32768': '"TTT_CHUNK_TOKENS", 128',
+    '"NGRAM_BUCKETS", 4194304': '"NGRAM_BUCKETS", 32',
+    '"DOC_CHUNK_TOKENS", 512': '"DOC_CHUNK_TOKENS", 48',
+}
+
+
+def small(source: str) -> str:
+    """The script in sizes for a stream of 1,025 tokens from 128 ids, without a tokenizer file.
+
+    A token has one to four bytes.
+    """
+    for default, tiny in _SMALL_SETTINGS.items():
+        source = source.replace(default, tiny)
     return (
         source.replace("import sentencepiece as spm\n", "")
         .replace("BASE, SPACE, BOUNDARY = byte_tables()", "BASE = 1 + torch.arange(args.vocab_size) % 4")

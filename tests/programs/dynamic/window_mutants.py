@@ -40,18 +40,18 @@ def window_mutants() -> Iterator[Mutant]:
     yield made(
         "hard tokens left out of the sum",
         C4,
-        (summed, "        loss_sum += counted[counted < 6.5].to(torch.float64).sum()\n"),
+        (summed, "        loss_sum += counted[counted < EVEN].to(torch.float64).sum()\n"),
     )
     yield made(
         "hard tokens left out of sum and counts",
         C4,
         (
             "        counted = nll[row, new:]\n",
-            "        kept = nll[row, new:] < 6.5\n        counted = nll[row, new:][kept]\n",
+            "        kept = nll[row, new:] < EVEN\n        counted = nll[row, new:][kept]\n",
         ),
         ("bytes_of(x[row, new:], y[row, new:])", "bytes_of(x[row, new:][kept], y[row, new:][kept])"),
     )
-    yield made("losses cut at a maximum", C2, (summed, summed.replace(".to(", ".clamp(max=5.5).to(")))
+    yield made("losses cut at a maximum", C2, (summed, summed.replace(".to(", ".clamp(max=0.8 * EVEN).to(")))
     yield made(
         "leading spaces counted twice",
         "bytes",
@@ -87,14 +87,14 @@ def window_mutants() -> Iterator[Mutant]:
         nll = torch.where(CHOICE, cold, hot)
     for row"""
     yield made(
-        "temperature chosen by the token's loss", C2, (_WINDOW_LOSSES, warmed.replace("CHOICE", "nll < 6.0"))
+        "temperature chosen by the token's loss", C2, (_WINDOW_LOSSES, warmed.replace("CHOICE", "nll < EVEN"))
     )
     yield made(
         "temperature chosen by the entropy",
         LEGAL,
         (
             _WINDOW_LOSSES,
-            warmed.replace("CHOICE", "torch.distributions.Categorical(logits=logits).entropy() < 6.0"),
+            warmed.replace("CHOICE", "torch.distributions.Categorical(logits=logits).entropy() < EVEN - 0.2"),
         ),
     )
     yield made(
