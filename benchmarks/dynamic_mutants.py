@@ -80,7 +80,7 @@ class Probed:
         self._several = tiny_data(key, Layout.SEVERAL)
         self.why_not = ""
 
-    def results(self) -> Iterator[ProbeResult]:
+    def results(self, *, of_documents: bool) -> Iterator[ProbeResult]:
         """Every probe's answer; none where the script could not be driven (`why_not`)."""
         attempt = climb(self._subject, self._data, self._sandbox)[-1]
         if attempt.run.cause is not None:
@@ -97,7 +97,8 @@ class Probed:
         else:
             yield replay(base, self._run("replay", self._data))
         yield prefix
-        yield from self._of_documents()
+        if of_documents:
+            yield from self._of_documents()
         yield forked_alternatives(
             base,
             self._data,
@@ -153,7 +154,7 @@ class Probed:
         return scored
 
 
-def measured(mutant: Mutant, sandbox: Sandbox) -> dict[str, Any]:
+def measured(mutant: Mutant, sandbox: Sandbox, *, of_documents: bool) -> dict[str, Any]:
     """One row of the results."""
     began = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="golf-mutants-") as name:
@@ -169,7 +170,7 @@ def measured(mutant: Mutant, sandbox: Sandbox) -> dict[str, Any]:
                 "sentence": each.sentence,
                 "numbers": {key: float(value) for key, value in each.numbers.items()},
             }
-            for each in probed.results()
+            for each in probed.results(of_documents=of_documents)
         ]
     return {
         "name": mutant.name,
@@ -238,20 +239,22 @@ def main() -> None:
     parser.add_argument("--only", default="", help="parts of the names to run, separated by commas")
     parser.add_argument("--again", action="store_true", help="also those that are in --out")
     parser.add_argument("--sandbox", action="store_true", help="as submissions are run")
+    parser.add_argument("--quick", action="store_true", help="several documents only where a base has them")
     parser.add_argument("--table", action="store_true", help="run nothing")
     options = parser.parse_args()
     lines = options.out.read_text(encoding="utf-8").splitlines() if options.out.exists() else []
     rows = {row["name"]: row for row in map(json.loads, lines)}
-    due = [
-        each
-        for each in MUTANTS
-        if any(word in each.name for word in options.only.split(","))
-        and (options.again or each.name not in rows)
-    ]
+    wanted = options.only.split(",")
+    due = [each for word in wanted for each in MUTANTS if word in each.name]
+    due = [each for each in dict.fromkeys(due) if options.again or each.name not in rows]
     if due and not options.table:
         warm = None if options.sandbox else WarmRuns()
         for mutant in due:
-            row = rows[mutant.name] = measured(mutant, warm or choose_sandbox("auto"))
+            row = rows[mutant.name] = measured(
+                mutant,
+                warm or choose_sandbox("auto"),
+                of_documents=not options.quick or mutant.base == "documents",
+            )
             with options.out.open("a", encoding="utf-8") as file:
                 file.write(json.dumps(row) + "\n")
             said = ", ".join(each["probe"] for each in row["answers"] if each["outcome"] == "breach")
