@@ -56,6 +56,9 @@ def forked_alternatives(
     `begin` begins the forked run and gives what waits for it, `rerun` makes one from the start with another
     token there; None where no time is left.
     """
+    if plan.world_size > 1:
+        several = _no_power("a run of several ranks cannot be forked; ask with one")
+        return lambda: several
     missing = powerless(PROBE, CONDITION, base)
     point = fork_point(base, position, data.token_bytes()) if missing is None else None
     if point is None:
@@ -103,8 +106,13 @@ def _judged(
     true = int(data.validation[position])
     records = [joined_record(forked.events, point.after_event, branch) for branch in forked.branches]
     if _is_softmax(base):
-        norms = {token: network_norm(record, position, point.scored_at) for token, record in zip(tokens, records, strict=True)}
-        return of_softmax(norms, position=position, base_norm=network_norm(base.record, position, point.scored_at))
+        norms = {
+            token: network_norm(record, position, point.scored_at)
+            for token, record in zip(tokens, records, strict=True)
+        }
+        return of_softmax(
+            norms, position=position, base_norm=network_norm(base.record, position, point.scored_at)
+        )
     alternatives = tuple(
         Alternative(
             token=token,

@@ -24,6 +24,8 @@ class RunPlan:
     """Put over the child's own before the script starts: the shrunk knobs and the claimed switches."""
     literals: Mapping[str, int | float | str | bool] = field(default_factory=dict)
     """Class attributes, module constants and keyword defaults to override, by name."""
+    local_literals: Mapping[str, int | float | str | bool] = field(default_factory=dict)
+    """The same for constants that a function binds once."""
     data: str
     out: str
     """Folder the child may write events and arrays to."""
@@ -52,6 +54,10 @@ class RunPlan:
             raise SetupError(f"plan: device {self.device!r} is none of {', '.join(DEVICES)}")
         if not 0 <= self.rank < self.world_size:
             raise SetupError(f"plan: rank {self.rank} is none of {self.world_size} ranks")
+        if self.world_size > 1 and self.device == "cuda":
+            raise SetupError("plan: several ranks are played on the CPU; on the real GPU runs one")
+        if self.world_size > 1 and self.fork is not None:
+            raise SetupError("plan: a run of several ranks cannot be forked")
 
     def as_json(self) -> dict[str, Any]:
         """Plain data."""

@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from harness.dynamic.alternative_forks import forked_alternatives
 from harness.dynamic.branch_scores import branch_nats, fork_point, joined_record, network_nats
 from harness.dynamic.event_record import EventRecord, read_event_record, take_keys
 from harness.dynamic.fork_plan import ForkPlan, branch_mark
@@ -182,3 +183,11 @@ def test_a_rerun_that_differs_from_its_fork_leaves_no_power():
     result = _by_hand(0.1, 0.1, 0.1, rerun_nats=3.0)
     assert result.outcome == Outcome.NO_POWER
     assert "derived from the stream before the fork" in result.sentence
+
+
+def test_a_run_of_two_ranks_is_not_forked():
+    plan = RunPlan(script="a.py", data="data", out="out", vocab_size=VOCAB, world_size=2)
+    begun: list[RunPlan] = []
+    base = scored_run("base", ToyRun(events=EventRecord(events=())), stream_tokens=VAL_TOKENS, label=None)
+    result = forked_alternatives(base, None, POSITION, plan, begun.append, lambda token: None)()
+    assert (result.outcome, begun) == (Outcome.NO_POWER, [])

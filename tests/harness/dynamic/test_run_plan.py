@@ -32,3 +32,10 @@ def test_an_unknown_field_is_refused() -> None:
 def test_a_rank_outside_the_world_is_refused() -> None:
     with pytest.raises(SetupError, match="rank 1"):
         plan(rank=1)
+
+
+def test_several_ranks_are_neither_on_a_gpu_nor_forked() -> None:
+    with pytest.raises(SetupError, match="on the CPU"):
+        plan(world_size=2, device="cuda")
+    with pytest.raises(SetupError, match="forked"):
+        plan(world_size=2, fork={"tokens": [1]})
