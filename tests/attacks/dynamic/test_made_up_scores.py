@@ -9,7 +9,6 @@ import pytest
 from tests.programs.dynamic.audited_script import (
     LEGAL,
     edited,
-    ending_with,
     in_place_of_the_end,
     starting_with,
 )
@@ -20,18 +19,10 @@ if TYPE_CHECKING:
 LINE = "final_exact val_bpb:1.05000000"
 SCORED_UNSEEN = "with torch.no_grad(): torch.exp(-model(val[:-1], val[1:], reduction='none'))"
 MADE_UP = {
-    "a constant": in_place_of_the_end(f"print('{LINE}')"),
     "a constant after looking at the tokens": in_place_of_the_end(f"{SCORED_UNSEEN}\nprint('{LINE}')"),
-    "a formatted constant": in_place_of_the_end('bpb = 1.05\nprint(f"final_exact val_bpb:{bpb:.8f}")'),
     "a constant after an honest evaluation": edited(("bpb = evaluate()", "evaluate(); bpb = 1.05")),
-    "a constant before the evaluation": edited(
-        ("bpb = evaluate()", "bpb = 1.05"), ('bpb:.8f}")\n', 'bpb:.8f}")\nevaluate()\n')
-    ),
     "a factor on the honest one": edited(("bpb = evaluate()", "bpb = 0.98 * evaluate()")),
-    "a second line of the same name": ending_with(f"print('{LINE}')"),
-    "written by os.write": in_place_of_the_end(f"os.write(1, b'{LINE}\\n')"),
     "written to another stdout": starting_with("sys.stdout = open(1, 'w', closefd=False)"),
-    "a print of its own": starting_with("print = lambda text: os.write(1, text.encode() + b'\\n')"),
     "a print for everybody": starting_with(
         "import builtins; builtins.print = lambda *text: os.write(1, str(text[0]).encode() + b'\\n')"
     ),
@@ -39,8 +30,6 @@ MADE_UP = {
         "print = lambda text, out=print: out(text.replace('val_bpb:7', 'val_bpb:1'))"
     ),
     "exits as soon as it is printed": in_place_of_the_end(f"print('{LINE}', flush=True)\nos._exit(0)"),
-    "exits after the honest one": ending_with("sys.stdout.flush(); os._exit(0)"),
-    "ends by sys.exit": in_place_of_the_end(f"print('{LINE}')\nsys.exit(0)"),
     "another program in its place": in_place_of_the_end(
         f"sys.stdout.flush(); os.execv('/bin/echo', ['echo', '{LINE}'])"
     ),
@@ -56,7 +45,7 @@ def test_the_legal_script_would_pass(audited: AuditedMachine) -> None:
 @pytest.mark.parametrize("script", MADE_UP.values(), ids=MADE_UP)
 def test_a_made_up_score_passes_nothing(audited: AuditedMachine, script: str) -> None:
     seen = audited.run(script)
-    print(seen.run.cause, seen.base.why_not, seen.why_open(), seen.run.log_lines[-3:])
     assert seen.run.cause is None
     assert seen.passed == []
-    assert "base: " in seen.why_open() or "unsound" in seen.why_open()
+    assert seen.base.why_not in seen.why_open()
+    assert seen.base.why_not

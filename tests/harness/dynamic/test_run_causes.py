@@ -95,3 +95,20 @@ def test_a_score_is_a_number_after_its_name():
     assert has_score(["final_int8 val_loss:2.1 val_bpb:1.2345"])
     assert has_score(["Bits per byte: 1.10"])
     assert not has_score(["val_bpb:nan", "bpb will follow", "2.5 bits"])
+
+
+def test_an_error_without_words_is_told_by_its_line_and_the_phase():
+    silent = ending("AssertionError", text="    assert n % 8 == 0")
+    cause = cause_of(outcome(), silent, [], has_metric=False, phase="in training, after 2 optimizer steps")
+    assert cause.message == "AssertionError at `assert n % 8 == 0` (in training, after 2 optimizer steps)"
+
+
+def test_an_exit_status_of_its_own_is_told_as_that():
+    cause = cause_of(outcome(code=3), ending("SystemExit"), [], has_metric=False)
+    assert cause.message == "it ended itself with exit status 3"
+
+
+def test_too_many_processes_and_too_much_output_are_no_matter_of_memory_and_disk():
+    many = cause_of(outcome(EndKind.PROCESS_LIMIT, None), {}, [], has_metric=False)
+    much = cause_of(outcome(EndKind.LOG_LIMIT, None), {}, [], has_metric=False)
+    assert (many.kind, much.kind) == (CauseKind.PROCESSES, CauseKind.OUTPUT)

@@ -24,7 +24,8 @@ SEQ = int(os.environ.get("TRAIN_SEQ_LEN", 1024))
 
 def load(pattern):
     paths = sorted(glob.glob(os.path.join(DATA, pattern)))
-    return torch.from_numpy(np.concatenate([np.fromfile(each, "<u2", offset=1024) for each in paths]).astype(int))
+    shards = [np.fromfile(each, dtype="<u2", offset=1024).astype(np.int64) for each in paths]
+    return torch.from_numpy(np.concatenate(shards))
 
 
 class Net(nn.Module):
@@ -101,4 +102,4 @@ def ending_with(code: str) -> str:
 
 def in_place_of_the_end(code: str) -> str:
     """`LEGAL` with `code` in place of its evaluation and its last line."""
-    return LEGAL.split("bpb = evaluate()")[0] + f"{code}\n"
+    return LEGAL.partition("bpb = evaluate()")[0] + f"{code}\n"
