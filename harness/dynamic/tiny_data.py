@@ -120,8 +120,9 @@ class TinyData:
         self._check(half)
         places = np.arange(half, self.validation.size)
         again = self.validation[1 + (places - half) % (half - 1)] if half > 1 else self.other[places]
-        marked = places % _REPEAT_MARK == 0
-        again = np.where(marked, self.other[places], again)
+        one, two = self.vocabulary.ordinary_ids()[:2]
+        marks = np.where(self.other[places] != again, self.other[places], np.where(again != one, one, two))
+        again = np.where(places % _REPEAT_MARK == 0, marks, again)
         changed = self.validation.copy()
         is_text = (self.validation[places] != BOS_ID) & (again != BOS_ID)
         changed[places[is_text]] = again[is_text]

@@ -48,7 +48,7 @@ def prefix_invariance(
 
 
 def telling_cut(base: ScoredRun) -> int | None:
-    """Where to cut the stream of a run that learned tokens before it scored earlier ones; None where none did.
+    """Where to cut the stream of a run that learned tokens before it scored earlier ones; None for others.
 
     Learning a chunk before its last row is scored shows only where the cut lies in such a row. The cut has
     many such scores before it and many tokens they came after behind it. It is a place to look at and no

@@ -84,6 +84,29 @@ def test_a_passage_without_room_before_it_is_refused(single):
         single.with_planted(100)
 
 
+def test_noise_is_drawn_from_the_ordinary_ids_and_the_same_each_time(several):
+    noise = several.with_noise()
+    is_bos = several.validation == BOS_ID
+    assert np.isin(noise.validation[~is_bos], several.vocabulary.ordinary_ids()).all()
+    assert ((noise.validation == BOS_ID) == is_bos).all()
+    assert np.array_equal(noise.validation, several.with_noise().validation)
+    assert len(set(noise.validation[~is_bos].tolist())) == 26
+
+
+def test_a_repetition_begins_at_its_half_and_no_window_of_it_stands_twice(single):
+    doubled = single.with_repetition(1061).validation
+    assert np.array_equal(doubled[:1061], single.validation[:1061])
+    same = doubled[1061:] == single.validation[1 : 1 + 2049 - 1061]
+    assert 0.8 < same.mean() < 0.9
+    assert np.diff(np.flatnonzero(~same)).max() == 6
+
+
+def test_documents_begin_at_their_first_token(several):
+    documents = several.documents()
+    assert [each.start for each in documents] == np.flatnonzero(several.validation == BOS_ID).tolist()
+    assert documents[-1].stop == several.validation.size
+
+
 def test_bytes_of_tokens_add_up_to_the_text(single):
     text = bytes((single.validation[1:] - 4).astype(np.uint8))
     assert single.token_bytes().sum() == len(text)

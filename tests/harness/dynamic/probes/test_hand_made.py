@@ -4,17 +4,28 @@ from dataclasses import replace
 
 import numpy as np
 
+from harness.dynamic.branch_scores import network_norm
 from harness.dynamic.counted_scores import CountedScore
 from harness.dynamic.event_record import EventRecord
-from harness.dynamic.events import ForwardEvent, NetworkEvent, ProgramEvent, Segment, StepEvent, WriteEvent
+from harness.dynamic.events import (
+    ForwardEvent,
+    LossEvent,
+    NetworkEvent,
+    ProgramEvent,
+    Segment,
+    StepEvent,
+    WriteEvent,
+)
 from harness.dynamic.explained_metrics import ExplainedMetric
+from harness.dynamic.loss_places import matched
 from harness.dynamic.printed_metrics import PrintedNumber
 from harness.dynamic.probes.access_timeline import access_timeline
 from harness.dynamic.probes.coverage import coverage
-from harness.dynamic.probes.documents import batch_mates, document_boundary
+from harness.dynamic.probes.documents import batch_mates, document_boundary, document_to_replace
 from harness.dynamic.probes.doubled_stream import doubled_stream
 from harness.dynamic.probes.first_unit import first_unit
-from harness.dynamic.probes.prefix_invariance import prefix_invariance
+from harness.dynamic.probes.normalisation import of_softmax
+from harness.dynamic.probes.prefix_invariance import prefix_invariance, telling_cut
 from harness.dynamic.probes.probe import ScoredRun
 from harness.dynamic.probes.processing_order import processing_order
 from harness.logs.training_log import PassKind
@@ -232,6 +243,76 @@ def test_a_program_that_was_started_is_not_known_and_one_that_was_answered_is_no
         (replace(asked, command="/usr/bin/gcc gcc -O2 x.c"), Outcome.CLEAN),
     ):
         assert list(access_timeline(_run(_values(), events=(event,))))[1].outcome is outcome
+
+
+def test_tokens_that_one_run_counts_and_the_other_does_not_are_a_breach() -> None:
+    base = _values()
+    without = np.r_[np.arange(1, 600), np.arange(620, TOKENS)]
+    other = _run(base[without - 1], positions=without)
+    assert coverage(_run(base), _run(base)).outcome is Outcome.CLEAN
+    result = coverage(_run(base), other)
+    assert (result.outcome, result.condition) == (Outcome.BREACH, "val-full")
+    assert result.numbers["differing"] == 20
+
+
+def test_the_cut_lies_where_tokens_were_learned_before_earlier_ones_were_scored() -> None:
+    learned = replace(_forward(50, 0, 1000), rows=(_segment(600, 200),), grad=True)
+    scored_at = np.full(TOKENS - 1, 30)
+    scored_at[699:] = 100  # positions 700 and more; 601 to 800 were learned by event 60
+    cut = telling_cut(_run(_values(), scored_at=scored_at, events=(learned, _step(60))))
+    assert cut is not None
+    assert 700 < cut <= 800
+    assert telling_cut(_run(_values(), scored_at=scored_at, events=(learned,))) is None
+
+
+def test_the_document_to_replace_is_scored_beside_or_behind_another() -> None:
+    documents = [range(300), range(300, 700), range(700, TOKENS)]
+    scored_at = np.repeat([100, 200, 300], [299, 400, 301])
+    assert document_to_replace(_run(_values(), scored_at=scored_at), documents) == documents[2]
+    beside = np.repeat([100, 200], [299, 701])
+    assert document_to_replace(_run(_values(), scored_at=beside), documents) == documents[1]
+    assert document_to_replace(_run(_values()), documents[:1]) is None
+
+
+def test_losses_picked_out_in_order_have_their_places_and_shuffled_ones_do_not() -> None:
+    losses = _values(count=40)
+    places = np.array([3, 4, 17, 30])
+    found = matched(losses[places], losses)
+    assert found is not None
+    assert found[1].tolist() == places.tolist()
+    assert matched(losses[places[::-1]], losses) is None
+
+
+def test_a_softmax_that_changes_with_its_target_breaks_the_first_condition() -> None:
+    sees = of_softmax({1: 5.0, 2: 5.0, 3: 5.25}, position=7, base_norm=5.0)
+    assert (sees.outcome, sees.condition) == (Outcome.BREACH, "c1-causal")
+    assert of_softmax({1: 5.0, 2: 5.0, 3: 5.0}, position=7, base_norm=5.0).outcome is Outcome.CLEAN
+
+
+def test_the_softmax_of_a_score_is_the_one_that_gave_it_and_not_a_later_look_at_the_token() -> None:
+    losses = tuple(
+        LossEvent(
+            number=number,
+            wall=0.0,
+            virtual=0.0,
+            function="cross_entropy",
+            rows=(_segment(11, 4),),
+            size=4,
+            grad=False,
+            reduction="none",
+            value=None,
+            nll=np.full(4, 1.0),
+            norm=np.full(4, norm),
+        )
+        for number, norm in ((10, 2.0), (90, 3.0))
+    )
+    record = EventRecord(events=losses)
+    assert network_norm(record, 12, 12) == 2.0
+    assert network_norm(record, 12) == 3.0
+
+
+def _segment(start: int, length: int) -> Segment:
+    return Segment(split="val", start=start, length=length, offset=0)
 
 
 def _step(number: int) -> StepEvent:
