@@ -24,6 +24,7 @@ def audit_as_json(audit: DynamicAudit) -> dict[str, Any]:
         "is_claim_sure": audit.is_claim_sure,
         "is_claim_guessed": audit.is_claim_guessed,
         "adapts": audit.adapts,
+        "learns_between_scores": audit.learns_between_scores,
         "seconds": audit.seconds,
         "notes": list(audit.notes),
         "results": [

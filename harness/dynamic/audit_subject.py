@@ -69,6 +69,7 @@ class AuditSubject:
             argv=settings.argv,
             environment=settings.environment,
             literals=settings.literals,
+            local_literals=settings.local_literals,
             data=DATA,
             out=OUT,
             val_files=tuple(f"{DATA}/{name}" for name in places.val_files),

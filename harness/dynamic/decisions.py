@@ -63,8 +63,8 @@ def with_executed(dynamic: DynamicAudit, rule: str, said: Sequence[Finding]) -> 
             for one in said
         ]
     if all(one.verdict is RuleVerdict.NOT_CHECKED for one in said):
-        if rule == "c3-score-before-update" and not dynamic.adapts:
-            reason = "executed: nothing was learned from validation tokens, and the code leaves it open"
+        reason = _learned_without_a_trace(dynamic, rule)
+        if reason is not None:
             return [dataclasses.replace(one, message=f"{one.message}; {reason}") for one in said]
         return [passed(rule, f"executed: {_clean_words(dynamic, rule)}")]
     return [*said, noted(rule, f"executed: {_clean_words(dynamic, rule)}")]
@@ -94,6 +94,17 @@ def why_not_clean(dynamic: DynamicAudit, rule: str) -> str | None:
         told = f"the code asks whether {dynamic.base.record.unseen[0]}"
         return f"executed: clean as far as the tiny run comes, but {told}: what it does beyond was not seen"
     return None
+
+
+def _learned_without_a_trace(dynamic: DynamicAudit, rule: str) -> str | None:
+    """Why clean probes say nothing of the order of learning and scoring; None where they do."""
+    if rule not in {"c3-score-before-update", "c4-single-pass"} or dynamic.learns_between_scores:
+        return None
+    if dynamic.adapts:
+        return "executed: what was learned from validation tokens came to no other score at this size"
+    if rule == "c4-single-pass":
+        return None
+    return "executed: nothing was learned from validation tokens, and the code leaves it open"
 
 
 def powerless_words(dynamic: DynamicAudit) -> list[str]:

@@ -10,6 +10,8 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from harness.dynamic.audit_subject import read_subject
 from harness.dynamic.claimed_label import claimed_label
 from harness.dynamic.counterfactuals import Counterfactuals
@@ -45,7 +47,9 @@ class DynamicAudit:
     printed name of the claimed score, `score` the number itself as the tiny run printed it. `is_claim_sure`
     says that the logs name the claimed score, or that the run printed only one final score,
     `is_claim_guessed` that no log names it and the last of several was taken. `adapts` says whether an
-    optimizer stepped on validation tokens, or weights changed between passes over them.
+    optimizer stepped on validation tokens, or weights changed between passes over them;
+    `learns_between_scores` whether scores that count were made with different weights, so that their order
+    could show.
     """
 
     results: tuple[ProbeResult, ...] = ()
@@ -57,6 +61,7 @@ class DynamicAudit:
     is_claim_sure: bool = False
     is_claim_guessed: bool = False
     adapts: bool = False
+    learns_between_scores: bool = False
     notes: tuple[str, ...] = ()
     seconds: float = 0.0
     base: ScoredRun | None = None
@@ -134,6 +139,7 @@ def audit_by_running(
         is_claim_sure=is_sure,
         is_claim_guessed=base is not None and claimed is None and not is_sure,
         adapts=base is not None and _adapts(base),
+        learns_between_scores=base is not None and _learns_between_scores(base),
         notes=notes,
         seconds=round(time.monotonic() - began, 1),
         base=base,
@@ -167,3 +173,13 @@ def _adapts(base: ScoredRun) -> bool:
         event.weights for event in base.record.of(ForwardEvent) if event.source == "val" and not event.grad
     }
     return len(weights) > 1
+
+
+def _learns_between_scores(base: ScoredRun) -> bool:
+    """Whether the passes that gave the counted losses saw different weights."""
+    passes = [event for event in base.record.of(ForwardEvent) if event.source == "val"]
+    if base.metric is None or not passes:
+        return False
+    numbers = np.array([event.number for event in passes])
+    before = np.searchsorted(numbers, np.unique(base.score.scored_at), side="right") - 1
+    return len({passes[at].weights for at in before.tolist() if at >= 0}) > 1

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from harness.code.source_text import parse_text
 from harness.code.syntax_nodes import SyntaxNodes
+from harness.dynamic.local_constants import local_constants
 from harness.dynamic.micro_batches import is_micro_batch_count
 
 if TYPE_CHECKING:
@@ -30,10 +31,10 @@ _DATA_TEXT = re.compile(r"fineweb|\.model\b|tokenizer|\.bin\b|/data\b|\bdata/", 
 def read_knobs(argument: dict[str, Any], blobs: list[bytes]) -> dict[str, Any]:
     """Knobs of some sources, given as UTF-8 texts: `knobs` and the `texts` that name data files.
 
-    A knob is a dict of name, kind (environment, option, class, module, parameter), value (the default as
-    text, None where there is none or it is computed), type (int or float where the script makes it one, else
-    that of the default) and, for an environment name, the `target` that keeps it. `problems` names sources
-    that do not parse; `micro_batches` says whether eight ranks are played by fewer.
+    A knob is a dict of name, kind (environment, option, class, module, parameter, local), value (the default
+    as text, None where there is none or it is computed), type (int or float where the script makes it one,
+    else that of the default) and, for an environment name, the `target` that keeps it. `problems` names
+    sources that do not parse; `micro_batches` says whether eight ranks are played by fewer.
     """
     knobs: list[dict[str, Any]] = []
     texts: dict[str, None] = {}
@@ -50,6 +51,7 @@ def read_knobs(argument: dict[str, Any], blobs: list[bytes]) -> dict[str, Any]:
         knobs += _options(nodes, names)
         knobs += _constants(parsed.tree, nodes)
         knobs += _parameters(nodes)
+        knobs += _locals(nodes)
         micro_batches = micro_batches or any(map(is_micro_batch_count, nodes.of(ast.BinOp)))
         for constant in nodes.of(ast.Constant):
             value = constant.value
@@ -207,6 +209,19 @@ def _parameters(nodes: SyntaxNodes) -> Iterator[dict[str, Any]]:
         for keyword in call.keywords:
             if keyword.arg is not None:
                 yield from _literal("parameter", keyword.arg, keyword.value)
+
+
+def _locals(nodes: SyntaxNodes) -> Iterator[dict[str, Any]]:
+    """Constants that a function binds once and never changes."""
+    functions: list[ast.FunctionDef | ast.AsyncFunctionDef] = [
+        *nodes.of(ast.FunctionDef),
+        *nodes.of(ast.AsyncFunctionDef),
+    ]
+    for function in functions:
+        for statement in local_constants(function):
+            target = statement.targets[0]
+            if isinstance(target, ast.Name):
+                yield from _literal("local", target.id, statement.value)
 
 
 def _literal(kind: str, name: str, value: ast.expr) -> Iterator[dict[str, Any]]:

@@ -228,6 +228,7 @@ _RULES = tuple((re.compile("|".join(patterns)), rule) for rule, patterns in _RUL
 _LITERAL_NAMES = re.compile(
     r"(?:n_|num_|ngram_|hash_|table_|cache_)*(?:buckets|table_size|hash_size|table_bits|bucket_bits|hash_bits)"
     r"|\w*batch_seqs|\w*batch_windows|num_seqs|num_sequences|n_seqs|\w*calib\w*(?:batches|samples|seqs|tokens|steps)"
+    r"|(?:\w+_)?(?:eval|ttt|lora|slide|sliding|window)_batch(?:_size)?"
     r"|\w*chunk_tokens|\w*(?:ngram|cache|eval|ttt)_chunk(?:_size)?|\w*calib\w*seq_len|ppm_\w*tokens"
 )
 

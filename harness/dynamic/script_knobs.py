@@ -25,6 +25,7 @@ class KnobKind(StrEnum):
     CLASS = "class"  # attribute of a class of settings
     MODULE = "module"  # constant of a module
     PARAMETER = "parameter"  # default of a parameter, or passed by keyword
+    LOCAL = "local"  # constant that a function binds once
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -78,6 +78,8 @@ class Shrink:
     environment: Mapping[str, str]
     argv: tuple[str, ...] = ()
     literals: Mapping[str, Value] = field(default_factory=dict)
+    local_literals: Mapping[str, Value] = field(default_factory=dict)
+    """Of constants that functions bind."""
     steps: int = STEPS
     """Training steps the run is to take."""
     micro_steps: int = MICRO_STEPS
@@ -120,10 +122,16 @@ def shrink(
         small = shrinking.small(knob, knob.value)
         if small is not None and str(small) != knob.value:
             literals.setdefault(knob.name, small)
+    in_functions: dict[str, Value] = {}
+    for knob in knobs.of(KnobKind.LOCAL):
+        small = shrinking.small(knob, knob.value) if shrinks_literal(knob.name) else None
+        if small is not None:
+            in_functions.setdefault(knob.name, small)
     return Shrink(
         environment=environment,
         argv=words,
         literals=literals,
+        local_literals=in_functions,
         steps=choice.steps,
         micro_steps=scale.micro_steps,
         notes=tuple(shrinking.notes),
@@ -192,7 +200,7 @@ class _Shrinking:
     def _place(self, knob: Knob) -> str | None:
         """Where the data is, for a setting that says so; a constant must look like a place itself."""
         name, value = knob.name, knob.value or ""
-        if knob.kind is KnobKind.PARAMETER:
+        if knob.kind in {KnobKind.PARAMETER, KnobKind.LOCAL}:
             return None
         is_constant = knob.kind in {KnobKind.CLASS, KnobKind.MODULE}
         if is_constant and _LOOKS_LIKE_DATA.search(value) is None:

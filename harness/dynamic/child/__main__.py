@@ -70,7 +70,7 @@ def run(plan: RunPlan, source: bytes, *, wait: Callable[[], None] = lambda: None
     _enter(plan, folder)
     clock = install_facade(plan)
     scripts = ScriptSource((folder,))
-    scripts.transforms.append(lambda tree, _: with_literals(tree, plan.literals))
+    scripts.transforms.append(lambda tree, _: with_literals(tree, plan.literals, plan.local_literals))
     if plan.one_micro_batch:
         scripts.transforms.append(lambda tree, _: with_one_micro_batch(tree))
     if recorder is not None:

@@ -1,9 +1,11 @@
-"""Overrides constants of a script by name: class attributes, module constants, defaults of parameters."""
+"""Overrides constants of a script by name: in classes, modules and functions, and defaults of parameters."""
 
 from __future__ import annotations
 
 import ast
 from typing import TYPE_CHECKING
+
+from harness.dynamic.local_constants import local_constants
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -11,21 +13,23 @@ if TYPE_CHECKING:
 Value = int | float | str | bool
 
 
-def with_literals(tree: ast.Module, literals: Mapping[str, Value]) -> ast.Module:
+def with_literals(
+    tree: ast.Module, literals: Mapping[str, Value], in_functions: Mapping[str, Value] | None = None
+) -> ast.Module:
     """`tree`, changed in place. A name is set where it is bound to a constant or to arithmetic of constants,
-    in a module or class body, as the default of a parameter, or as the default that a call passes by keyword.
-
-    Nothing else is touched: a local variable of that name, or one that is computed, keeps its meaning.
+    in a module or class body, as the default of a parameter, or as what a call passes by keyword; those of
+    `in_functions` where a function binds them once, and to nothing else. All others keep their meaning.
     """
-    if literals:
-        _Overrides(literals).visit(tree)
+    if literals or in_functions:
+        _Overrides(literals, in_functions or {}).visit(tree)
         ast.fix_missing_locations(tree)
     return tree
 
 
 class _Overrides(ast.NodeTransformer):
-    def __init__(self, literals: Mapping[str, Value]) -> None:
+    def __init__(self, literals: Mapping[str, Value], in_functions: Mapping[str, Value]) -> None:
         self._literals = literals
+        self._in_functions = in_functions
 
     def visit_Module(self, node: ast.Module) -> ast.AST:
         self._body(node.body)
@@ -33,6 +37,20 @@ class _Overrides(ast.NodeTransformer):
 
     def visit_ClassDef(self, node: ast.ClassDef) -> ast.AST:
         self._body(node.body)
+        return self.generic_visit(node)
+
+    def visit_FunctionDef(self, node: ast.FunctionDef) -> ast.AST:
+        return self._function(node)
+
+    def visit_AsyncFunctionDef(self, node: ast.AsyncFunctionDef) -> ast.AST:
+        return self._function(node)
+
+    def _function(self, node: ast.FunctionDef | ast.AsyncFunctionDef) -> ast.AST:
+        for statement in local_constants(node):
+            target = statement.targets[0]
+            if isinstance(target, ast.Name) and target.id in self._in_functions:
+                new = ast.Constant(value=self._in_functions[target.id])
+                statement.value = ast.copy_location(new, statement.value)
         return self.generic_visit(node)
 
     def visit_arguments(self, node: ast.arguments) -> ast.AST:

@@ -34,7 +34,14 @@ CLEAN = (
 
 def _audit(*results: ProbeResult, **more) -> DynamicAudit:
     return DynamicAudit(
-        **{"results": results or CLEAN, "step": "small", "adapts": True, "is_claim_sure": True, **more}
+        **{
+            "results": results or CLEAN,
+            "step": "small",
+            "adapts": True,
+            "learns_between_scores": True,
+            "is_claim_sure": True,
+            **more,
+        }
     )
 
 
@@ -81,7 +88,9 @@ def test_a_breach_of_one_condition_clears_no_other():
 
 
 def test_a_run_that_did_not_adapt_says_nothing_of_learning():
-    (finding,) = with_executed(_audit(adapts=False), C3, [not_checked(C3, "open")])
+    (finding,) = with_executed(
+        _audit(adapts=False, learns_between_scores=False), C3, [not_checked(C3, "open")]
+    )
     assert finding.verdict is RuleVerdict.NOT_CHECKED
     assert "nothing was learned" in finding.message
 
@@ -134,3 +143,10 @@ def test_a_breach_of_a_score_that_may_not_be_the_claimed_one_is_a_question():
     (finding,) = with_executed(audit, C3, [not_checked(C3, "open")])
     assert finding.verdict is RuleVerdict.NEEDS_HUMAN
     assert finding.ask == "Is final_x the claimed score?"
+
+
+@pytest.mark.parametrize("rule", [C3, C4])
+def test_what_was_learned_and_came_to_no_score_clears_no_order(rule):
+    (finding,) = with_executed(_audit(learns_between_scores=False), rule, [not_checked(rule, "open")])
+    assert finding.verdict is RuleVerdict.NOT_CHECKED
+    assert finding.message.endswith("came to no other score at this size")

@@ -185,3 +185,12 @@ def test_what_a_function_could_take_is_no_vocabulary():
     assert choose_vocabulary(knobs_of(limit), {}).key.size == 1024
     setting = 'vocab_size = int(os.environ.get("VOCAB_SIZE", 2048))\n'
     assert choose_vocabulary(knobs_of("def reader(vocab_size=4096): ...\n" + setting), {}).key.size == 2048
+
+
+def test_a_batch_that_a_function_sets_is_made_small_and_other_constants_of_it_are_not():
+    settings = small("def main():\n    ttt_batch = 16\n    decoys = 16\n")
+    assert settings.local_literals == {"ttt_batch": 2}
+
+
+def test_a_batch_that_changes_in_its_function_is_left_alone():
+    assert small("def main():\n    ttt_batch = 16\n    ttt_batch *= 2\n").local_literals == {}

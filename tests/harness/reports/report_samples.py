@@ -277,6 +277,7 @@ def executed(**replace):
         "is_claim_sure": True,
         "is_claim_guessed": False,
         "adapts": True,
+        "learns_between_scores": False,
         "seconds": 61.2,
         "notes": [],
         "results": [

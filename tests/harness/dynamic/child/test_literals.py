@@ -39,3 +39,26 @@ def test_a_local_variable_keeps_its_meaning() -> None:
 
 def test_other_names_keep_their_constants() -> None:
     assert run("A = 1\nB = 2", A=9)["B"] == 2
+
+
+def local(source: str, **literals: Any) -> Any:
+    names: dict[str, Any] = {}
+    exec(compile(with_literals(ast.parse(source), {}, literals), "script", "exec"), names)
+    return names["got"]
+
+
+def test_a_constant_that_a_function_binds_once_is_overridden_where_that_is_asked_for() -> None:
+    assert local("def f():\n    ttt_batch = 16\n    return ttt_batch\ngot = f()", ttt_batch=2) == 2
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "n = 16\n    n += 1",
+        "n = 16\n    for n in (17,): pass",
+        "n = 16 + one",
+        "n = 16\n    def g():\n        nonlocal n\n        n = 17\n    g()",
+    ],
+)
+def test_a_local_variable_that_changes_keeps_its_meaning(body: str) -> None:
+    assert local(f"one = 1\ndef f():\n    {body}\n    return n\ngot = f()", n=2) in {16, 17}
