@@ -10,14 +10,15 @@ from __future__ import annotations
 import ast
 import builtins
 import secrets
+from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
 
 _ORDERED = (ast.Lt, ast.LtE, ast.Gt, ast.GtE, ast.Eq, ast.NotEq)
-_ARITHMETIC = (ast.Add, ast.Sub, ast.Mult, ast.LShift)
+_ARITHMETIC = (ast.Add, ast.Sub, ast.Mult)
 _LARGEST_POWER = 64
 _MOST_LOOKS = 20_000  # at one place; a counter has shown itself by then
 _TELLING = ("print", "log", "write_line", "flush")
@@ -58,7 +59,8 @@ class Thresholds:
 
     def hooked(self, tree: ast.Module, filename: str) -> ast.Module:
         """`tree` with a hook around each number that is compared with a written one."""
-        result: ast.Module = _Hooks(self._hook, filename.rsplit("/", 1)[-1], self._places).visit(tree)
+        file = filename.rsplit("/", 1)[-1]
+        result: ast.Module = _Hooks(self._hook, file, self._places, _constants(tree)).visit(tree)
         return ast.fix_missing_locations(result)
 
     def unseen(self) -> Iterator[str]:
@@ -95,10 +97,13 @@ class Thresholds:
 
 
 class _Hooks(ast.NodeTransformer):
-    def __init__(self, hook: str, filename: str, places: list[_Place]) -> None:
+    def __init__(
+        self, hook: str, filename: str, places: list[_Place], constants: Mapping[str, float]
+    ) -> None:
         self._hook = hook
         self._filename = filename
         self._places = places
+        self._constants = constants
 
     def visit_If(self, node: ast.If) -> ast.AST:
         if all(map(_only_tells, (*node.body, *node.orelse))):
@@ -107,16 +112,17 @@ class _Hooks(ast.NodeTransformer):
 
     def visit_Compare(self, node: ast.Compare) -> ast.AST:
         self.generic_visit(node)
-        if len(node.ops) != 1 or not isinstance(node.ops[0], _ORDERED):
-            return node
-        left, right = _written(node.left), _written(node.comparators[0])
-        if (left is None) == (right is None):
+        if not all(isinstance(op, _ORDERED) for op in node.ops):
             return node
         name = f"{ast.unparse(node)[:60]} at {self._filename}:{node.lineno}"
-        if right is not None:
-            node.left = self._around(node.left, name, right)
-        elif left is not None:
-            node.comparators[0] = self._around(node.comparators[0], name, left)
+        operands = [node.left, *node.comparators]
+        limits = [_written(each, self._constants) for each in operands]
+        for at, limit in enumerate(limits):
+            if limit is None:
+                for beside in (*limits[max(at - 1, 0) : at], *limits[at + 1 : at + 2]):
+                    if beside is not None:
+                        operands[at] = self._around(operands[at], name, beside)
+        node.left, node.comparators = operands[0], operands[1:]
         return node
 
     def visit_FunctionDef(self, node: ast.FunctionDef) -> ast.AST:
@@ -131,20 +137,36 @@ class _Hooks(ast.NodeTransformer):
         return ast.copy_location(call, value)
 
 
-def _written(node: ast.expr) -> float | None:
-    """The value of a number that is written down, or of a calculation with such."""
+def _constants(tree: ast.Module) -> dict[str, float]:
+    """Names that are set once, at the top of the module, to a number that is written down."""
+    times = Counter(
+        node.id for node in ast.walk(tree) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)
+    )
+    found: dict[str, float] = {}
+    for statement in tree.body:
+        if isinstance(statement, ast.Assign) and len(statement.targets) == 1:
+            target, value = statement.targets[0], _written(statement.value, found)
+            if isinstance(target, ast.Name) and times[target.id] == 1 and value is not None:
+                found[target.id] = value
+    return found
+
+
+def _written(node: ast.expr, constants: Mapping[str, float]) -> float | None:
+    """The value of a written number, of a calculation with such, or of a constant of the module."""
     if isinstance(node, ast.Constant):
         value = node.value
         return value if isinstance(value, int | float) and not isinstance(value, bool) else None
+    if isinstance(node, ast.Name):
+        return constants.get(node.id)
     if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in {"int", "float"}:
-        return _written(node.args[0]) if len(node.args) == 1 else None
+        return _written(node.args[0], constants) if len(node.args) == 1 else None
     if not isinstance(node, ast.BinOp):
         return None
-    left, right = _written(node.left), _written(node.right)
+    left, right = _written(node.left, constants), _written(node.right, constants)
     if left is None or right is None:
         return None
     if isinstance(node.op, ast.Pow):
-        return left**right if 0 <= right <= _LARGEST_POWER and abs(left) <= _LARGEST_POWER else None
+        return left**right if 0 <= right <= _LARGEST_POWER and 0 <= left <= _LARGEST_POWER else None
     if isinstance(node.op, ast.LShift):
         shifts = isinstance(left, int) and isinstance(right, int) and 0 <= right <= _LARGEST_POWER
         return int(left) << int(right) if shifts else None

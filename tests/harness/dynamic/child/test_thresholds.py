@@ -23,11 +23,21 @@ def unseen(source: str, *, is_scoring: bool = True) -> list[str]:
 
 
 @pytest.mark.parametrize(
-    "test", ["n > 1_000_000", "10**6 <= n", "n >= 1 << 20", "n < int(1e6)", "n == 62 * 1000 * 1000 + 1"]
+    "test",
+    ["n > 1_000_000", "10**6 <= n", "n >= 1 << 20", "n < int(1e6)", "n == 62 * 1000 * 1000 + 1", "n > MANY"],
 )
 def test_a_size_of_the_data_below_a_written_number_is_unseen(test):
-    (told,) = unseen(f"x = 1\nif {test}: x = 2", is_scoring=False)
+    (told,) = unseen(f"MANY = 10 ** 6\nif {test}: x = 2", is_scoring=False)
     assert told.endswith("at train_gpt.py:2 (at most 2,049 here)")
+
+
+def test_each_side_of_a_chain_is_a_limit():
+    (told,) = unseen("x = 1 if 0 < n < 10_000_000 else 2")
+    assert told.startswith("0 < n < 10000000 at")
+
+
+def test_a_name_that_is_set_twice_is_no_constant():
+    assert unseen("MANY = 10**6\nMANY = n\nx = 1 if n > MANY else 2") == []
 
 
 def test_a_count_that_stays_below_while_tokens_are_scored_is_unseen():
