@@ -8,8 +8,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from harness.dynamic.probes.compared_scores import compared, knows_positions, seen_before
 from harness.dynamic.probes.probe import ProbeResult, powerless
+from harness.dynamic.probes.rank_order import scored_after, without_order
 from harness.probe_outcome import Outcome
 
 if TYPE_CHECKING:
@@ -22,6 +25,7 @@ CONDITION = "c4-single-pass"
 def doubled_stream(doubled: ScoredRun, followed: ScoredRun, *, half: int) -> ProbeResult:
     """`doubled` holds the same tokens before and after position `half`, `followed` others after it."""
     missing = powerless(PROBE, CONDITION, doubled, followed)
+    missing = missing or without_order(PROBE, CONDITION, doubled, followed)
     if missing is not None:
         return missing
     runs = (doubled.name, followed.name)
@@ -36,6 +40,10 @@ def doubled_stream(doubled: ScoredRun, followed: ScoredRun, *, half: int) -> Pro
         )
     first = pairs.positions < half
     wrong = first & pairs.changed
+    later = np.zeros_like(wrong)
+    if doubled.record.ranks > 1:
+        later = wrong & scored_after(doubled, pairs, np.arange(half, doubled.stream_tokens))
+        wrong &= ~later
     ours = doubled.score
     gain = float(
         ours.values[ours.positions < half].mean() - ours.values[ours.positions >= half].mean()
@@ -58,6 +66,16 @@ def doubled_stream(doubled: ScoredRun, followed: ScoredRun, *, half: int) -> Pro
             numbers=numbers,
             sentence=f"{int(wrong.sum()):,} of {int(first.sum()):,} scores of the first half change with "
             f"what follows it{seen.told()}",
+            runs=runs,
+        )
+    if later.any():
+        return ProbeResult(
+            probe=PROBE,
+            condition=CONDITION,
+            outcome=Outcome.NO_POWER,
+            numbers={**numbers, "first_changed_later": int(later.sum())},
+            sentence=f"{int(later.sum()):,} scores of the first half change, all made after tokens of the "
+            "second had been scored: the ranks score in an order that is not the stream's",
             runs=runs,
         )
     if not numbers["second_changed"] or not first.any():

@@ -7,6 +7,8 @@ from harness.dynamic.probes.access_timeline import access_timeline
 from harness.dynamic.probes.artifact_independence import artifact_independence
 from harness.dynamic.probes.byte_denominator import byte_denominator
 from harness.dynamic.probes.coverage import coverage
+from harness.dynamic.probes.documents import batch_mates
+from harness.dynamic.probes.doubled_stream import doubled_stream
 from harness.dynamic.probes.prefix_invariance import prefix_invariance
 from harness.dynamic.probes.processing_order import processing_order
 from harness.dynamic.probes.replay import replay
@@ -73,6 +75,14 @@ def test_halves_that_learn_from_each_other_do_not_follow_the_stream():
     base, changed = _pair(toys.HALVES)
     assert prefix_invariance(base, changed, cut=CUT).outcome is Outcome.NO_POWER
     assert processing_order(base, changed, replaced=REPLACED).outcome is Outcome.CLEAN
+    assert doubled_stream(base, changed, half=CUT).outcome is Outcome.NO_POWER
+
+
+def test_documents_beside_each_other_on_two_ranks_do_not_know_each_other():
+    base, changed = _pair(toys.SHARED_PAIRS)
+    assert batch_mates(base, changed, document=range(CUT, VAL_TOKENS)).outcome is Outcome.CLEAN
+    base, changed = _pair(toys.LEARN_FIRST)
+    assert batch_mates(base, changed, document=range(CUT, VAL_TOKENS)).outcome is Outcome.BREACH
 
 
 def test_a_run_of_two_ranks_made_again_is_the_same_bit_for_bit():
