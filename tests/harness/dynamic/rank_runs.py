@@ -17,24 +17,26 @@ from tests.harness.dynamic.toy_runs import VAL_TOKENS, VOCAB, ToyRun, stream, va
 
 
 @functools.cache
-def rank_run(source: str, *, replaced_from: int | None = None, number: int = 0) -> ToyRun:
+def rank_run(source: str, *, replaced: range = range(0), number: int = 0) -> ToyRun:
     """The run of `source` on two ranks, made once for all tests; another `number` is it made again."""
     with tempfile.TemporaryDirectory() as made:
-        return _run(source, Path(made), replaced_from)
+        return _run(source, Path(made), replaced)
 
 
-def scored_ranks(source: str, *, replaced_from: int | None = None, number: int = 0) -> ScoredRun:
+def scored_ranks(source: str, *, replaced: range = range(0), number: int = 0) -> ScoredRun:
     """The same with its score taken apart."""
-    run = rank_run(source, replaced_from=replaced_from, number=number)
-    return scored_run(f"from {replaced_from}", run, stream_tokens=VAL_TOKENS, label=None)
+    run = rank_run(source, replaced=replaced, number=number)
+    return scored_run(f"{replaced} replaced", run, stream_tokens=VAL_TOKENS, label=None)
 
 
-def _run(source: str, folder: Path, replaced_from: int | None) -> ToyRun:
+def _run(source: str, folder: Path, replaced: range) -> ToyRun:
     work, out = folder / "work", folder / "out"
     work.mkdir()
     out.mkdir()
     val, train = folder / "fineweb_val_000000.bin", folder / "fineweb_train_000000.bin"
-    write_shard(val, validation(replaced_from=replaced_from))
+    tokens = validation()
+    tokens[replaced.start : replaced.stop] = validation(replaced_from=0)[replaced.start : replaced.stop]
+    write_shard(val, tokens)
     write_shard(train, stream(4096, seed=3))
     plan = RunPlan(
         script=str(work / "train_gpt.py"),

@@ -143,6 +143,26 @@ for start in range(0, total, CHUNK):
 )
 """Illegal: both ranks count all pairs before the first token is scored."""
 
+WINDOWS = (
+    _BEGIN
+    + """\
+steps = torch.arange(1, SEQ + 1)[:, None]
+for turn, end in enumerate(range(SEQ, val.numel(), SEQ // 2)):
+    if turn % ranks != rank:
+        continue
+    x, y = val[end - SEQ : end][None], val[end - SEQ + 1 : end + 1][None]
+    first = 0 if turn == 0 else SEQ // 2
+    with torch.no_grad():
+        context = torch.tanh(model.table(x).cumsum(dim=1) / steps)
+        nll = F.cross_entropy(model.head(context)[0], y[0], reduction="none")[first:]
+    loss_sum += nll.double().sum()
+    token_count += y[0, first:].numel()
+    byte_count += bytes_of(y[0, first:]).sum()
+"""
+    + _TAIL
+)
+"""Legal: sliding windows dealt out to the ranks in turn; the context of one holds what the other scores."""
+
 HALVES = SCORE_FIRST.replace(
     "for start in range(0, total, CHUNK):", "for start in range(0, total // 2, SEQ):"
 ).replace("first = start + rank * SEQ", "first = start + rank * (total // 2)")

@@ -23,7 +23,7 @@ REPLACED = np.arange(CUT, VAL_TOKENS)
 
 
 def _pair(source):
-    return scored_ranks(source), scored_ranks(source, replaced_from=CUT)
+    return scored_ranks(source), scored_ranks(source, replaced=range(CUT, VAL_TOKENS))
 
 
 @pytest.mark.parametrize("name", ["SHARDED", "SCORE_FIRST", "SHARED_PAIRS", "EVERYONE_SCORES_ALL"])
@@ -76,6 +76,14 @@ def test_halves_that_learn_from_each_other_do_not_follow_the_stream():
     assert prefix_invariance(base, changed, cut=CUT).outcome is Outcome.NO_POWER
     assert processing_order(base, changed, replaced=REPLACED).outcome is Outcome.CLEAN
     assert doubled_stream(base, changed, half=CUT).outcome is Outcome.NO_POWER
+
+
+def test_a_row_may_know_what_another_rank_scores_when_it_stands_before_it_there():
+    """The second rank scores 513 to 544, and the next window of the first has them as context."""
+    base, changed = scored_ranks(toys.WINDOWS), scored_ranks(toys.WINDOWS, replaced=range(513, 545))
+    result = processing_order(base, changed, replaced=np.arange(513, 545))
+    assert result.outcome is Outcome.CLEAN
+    assert result.numbers["changed_after"] > 32
 
 
 def test_documents_beside_each_other_on_two_ranks_do_not_know_each_other():
