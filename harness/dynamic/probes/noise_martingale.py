@@ -52,7 +52,7 @@ def noise_martingale(run: ScoredRun, *, alphabet: int, fixed: np.ndarray) -> Pro
     else:
         # No more than were counted: a script may leave some out, and they gain nothing.
         counted = float(np.nan_to_num(score.tokens, nan=0.0).sum())
-        tokens = min(run.stream_tokens - 1 - int(fixed.size), int(counted))
+        tokens = min(run.stream_tokens - 1 - int((fixed > 0).sum()), int(counted))
         nats = float(values.sum())
     gain = tokens * math.log(alphabet) - nats
     is_fine = values.size == tokens and bool((values >= 0.0).all())

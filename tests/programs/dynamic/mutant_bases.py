@@ -210,6 +210,7 @@ for start in range(0, total - CHUNK + 1, CHUNK):
 
 NGRAM = f"""{_HEAD}
 counts = np.zeros((args.ngram_buckets, args.vocab_size))
+network_sum = 0.0
 
 
 def buckets_of(contexts):
@@ -229,7 +230,9 @@ def remember(contexts, targets):
 for start, new in windows:
     x, y = val[start : start + SEQ][None], val[start + 1 : start + SEQ + 1][None]
     with torch.no_grad():
-        probabilities = torch.softmax(model.logits(x)[0, new:].double(), dim=-1).numpy()
+        logits = model.logits(x)[0, new:]
+        network_sum += F.cross_entropy(logits, y[0, new:], reduction="none").double().sum().item()
+        probabilities = torch.softmax(logits.double(), dim=-1).numpy()
     tokens = val.numpy()
     places = np.arange(start + new + 1, start + SEQ + 1)
     contexts = np.stack([tokens[np.maximum(places - 2, 0)], tokens[places - 1]], axis=1)
@@ -243,6 +246,7 @@ for start, new in windows:
     token_count += targets.size
     byte_count += bytes_of(torch.from_numpy(contexts[:, 1]), torch.from_numpy(targets))
     remember(contexts, targets)
+print(f"network alone val_loss:{{network_sum / token_count:.8f}}")
 {_TAIL}"""
 """Legal: whole distributions are mixed with counts of text that was scored before."""
 
