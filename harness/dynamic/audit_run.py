@@ -8,7 +8,6 @@ each other. Under one that can, each of several runs side by side has a folder o
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import stat
@@ -24,6 +23,7 @@ from harness.dynamic.data_folder import write_data_folder
 from harness.dynamic.event_record import EventRecord, read_event_record, take_keys
 from harness.dynamic.events import PrintEvent
 from harness.dynamic.fork_plan import branch_mark
+from harness.dynamic.left_files import file_digest, left_files
 from harness.dynamic.run_causes import cause_of, read_ending, read_failed_rank
 from harness.dynamic.run_phase import phase_of
 from harness.dynamic.score_lines import has_score, score_past_record
@@ -34,7 +34,7 @@ from harness.sandbox.removal import remove_tree
 from harness.sandbox.request import MIB, Mount, SandboxLimits, SandboxRequest
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from harness.dynamic.data_folder import DataNames
     from harness.dynamic.run_causes import RunCause
@@ -60,8 +60,6 @@ LIMITS = SandboxLimits(
 )
 _LINES_AT_MOST = 200_000
 _LONGEST_LINE = 20_000
-_ARTIFACT_BYTES = 512 * MIB
-_ARTIFACTS_AT_MOST = 2_000
 _taken: dict[str, threading.Lock] = {}
 """Folders of runs: one run at a time in each."""
 
@@ -135,7 +133,7 @@ def _run(
     for made in (work, submission.parent, out, root / "plan"):
         made.mkdir(parents=True, exist_ok=True)
     copied = copy_submission(folder, submission)
-    before = {name: _digest(submission / name)[1] for name in copied.files}
+    before = {name: file_digest(submission / name)[1] for name in copied.files}
     write_data_folder(work / "data", data, names)
     if not (submission / "data").exists():
         # Scripts are started from the root of a checkout as well as from their folder.
@@ -185,7 +183,7 @@ def _run(
         by_rank=records if len(records) > 1 else (),
         failed_rank=failed,
         log_lines=tuple(log_lines),
-        artifacts=dict(_artifacts(work, submission, before)),
+        artifacts=dict(left_files(work, submission, before)),
         cause=cause_of(
             outcome,
             read_ending(out, failed or 0),
@@ -266,52 +264,6 @@ def _environment(places: Mapping[str, str]) -> dict[str, str]:
         "MKL_NUM_THREADS": "1",
         "OPENBLAS_NUM_THREADS": "1",
     }
-
-
-def _artifacts(work: Path, folder: Path, before: Mapping[str, str]) -> Iterator[tuple[str, tuple[int, str]]]:
-    """New and changed regular files below `folder`, links not followed.
-
-    The run could write all of `work`: where it put a link in place of a folder above, nothing is read.
-    """
-    if folder.resolve() != work.resolve() / folder.relative_to(work):
-        return
-    found = 0
-    pending = [folder]
-    while pending:
-        entries = _entries(pending.pop())
-        pending += [Path(entry.path) for entry in reversed(entries) if entry.is_dir(follow_symlinks=False)]
-        for entry in entries:
-            if entry.is_dir(follow_symlinks=False):
-                continue
-            relative = Path(entry.path).relative_to(folder).as_posix()
-            size, digest = _digest(Path(entry.path))
-            if size < 0 or before.get(relative) == digest:
-                continue
-            found += 1
-            if found > _ARTIFACTS_AT_MOST:
-                return
-            yield relative, (size, digest)
-
-
-def _entries(folder: Path) -> list[os.DirEntry[str]]:
-    """By name; none of a folder that is closed to us or lies too deep to name."""
-    with suppress(OSError), os.scandir(folder) as entries:
-        return sorted(entries, key=lambda entry: entry.name)
-    return []
-
-
-def _digest(path: Path) -> tuple[int, str]:
-    """Size and SHA-256 of a regular file; size -1 for anything else and beyond what is read."""
-    flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
-    try:
-        handle = os.open(path, flags)
-    except OSError:
-        return -1, ""
-    with os.fdopen(handle, "rb") as file:
-        status = os.fstat(file.fileno())
-        if not stat.S_ISREG(status.st_mode) or status.st_size > _ARTIFACT_BYTES:
-            return -1, ""
-        return status.st_size, hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _open_to_all(root: Path) -> None:
