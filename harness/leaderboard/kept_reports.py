@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from harness.leaderboard.report_fields import line_or_none, text, word
+from harness.reports.report_executed import course_rows, executed_summary, probe_rows
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -21,6 +22,9 @@ FINDINGS_AT_MOST = 40
 PLACES_AT_MOST = 12
 _TEXT_CHARACTERS = 4_000
 _UNCHECKED_CHARACTERS = 600
+_CELL_CHARACTERS = 160
+PROBES_AT_MOST = 40
+_NOTHING: Mapping[str, Any] = {"findings": [], "more": 0, "unchecked": [], "executed": None}
 # The worst first; verdicts that this list does not know come last.
 _ORDER = ("FAIL", "NEEDS-HUMAN", "WARN", "INFO")
 _AGAINST = ("FAIL", "NEEDS-HUMAN")
@@ -55,13 +59,26 @@ class PackedReport:
                 (word(finding["rule"], "rule"), text(finding["message"], "message")[:_UNCHECKED_CHARACTERS])
                 for finding in unchecked
             ],
+            "executed": _executed(document.get("dynamic")),
         }
         return cls(zlib.compress(json.dumps(kept, separators=(",", ":")).encode("ascii"), 6))
 
     def unpacked(self) -> dict[str, Any]:
-        """The kept part: words, findings, more, unchecked."""
+        """The kept part: words, findings, more, unchecked, executed."""
         kept: dict[str, Any] = json.loads(zlib.decompress(self.data))
         return kept
+
+
+def _executed(dynamic: Mapping[str, Any] | None) -> dict[str, Any] | None:
+    """What running it showed, as rows of words; None where it was not run."""
+    if dynamic is None:
+        return None
+    probes = probe_rows(dynamic)[:PROBES_AT_MOST]
+    return {
+        "summary": executed_summary(dynamic)[:_UNCHECKED_CHARACTERS],
+        "probes": [[text(cell, "probe")[:_UNCHECKED_CHARACTERS] for cell in row] for row in probes],
+        "course": [[text(cell, "course")[:_CELL_CHARACTERS] for cell in row] for row in course_rows(dynamic)],
+    }
 
 
 def _rank(verdict: str) -> int:
@@ -108,4 +125,4 @@ class KeptReports:
     def shown(self, key: str) -> Mapping[str, Any]:
         """What the page of that row shows; nothing where golf-check did not look at it."""
         packed = self.packed.get(key)
-        return packed.unpacked() if packed is not None else {"findings": [], "more": 0, "unchecked": []}
+        return packed.unpacked() if packed is not None else _NOTHING

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 _SCORES_AT_MOST = 12
 # No submission has more than a dozen seeds; a folder of thousands of logs must not make a page of megabytes.
 _SEEDS_AT_MOST = 60
+_OUTCOME_TONES = {"breach": "bad", "clean": "entered"}
 _TONES = {"FAIL": "bad", "NEEDS-HUMAN": "ask", "WARN": "ask", "INFO": "plain"}
 
 
@@ -59,6 +60,7 @@ def submission_page(site: Site, step: Step, curves: Sequence[Curve]) -> dict[str
         "unchecked": [{"rule": rule, "message": printable(message, 600)} for rule, message in unchecked],
         "unchecked_words": f"{count_of(len(unchecked), 'rule')} not checked",
         "more_findings": said["more"],
+        "executed": _executed(said["executed"]),
     }
 
 
@@ -234,6 +236,25 @@ def _finding(finding: Mapping[str, Any]) -> dict[str, Any]:
         "ask": printable(finding["ask"]),
         "authority": printable("; ".join(finding["authority"])),
         "frames": [_frame(place) for place in finding["places"]],
+    }
+
+
+def _executed(executed: Mapping[str, Any] | None) -> dict[str, Any] | None:
+    """What running the submission showed: its probes, and the course of the first run."""
+    if executed is None:
+        return None
+    return {
+        "summary": printable(executed["summary"]),
+        "probes": [
+            {
+                "outcome": outcome,
+                "tone": _OUTCOME_TONES.get(outcome, "plain"),
+                "probe": probe,
+                "sentence": printable(sentence),
+            }
+            for outcome, probe, sentence in executed["probes"]
+        ],
+        "course": [[printable(cell, 160) for cell in row[1:]] for row in executed["course"]],
     }
 
 

@@ -6,6 +6,7 @@ from harness.errors import SetupError
 from harness.leaderboard.kept_reports import FINDINGS_AT_MOST, KeptReports, PackedReport
 from harness.leaderboard.report_rows import row_and_report
 from tests.harness.leaderboard.board_samples import report
+from tests.harness.reports.report_samples import executed
 
 
 def finding(rule, verdict, places=0):
@@ -45,3 +46,28 @@ def test_a_row_without_a_report_shows_nothing():
 def test_findings_that_are_none_are_refused(findings):
     with pytest.raises(SetupError, match="not those of golf-check"):
         row_and_report({**report(), "findings": findings})
+
+
+def run_shown(**replace):
+    reports = KeptReports()
+    reports.add("#1", PackedReport.of({**report(), "findings": [], "dynamic": executed(**replace)}))
+    return reports.shown("#1")["executed"]
+
+
+def test_what_running_it_showed_is_kept_as_rows_of_words_breaches_first():
+    shown = run_shown()
+    assert shown["summary"].startswith("driven small to final_exact")
+    assert shown["probes"][0][:2] == ["breach", "prefix-invariance"]
+    assert ["score", "validation tokens scored, counted", "32", "0..2,048", "2,240"] in shown["course"]
+
+
+def test_a_submission_that_was_not_run_shows_no_runs():
+    assert kept().shown("#1")["executed"] is None
+
+
+@pytest.mark.parametrize(
+    "dynamic", [3, {}, executed(results=[{}]), executed(course=[{"kind": "score"}]), executed(runs=3)]
+)
+def test_runs_that_are_none_are_refused(dynamic):
+    with pytest.raises(SetupError, match="not those of golf-check"):
+        row_and_report({**report(), "findings": [], "dynamic": dynamic})

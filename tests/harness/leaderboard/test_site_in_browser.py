@@ -17,6 +17,7 @@ from harness.leaderboard.render import RenderOptions, render
 from harness.leaderboard.report_rows import row_and_report
 from harness.ruleset import RULES_DIR, load_ruleset
 from tests.harness.leaderboard.board_samples import report
+from tests.harness.reports.report_samples import executed
 
 playwright = pytest.importorskip("playwright.sync_api")
 CHROMIUM = os.environ.get("GOLF_CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")
@@ -49,6 +50,7 @@ def site(tmp_path_factory):
         for seed in document["measured"]["per_seed"].values():
             seed["val_bpb"] -= number * 1e-4
         document["findings"] = [FINDING] if number == 249 else []
+        document["dynamic"] = executed() if number == 249 else None
         if number == 7:
             document["submission"]["track"] = "non-record"
         row, packed = row_and_report(document)
@@ -184,6 +186,9 @@ def test_a_submissions_page_draws_its_curves_and_shows_its_findings(page, site):
     page.hover("#curves svg")
     assert "seed 1: " in page.inner_text("#curves-tip")
     assert page.inner_text(".frame figcaption") == "a.log:3 here"
+    assert page.inner_text(".probes tbody tr:first-child").startswith("prefix-invariance\tBREACH".lower())
+    page.click("text=The first run, in order")
+    assert page.locator(".course tbody tr").count() == 5
     assert page.get_attribute("a[rel=noreferrer]", "href") == "https://example.org/pull/349"
     assert page.said == []
 
