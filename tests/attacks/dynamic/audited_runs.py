@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from harness.dynamic.run_causes import RunCause
 
 LIMITS = SandboxLimits(
-    wall_seconds=60.0,
+    wall_seconds=300.0,
     memory_bytes=1536 * MIB,
     processes=64,
     written_bytes=32 * MIB,
@@ -119,7 +119,12 @@ def _if_repeated(run: AuditRun, base: ScoredRun, byte_counts: object) -> Dynamic
     ]
     results = [coverage(base), byte_denominator(base, byte_counts=byte_counts), *access_timeline(base)]
     return DynamicAudit(
-        results=(*results, *again), step=LadderStep.SMALL.value, is_claim_sure=True, adapts=True, base=base
+        results=(*results, *again),
+        step=LadderStep.SMALL.value,
+        is_claim_sure=True,
+        adapts=True,
+        learns_between_scores=True,
+        base=base,
     )
 
 

@@ -62,7 +62,7 @@ GREEDY = {
         small(),
     ),
     "log": (while_training("while True: print('x' * 10_000)"), CauseKind.OUTPUT, small()),
-    "processes": (while_training("while True: os.fork()"), CauseKind.PROCESSES, small()),
+    "processes": (while_training("while True: os.fork()"), CauseKind.PROCESSES, small(memory_bytes=8192 * MIB)),
 }  # fmt: skip
 
 

@@ -56,14 +56,10 @@ def test_losses_made_lower_fail_the_second_condition(checked: Any) -> None:
 
 
 def test_a_script_that_breaks_off_is_not_checked_with_the_phase(checked: Any) -> None:
-    findings = checked(starting_with("import regex_of_mine"))
-    for rule in ("c1-causal", "c3-score-before-update"):
-        (finding,) = findings[rule]
-        assert finding["verdict"] == "NOT-CHECKED"
-        assert (
-            "missing-module: ModuleNotFoundError: No module named 'regex_of_mine' (before"
-            in finding["message"]
-        )
+    (finding,) = checked(starting_with("import regex_of_mine"))["c1-causal"]
+    assert finding["verdict"] == "NOT-CHECKED"
+    assert "missing-module: ModuleNotFoundError: No module named 'regex_of_mine'" in finding["message"]
+    assert "(before any known token went through a model)" in finding["message"]
 
 
 def test_a_script_that_does_nothing_is_not_checked(checked: Any) -> None:
