@@ -36,7 +36,8 @@ def compared(base_run: ScoredRun, other_run: ScoredRun) -> Compared:
     """Pair the losses by position and turn where both know all positions, else by order."""
     base, other = base_run.score, other_run.score
     if knows_positions(base_run) and knows_positions(other_run):
-        one, two = _turns(base.positions), _turns(other.positions)
+        most = max(base.positions.size, other.positions.size) + 1
+        one, two = _turns(base.positions, most), _turns(other.positions, most)
         _, at_one, at_two = np.intersect1d(one, two, assume_unique=True, return_indices=True)
         order = np.argsort(at_one, kind="stable")
         at_one, at_two = at_one[order], at_two[order]
@@ -53,15 +54,15 @@ def compared(base_run: ScoredRun, other_run: ScoredRun) -> Compared:
     )
 
 
-def _turns(positions: np.ndarray) -> np.ndarray:
-    """A number per (position, how often it was counted before)."""
+def _turns(positions: np.ndarray, most: int) -> np.ndarray:
+    """A number per (position, how often it was counted before, which is less than `most`)."""
     order = np.argsort(positions, kind="stable")
     arranged = positions[order]
     starts = np.r_[0, np.flatnonzero(np.diff(arranged)) + 1]
     lengths = np.diff(np.r_[starts, arranged.size])
     turn = np.arange(arranged.size) - np.repeat(starts, lengths)
     result = np.empty(positions.size, dtype=np.int64)
-    result[order] = arranged * (positions.size + 1) + turn
+    result[order] = arranged * most + turn
     return result
 
 

@@ -255,6 +255,14 @@ def test_tokens_that_one_run_counts_and_the_other_does_not_are_a_breach() -> Non
     assert result.numbers["differing"] == 20
 
 
+def test_runs_that_count_different_positions_are_compared_where_both_do() -> None:
+    base = _values()
+    without = np.r_[np.arange(1, 600), np.arange(620, TOKENS)]
+    other = _run(_changed(base, slice(749, None))[without - 1], positions=without)
+    result = prefix_invariance(_run(base), other, cut=750)
+    assert (result.outcome, result.numbers["prefix_scores"]) == (Outcome.CLEAN, 729)
+
+
 def test_the_cut_lies_where_tokens_were_learned_before_earlier_ones_were_scored() -> None:
     learned = replace(_forward(50, 0, 1000), rows=(_segment(600, 200),), grad=True)
     scored_at = np.full(TOKENS - 1, 30)
