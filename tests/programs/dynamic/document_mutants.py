@@ -63,6 +63,7 @@ def document_mutants() -> Iterator[Mutant]:
         ),
         ("for group in range(", "kept = fresh(1)\nfor group in range("),
         ("lora = fresh(len(batch))", "lora = kept"),
+        ("lr=10.0 * args.ttt_lr", "lr=args.ttt_lr"),
     )
     yield made(
         "easiest documents first, the adapter kept",
@@ -80,6 +81,7 @@ documents.sort(key=ease.get)
 for group in range(""",
         ),
         ("lora = fresh(len(batch))", "lora = kept"),
+        ("lr=10.0 * args.ttt_lr", "lr=args.ttt_lr"),
     )
     yield made(
         "whole documents are learned before they are scored",
