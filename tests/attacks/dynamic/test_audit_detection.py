@@ -25,7 +25,6 @@ UNSEEN = {
     "a large file": "os.path.getsize(glob.glob(DATA + '/fineweb_val_*')[0]) >= 1 << 20",
 }
 ENVIRONMENT = {
-    "its packages": "'harness.dynamic' not in sys.modules",
     "who called": "sys._getframe().f_back.f_back is None",
     "its objects": "not [one for one in __import__('gc').get_objects() if type(one).__name__ == 'Recorder']",
 }

@@ -10,7 +10,6 @@ from harness.dynamic.run_causes import CauseKind
 from harness.sandbox.request import MIB
 from tests.attacks.dynamic.audited_runs import small
 from tests.programs.dynamic.audited_script import (
-    edited,
     ending_with,
     starting_with,
     while_evaluating,
@@ -34,13 +33,9 @@ BROKEN = {
     "segmentation fault": (
         while_evaluating("import ctypes; ctypes.string_at(0)"), CauseKind.CRASH, "in evaluation",
     ),
-    "kills its group": (while_training("os.killpg(0, 9)"), CauseKind.CRASH, "in training"),
     "kills all others": (while_training("os.kill(-1, 9)"), CauseKind.SETTINGS, "No such process (in"),
     "kills its parent": (
         while_training("os.kill(os.getppid(), 9)"), CauseKind.SETTINGS, "not permitted (in training",
-    ),
-    "no number": (
-        edited(("bpb = evaluate()", "bpb = float('nan')")), CauseKind.NO_METRIC, "without printing a score",
     ),
 }  # fmt: skip
 GREEDY = {
@@ -62,7 +57,9 @@ GREEDY = {
         small(),
     ),
     "log": (while_training("while True: print('x' * 10_000)"), CauseKind.OUTPUT, small()),
-    "processes": (while_training("while True: os.fork()"), CauseKind.PROCESSES, small(memory_bytes=8192 * MIB)),
+    "processes": (
+        while_training("while True: os.fork()"), CauseKind.PROCESSES, small(memory_bytes=8192 * MIB),
+    ),
 }  # fmt: skip
 
 

@@ -20,9 +20,7 @@ LINE = "final_exact val_bpb:1.05000000"
 SCORED_UNSEEN = "with torch.no_grad(): torch.exp(-model(val[:-1], val[1:], reduction='none'))"
 MADE_UP = {
     "a constant after looking at the tokens": in_place_of_the_end(f"{SCORED_UNSEEN}\nprint('{LINE}')"),
-    "a constant after an honest evaluation": edited(("bpb = evaluate()", "evaluate(); bpb = 1.05")),
     "a factor on the honest one": edited(("bpb = evaluate()", "bpb = 0.98 * evaluate()")),
-    "written to another stdout": starting_with("sys.stdout = open(1, 'w', closefd=False)"),
     "a print for everybody": starting_with(
         "import builtins; builtins.print = lambda *text: os.write(1, str(text[0]).encode() + b'\\n')"
     ),

@@ -20,15 +20,9 @@ TAMPERING = {
         f"os.replace('{OUT}/other', '{OUT}/events.jsonl')"
     ),
     "appends a line": ending_with(f"open('{OUT}/events.jsonl', 'a').write('{A_LINE}\\n')"),
-    "a link in its place": ending_with(
-        f"os.unlink('{OUT}/events.jsonl'); os.symlink('/etc/passwd', '{OUT}/events.jsonl')"
-    ),
     "a forged record under a key of its own": starting_with(FORGED_KEY)
     + f"os.truncate('{OUT}/events.jsonl', 0); open('{OUT}/events.jsonl', 'a').write('{A_LINE}\\n')\n",
     "closes all descriptors": ending_with("sys.stdout.flush(); os.closerange(0, 4096)"),
-    "stops the recorder": starting_with(
-        "import harness.dynamic.child.capture.recorder as at\nat.Recorder.event = lambda *_, **__: None"
-    ),
     "no json": starting_with("import json; json.dumps = lambda *_, **__: '{}'"),
 }
 
