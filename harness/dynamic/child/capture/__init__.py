@@ -92,10 +92,13 @@ def look(recorder: Recorder, tree: ast.AST, filename: str) -> None:
 
 
 def _sizes(plan: RunPlan, streams: TokenStreams) -> frozenset[int]:
-    """What a script may take for the size of the data: tokens, targets, bytes of tokens and of files."""
+    """What a script may take for the size of the data: tokens, bytes of tokens and of files.
+
+    Not the number of targets: it is 2,048, as many sizes of weights are.
+    """
     tokens = [streams.validation_count, int(streams.tokens.size) - streams.validation_count]
     files = [Path(each).stat().st_size for each in (*plan.val_files, *plan.train_files)]
-    sizes = [*tokens, *(count - 1 for count in tokens), *(2 * count for count in tokens), *files]
+    sizes = [*tokens, *(2 * count for count in tokens), *files]
     return frozenset(size for size in sizes if size > _SMALLEST_SIZE)
 
 
