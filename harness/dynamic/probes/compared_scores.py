@@ -120,10 +120,13 @@ def seen_before(run: ScoredRun, positions: np.ndarray, scored_at: np.ndarray) ->
             looked_at[places] = np.minimum(looked_at[places], event.number)
     inside = at < run.stream_tokens
     at, due = at[inside], due[inside]
+    # A network's own loss just before it is mixed is part of the score, not a look before it.
+    passes = np.array([event.number for event in run.record.of(ForwardEvent) if event.source == "val"])
+    own_pass = passes[np.maximum(np.searchsorted(passes, due) - 1, 0)] if passes.size else due
     return SeenBefore(
         tokens=int(at.size),
         trained=int((trained_at[at] < due).sum()),
-        scored=int((looked_at[at] < due).sum()),
+        scored=int((looked_at[at] < np.minimum(own_pass, due)).sum()),
         steps=sum(number < first for number in steps),
     )
 
