@@ -12,6 +12,7 @@ from harness.dynamic.accumulators import chains_of
 from harness.dynamic.event_record import EventRecord
 from harness.dynamic.events import CutEvent, ForkEvent, LossEvent, PrintEvent, ReductionEvent
 from harness.dynamic.loss_places import positions_of
+from harness.dynamic.probes.compared_scores import knows_positions
 from harness.dynamic.score_taker import ScoreTaker
 
 if TYPE_CHECKING:
@@ -48,7 +49,7 @@ def fork_point(base: ScoredRun, position: int, byte_counts: np.ndarray) -> ForkP
     `byte_counts` (n,) are the bytes of each token of the stream: scorers of bytes count several values.
     """
     score = base.score
-    span = _places_of(score, position, base.stream_tokens, byte_counts)
+    span = _places_of(base, position, byte_counts)
     if span is None or score.tokens[span[0] : span[1]].max(initial=1.0) > 1.0:
         return None
     began = int(min(score.scored_at.min(), score.counted_at.min()))
@@ -146,11 +147,10 @@ def _at_position(record: EventRecord, position: int, scored_at: int) -> tuple[Lo
     return found
 
 
-def _places_of(
-    score: CountedScore, position: int, stream_tokens: int, byte_counts: np.ndarray
-) -> tuple[int, int] | None:
-    """First and end of the values that are the score of `position`."""
-    if score.has_positions:
+def _places_of(base: ScoredRun, position: int, byte_counts: np.ndarray) -> tuple[int, int] | None:
+    """First and end of the values that are the score of `position`, by likely places too."""
+    score, stream_tokens = base.score, base.stream_tokens
+    if knows_positions(base):
         found = np.flatnonzero(score.positions == position)
         return (int(found[0]), int(found[0]) + 1) if found.size else None
     if score.values.size == stream_tokens - 1:

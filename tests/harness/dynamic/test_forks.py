@@ -8,7 +8,7 @@ import os
 import subprocess
 import sys
 import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -22,7 +22,7 @@ from harness.dynamic.probes.normalisation import Alternative, normalisation
 from harness.dynamic.probes.probe import ProbeResult, scored_run
 from harness.dynamic.run_plan import RunPlan
 from harness.probe_outcome import Outcome
-from tests.harness.dynamic.toy_runs import VAL_TOKENS, VOCAB, ToyRun, stream, validation, write_shard
+from tests.harness.dynamic.toy_runs import VAL_TOKENS, VOCAB, ToyRun, run_toy, stream, validation, write_shard
 from tests.programs.dynamic.toy_scripts import FROZEN, ONLINE_PAIRS
 
 POSITION = 700
@@ -191,3 +191,25 @@ def test_a_run_of_two_ranks_is_not_forked():
     base = scored_run("base", ToyRun(events=EventRecord(events=())), stream_tokens=VAL_TOKENS, label=None)
     result = forked_alternatives(base, None, POSITION, plan, begun.append, lambda token: None)()
     assert (result.outcome, begun) == (Outcome.NO_POWER, [])
+
+
+def test_a_score_whose_place_is_likely_is_a_value_of_its_own():
+    with tempfile.TemporaryDirectory() as folder:
+        run = run_toy(FROZEN, Path(folder) / "run", validation())
+    base = scored_run("base", run, stream_tokens=VAL_TOKENS, label=None)
+    assert base.metric is not None
+    score = base.score
+    # As a last row that is counted twice leaves it: more values than tokens, each with a likely place.
+    order = np.r_[0 : score.values.size, score.values.size - 8 : score.values.size]
+    likely = replace(
+        score,
+        **{
+            name: getattr(score, name)[order]
+            for name in ("values", "positions", "counted_at", "scored_at", "tokens")
+        },
+        placed=np.ones(order.size, dtype=np.int8),
+    )
+    base = replace(base, metric=replace(base.metric, score=likely))
+    point = fork_point(base, POSITION, np.ones(VAL_TOKENS, dtype=np.int64))
+    assert point is not None
+    assert point.first == int(np.flatnonzero(likely.positions == POSITION)[0])
