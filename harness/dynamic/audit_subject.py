@@ -77,6 +77,7 @@ class AuditSubject:
             vocab_size=self.vocabulary.key.size,
             device=device,
             captures=captures,
+            element_scale=settings.element_scale,
             one_micro_batch=self.knobs.has_micro_batches,
             world_size=ranks,
             train_backward_seconds=_TRAINED_SECONDS / passes,

@@ -100,6 +100,10 @@ def _rotary(value: float, scale: Scale) -> float:
     return HEAD_WIDTH if value >= scale.width / scale.heads else min(value, HEAD_WIDTH // 2)
 
 
+def _elements(value: float, scale: Scale) -> float:
+    return max(1, round(value * scale.elements))
+
+
 def _table(value: float, _: Scale) -> float:
     return table_slots(value)
 
@@ -130,6 +134,7 @@ _RULES_BY_NAME: tuple[tuple[Callable[[float, Scale], float], tuple[str, ...]], .
     (_table, (r".*buckets", r".*(?:ngram|hash|cache|table)_?slots", r".*(?:table|hash|cache)_?size")),
     # An average over thousands of steps would still be the untrained weights after six.
     (_at_most(AVERAGE_DECAY), (r".*(?:ema|polyak)(?:_\w+)?_(?:decay|beta)",)),
+    (_elements, (r"(?:\w+_)?(?:keep|pass\w*|float|quant\w*|min|max)(?:_\w+)?_numel",)),
     # Numbers that are no sizes.
     (
         _keep,
@@ -228,6 +233,7 @@ _RULES = tuple((re.compile("|".join(patterns)), rule) for rule, patterns in _RUL
 _LITERAL_NAMES = re.compile(
     r"(?:n_|num_|ngram_|hash_|table_|cache_)*(?:buckets|table_size|hash_size|table_bits|bucket_bits|hash_bits)"
     r"|\w*batch_seqs|\w*batch_windows|num_seqs|num_sequences|n_seqs|\w*calib\w*(?:batches|samples|seqs|tokens|steps)"
+    r"|(?:\w+_)?(?:keep|pass\w*|float|quant\w*|min|max)(?:_\w+)?_numel"
     r"|(?:\w+_)?(?:eval|ttt|lora|slide|sliding|window)_batch(?:_size)?"
     r"|\w*chunk_tokens|\w*(?:ngram|cache|eval|ttt)_chunk(?:_size)?|\w*calib\w*seq_len|ppm_\w*tokens"
 )

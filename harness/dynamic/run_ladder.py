@@ -1,8 +1,9 @@
 """Tries a script small, and where that fails in other ways, until it reaches a score or nothing is left.
 
-Steps: everything small under the claimed run's settings; settings that the error names left as they are; the
-model's own width with two training steps; the script's defaults instead of the claimed run's settings. A run
-that took too long or too much is only tried again with two training steps.
+Steps: everything small under the claimed run's settings; settings that the error names left as they are;
+limits on the elements of a tensor as written; the model's own width with two training steps; the script's
+defaults instead of the claimed run's settings. A run that took too long or too much is only tried again with
+two training steps.
 """
 
 from __future__ import annotations
@@ -46,6 +47,7 @@ class LadderStep(StrEnum):
     """Which way a script was driven; the later, the less it says about the claimed run."""
 
     SMALL = "small"
+    WHOLE_LIMITS = "whole-limits"
     NAMED_KEPT = "named-kept"
     FEW_STEPS = "few-steps"
     OWN_WIDTH = "own-width"
@@ -114,6 +116,7 @@ def _steps(
     named = _named_settings(subject, attempts[-1], base)
     if named != base:
         yield LadderStep.NAMED_KEPT, named
+    yield LadderStep.WHOLE_LIMITS, replace(base, keeps_limits=True)
     yield LadderStep.OWN_WIDTH, replace(base, keeps_width=True, steps=FEW_STEPS)
     if subject.claimed:
         yield LadderStep.DEFAULTS, replace(base, without_claim=True)
@@ -142,5 +145,9 @@ def _named_settings(subject: AuditSubject, attempt: Attempt, base: ShrinkChoice)
     return replace(base, kept=frozenset(named & small), dropped=frozenset(named & untouched))
 
 
+def _started_with(settings: Shrink) -> tuple[object, ...]:
+    return settings.environment, settings.argv, settings.literals, settings.element_scale
+
+
 def _is_same(one: Shrink, other: Shrink) -> bool:
-    return (one.environment, one.argv, one.literals) == (other.environment, other.argv, other.literals)
+    return _started_with(one) == _started_with(other)

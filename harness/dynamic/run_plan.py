@@ -37,6 +37,8 @@ class RunPlan:
     world_size: int = 1
     rank: int = 0
     captures: bool = True
+    element_scale: float = 1.0
+    """What limits on the elements of a tensor, as written in the script, are multiplied by."""
     one_micro_batch: bool = False
     """Whether a step is to take one pass where the script says eight by the number of ranks."""
     train_backward_seconds: float = 11.25

@@ -67,6 +67,8 @@ class ShrinkChoice:
     at_least: Mapping[str, int] = field(default_factory=dict)
     """The smallest value of a setting, by its name in lower case: the script refuses smaller ones."""
     keeps_width: bool = False
+    keeps_limits: bool = False
+    """Whether limits on the elements of a tensor stay as written."""
     steps: int = STEPS
     without_claim: bool = False
 
@@ -84,6 +86,8 @@ class Shrink:
     """Training steps the run is to take."""
     micro_steps: int = MICRO_STEPS
     """Passes of each."""
+    element_scale: float = 1.0
+    """What written limits on the elements of a tensor are multiplied by."""
     notes: tuple[str, ...] = ()
 
 
@@ -103,7 +107,12 @@ def shrink(
         for name, value in claimed.items()
         if not choice.without_claim and name.lower() not in choice.dropped
     }
-    scale = replace(scale_of(knobs, claimed), keeps_width=choice.keeps_width, steps=choice.steps)
+    scale = replace(
+        scale_of(knobs, claimed),
+        keeps_width=choice.keeps_width,
+        keeps_limits=choice.keeps_limits,
+        steps=choice.steps,
+    )
     shrinking = _Shrinking(scale, data, vocabulary, choice)
     environment = dict(claimed)
     for knob in knobs.of(KnobKind.ENVIRONMENT):
@@ -134,6 +143,7 @@ def shrink(
         local_literals=in_functions,
         steps=choice.steps,
         micro_steps=scale.micro_steps,
+        element_scale=scale.elements,
         notes=tuple(shrinking.notes),
     )
 

@@ -39,6 +39,7 @@ class Scale:
     heads: float = _USUAL_HEADS
     kv_heads: float = _USUAL_KV_HEADS
     keeps_width: bool = False
+    keeps_limits: bool = False
     micro_steps: int = MICRO_STEPS
     """Passes of one optimizer step, of training and of a batch of validation alike."""
     steps: int = STEPS
@@ -58,6 +59,11 @@ class Scale:
     def tiny_width(self) -> int:
         """Of the residual stream."""
         return self.tiny_heads * HEAD_WIDTH
+
+    @property
+    def elements(self) -> float:
+        """What a limit on the elements of a matrix is multiplied by: matrices shrink on both sides."""
+        return 1.0 if self.keeps_width or self.keeps_limits else min(1.0, (self.tiny_width / self.width) ** 2)
 
     def sequence_of(self, value: float) -> int:
         """A length of the claimed run by the factor that makes its longest one `SEQUENCE`."""

@@ -50,6 +50,7 @@ def run(plan: RunPlan, source: bytes, *, wait: Callable[[], None] = lambda: None
 
     `wait` is called when the key of the record is told and no code of the submission has run yet.
     """
+    from harness.dynamic.child.element_limits import with_small_limits
     from harness.dynamic.child.ending import ending_of, write_ending
     from harness.dynamic.child.facade import install_facade
     from harness.dynamic.child.facade.randomness import install_randomness
@@ -71,6 +72,7 @@ def run(plan: RunPlan, source: bytes, *, wait: Callable[[], None] = lambda: None
     clock = install_facade(plan)
     scripts = ScriptSource((folder,))
     scripts.transforms.append(lambda tree, _: with_literals(tree, plan.literals, plan.local_literals))
+    scripts.transforms.append(lambda tree, _: with_small_limits(tree, plan.element_scale))
     if plan.one_micro_batch:
         scripts.transforms.append(lambda tree, _: with_one_micro_batch(tree))
     if recorder is not None:

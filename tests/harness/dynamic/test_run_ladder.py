@@ -66,10 +66,18 @@ def test_a_claimed_setting_that_does_not_fit_tiny_data_is_dropped(subject, monke
     assert second.plan.environment["TTT_EPOCHS"] == "3"
 
 
-def test_an_error_that_names_nothing_leads_to_the_own_width_and_then_to_the_defaults(subject, monkeypatch):
+def test_an_error_that_names_nothing_leads_to_whole_limits_the_own_width_and_the_defaults(
+    subject, monkeypatch
+):
     broken = cause(CauseKind.SETTINGS)
-    steps = [one.step for one in climbed(subject, monkeypatch, broken, broken, broken)]
-    assert steps == [LadderStep.SMALL, LadderStep.OWN_WIDTH, LadderStep.DEFAULTS]
+    attempts = climbed(subject, monkeypatch, *[broken] * 4)
+    assert [one.step for one in attempts] == [
+        LadderStep.SMALL,
+        LadderStep.WHOLE_LIMITS,
+        LadderStep.OWN_WIDTH,
+        LadderStep.DEFAULTS,
+    ]
+    assert [one.plan.element_scale for one in attempts[:2]] == [1 / 64, 1.0]
 
 
 def test_a_run_that_took_too_long_is_tried_once_more_with_fewer_steps(subject, monkeypatch):

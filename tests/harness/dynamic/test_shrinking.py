@@ -194,3 +194,18 @@ def test_a_batch_that_a_function_sets_is_made_small_and_other_constants_of_it_ar
 
 def test_a_batch_that_changes_in_its_function_is_left_alone():
     assert small("def main():\n    ttt_batch = 16\n    ttt_batch *= 2\n").local_literals == {}
+
+
+LIMIT = "INT8_KEEP_FLOAT_MAX_NUMEL = 65_536\nMODEL_DIM = int(os.environ.get('MODEL_DIM', 512))\n"
+
+
+def test_a_limit_on_elements_shrinks_as_matrices_do():
+    settings = small(LIMIT)
+    assert settings.literals["INT8_KEEP_FLOAT_MAX_NUMEL"] == 1_024
+    assert settings.element_scale == 1 / 64
+
+
+def test_limits_on_elements_stay_where_the_ladder_asks_for_it():
+    settings = small(LIMIT, choice=ShrinkChoice(keeps_limits=True))
+    assert "INT8_KEEP_FLOAT_MAX_NUMEL" not in settings.literals
+    assert settings.element_scale == 1.0
