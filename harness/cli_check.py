@@ -229,6 +229,8 @@ def _check_usage(arguments: argparse.Namespace, parser: argparse.ArgumentParser)
     given = [name for name, is_given in about_runs.items() if is_given]
     if given and not arguments.dynamic:
         parser.error(f"{' and '.join(given)} {'is' if len(given) == 1 else 'are'} about runs: add --dynamic")
+    if arguments.dynamic_device == "cuda" and arguments.dynamic_ranks > 1:
+        parser.error("--dynamic-ranks 2 is for --dynamic-device cpu: one GPU does not hold two ranks")
     if arguments.entry is not None and (arguments.all_prs or arguments.records or arguments.agreement):
         parser.error("--entry chooses the folder of one commit; it goes with --ref or one --pr")
 

@@ -27,6 +27,7 @@ def audit_as_json(audit: DynamicAudit) -> dict[str, Any]:
         "learns_between_scores": audit.learns_between_scores,
         "seconds": audit.seconds,
         "notes": list(audit.notes),
+        "settings": dict(audit.settings),
         "results": [
             {
                 "probe": result.probe,

@@ -111,6 +111,14 @@ def powerless_words(dynamic: DynamicAudit) -> list[str]:
     """For the reader of a report: what running did not show."""
     if dynamic.failure is not None:
         return [f"dynamic audit: {dynamic.failure}"]
+    unseen = dynamic.base.record.unseen if dynamic.base is not None else ()
+    return [
+        *(f"dynamic audit: not seen is what the code does where {each}" for each in unseen),
+        *_without_power(dynamic),
+    ]
+
+
+def _without_power(dynamic: DynamicAudit) -> list[str]:
     return [
         f"dynamic audit: {result.probe} had no power: {result.sentence}"
         for result in dynamic.results

@@ -7,8 +7,8 @@ recorded beside the script, and everything is decided here from the records.
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -22,13 +22,15 @@ from harness.dynamic.run_pool import RunPool
 from harness.logs.training_log import PassKind
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
     from harness.dynamic.audit_run import AuditRun
     from harness.dynamic.probes.probe import ProbeResult, ScoredRun
     from harness.dynamic.run_ladder import Attempt
+    from harness.dynamic.run_plan import RunPlan
     from harness.dynamic.run_pool import MadeRun
+    from harness.dynamic.tiny_data import TinyData
     from harness.evidence.seed_evidence import Evidence
     from harness.file_tree import FileTree
     from harness.ruleset import Limits
@@ -64,6 +66,8 @@ class DynamicAudit:
     learns_between_scores: bool = False
     notes: tuple[str, ...] = ()
     seconds: float = 0.0
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    """What the first run was started with: environment, argv, constants, ranks, device, tokens."""
     base: ScoredRun | None = None
     """The first run with everything it recorded."""
 
@@ -127,6 +131,10 @@ def audit_by_running(
                 notes = (*notes, f"the claimed score, {label} in the logs, is taken to be printed as {shown}")
                 made = Counterfactuals(subject.vocabulary.key, shown)
             base = made.scored("base", attempts[-1].run, made.data)
+            if subject.knobs.reached:
+                base = replace(
+                    base, metric=None, why_not=f"the script knows the audit: {subject.knobs.reached[0]}"
+                )
             results = made.judged(base, attempts[-1], pool, thorough=thorough)
     metric = base.metric if base is not None else None
     return DynamicAudit(
@@ -142,8 +150,21 @@ def audit_by_running(
         learns_between_scores=base is not None and _learns_between_scores(base),
         notes=notes,
         seconds=round(time.monotonic() - began, 1),
+        settings=_settings(attempts[-1].plan, made.data) if attempts else {},
         base=base,
     )
+
+
+def _settings(plan: RunPlan, data: TinyData) -> dict[str, Any]:
+    return {
+        "environment": dict(plan.environment),
+        "argv": list(plan.argv),
+        "constants": {**plan.literals, **plan.local_literals},
+        "ranks": plan.world_size,
+        "device": plan.device,
+        "train_tokens": int(data.train.size),
+        "validation_tokens": int(data.validation.size),
+    }
 
 
 def _why_not_driven(attempts: Sequence[Attempt], seconds: float) -> str | None:

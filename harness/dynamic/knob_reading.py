@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from harness.code.source_text import parse_text
 from harness.code.syntax_nodes import SyntaxNodes
+from harness.dynamic.child.capture.audit_awareness import awareness
 from harness.dynamic.local_constants import local_constants
 from harness.dynamic.micro_batches import is_micro_batch_count
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 KNOBS_AT_MOST = 4_000
 TEXTS_AT_MOST = 400
 _LONGEST_TEXT = 300
+_PLACES_AT_MOST = 20
 _LARGEST = 2**63
 # What stands in for a look-up in the environment: `os.environ.get("A", 1)`, an alias of it, a function of the
 # script. Setting a name that nothing reads harms nobody, so any call with such a first argument counts.
@@ -34,12 +36,14 @@ def read_knobs(argument: dict[str, Any], blobs: list[bytes]) -> dict[str, Any]:
     A knob is a dict of name, kind (environment, option, class, module, parameter, local), value (the default
     as text, None where there is none or it is computed), type (int or float where the script makes it one,
     else that of the default) and, for an environment name, the `target` that keeps it. `problems` names
-    sources that do not parse; `micro_batches` says whether eight ranks are played by fewer.
+    sources that do not parse; `micro_batches` says whether eight ranks are played by fewer, `reached` where
+    the audit itself is spoken of.
     """
     knobs: list[dict[str, Any]] = []
     texts: dict[str, None] = {}
     problems: list[str] = []
     micro_batches = False
+    reached: list[str] = []
     for path, blob in zip(argument["paths"], blobs, strict=True):
         parsed = parse_text(blob.decode("utf-8", "replace"))
         if parsed.tree is None:
@@ -47,6 +51,7 @@ def read_knobs(argument: dict[str, Any], blobs: list[bytes]) -> dict[str, Any]:
             continue
         nodes = SyntaxNodes(parsed.tree)
         names = _module_names(parsed.tree)
+        reached += awareness(parsed.tree, path)
         knobs += _environment_knobs(nodes, names)
         knobs += _options(nodes, names)
         knobs += _constants(parsed.tree, nodes)
@@ -63,6 +68,7 @@ def read_knobs(argument: dict[str, Any], blobs: list[bytes]) -> dict[str, Any]:
         "texts": list(texts)[:TEXTS_AT_MOST],
         "problems": problems,
         "micro_batches": micro_batches,
+        "reached": [place[:_LONGEST_TEXT] for place in reached[:_PLACES_AT_MOST]],
     }
 
 

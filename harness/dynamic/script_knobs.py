@@ -48,6 +48,8 @@ class ScriptKnobs:
     knobs: tuple[Knob, ...] = ()
     texts: tuple[str, ...] = ()
     problems: tuple[str, ...] = ()
+    reached: tuple[str, ...] = ()
+    """Places that speak of the audit itself."""
     has_micro_batches: bool = False
     """Whether a step takes as many passes as there are ranks less than eight (`micro_batches`)."""
 
@@ -84,5 +86,6 @@ def script_knobs(submission: Submission) -> ScriptKnobs:
         ),
         texts=tuple(str(text) for text in result["texts"]),
         problems=tuple(str(problem) for problem in result["problems"]),
+        reached=tuple(str(place) for place in result["reached"]),
         has_micro_batches=bool(result["micro_batches"]),
     )

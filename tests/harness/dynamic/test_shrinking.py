@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import pytest
+
 from harness.audit.run_profile import ProfileKind, RunProfile, Setting
 from harness.dynamic.claimed_settings import claimed_settings, claimed_words
 from harness.dynamic.knob_reading import read_knobs
@@ -209,3 +211,14 @@ def test_limits_on_elements_stay_where_the_ladder_asks_for_it():
     settings = small(LIMIT, choice=ShrinkChoice(keeps_limits=True))
     assert "INT8_KEEP_FLOAT_MAX_NUMEL" not in settings.literals
     assert settings.element_scale == 1.0
+
+
+@pytest.mark.parametrize(
+    ("text", "reached"),
+    [
+        ("import harness.dynamic.child\n", ["import harness.dynamic.child at train_gpt.py:1"]),
+        ("import harnessing\nnote = 'a harness for wires'\n", []),
+    ],
+)
+def test_a_script_that_speaks_of_the_audit_is_known_before_it_runs(text, reached):
+    assert read_knobs({"paths": ["train_gpt.py"]}, [text.encode()])["reached"] == reached

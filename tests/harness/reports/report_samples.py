@@ -280,6 +280,15 @@ def executed(**replace):
         "learns_between_scores": False,
         "seconds": 61.2,
         "notes": [],
+        "settings": {
+            "environment": {"MODEL_DIM": "64"},
+            "argv": [],
+            "constants": {"ttt_batch": 2},
+            "ranks": 1,
+            "device": "cpu",
+            "train_tokens": 150_000,
+            "validation_tokens": 2_049,
+        },
         "results": [
             result("coverage", "c4-single-pass", "clean", "2,048 of 2,048 positions counted", counted=2048),
             result("normalisation", "c2-normalized", "no-power", "nothing printed before the evaluation"),
