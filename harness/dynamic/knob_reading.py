@@ -218,16 +218,14 @@ def _parameters(nodes: SyntaxNodes) -> Iterator[dict[str, Any]]:
 
 
 def _locals(nodes: SyntaxNodes) -> Iterator[dict[str, Any]]:
-    """Constants that a function binds once and never changes."""
+    """Constants that a function binds once and does not change."""
     functions: list[ast.FunctionDef | ast.AsyncFunctionDef] = [
         *nodes.of(ast.FunctionDef),
         *nodes.of(ast.AsyncFunctionDef),
     ]
     for function in functions:
-        for statement in local_constants(function):
-            target = statement.targets[0]
-            if isinstance(target, ast.Name):
-                yield from _literal("local", target.id, statement.value)
+        for name, statement in local_constants(function):
+            yield from _literal("local", name, statement.value)
 
 
 def _literal(kind: str, name: str, value: ast.expr) -> Iterator[dict[str, Any]]:

@@ -46,10 +46,9 @@ class _Overrides(ast.NodeTransformer):
         return self._function(node)
 
     def _function(self, node: ast.FunctionDef | ast.AsyncFunctionDef) -> ast.AST:
-        for statement in local_constants(node):
-            target = statement.targets[0]
-            if isinstance(target, ast.Name) and target.id in self._in_functions:
-                new = ast.Constant(value=self._in_functions[target.id])
+        for name, statement in list(local_constants(node)):
+            if name in self._in_functions:
+                new = ast.Constant(value=self._in_functions[name])
                 statement.value = ast.copy_location(new, statement.value)
         return self.generic_visit(node)
 

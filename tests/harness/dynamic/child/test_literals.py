@@ -62,3 +62,13 @@ def test_a_constant_that_a_function_binds_once_is_overridden_where_that_is_asked
 )
 def test_a_local_variable_that_changes_keeps_its_meaning(body: str) -> None:
     assert local(f"one = 1\ndef f():\n    {body}\n    return n\ngot = f()", n=2) in {16, 17}
+
+
+def test_an_attribute_that_a_method_sets_once_is_overridden_too() -> None:
+    source = "class Cache:\n    def __init__(self):\n        self.BUCKETS = 4_194_304\ngot = Cache().BUCKETS"
+    assert local(source, BUCKETS=128) == 128
+
+
+def test_an_attribute_of_another_object_keeps_its_meaning() -> None:
+    source = "class A: pass\ndef f(other):\n    other.BUCKETS = 4096\n    return other.BUCKETS\ngot = f(A())"
+    assert local(source, BUCKETS=128) == 4096
