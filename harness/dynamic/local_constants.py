@@ -37,6 +37,9 @@ def local_constants(
 
 
 def _is_number(value: ast.expr) -> bool:
+    """Written down, or arithmetic of such: `1 << 22`."""
+    if isinstance(value, ast.BinOp):
+        return _is_number(value.left) and _is_number(value.right)
     return isinstance(value, ast.Constant) and type(value.value) in {int, float}
 
 

@@ -65,7 +65,7 @@ def test_a_local_variable_that_changes_keeps_its_meaning(body: str) -> None:
 
 
 def test_an_attribute_that_a_method_sets_once_is_overridden_too() -> None:
-    source = "class Cache:\n    def __init__(self):\n        self.BUCKETS = 4_194_304\ngot = Cache().BUCKETS"
+    source = "class Cache:\n    def __init__(self):\n        self.BUCKETS = 1 << 22\ngot = Cache().BUCKETS"
     assert local(source, BUCKETS=128) == 128
 
 
