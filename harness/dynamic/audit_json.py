@@ -26,6 +26,7 @@ def audit_as_json(audit: DynamicAudit) -> dict[str, Any]:
         "adapts": audit.adapts,
         "learns_between_scores": audit.learns_between_scores,
         "seconds": audit.seconds,
+        "looked_before": audit.looked_before,
         "notes": list(audit.notes),
         "settings": dict(audit.settings),
         "results": [

@@ -119,8 +119,11 @@ class _Judging:
         is_blind_to_later = any(one.outcome is Outcome.CLEAN for one in compared)
         on_noise = attributed(self._on_noise(noise()), noise(), is_blind_to_later=is_blind_to_later)
         compared += [on_noise, self._artifacts(noise()), forks()]
+        learns = any(step.source == "val" for step in base.record.of(StepEvent))
+        if thorough or (learns and prefix.outcome is Outcome.NO_POWER):
+            compared.append(self._first_unit(learns=learns))
         if thorough:
-            compared += self._further()
+            compared.append(self._doubled())
         if again is None and any(one.outcome is Outcome.BREACH for one in compared):
             again = self._begin("replay", "the same tokens again", made.data)
         same = self._replayed(changed, again)
@@ -224,24 +227,26 @@ class _Judging:
             return [_left_out(MATES, "c1-causal")]
         return [batch_mates(first, changed, document=document)]
 
-    def _further(self) -> list[ProbeResult]:
-        """The stream twice, and adaptation taken back."""
-        made, base = self._made, self._base
+    def _first_unit(self, *, learns: bool) -> ProbeResult:
+        """Adaptation taken back: what is scored before any must stay."""
+        still = self._base if not learns else self._begin(
+            "unadapted",
+            "steps on validation tokens taken back",
+            self._made.data,
+            replace(self._plan, adapts=False),
+        )()  # fmt: skip
+        if still is None:
+            return _left_out(FIRST_UNIT, "c3-score-before-update")
+        return first_unit(self._base, still)
+
+    def _doubled(self) -> ProbeResult:
+        """The stream twice."""
+        made = self._made
         what = f"tokens from position {made._half:,} on are those from the start"
-        doubled = self._begin("doubled", what, made.data.with_repetition(made._half))
-        adapts = any(step.source == "val" for step in base.record.of(StepEvent))
-        still = self._begin(
-            "unadapted", "steps on validation tokens taken back", made.data, replace(self._plan, adapts=False)
-        ) if adapts else (lambda: base)  # fmt: skip
-        unadapted, twice = still(), doubled()
-        return [
-            doubled_stream(twice, base, half=made._half)
-            if twice is not None
-            else _left_out(DOUBLED, "c4-single-pass"),
-            first_unit(base, unadapted)
-            if unadapted is not None
-            else _left_out(FIRST_UNIT, "c3-score-before-update"),
-        ]
+        doubled = self._begin("doubled", what, made.data.with_repetition(made._half))()
+        if doubled is None:
+            return _left_out(DOUBLED, "c4-single-pass")
+        return doubled_stream(doubled, self._base, half=made._half)
 
 
 def _left_out(probe: str, condition: str) -> ProbeResult:

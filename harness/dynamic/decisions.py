@@ -97,7 +97,12 @@ def why_not_clean(dynamic: DynamicAudit, rule: str) -> str | None:
 
 
 def _learned_without_a_trace(dynamic: DynamicAudit, rule: str) -> str | None:
-    """Why clean probes say nothing of the order of learning and scoring; None where they do."""
+    """Why clean probes say nothing of the order of learning and scoring, or of passes; None where they do."""
+    if rule == "c4-single-pass" and dynamic.looked_before:
+        return (
+            f"executed: {dynamic.looked_before:,} counted tokens had been looked at in an earlier pass; "
+            "whether the pass that counts was chosen by its outcome is not seen"
+        )
     if rule not in {"c3-score-before-update", "c4-single-pass"} or dynamic.learns_between_scores:
         return None
     if dynamic.adapts:

@@ -17,6 +17,8 @@ from harness.dynamic.claimed_label import claimed_label
 from harness.dynamic.counterfactuals import Counterfactuals
 from harness.dynamic.events import ForwardEvent, StepEvent
 from harness.dynamic.printed_metrics import plain_label, printed_numbers
+from harness.dynamic.probes.compared_scores import seen_before
+from harness.dynamic.probes.model_files import last_artifact_write
 from harness.dynamic.run_ladder import climb
 from harness.dynamic.run_pool import RunPool
 from harness.logs.training_log import PassKind
@@ -51,7 +53,7 @@ class DynamicAudit:
     `is_claim_guessed` that no log names it and the last of several was taken. `adapts` says whether an
     optimizer stepped on validation tokens, or weights changed between passes over them;
     `learns_between_scores` whether scores that count were made with different weights, so that their order
-    could show.
+    could show. Of `looked_before` counted tokens the losses were seen once before, behind the artifact.
     """
 
     results: tuple[ProbeResult, ...] = ()
@@ -64,6 +66,7 @@ class DynamicAudit:
     is_claim_guessed: bool = False
     adapts: bool = False
     learns_between_scores: bool = False
+    looked_before: int = 0
     notes: tuple[str, ...] = ()
     seconds: float = 0.0
     settings: Mapping[str, Any] = field(default_factory=dict)
@@ -148,6 +151,7 @@ def audit_by_running(
         is_claim_guessed=base is not None and claimed is None and not is_sure,
         adapts=base is not None and _adapts(base),
         learns_between_scores=base is not None and _learns_between_scores(base),
+        looked_before=_looked_before(base) if base is not None else 0,
         notes=notes,
         seconds=round(time.monotonic() - began, 1),
         settings=_settings(attempts[-1].plan, made.data) if attempts else {},
@@ -204,3 +208,11 @@ def _learns_between_scores(base: ScoredRun) -> bool:
     numbers = np.array([event.number for event in passes])
     before = np.searchsorted(numbers, np.unique(base.score.scored_at), side="right") - 1
     return len({passes[at].weights for at in before.tolist() if at >= 0}) > 1
+
+
+def _looked_before(base: ScoredRun) -> int:
+    """Counted tokens whose loss an earlier pass had shown, once the artifact was there."""
+    if base.metric is None:
+        return 0
+    after = last_artifact_write(base) or 0
+    return seen_before(base, base.score.positions, base.score.scored_at, after=after).scored

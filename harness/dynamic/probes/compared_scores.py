@@ -100,8 +100,10 @@ class SeenBefore:
         return ""
 
 
-def seen_before(run: ScoredRun, positions: np.ndarray, scored_at: np.ndarray) -> SeenBefore:
-    """What `run` had done with the tokens at `positions` before the events `scored_at`."""
+def seen_before(
+    run: ScoredRun, positions: np.ndarray, scored_at: np.ndarray, *, after: int = 0
+) -> SeenBefore:
+    """What `run` had done with the tokens at `positions` before the events `scored_at`, from `after` on."""
     known = positions >= 0
     at = positions[known]
     due = scored_at[known]
@@ -110,6 +112,8 @@ def seen_before(run: ScoredRun, positions: np.ndarray, scored_at: np.ndarray) ->
     trained_at = np.full(run.stream_tokens, np.iinfo(np.int64).max)
     looked_at = trained_at.copy()
     for event in run.record.of(LossEvent):
+        if event.number <= after:
+            continue
         places = positions_of(event)
         places = places[(places >= 0) & (places < run.stream_tokens)]
         if event.grad:

@@ -150,3 +150,10 @@ def test_what_was_learned_and_came_to_no_score_clears_no_order(rule):
     (finding,) = with_executed(_audit(learns_between_scores=False), rule, [not_checked(rule, "open")])
     assert finding.verdict is RuleVerdict.NOT_CHECKED
     assert finding.message.endswith("came to no other score at this size")
+
+
+def test_tokens_that_were_looked_at_before_leave_their_single_pass_open():
+    (finding,) = with_executed(_audit(looked_before=2_048), C4, [not_checked(C4, "open")])
+    assert finding.verdict is RuleVerdict.NOT_CHECKED
+    assert "2,048 counted tokens had been looked at in an earlier pass" in finding.message
+    assert _verdicts(_audit(looked_before=2_048), C3) == [RuleVerdict.PASS]

@@ -278,6 +278,7 @@ def executed(**replace):
         "is_claim_guessed": False,
         "adapts": True,
         "learns_between_scores": False,
+        "looked_before": 0,
         "seconds": 61.2,
         "notes": [],
         "settings": {
