@@ -20,23 +20,34 @@ if TYPE_CHECKING:
 
 PROBE = "processing-order"
 CONDITION = "c1-causal"
-LAST_SHARE = 0.4
-"""Of the scored tokens that are replaced: enough to be seen, and most scores lie before them."""
-_LEAST_BEFORE = 0.2
+FIRST_SHARE = 0.12
+"""Of the scores that lie before the replaced tokens, at least. Few on purpose: tokens that were read ahead
+show only when they are among the replaced ones, and `prefix_invariance` cuts the stream near its end."""
+_LARGEST_KEPT = 0.6
+_LEAST_BEFORE = 0.1
 
 
-def scored_last(run: ScoredRun, share: float = LAST_SHARE) -> np.ndarray | None:
-    """Positions whose first score lies among the last `share`, ascending: what to replace for this probe.
+def scored_last(run: ScoredRun) -> np.ndarray | None:
+    """Positions that are scored last, ascending: what to replace for this probe.
 
-    None where the positions of the scores are unknown.
+    Scores made at once are not torn from each other by the order alone, so the first ones that begin behind
+    `FIRST_SHARE` are cut in their middle. None where the positions of the scores are unknown.
     """
     if run.metric is None or not knows_positions(run):
         return None
     order = np.argsort(run.score.scored_at, kind="stable")
     positions = run.score.positions[order]
     _, first = np.unique(positions, return_index=True)
-    in_order = positions[np.sort(first)]
-    return np.sort(in_order[int(in_order.size * (1 - share)) :])
+    first.sort()
+    in_order, scored_at = positions[first], run.score.scored_at[order][first]
+    starts = np.flatnonzero(np.diff(scored_at)) + 1
+    starts = starts[starts >= FIRST_SHARE * in_order.size]
+    kept = int(in_order.size * _LARGEST_KEPT)
+    if starts.size:
+        end = int(starts[1]) if starts.size > 1 else in_order.size
+        kept = min(kept, (int(starts[0]) + end) // 2)
+        kept = max(kept, int(starts[0]))
+    return np.sort(in_order[kept:])
 
 
 def processing_order(base: ScoredRun, changed: ScoredRun, *, replaced: np.ndarray) -> ProbeResult:

@@ -93,7 +93,18 @@ def test_processing_order_finds_training_before_scoring() -> None:
 def test_what_is_scored_last_is_known_from_the_run() -> None:
     last = scored_last(_scored(toys.FROZEN))
     assert last is not None
-    assert last.tolist() == list(range(615, 1025))
+    assert last.tolist() == list(range(193, 1025))  # from the middle of the second chunk on
+
+
+def test_what_was_read_ahead_at_the_begin_of_the_stream_shows_among_the_tokens_scored_last() -> None:
+    def ordered(source: str) -> ProbeResult:
+        changed = _scored(source, replaced_from=193)
+        return processing_order(_scored(source), changed, replaced=np.arange(193, VAL_TOKENS))
+
+    ahead = toys.TWO_PASS.replace("zip(val[:-1].tolist()", "zip(val[:256].tolist()")
+    assert _prefix(ahead).outcome is Outcome.CLEAN
+    assert ordered(ahead).outcome is Outcome.BREACH
+    assert ordered(toys.ONLINE_PAIRS).outcome is Outcome.CLEAN
 
 
 def test_an_artifact_that_holds_validation_data_changes_with_it() -> None:
