@@ -11,6 +11,8 @@ from harness.dynamic.events import ForwardEvent, LossEvent, StepEvent
 from harness.dynamic.loss_places import positions_of
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from harness.dynamic.probes.probe import ScoredRun
 
 
@@ -111,17 +113,16 @@ def seen_before(
     steps = [event.number for event in run.record.of(StepEvent) if event.source == "val"]
     trained_at = np.full(run.stream_tokens, np.iinfo(np.int64).max)
     looked_at = trained_at.copy()
-    for event in run.record.of(LossEvent):
-        if event.number <= after:
+    for number, targets, grad in _lessons_and_looks(run):
+        if number <= after:
             continue
-        places = positions_of(event)
-        places = places[(places >= 0) & (places < run.stream_tokens)]
-        if event.grad:
-            followed = next((number for number in steps if number > event.number), None)
+        places = targets[(targets >= 0) & (targets < run.stream_tokens)]
+        if grad:
+            followed = next((step for step in steps if step > number), None)
             if followed is not None:
                 trained_at[places] = np.minimum(trained_at[places], followed)
         else:
-            looked_at[places] = np.minimum(looked_at[places], event.number)
+            looked_at[places] = np.minimum(looked_at[places], number)
     inside = at < run.stream_tokens
     at, due = at[inside], due[inside]
     # A network's own loss just before it is mixed is part of the score, not a look before it.
@@ -133,6 +134,26 @@ def seen_before(
         scored=int((looked_at[at] < np.minimum(own_pass, due)).sum()),
         steps=sum(number < first for number in steps),
     )
+
+
+def _lessons_and_looks(run: ScoredRun) -> Iterator[tuple[int, np.ndarray, bool]]:
+    """Number of an event, positions of the targets in it, and whether with gradient.
+
+    Losses tell them. Where none was seen with gradient, as of a script with a loss of its own, the rows that
+    went through the model with gradient do.
+    """
+    has_lessons = False
+    for loss in run.record.of(LossEvent):
+        places = positions_of(loss)
+        has_lessons = has_lessons or (loss.grad and bool((places >= 0).any()))
+        yield loss.number, places, loss.grad
+    if has_lessons:
+        return
+    for event in run.record.of(ForwardEvent):
+        if event.grad and event.source == "val":
+            for row in event.rows:
+                if row.split == "val":
+                    yield event.number, np.arange(row.start + 1, row.start + row.length + 1), True
 
 
 def knows_positions(run: ScoredRun) -> bool:

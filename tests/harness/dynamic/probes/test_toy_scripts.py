@@ -1,8 +1,11 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
+from harness.dynamic.events import LossEvent
 from harness.dynamic.probes.access_timeline import access_timeline
 from harness.dynamic.probes.artifact_independence import artifact_independence
 from harness.dynamic.probes.byte_denominator import byte_denominator
@@ -168,3 +171,16 @@ def test_a_script_that_hides_its_sum_from_the_hooks_is_never_clean() -> None:
         "    loss_sum = loss_sum.__add__(float(torch.sum(nll)))\n",
     )
     assert _prefix(source).outcome is Outcome.NO_POWER
+
+
+def _without_lessons(run: ScoredRun) -> ScoredRun:
+    """As a script with a loss of its own leaves its record: no loss with gradient was seen."""
+    events = tuple(one for one in run.record.events if not (isinstance(one, LossEvent) and one.grad))
+    return replace(run, record=replace(run.record, events=events))
+
+
+def test_rows_with_gradient_show_what_was_trained_on_where_no_loss_of_it_was_seen() -> None:
+    base = _without_lessons(_scored(toys.ADAPT_THEN_SCORE))
+    changed = _without_lessons(_scored(toys.ADAPT_THEN_SCORE, replaced_from=CUT))
+    result = prefix_invariance(base, changed, cut=CUT)
+    assert (result.outcome, result.condition) == (Outcome.BREACH, "c3-score-before-update")
