@@ -34,6 +34,8 @@ from harness.dynamic.probes.processing_order import PROBE as ORDER
 from harness.dynamic.probes.processing_order import processing_order, scored_last
 from harness.dynamic.probes.replay import PROBE as REPLAY
 from harness.dynamic.probes.replay import repeated, replay
+from harness.dynamic.probes.scattered_targets import PROBE as SCATTERED
+from harness.dynamic.probes.scattered_targets import scattered_places, scattered_targets, suspects
 from harness.dynamic.tiny_data import Layout, tiny_data
 from harness.dynamic.tiny_vocabulary import BOS_ID
 from harness.probe_outcome import Outcome
@@ -120,6 +122,8 @@ class _Judging:
         on_noise = attributed(self._on_noise(noise()), noise(), is_blind_to_later=is_blind_to_later)
         compared += [on_noise, self._artifacts(noise()), forks()]
         learns = any(step.source == "val" for step in base.record.of(StepEvent))
+        if not learns and not any(one.outcome is Outcome.BREACH for one in compared):
+            compared += self._scattered()
         if thorough or (learns and prefix.outcome is Outcome.NO_POWER):
             compared.append(self._first_unit(learns=learns))
         if thorough:
@@ -181,6 +185,26 @@ class _Judging:
             return self._begin("token", f"token {token} at position {made._place:,} from the start", data)()
 
         return forked_alternatives(self._base, made.data, made._place, self._plan, begin, rerun)
+
+    def _scattered(self) -> list[ProbeResult]:
+        """Other tokens at places that do not see each other; nothing where that is no question."""
+        places = scattered_places(self._base)
+        if places is None or self._plan.world_size > 1:
+            return []
+        changed = self._begin_replaced("scattered", f"other tokens at {places.size} places", places)()
+        if changed is None:
+            return [_left_out(SCATTERED, "c1-causal")]
+        differing = suspects(self._base, changed, places.tolist())[0] if changed.metric is not None else []
+        alone = None
+        if differing:
+            what = f"another token at position {differing[0]:,}"
+            alone = self._begin_replaced("one place", what, np.array(differing[:1]))()
+        return [scattered_targets(self._base, changed, places.tolist(), alone)]
+
+    def _begin_replaced(self, name: str, what: str, places: np.ndarray) -> Pending:
+        where = np.zeros(self._made.data.validation.size, dtype=np.bool_)
+        where[places] = True
+        return self._begin(name, what, self._made.data.with_replaced(where))
 
     def _on_noise(self, run: ScoredRun | None) -> ProbeResult:
         if run is None:
