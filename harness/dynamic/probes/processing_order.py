@@ -75,6 +75,7 @@ def processing_order(base: ScoredRun, changed: ScoredRun, *, replaced: np.ndarra
         before = ~touched & ~scored_after(base, pairs, replaced) & ~has_in_context(base, pairs, replaced)
     else:
         before = pairs.scored_at < int(pairs.scored_at[touched].min())
+        before &= ~has_in_context(base, pairs, replaced)
     wrong = before & pairs.changed
     numbers: dict[str, float] = {
         "replaced_tokens": int(replaced.size),

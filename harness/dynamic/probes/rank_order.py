@@ -1,4 +1,4 @@
-"""What a score may depend on where several ranks score: their orders run side by side."""
+"""What a score may depend on: what its row holds, and with several ranks, whose orders run side by side."""
 
 from __future__ import annotations
 
@@ -12,8 +12,6 @@ from harness.dynamic.probes.probe import ProbeResult
 from harness.probe_outcome import Outcome
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from harness.dynamic.probes.compared_scores import Compared
     from harness.dynamic.probes.probe import ScoredRun
 
@@ -39,9 +37,12 @@ def scored_after(run: ScoredRun, pairs: Compared, replaced: np.ndarray) -> np.nd
 def has_in_context(run: ScoredRun, pairs: Compared, replaced: np.ndarray) -> np.ndarray:
     """Which scores have one of the tokens at `replaced` before them in the row that was scored: bool [M].
 
-    Where no such row was seen, all tokens before in the stream count as its context.
+    Windows scored in an order of their own have tokens as context that are scored later. Where no such row
+    was seen, all tokens before in the stream count as its context.
     """
-    ranks, _ = _ranks_and_rounds(run, pairs)
+    ranks = np.zeros(pairs.scored_at.size, dtype=np.int64)
+    if run.record.ranks > 1:
+        ranks, _ = _ranks_and_rounds(run, pairs)
     replaced = np.sort(replaced)
     passes: dict[int, list[ForwardEvent]] = {}
     for event in run.record.of(ForwardEvent):
@@ -55,11 +56,15 @@ def has_in_context(run: ScoredRun, pairs: Compared, replaced: np.ndarray) -> np.
         if rank not in passes:
             continue
         end = int(np.searchsorted(numbers[rank], scored_at))
-        for first, last in _rows(passes[rank][max(end - _LOOK_BACK, 0) : end]):
-            inside = at[(pairs.positions[at] > first) & (pairs.positions[at] <= last)]
-            # The nearest pass that holds the token before it made the score; passes come latest first.
-            unset = inside[starts[inside] == 0]
-            starts[unset] = first
+        found = np.zeros(at.size, dtype=np.bool_)
+        for event in reversed(passes[rank][max(end - _LOOK_BACK, 0) : end]):
+            # The nearest pass that holds the token before it made the score, in which row is not known.
+            context = _earliest_starts(event, pairs.positions[at])
+            new = ~found & (context >= 0)
+            starts[at[new]] = context[new]
+            found |= new
+            if found.all():
+                break
     seen: np.ndarray = np.searchsorted(replaced, pairs.positions) > np.searchsorted(replaced, starts)
     return seen
 
@@ -82,11 +87,14 @@ def without_order(probe: str, condition: str, base: ScoredRun, changed: ScoredRu
     )
 
 
-def _rows(passes: list[ForwardEvent]) -> Iterator[tuple[int, int]]:
-    for event in reversed(passes):
-        for row in event.rows:
-            if row.split == "val":
-                yield row.start, row.start + row.length
+def _earliest_starts(event: ForwardEvent, positions: np.ndarray) -> np.ndarray:
+    """Where the earliest row of a pass begins that predicts the token at each position; -1 for none."""
+    starts = np.full(positions.size, -1, dtype=np.int64)
+    for row in event.rows:
+        if row.split == "val":
+            inside = (positions > row.start) & (positions <= row.start + row.length)
+            starts[inside & ((starts < 0) | (starts > row.start))] = row.start
+    return starts
 
 
 def _ranks_and_rounds(run: ScoredRun, pairs: Compared) -> tuple[np.ndarray, np.ndarray]:

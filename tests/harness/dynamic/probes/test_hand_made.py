@@ -145,13 +145,26 @@ def test_a_byte_scorer_is_compared_in_the_order_of_its_bytes() -> None:
 
 def test_a_run_that_scores_backwards_is_judged_by_its_own_order() -> None:
     base, positions = _values(), np.arange(TOKENS - 1, 0, -1)
-    first_scored_replaced = np.arange(1, 401)  # the last 400 to be scored
-    legal = _run(_changed(base, slice(600, None)), positions=positions)
-    result = processing_order(_run(base, positions=positions), legal, replaced=first_scored_replaced)
-    assert (result.outcome, result.numbers["scores_before"]) == (Outcome.CLEAN, 600)
+    last_scored_replaced = np.arange(1, 401)
+    own = _run(base, positions=positions, events=_rows_apart(50))
+    legal = _run(_changed(base, slice(599, None)), positions=positions)
+    result = processing_order(own, legal, replaced=last_scored_replaced)
+    # The token at 401 has the one at 400 before it in its row.
+    assert (result.outcome, result.numbers["scores_before"]) == (Outcome.CLEAN, TOKENS - 1 - 401)
     illegal = _run(_changed(base, slice(0, None)), positions=positions)
-    result = processing_order(_run(base, positions=positions), illegal, replaced=first_scored_replaced)
-    assert (result.outcome, result.numbers["changed_before"]) == (Outcome.BREACH, 600)
+    result = processing_order(own, illegal, replaced=last_scored_replaced)
+    assert (result.outcome, result.numbers["changed_before"]) == (Outcome.BREACH, TOKENS - 1 - 401)
+
+
+def test_windows_in_an_order_of_their_own_may_have_later_scored_tokens_before_them() -> None:
+    base, positions = _values(), np.r_[np.arange(501, TOKENS), np.arange(1, 501)]
+    replaced = np.arange(441, 501)  # scored last, and context of what is scored first
+    window = replace(_forward(51, 440, 100), rows=(_segment(440, 100), _segment(540, TOKENS - 541)))
+    shuffled = _run(base, positions=positions, events=(window,))
+    legal = _run(_changed(base, slice(0, 40), slice(TOKENS - 61, None)), positions=positions)
+    illegal = _run(_changed(base, slice(0, 41), slice(TOKENS - 61, None)), positions=positions)
+    assert processing_order(shuffled, legal, replaced=replaced).outcome is Outcome.CLEAN
+    assert processing_order(shuffled, illegal, replaced=replaced).outcome is Outcome.BREACH
 
 
 def test_a_tail_counted_again_is_told_and_a_middle_counted_again_is_a_breach() -> None:
@@ -317,6 +330,11 @@ def test_the_softmax_of_a_score_is_the_one_that_gave_it_and_not_a_later_look_at_
     record = EventRecord(events=losses)
     assert network_norm(record, 12, 12) == 2.0
     assert network_norm(record, 12) == 3.0
+
+
+def _rows_apart(number: int) -> tuple[ForwardEvent, ...]:
+    """A pass over the stream in rows of one token."""
+    return (replace(_forward(number, 0, 1), rows=tuple(_segment(at, 1) for at in range(TOKENS - 1))),)
 
 
 def _segment(start: int, length: int) -> Segment:
