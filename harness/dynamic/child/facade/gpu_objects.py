@@ -29,10 +29,14 @@ class HostGenerator(metaclass=_GeneratorKind):
 
 
 def on_cpu_when_loaded(load: Callable[..., Any]) -> Callable[..., Any]:
-    """`torch.load` to the CPU; where a script says the CPU, it finds the tensors in host memory."""
+    """`torch.load` to the CPU; where a script says the CPU, it finds the tensors in host memory.
+
+    Scripts written for a torch before 2.6 load what they saved without saying that it is more than weights.
+    """
 
     @functools.wraps(load)
     def loaded(file: Any, map_location: Any = None, *args: Any, **kwargs: Any) -> Any:
+        kwargs.setdefault("weights_only", False)  # its own code runs in the sandbox already
         with torch._C.DisableTorchFunction():  # else every storage would be said to be in host memory
             result = load(file, CPU, *args, **kwargs)
         if callable(map_location) or (
