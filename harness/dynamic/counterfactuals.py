@@ -121,6 +121,10 @@ class _Judging:
         is_blind_to_later = any(one.outcome is Outcome.CLEAN for one in compared)
         on_noise = attributed(self._on_noise(noise()), noise(), is_blind_to_later=is_blind_to_later)
         compared += [on_noise, self._artifacts(noise()), forks()]
+        if (by_chance := noise()) is not None and alone[0].outcome is not Outcome.BREACH:
+            # Which chunk is the hardest seldom changes with a suffix, but it does with all tokens.
+            of_noise = coverage(base, by_chance)
+            alone[0] = of_noise if of_noise.outcome is Outcome.BREACH else alone[0]
         learns = any(step.source == "val" for step in base.record.of(StepEvent))
         if not learns and not any(one.outcome is Outcome.BREACH for one in compared):
             compared += self._scattered()

@@ -71,12 +71,12 @@ def batch_mates(base: ScoredRun, changed: ScoredRun, *, document: range) -> Prob
     begins = int(pairs.scored_at[own].min())
     # The document's end stands before the next one in the stream: its successor in one row may see it.
     after = pairs.positions >= document.stop
-    earlier = ~own & (pairs.scored_at < begins)
+    replaced = np.arange(document.start, document.stop)
+    free = ~has_in_context(base, pairs, replaced)
+    earlier = ~own & (pairs.scored_at < begins) & free
     first_batch = pairs.scored_at == begins
     beside = ~own & first_batch & ~(after & _same_row(pairs.positions, first_batch, document))
     if base.record.ranks > 1:
-        replaced = np.arange(document.start, document.stop)
-        free = ~has_in_context(base, pairs, replaced)
         earlier, beside = ~own & free & ~scored_after(base, pairs, replaced), beside & free
     wrong_early, wrong_beside = earlier & pairs.changed, beside & pairs.changed
     numbers: dict[str, float] = {
