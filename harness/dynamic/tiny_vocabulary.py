@@ -118,19 +118,16 @@ def vocabulary_of_model(key: VocabularyKey, model: bytes) -> Vocabulary:
     return Vocabulary(key=key, model=model, byte_table=table)
 
 
-def encoded(vocabulary: Vocabulary, texts: Sequence[str], *, within_text: bool) -> list[np.ndarray]:
-    """The ids of each text; `within_text`: as it follows other text after a space, else as it begins one."""
+def encoded(vocabulary: Vocabulary, texts: Sequence[str]) -> list[np.ndarray]:
+    """The ids of each text, as it follows other text after a space."""
     if vocabulary.key.alphabet is Alphabet.BYTES:
-        prefix = " " if within_text else ""
         return [
-            np.frombuffer((prefix + text).encode(), dtype=np.uint8).astype(np.int64) + FIRST_BYTE_ID
+            np.frombuffer(f" {text}".encode(), dtype=np.uint8).astype(np.int64) + FIRST_BYTE_ID
             for text in texts
         ]
     if vocabulary.key.alphabet is Alphabet.CASE_PIECES:
         texts = [marked_case(text) for text in texts]
     processor = _opened(vocabulary.model)
-    if not within_text:
-        return [np.array(ids, dtype=np.int64) for ids in processor.encode(list(texts))]
     # Pieces never reach over a space, so the first piece of this is the full stop alone.
     together = processor.encode([f". {text}" for text in texts])
     return [np.array(ids[1:], dtype=np.int64) for ids in together]

@@ -50,14 +50,15 @@ class StreamWriter:
     _seen: set[bytes] = field(default_factory=set)
     _held: frozenset[bytes] = frozenset()
     _inner: list[np.ndarray] = field(default_factory=list)
-    _opening: list[np.ndarray] = field(default_factory=list)
     _next: int = 0
     _rounds: int = 0
 
     def __post_init__(self) -> None:
-        """Encode every sentence, as it begins a document and as it follows another."""
-        self._inner = encoded(self.vocabulary, self.sentences, within_text=True)
-        self._opening = encoded(self.vocabulary, self.sentences, within_text=False)
+        """Encode every sentence with the space before it.
+
+        Documents begin with it too: the official count leaves out a space behind BOS, and who counts it shows.
+        """
+        self._inner = encoded(self.vocabulary, self.sentences)
 
     def stream(self, lengths: Sequence[int]) -> np.ndarray:
         """Documents of these many tokens, BOS before each and counted: int64, one dimension."""
@@ -71,12 +72,12 @@ class StreamWriter:
         parts = [np.array([BOS_ID], dtype=np.int64)]
         size = 1
         while size < length:
-            ids = self._sentence(parts[-1], is_first=size == 1)
+            ids = self._sentence(parts[-1])
             parts.append(ids)
             size += ids.size
         return np.concatenate(parts)[:length]
 
-    def _sentence(self, before: np.ndarray, *, is_first: bool) -> np.ndarray:
+    def _sentence(self, before: np.ndarray) -> np.ndarray:
         """The next sentence that may stand here."""
         width = self._width
         while True:
@@ -85,7 +86,7 @@ class StreamWriter:
                 self._rounds += 1
             at = self._place(self._next)
             self._next += 1
-            ids = (self._opening if is_first else self._inner)[at]
+            ids = self._inner[at]
             windows = list(_windows(np.concatenate([before[1 - width :], ids]), width))
             forbidden = self._seen if self._rounds == 0 else self._held
             repeats_itself = self._rounds == 0 and len(set(windows)) < len(windows)

@@ -152,5 +152,14 @@ def test_a_second_request_comes_from_the_cache_bit_for_bit(monkeypatch, tmp_path
 
 
 def test_a_size_no_tokenizer_has_is_refused():
-    with pytest.raises(SetupError, match="300 to 65,000"):
+    with pytest.raises(SetupError, match="300 to 20,000"):
         VocabularyKey(size=100)
+
+
+def test_every_document_begins_with_a_space_that_the_official_count_leaves_out(monkeypatch, tmp_path):
+    monkeypatch.setenv("GOLF_CACHE_DIR", str(tmp_path))
+    data = tiny_data(VocabularyKey(size=512), Layout.SEVERAL)
+    at = np.flatnonzero(data.validation == BOS_ID) + 1
+    first, table = data.validation[at], data.vocabulary.byte_table
+    assert table.has_leading_space[first].all()
+    assert (data.token_bytes()[at] == table.base_bytes[first]).all()
