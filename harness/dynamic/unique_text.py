@@ -56,7 +56,7 @@ class StreamWriter:
     def __post_init__(self) -> None:
         """Encode every sentence with the space before it.
 
-        Documents begin with it too: the official count leaves out a space behind BOS, and who counts it shows.
+        Documents begin with it too: the official count leaves out a space behind BOS; who counts it shows.
         """
         self._inner = encoded(self.vocabulary, self.sentences)
 
