@@ -20,7 +20,6 @@ from harness.dynamic.tiny_scale import (
     DOCUMENTS,
     HEAD_WIDTH,
     LORA_RANK,
-    MICRO_STEPS,
     MOST_EPOCHS,
     MOST_INNER_STEPS,
     SEQUENCE,
@@ -67,7 +66,7 @@ def _chunk(value: float, scale: Scale) -> float:
 
 
 def _train_tokens(_: float, scale: Scale) -> float:
-    return MICRO_STEPS * scale.sequence_of(scale.train_sequence)
+    return max(scale.micro_steps, BATCH_SEQUENCES) * scale.sequence_of(scale.train_sequence)
 
 
 def _val_tokens(value: float, scale: Scale) -> float:
