@@ -48,6 +48,7 @@ from harness.audit.libraries import (
     torch_modules,
     torch_tensors,
     weight_writes,
+    whole_stream,
 )
 from harness.audit.libraries.registry import HANDLERS, handlers_of
 
@@ -82,6 +83,7 @@ REGISTERED = (
     torch_modules,
     torch_tensors,
     weight_writes,
+    whole_stream,
 )
 _CONSTANTS: dict[str, Any] = {
     "math.pi": math.pi,

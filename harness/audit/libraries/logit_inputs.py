@@ -27,7 +27,7 @@ from harness.audit.interpreter.values import (
     computed_from,
     one_of,
 )
-from harness.audit.libraries import learning
+from harness.audit.libraries import learning, whole_stream
 from harness.audit.libraries.registry import HANDLERS
 from harness.audit.regions import Split
 
@@ -96,6 +96,7 @@ def _chosen_cells(machine: Machine, owner: Value, key: Value) -> None:
             continue
         now = base.slots.get(CONTENT, ANYTHING)
         told = source.changed(index={}, scores=frozenset(), states=frozenset(), learned=frozenset())
+        told = whole_stream.counted(told)
         machine.heap.put(base, CONTENT, now.with_source(one_of(now.source, told)))
 
 
@@ -169,6 +170,9 @@ def known_too_soon(machine: Machine, made: Source, aimed: Source, node: ast.AST)
         machine.cannot_see("unknown-slices", what, node, on_path=True)
     elif len(own) == 1 and own <= made.labels:
         return frozenset(_inside(machine, region, aimed, node) for region in targets)
+    if whole_stream.knows_more(made, aimed):
+        what = "something made of all validation tokens went into the logits"
+        machine.cannot_see("validation-in-logits", what, node, on_path=True)
     tables: dict[frozenset[Region], str] = machine.facts.get("tables read by tokens", {})
     looked_up = [
         Source(reads=reads) for reads, label in tables.items() if label in made.labels - aimed.labels

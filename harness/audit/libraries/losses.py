@@ -17,7 +17,7 @@ from harness.audit.interpreter.values import (
     Value,
     computed_from,
 )
-from harness.audit.libraries import learning, logit_inputs
+from harness.audit.libraries import learning, logit_inputs, whole_stream
 from harness.audit.libraries.registry import HANDLERS, on_call, on_method
 from harness.audit.regions import Split
 
@@ -161,7 +161,8 @@ def _subscripted(machine: Machine, owner: Value, key: Value, result: Value, node
     aimed = machine.deep_source(key)
     if not aimed.reads:
         return result
-    tokens = Value(source=Source(reads=aimed.reads, labels=logit_inputs.cuts(aimed)))
+    named = logit_inputs.cuts(aimed) | whole_stream.label_of(aimed)
+    tokens = Value(source=Source(reads=aimed.reads, labels=named))
     return score(machine, source, tokens, node, is_entry_of_token=isinstance(key.ref, Sequence))
 
 

@@ -11,7 +11,7 @@ from harness.audit.interpreter.values import (
     Value,
     computed_from,
 )
-from harness.audit.libraries import logit_inputs
+from harness.audit.libraries import logit_inputs, whole_stream
 from harness.audit.libraries.registry import on_call, on_method
 
 if TYPE_CHECKING:
@@ -70,7 +70,8 @@ def _found_places(machine: Machine, ordered: Value, wanted: Value) -> Value:
 def positions(machine: Machine, value: Value) -> Value:
     """Where something is, rather than what: positions found in tokens do not carry the tokens."""
     source = machine.deep_source(value)
-    return Value(source=source.changed(reads=frozenset(), labels=source.labels - {"gradient"}))
+    source = source.changed(reads=frozenset(), labels=source.labels - {"gradient"})
+    return Value(source=whole_stream.forgotten(source))
 
 
 @on_call("torch.where", "numpy.where")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from harness.audit.events import TokensRead
 from harness.audit.interpreter.values import Source, Value
-from harness.audit.libraries import moved_files
+from harness.audit.libraries import moved_files, whole_stream
 from harness.audit.libraries.files import path_text
 from harness.audit.libraries.registry import on_call
 from harness.audit.regions import Region, Split
@@ -47,6 +47,8 @@ def tokens_of(machine: Machine, path: str, node: ast.AST) -> Value | None:
     splits = {split, Split.VALIDATION} if moved_files.holds_validation(machine, path) else {split}
     reads = frozenset(Region(split=one) for one in splits)
     source = Source(reads=reads, shards=frozenset({known[key]}))
+    if Split.VALIDATION in splits:
+        source = whole_stream.as_read(source)
     return machine.heap.tensor(Value(source=source), machine.spot(node))
 
 
