@@ -27,6 +27,8 @@ _WAYS = {
     "counts = torch.from_numpy(table)",
     "one-hot": "counts = F.one_hot(TOKENS, 1024).sum(0)",
     "scatter": f"{_FRESH}counts.scatter_add_(0, TOKENS, torch.ones_like(TOKENS))",
+    "second-half": "counts = torch.bincount(TOKENS[TOKENS.numel() // 2 :], minlength=1024)",
+    "sample": "counts = torch.bincount(TOKENS[torch.randint(0, 10**6, (4096,))], minlength=1024)",
     "histogram": "counts = torch.histc(TOKENS.float(), 1024)",
     "each-token": f"{_FRESH}for token in TOKENS.tolist():\n    counts[token] += 1",
     "compared": "counts = torch.stack([(TOKENS == t).sum() for t in range(1024)])",

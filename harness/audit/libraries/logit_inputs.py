@@ -96,7 +96,7 @@ def _chosen_cells(machine: Machine, owner: Value, key: Value) -> None:
             continue
         now = base.slots.get(CONTENT, ANYTHING)
         told = source.changed(index={}, scores=frozenset(), states=frozenset(), learned=frozenset())
-        told = whole_stream.counted(told)
+        told = whole_stream.counted(machine, told)
         machine.heap.put(base, CONTENT, now.with_source(one_of(now.source, told)))
 
 

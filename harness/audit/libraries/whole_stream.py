@@ -39,9 +39,14 @@ def as_read(source: Source) -> Source:
     return source.labelled(STREAM)
 
 
-def counted(source: Source) -> Source:
-    """What is counted by these tokens, or added up over them."""
-    return source.labelled(STATISTIC) if _is_whole(source) else source
+def counted(machine: Machine, source: Source) -> Source:
+    """What is counted by these tokens, or added up over them.
+
+    Outside all loops a part of the stream, too, is counted before any window of it is scored.
+    """
+    is_beside = not machine.loops and not machine.facts.get("networks")
+    is_known = _is_unscored(source) and (is_beside or STREAM in source.labels)
+    return source.labelled(STATISTIC) if is_known else source
 
 
 def forgotten(source: Source) -> Source:
@@ -62,10 +67,9 @@ def label_of(source: Source) -> frozenset[str]:
     return source.labels & _KNOWS_ALL
 
 
-def _is_whole(source: Source) -> bool:
-    if STREAM not in source.labels or source.scores or source.states or source.learned:
-        return False
-    if LOGITS in source.labels or PROBABILITY in source.labels:
+def _is_unscored(source: Source) -> bool:
+    """Whether it holds validation tokens no loop chose, and nothing that a network made of them."""
+    if source.scores or source.states or source.learned or source.labels & {LOGITS, PROBABILITY}:
         return False
     return any(one.split is Split.VALIDATION and not one.loops for one in source.reads)
 
@@ -123,9 +127,10 @@ def _reduced_method(
 
 def _statistic(machine: Machine, given: Args) -> Value | None:
     sources = [machine.deep_source(one) for one in given]
-    if not any(_is_whole(one) for one in sources):
+    made = [counted(machine, one) for one in sources]
+    if all(one is before for one, before in zip(made, sources, strict=True)):
         return None
-    return machine.new(computed_from(counted(one) for one in sources))
+    return machine.new(computed_from(made))
 
 
 @on_call("numpy.add.at", "numpy.maximum.at", "numpy.put", "numpy.put_along_axis")
@@ -153,7 +158,7 @@ def _write_counts(machine: Machine, table: Value, given: Args) -> None:
     told = [one for one in sources if any(region.split is Split.VALIDATION for region in one.reads)]
     if told:
         now = base.slots.get(CONTENT, ANYTHING)
-        parts = (counted(one).changed(index={}) for one in told)
+        parts = (counted(machine, one).changed(index={}) for one in told)
         machine.heap.put(base, CONTENT, now.with_source(computed_from((now.source, *parts))))
 
 
@@ -172,6 +177,6 @@ def _bound_method(
 def _extreme(machine: Machine, tokens: Value) -> Value | None:
     """The greatest token checks, or gives, the size of the vocabulary."""
     source = machine.deep_source(tokens)
-    if not _is_whole(source) or STATISTIC in source.labels:
+    if STREAM not in source.labels or STATISTIC in source.labels or not _is_unscored(source):
         return None
     return machine.new(forgotten(source))
