@@ -48,7 +48,10 @@ def regions_of(machine: Machine, source: Source) -> list[Region]:
     for region in source.reads:
         live = tuple((loop, span) for loop, span in region.loops if loop not in over)
         found.add(region.with_loops(live))
-    return sorted(few_regions(frozenset(found)), key=lambda one: (one.split.value, str(one.loops)))
+    return sorted(
+        few_regions(frozenset(found)),
+        key=lambda one: (one.split.value, str(one.loops), sorted(one.cuts), one.is_exact),
+    )
 
 
 def is_parameter(value: Value) -> bool:
