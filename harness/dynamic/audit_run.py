@@ -46,7 +46,8 @@ INSIDE = "/golf"
 _ROOT_PREFIX = "golf-dynamic-"
 WORK = f"{INSIDE}/work"
 SUBMISSION = f"{WORK}/records/track_10min_16mb/submission"
-DATA = f"{WORK}/data"
+DATA = f"{INSIDE}/data"
+"""Beside the checkout, which is writable, and linked into it: no run can change what it is scored on."""
 OUT = f"{INSIDE}/out"
 _PLAN = f"{INSIDE}/plan"
 _PACKAGE = f"{INSIDE}/package"
@@ -134,13 +135,14 @@ def _run(
         made.mkdir(parents=True, exist_ok=True)
     copied = copy_submission(folder, submission)
     before = {name: file_digest(submission / name)[1] for name in copied.files}
-    write_data_folder(work / "data", data, names)
+    write_data_folder(root / "data", data, names)
+    (work / "data").symlink_to("../data")
     if not (submission / "data").exists():
         # Scripts are started from the root of a checkout as well as from their folder.
         (submission / "data").symlink_to(os.path.relpath(work / "data", submission))
     mounts = {
         WORK: Mount(host=work, inside=WORK, is_writable=True),
-        DATA: Mount(host=work / "data", inside=DATA, is_writable=may_write_data),
+        DATA: Mount(host=root / "data", inside=DATA, is_writable=may_write_data),
         OUT: Mount(host=out, inside=OUT, is_writable=True),
         _PLAN: Mount(host=root / "plan", inside=_PLAN, is_writable=False),
         _PACKAGE: Mount(

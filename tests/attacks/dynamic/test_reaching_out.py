@@ -74,7 +74,7 @@ def test_nothing_outside_can_be_written(audited: AuditedMachine) -> None:
 def test_what_is_written_to_shared_folders_is_gone(audited: AuditedMachine) -> None:
     seen = audited.run(starting_with(INSIDE))
     (line,) = [line for line in seen.run.log_lines if line.startswith("wrote")]
-    assert "/tmp/" in line
+    assert audited.mark in line  # where it may write depends on the sandbox
     assert set(seen.run.artifacts) == {"final_model.pt", audited.mark}
 
 
