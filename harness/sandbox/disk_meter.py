@@ -27,16 +27,22 @@ _BLOCK_BYTES = 512  # unit of st_blocks on every system
 class DiskMeter:
     """Bytes in some folders together; `step` does a little of the next count and returns soon."""
 
-    def __init__(self, folders: Sequence[Path]) -> None:
-        """Counts what lies there now, once and in full; later counts are beyond that."""
+    def __init__(self, folders: Sequence[Path], seen_as: Sequence[str] = ()) -> None:
+        """Counts what lies there now, once and in full; later counts are beyond that.
+
+        `seen_as`: what the command calls each of `folders`. What it wrote later is named so: where a folder
+        lies on the host is no matter of whoever reads why a run ended.
+        """
         self._folders = tuple(folders)
         self.uncountable: str | None = None
         """A path that could not be counted, with the reason; None while all were."""
+        self._names: tuple[tuple[str, str], ...] = ()
         self._before = 0
         self._count = self._counting(None)
         self.written_bytes = 0
         self._before = self.count_now()
         self.written_bytes = 0
+        self._names = tuple(zip((str(folder) for folder in folders), seen_as, strict=False))
 
     def count_now(self) -> int:
         """A whole count at once, for the end of a run."""
@@ -98,7 +104,13 @@ class DiskMeter:
         yield total
 
     def _cannot_count(self, folder: str, error: OSError) -> None:
-        self.uncountable = f"{folder[:200]} ({os.strerror(error.errno or 0)})"
+        self.uncountable = f"{self._shown(folder)[:200]} ({os.strerror(error.errno or 0)})"
+
+    def _shown(self, path: str) -> str:
+        for host, name in self._names:
+            if path == host or path.startswith(f"{host}/"):
+                return name + path.removeprefix(host)
+        return path
 
 
 def _size(entry: os.DirEntry[str], linked: set[tuple[int, int]]) -> int:

@@ -130,13 +130,15 @@ def run_launched(
 
 def _prepared_folders(request: SandboxRequest, launch: Launch) -> tuple[tuple[Path, ...], DiskMeter]:
     """The writable folders, handed to the sandbox user when we are root, and what they hold by now."""
-    writable = tuple(mount.host for mount in request.mounts if mount.is_writable)
+    mounts = [mount for mount in request.mounts if mount.is_writable]
+    writable = tuple(mount.host for mount in mounts)
+    seen_as = tuple(mount.inside for mount in mounts)
     if launch.temporary is not None:
-        writable = (*writable, launch.temporary)
+        writable, seen_as = (*writable, launch.temporary), (*seen_as, "$TMPDIR")
     if os.geteuid() == 0:
         for folder in writable:
             _hand_over(folder, launch.confinement.user or 0)
-    disk = DiskMeter(writable)
+    disk = DiskMeter(writable, seen_as)
     if disk.uncountable is not None:
         raise SetupError(f"{disk.uncountable} in a writable folder cannot be read; mend it or use a new one.")
     return writable, disk

@@ -64,6 +64,33 @@ def test_links_out_of_the_folder_are_not_followed(tmp_path: Path) -> None:
     assert meter.written_bytes < 16_384
 
 
+def _nest(folder: Path, depth: int) -> None:
+    """Folders inside each other, beyond the longest path that a system opens."""
+    here = os.open(folder, os.O_RDONLY)
+    for _ in range(depth):
+        os.mkdir("deep" * 50, dir_fd=here)
+        inner = os.open("deep" * 50, os.O_RDONLY, dir_fd=here)
+        os.close(here)
+        here = inner
+    os.close(here)
+
+
+def test_folders_too_deep_to_count_are_named_as_the_command_sees_them(tmp_path: Path) -> None:
+    meter = DiskMeter([tmp_path], ["/submission"])
+    _nest(tmp_path, 30)
+    meter.count_now()
+    assert meter.uncountable is not None
+    assert meter.uncountable.startswith("/submission/deepdeep")
+    assert str(tmp_path) not in meter.uncountable
+
+
+def test_folders_too_deep_before_the_run_are_named_by_their_path(tmp_path: Path) -> None:
+    _nest(tmp_path, 30)
+    meter = DiskMeter([tmp_path], ["/submission"])
+    assert meter.uncountable is not None
+    assert meter.uncountable.startswith(str(tmp_path))
+
+
 def test_large_folder_is_counted_in_steps(tmp_path: Path) -> None:
     meter = DiskMeter([tmp_path])
     for number in range(2_500):
