@@ -50,13 +50,13 @@ def run(plan: RunPlan, source: bytes, *, wait: Callable[[], None] = lambda: None
 
     `wait` is called when the key of the record is told and no code of the submission has run yet.
     """
-    from harness.dynamic.child.element_limits import with_small_limits
     from harness.dynamic.child.ending import ending_of, write_ending
     from harness.dynamic.child.facade import install_facade
     from harness.dynamic.child.facade.randomness import install_randomness
     from harness.dynamic.child.facade.told import listen
     from harness.dynamic.child.literals import with_literals
     from harness.dynamic.child.script_source import ScriptSource
+    from harness.dynamic.child.size_limits import with_small_limits
     from harness.dynamic.micro_batches import with_one_micro_batch
 
     folder = str(Path(plan.script).parent)

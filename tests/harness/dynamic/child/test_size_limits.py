@@ -4,7 +4,7 @@ import ast
 
 import pytest
 
-from harness.dynamic.child.element_limits import with_small_limits
+from harness.dynamic.child.size_limits import with_small_limits
 
 SCALE = 1 / 64
 
@@ -26,7 +26,27 @@ def test_a_limit_on_elements_shrinks_with_the_tensors(written: str, shrunk: str)
 
 
 @pytest.mark.parametrize(
-    "written", ["t.numel() > 0", "len(t) <= 65536", "t.numel() <= limit", "t.shape[0] <= 65536"]
+    ("written", "shrunk"),
+    [
+        ("module.weight.shape[0] >= 64", "module.weight.shape[0] >= 8"),
+        ("64 <= weight.size(1)", "8 <= weight.size(1)"),
+    ],
+)
+def test_a_limit_on_a_side_of_a_weight_shrinks_by_the_root(written: str, shrunk: str) -> None:
+    assert small(written) == shrunk
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        "weight.shape[0] == 1",
+        "rows.shape[0] >= 64",
+        "weight.stride(0) >= 64",
+        "t.numel() > 0",
+        "len(t) <= 65536",
+        "t.numel() <= limit",
+        "t.shape[0] <= 65536",
+    ],
 )
 def test_other_comparisons_keep_their_numbers(written: str) -> None:
     assert small(written) == written
