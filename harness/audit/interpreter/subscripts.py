@@ -92,9 +92,9 @@ def load(machine: Machine, owner: Value, key: Value, node: ast.AST) -> Value:
     if isinstance(ref, Function):
         return Value(ref=Method(machine.heap.new_id(), owner, KERNEL))
     if isinstance(ref, Sequence):
-        return _from_sequence(machine, owner, ref, key)
+        return machine.registry.taken(machine, _from_sequence(machine, owner, ref, key))
     if isinstance(ref, Mapping):
-        return _from_mapping(machine, owner, ref, key, node)
+        return machine.registry.taken(machine, _from_mapping(machine, owner, ref, key, node))
     if isinstance(ref, Alternatives):
         options = [option for option in ref.options if option.const is not None]
         return joined_elements(machine, [load(machine, one, key, node) for one in options])

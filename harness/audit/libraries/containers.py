@@ -19,6 +19,7 @@ from harness.audit.interpreter.loops import summarise
 from harness.audit.interpreter.subscripts import load, store
 from harness.audit.interpreter.values import ANYTHING, NONE, Value
 from harness.audit.libraries import losses
+from harness.audit.libraries.counted_cells import added_up
 from harness.audit.libraries.registry import on_call, on_method
 
 if TYPE_CHECKING:
@@ -192,7 +193,7 @@ def _update(
         if isinstance(given.ref, Mapping):
             for key, value in list(given.ref.slots.items()):
                 machine.heap.put(ref, key, value)
-        elif given.ref is not None or given.source.reads:
+        elif (given.ref is not None or given.source.reads) and not added_up(machine, ref, given):
             machine.heap.put(ref, SUMMARY, Value(source=machine.deep_source(given)))
             machine.heap.put(ref, KEYS, ANYTHING)
     for name, value in kwargs.items():

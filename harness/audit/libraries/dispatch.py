@@ -27,11 +27,13 @@ from harness.audit.libraries import (
     byte_arrays,
     callbacks,
     containers,
+    counted_cells,
     environment,
     files,
     iterators,
     known_libraries,
     learning,
+    loss_shifts,
     losses,
     mlx_learning,
     narrowing,
@@ -63,10 +65,12 @@ REGISTERED = (
     byte_arrays,
     callbacks,
     containers,
+    counted_cells,
     environment,
     files,
     iterators,
     learning,
+    loss_shifts,
     losses,
     mlx_learning,
     narrowing,
@@ -189,6 +193,14 @@ class Registry:
         for handler in HANDLERS.subscripted:
             result = handler(machine, owner, key, result, node)
         return result
+
+    def taken(self, machine: Machine, found: Value) -> Value:
+        """An element of a list or dictionary after all observers."""
+        if not found.source.labels:
+            return found
+        for handler in HANDLERS.taken:
+            found = handler(machine, found)
+        return found
 
     def store_element(
         self, machine: Machine, owner: Value, key: Value, value: Value, node: ast.AST, is_update: bool

@@ -27,7 +27,7 @@ from harness.audit.interpreter.values import (
     computed_from,
     one_of,
 )
-from harness.audit.libraries import learning, whole_stream
+from harness.audit.libraries import counted_passes, learning, whole_stream
 from harness.audit.libraries.registry import HANDLERS
 from harness.audit.regions import Split
 
@@ -48,7 +48,7 @@ def _cut(machine: Machine, owner: Value, key: Value, result: Value, node: ast.AS
     source = result.source
     if source.states or source.scores or not _of_validation(source):
         return result
-    if LOGITS in source.labels or PROBABILITY in source.labels:
+    if LOGITS in source.labels or PROBABILITY in source.labels or counted_passes.names_of(source):
         return result
     begins = _begin(key)
     if begins is None:
@@ -172,6 +172,9 @@ def known_too_soon(machine: Machine, made: Source, aimed: Source, node: ast.AST)
         return frozenset(_inside(machine, region, aimed, node) for region in targets)
     if whole_stream.knows_more(made, aimed):
         what = "something made of all validation tokens went into the logits"
+        machine.cannot_see("validation-in-logits", what, node, on_path=True)
+    elif counted_passes.know(machine, made, aimed):
+        what = "counts that may hold the scored tokens went into the logits"
         machine.cannot_see("validation-in-logits", what, node, on_path=True)
     tables: dict[frozenset[Region], str] = machine.facts.get("tables read by tokens", {})
     looked_up = [

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     Attribute = Callable[[Machine, Value, str, ast.AST], Value | None]
     Subscript = Callable[[Machine, Value, Value, ast.AST], Value | None]
     Subscripted = Callable[[Machine, Value, Value, Value, ast.AST], Value]
+    Taken = Callable[[Machine, Value], Value]
     Store = Callable[[Machine, Value, Value, Value, ast.AST, bool], bool]
     AugmentedElement = Callable[[Machine, Value, Value, Value, Value, ast.AugAssign], bool]
     Computed = Callable[[Machine, object, Value, Value, Value, ast.AST], Value]
@@ -42,6 +43,7 @@ class Handlers:
     attributes: dict[str, list[Attribute]] = field(default_factory=dict)
     subscripts: list[Subscript] = field(default_factory=list)  # before an element is read
     subscripted: list[Subscripted] = field(default_factory=list)  # after an array was indexed
+    taken: list[Taken] = field(default_factory=list)  # after an element of a list or dictionary was read
     stores: list[Store] = field(default_factory=list)  # before an element is written; True: done
     augmented: list[AugmentedElement] = field(default_factory=list)  # x[i] += y; True: done
     computed: list[Computed] = field(default_factory=list)  # after arithmetic

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING
 
 from harness.audit.interpreter.heap import CONTENT, Sequence, Slice, Tensor, View
 from harness.audit.interpreter.subscripts import position
-from harness.audit.interpreter.values import ANYTHING, LOGITS, PROBABILITY, Source, Value, computed_from
+from harness.audit.interpreter.values import ANYTHING, Source, Value, computed_from
+from harness.audit.libraries import counted_passes
 from harness.audit.libraries.registry import HANDLERS, on_call, on_method
 from harness.audit.regions import Split
 
@@ -27,7 +28,9 @@ STREAM = "validation stream"  # labels tokens of which no part was chosen
 STATISTIC = "statistic of validation"  # labels what was counted or added up over such tokens
 _KNOWS_ALL = frozenset({STREAM, STATISTIC})
 _PARTS_AT_MOST = 6
-_REDUCTIONS = "bincount histc histogram unique one_hot sum mean std var nansum nanmean median count_nonzero"
+_COUNTS = "bincount histc histogram unique"
+_SUMS = "sum mean std var nansum nanmean median count_nonzero"
+_REDUCTIONS = f"{_COUNTS} {_SUMS} one_hot"
 _LIBRARIES = ("torch", "numpy", "torch.nn.functional", "mlx.core")
 
 Args = list[Value]
@@ -36,22 +39,39 @@ Kwargs = dict[str, Value]
 
 def as_read(source: Source) -> Source:
     """Validation tokens as a file holds them."""
-    return source.labelled(STREAM)
+    return source.labelled(STREAM, counted_passes.TOKENS)
 
 
-def counted(machine: Machine, source: Source) -> Source:
-    """What is counted by these tokens, or added up over them.
+def counted(machine: Machine, source: Source, way: str = _COUNTS) -> Source:
+    """What is counted by these tokens, or added up over them; `way` is the function that does it.
 
     Outside all loops a part of the stream, too, is counted before any window of it is scored.
     """
     is_beside = not machine.loops and not machine.facts.get("networks")
-    is_known = _is_unscored(source) and (is_beside or STREAM in source.labels)
-    return source.labelled(STATISTIC) if is_known else source
+    if _is_unscored(source) and (is_beside or STREAM in source.labels):
+        return source.labelled(STATISTIC)
+    if way in _SUMS.split():
+        # Sums of what was looked up by tokens are bytes or masses of rows; in a network they are its own.
+        is_count = counted_passes.TOKENS in source.labels and not machine.facts.get("networks")
+    else:
+        is_count = way != "one_hot"
+    return counted_passes.counted(machine, source) if is_count and machine.loops else source
+
+
+def names_of_counts(source: Source) -> frozenset[str]:
+    """The labels that say what was counted into a value."""
+    return counted_passes.names_of(source) | source.labels & {STATISTIC}
+
+
+def is_statistic(source: Source) -> bool:
+    """Whether all of the stream was counted into it."""
+    return STATISTIC in source.labels
 
 
 def forgotten(source: Source) -> Source:
     """The same source where positions or bounds are meant, which do not tell the tokens."""
-    return source.changed(labels=source.labels - _KNOWS_ALL) if source.labels & _KNOWS_ALL else source
+    gone = _KNOWS_ALL | counted_passes.names_of(source) | {counted_passes.TOKENS}
+    return source.changed(labels=source.labels - gone) if source.labels & gone else source
 
 
 def knows_more(made: Source, aimed: Source) -> bool:
@@ -69,9 +89,8 @@ def label_of(source: Source) -> frozenset[str]:
 
 def _is_unscored(source: Source) -> bool:
     """Whether it holds validation tokens no loop chose, and nothing that a network made of them."""
-    if source.scores or source.states or source.learned or source.labels & {LOGITS, PROBABILITY}:
-        return False
-    return any(one.split is Split.VALIDATION and not one.loops for one in source.reads)
+    is_whole = any(one.split is Split.VALIDATION and not one.loops for one in source.reads)
+    return is_whole and counted_passes.is_unscored(source)
 
 
 def _subscripted(machine: Machine, owner: Value, key: Value, result: Value, node: ast.AST) -> Value:
@@ -114,20 +133,20 @@ def _is_from_start(border: Value) -> bool:
 
 
 @on_call(*(f"{root}.{name}" for root in _LIBRARIES for name in _REDUCTIONS.split()), "collections.Counter")
-def _reduced(machine: Machine, _path: str, args: Args, kwargs: Kwargs, _node: ast.AST) -> Value | None:
-    return _statistic(machine, [*args, *kwargs.values()])
+def _reduced(machine: Machine, path: str, args: Args, kwargs: Kwargs, _node: ast.AST) -> Value | None:
+    return _statistic(machine, path.rpartition(".")[2], [*args, *kwargs.values()])
 
 
 @on_method(*_REDUCTIONS.split())
 def _reduced_method(
-    machine: Machine, receiver: Value, _name: str, args: Args, kwargs: Kwargs, _node: ast.AST
+    machine: Machine, receiver: Value, name: str, args: Args, kwargs: Kwargs, _node: ast.AST
 ) -> Value | None:
-    return _statistic(machine, [receiver, *args, *kwargs.values()])
+    return _statistic(machine, name, [receiver, *args, *kwargs.values()])
 
 
-def _statistic(machine: Machine, given: Args) -> Value | None:
+def _statistic(machine: Machine, way: str, given: Args) -> Value | None:
     sources = [machine.deep_source(one) for one in given]
-    made = [counted(machine, one) for one in sources]
+    made = [counted(machine, one, way) for one in sources]
     if all(one is before for one, before in zip(made, sources, strict=True)):
         return None
     return machine.new(computed_from(made))
