@@ -3,7 +3,7 @@
 Steps: everything small under the claimed run's settings; settings that the error names left as they are;
 limits on the elements of a tensor as written; the model's own width with two training steps; the script's
 defaults instead of the claimed run's settings. A run that took too long or too much is only tried again with
-two training steps.
+two training steps, one that lacks a package only with the defaults.
 """
 
 from __future__ import annotations
@@ -31,14 +31,13 @@ if TYPE_CHECKING:
 # Other settings change nothing about these.
 _FINAL = frozenset(
     {
-        CauseKind.MISSING_MODULE,
-        CauseKind.CUDA_MODULE,
         CauseKind.MACHINE,
         CauseKind.DISK,
         CauseKind.OUTPUT,
         CauseKind.PROCESSES,
     }
 )
+_OF_A_PACKAGE = frozenset({CauseKind.MISSING_MODULE, CauseKind.CUDA_MODULE})
 _LEAST = re.compile(r"(?:>=|at least|minimum(?: of)?|no less than)\s{0,3}(\d[\d_,]{0,12})")
 FEW_STEPS = 2  # a schedule still has a first and a last one
 
@@ -112,6 +111,10 @@ def _steps(
     cause = attempts[-1].run.cause
     if cause is not None and cause.kind in {CauseKind.TIME, CauseKind.MEMORY}:
         yield LadderStep.FEW_STEPS, replace(base, steps=FEW_STEPS)
+        return
+    if cause is not None and cause.kind in _OF_A_PACKAGE:
+        if subject.claimed:  # a switch of the claimed run may be all that asks for it
+            yield LadderStep.DEFAULTS, replace(base, without_claim=True)
         return
     named = _named_settings(subject, attempts[-1], base)
     if named != base:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -87,8 +88,15 @@ def test_a_run_that_took_too_long_is_tried_once_more_with_fewer_steps(subject, m
     assert attempts[1].plan.literals["iterations"] == 2
 
 
-def test_a_missing_module_is_not_tried_again(subject, monkeypatch):
-    assert len(climbed(subject, monkeypatch, cause(CauseKind.CUDA_MODULE))) == 1
+def test_without_a_package_the_defaults_are_tried_and_nothing_else(subject, monkeypatch):
+    missing = cause(CauseKind.MISSING_MODULE)
+    attempts = climbed(subject, monkeypatch, missing, missing)
+    assert [one.step for one in attempts] == [LadderStep.SMALL, LadderStep.DEFAULTS]
+
+
+def test_a_missing_package_is_not_tried_again_where_no_setting_was_claimed(subject, monkeypatch):
+    unclaimed = replace(subject, claimed={})
+    assert len(climbed(unclaimed, monkeypatch, cause(CauseKind.CUDA_MODULE))) == 1
 
 
 def test_few_steps_take_as_long_on_the_clock_as_many(subject):

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from harness.dynamic.child.facade.compilation import Anything
 from harness.dynamic.child.facade.made_modules import is_installed, make_module
 from harness.dynamic.child.facade.told import tell
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 
 class Run(Anything):
@@ -22,6 +25,17 @@ def _download(package: str, name: str) -> Any:
     return refused
 
 
+def _refusing(package: str) -> Callable[[str], Any]:
+    """What every name of `package` is: importable, and refused when called."""
+
+    def named(name: str) -> Any:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        return _download(package, name)
+
+    return named
+
+
 def install_network_packages() -> None:
     """Make them importable, whatever is installed."""
     run = Run()
@@ -35,21 +49,9 @@ def install_network_packages() -> None:
         config=Anything(),
         Settings=lambda *_, **__: Anything(),
     )
-    downloads = (
-        "hf_hub_download",
-        "snapshot_download",
-        "upload_file",
-        "upload_folder",
-        "login",
-        "list_repo_files",
-    )
-    make_module(
-        "huggingface_hub",
-        **{name: _download("huggingface_hub", name) for name in downloads},
-        HfApi=_download("huggingface_hub", "HfApi"),
-    )
+    for package in ("huggingface_hub", "datasets"):
+        make_module(package, __getattr__=_refusing(package))
     make_module("huggingface_hub.utils", disable_progress_bars=lambda *_, **__: None)
-    make_module("datasets", load_dataset=_download("datasets", "load_dataset"))
     make_module("python_minifier", minify=lambda source, *_, **__: source)
     if not is_installed("tqdm"):
         make_module("tqdm", tqdm=_plain_loop, trange=lambda *args, **_: range(*args))

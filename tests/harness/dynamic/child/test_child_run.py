@@ -102,6 +102,7 @@ SCRIPT = """
         hf_hub_download("a", "b")
     except OSError as error:
         said["network"] = str(error)
+    from datasets import interleave_datasets
     from flash_attn_interface import flash_attn_func
     q = torch.randn(1, 6, 2, 8, device=device)
     said["attention"] = list(flash_attn_func(q, q, q, causal=True).shape)
