@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
     from harness.dynamic.audit_run import AuditRun
     from harness.dynamic.probes.probe import ProbeResult, ScoredRun
+    from harness.dynamic.run_causes import RunCause
     from harness.dynamic.run_ladder import Attempt
     from harness.dynamic.run_plan import RunPlan
     from harness.dynamic.run_pool import MadeRun
@@ -125,7 +126,7 @@ def audit_by_running(
             should_stop=pool.should_stop,
         )
         pool.keep_attempts(attempts)
-        failure = _why_not_driven(attempts, time.monotonic() - began)
+        failure = why_not_driven(attempts, time.monotonic() - began)
         if failure is None:
             finals = _final_labels(attempts[-1].run)
             shown = claimed.in_run(finals) if claimed is not None else None
@@ -171,14 +172,24 @@ def _settings(plan: RunPlan, data: TinyData) -> dict[str, Any]:
     }
 
 
-def _why_not_driven(attempts: Sequence[Attempt], seconds: float) -> str | None:
+def why_not_driven(attempts: Sequence[Attempt], seconds: float) -> str | None:
     """Why no attempt reached a score; None when the last one did."""
-    cause = attempts[-1].run.cause if attempts else None
-    if attempts and cause is None:
+    causes = [attempt.run.cause for attempt in attempts]
+    if causes and causes[-1] is None:
         return None
-    told = f"{cause.kind.value}: {cause.message}" if cause is not None else "nothing was run"
-    at = f" (line {cause.line})" if cause is not None and cause.line is not None else ""
-    return f"could not be driven to its score in {len(attempts)} ways and {seconds:.0f} s: {told}{at}"
+    # The first way is the claimed run's; the last may have met something else.
+    told = list(dict.fromkeys(_words(cause) for cause in (*causes[:1], *causes[-1:]) if cause is not None))
+    last = f"; the last of them: {told[1]}" if len(told) > 1 else ""
+    ways = "one way" if len(causes) == 1 else f"{len(causes)} ways"
+    return (
+        f"could not be driven to its score in {ways} and {seconds:.0f} s: "
+        f"{told[0] if told else 'nothing was run'}{last}"
+    )
+
+
+def _words(cause: RunCause) -> str:
+    at = f" (line {cause.line})" if cause.line is not None else ""
+    return f"{cause.kind.value}: {cause.message}{at}"
 
 
 def _final_labels(run: AuditRun) -> list[str]:
