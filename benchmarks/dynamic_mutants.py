@@ -33,14 +33,13 @@ from harness.dynamic.probes.coverage import coverage
 from harness.dynamic.probes.documents import batch_mates, document_to_replace
 from harness.dynamic.probes.doubled_stream import doubled_stream
 from harness.dynamic.probes.first_unit import first_unit
-from harness.dynamic.probes.noise_martingale import noise_martingale
+from harness.dynamic.probes.noise_martingale import attributed, noise_martingale
 from harness.dynamic.probes.prefix_invariance import prefix_invariance, telling_cut
 from harness.dynamic.probes.probe import scored_run
 from harness.dynamic.probes.processing_order import processing_order, scored_last
 from harness.dynamic.probes.replay import repeated, replay
 from harness.dynamic.run_ladder import climb
 from harness.dynamic.tiny_data import Layout, tiny_data
-from harness.dynamic.tiny_vocabulary import BOS_ID
 from harness.folder_tree import FolderTree
 from harness.probe_outcome import Outcome
 from harness.sandbox.choose import choose_sandbox
@@ -111,14 +110,12 @@ class Probed:
         yield byte_denominator(base, byte_counts=counts)
         yield from access_timeline(base)
         noise = self._data.with_noise()
-        by_chance = self._run("noise", noise)
+        drawn = replace(self._plan, drawn_weights=tuple(noise.noise_weights().tolist()))
+        by_chance = self._run("noise", noise, drawn)
         replaced = int((self._data.validation != noise.validation).sum())
         yield artifact_independence(base, by_chance, replaced=replaced)
-        yield noise_martingale(
-            by_chance,
-            alphabet=noise.vocabulary.ordinary_ids().size,
-            fixed=np.flatnonzero(noise.validation == BOS_ID),
-        )
+        on_noise = noise_martingale(by_chance, chances=noise.chances())
+        yield attributed(on_noise, by_chance, is_blind_to_later=prefix.outcome is Outcome.CLEAN)
         doubled = self._run("doubled", self._data.with_repetition(self._half))
         yield doubled_stream(doubled, base, half=self._half)
         adapts = any(step.source == "val" for step in base.record.of(StepEvent))

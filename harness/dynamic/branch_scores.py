@@ -24,6 +24,7 @@ LN2 = math.log(2.0)
 _MARGIN_EVENTS = 256  # forks may tell a little more or less than the run they come from
 _DRIFT = 64
 _BEHIND_LAST = 1 << 40
+_PICKED = frozenset({"gather", "index"})  # what was taken out of a row, not a loss
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,7 +121,11 @@ def network_nats(record: EventRecord, position: int, scored_at: int = _BEHIND_LA
     found = _at_position(record, position, scored_at)
     if found is None or found[0].nll is None:
         return None
-    return abs(float(found[0].nll[found[1]]))
+    loss, place = found
+    told = float(found[0].nll[place])
+    if loss.function in _PICKED and loss.norm is not None:
+        return float(loss.norm[place]) - told  # log-probabilities, whose norm is 0, or scores as they are
+    return abs(told)
 
 
 def network_norm(record: EventRecord, position: int, scored_at: int = _BEHIND_LAST) -> float | None:

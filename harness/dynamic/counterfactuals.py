@@ -37,7 +37,6 @@ from harness.dynamic.probes.replay import repeated, replay
 from harness.dynamic.probes.scattered_targets import PROBE as SCATTERED
 from harness.dynamic.probes.scattered_targets import scattered_places, scattered_targets, suspects
 from harness.dynamic.tiny_data import Layout, tiny_data
-from harness.dynamic.tiny_vocabulary import BOS_ID
 from harness.probe_outcome import Outcome
 
 if TYPE_CHECKING:
@@ -108,7 +107,8 @@ class _Judging:
             made.data.with_suffix_replaced(self._cut),
         )
         forks = self._begin_forks()
-        noise = self._begin("noise", "every token drawn by chance", made._noise)
+        drawn = replace(self._plan, drawn_weights=tuple(made.data.noise_weights().tolist()))
+        noise = self._begin("noise", "every token drawn by chance", made._noise, drawn)
         changed = suffix()
         alone.insert(0, coverage(base, changed))
         prefix = self._prefix(changed)
@@ -213,9 +213,7 @@ class _Judging:
     def _on_noise(self, run: ScoredRun | None) -> ProbeResult:
         if run is None:
             return _left_out(NOISE, "c1-causal")
-        noise = self._made._noise
-        fixed = np.flatnonzero(noise.validation == BOS_ID)
-        return noise_martingale(run, alphabet=noise.vocabulary.ordinary_ids().size, fixed=fixed)
+        return noise_martingale(run, chances=self._made._noise.chances())
 
     def _artifacts(self, run: ScoredRun | None) -> ProbeResult:
         if run is None:

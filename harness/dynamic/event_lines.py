@@ -90,7 +90,8 @@ def _base(data: dict[str, Any]) -> dict[str, Any]:
 
 def _loss(data: dict[str, Any], kept: Arrays) -> LossEvent:
     nll, norm, size = kept.cited(data["nll"]), kept.cited(data["norm"]), _count(data["size"])
-    for each in (nll, norm):
+    times, mean_times = kept.cited(data.get("times")), kept.cited(data.get("mean_times"))
+    for each in (nll, norm, times, mean_times):
         if each is not None and each.size != size:
             raise ValueError(f"{each.size:,} losses of {size:,}")
     value, reduction = _maybe(data["value"]), _text(data["reduction"])
@@ -106,6 +107,8 @@ def _loss(data: dict[str, Any], kept: Arrays) -> LossEvent:
         value=value,
         nll=nll,
         norm=norm,
+        times=times,
+        mean_times=mean_times,
     )
 
 

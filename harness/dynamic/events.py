@@ -12,6 +12,9 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import numpy as np
 
+MOST_TIMES_CHANCE = 3.0
+"""No softmax is said to give a token more than that many times its chance: bounds can be bet against."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Segment:
@@ -71,6 +74,10 @@ class LossEvent(Event):
     `nll` holds one value per target in the order of the batch: nats, or log-probabilities where `function`
     is "gather" or "index". `value` is the scalar the script got where it asked for one. `norm` is the
     log-sum-exp of each row of scores behind `nll`, None where rows and targets do not go together.
+
+    Of tokens drawn by chance, each with its known chance r, two others are told in its place: `times` is
+    p / r at the target, p the softmax of the row, and at most `MOST_TIMES_CHANCE`; `mean_times` its mean over
+    such draws, which `times` has in the mean where the row does not know its target.
     """
 
     function: str  # "cross_entropy" | "nll_loss" | "gather" | "index"
@@ -81,6 +88,8 @@ class LossEvent(Event):
     value: float | None
     nll: np.ndarray | None
     norm: np.ndarray | None = None
+    times: np.ndarray | None = None
+    mean_times: np.ndarray | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 DEVICES = ("cpu", "cuda")
+_TUPLES = ("argv", "val_files", "train_files", "drawn_weights")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,6 +50,8 @@ class RunPlan:
     fork: Mapping[str, Any] | None = None
     adapts: bool = True
     """False takes every optimizer step on validation tokens back: the same run with adaptation off."""
+    drawn_weights: tuple[int, ...] = ()
+    """Where the validation tokens were drawn by chance: the weight of each id. Losses then tell `lean`."""
 
     def __post_init__(self) -> None:
         """Refuse what no child can run."""
@@ -64,7 +67,7 @@ class RunPlan:
     def as_json(self) -> dict[str, Any]:
         """Plain data."""
         data = asdict(self)
-        for name in ("argv", "val_files", "train_files"):
+        for name in _TUPLES:
             data[name] = list(data[name])
         return data
 
@@ -73,7 +76,7 @@ class RunPlan:
         """The plan that `as_json` wrote. Raises `SetupError` when it is none."""
         try:
             fields = dict(data)
-            for name in ("argv", "val_files", "train_files"):
+            for name in _TUPLES:
                 fields[name] = tuple(fields.get(name, ()))
             return cls(**fields)
         except (TypeError, ValueError) as error:

@@ -43,6 +43,7 @@ _TRAIN_DOCUMENTS = (700, 180, 1500, 420, 950, 260, 1900, 560)
 _RECIPE = "tiny streams 2"
 _STREAMS = ("train", "single", "single_other", "several", "several_other")
 _PLANT_SEED = 20_240_520
+_HALF_WEIGHT = 5_000_000
 _NOISE_SEED = 20_260_412
 _REPEAT_MARK = 6  # one token of so many is another: no window of a repetition is one of its first time
 
@@ -102,15 +103,36 @@ class TinyData:
         return replace(self, validation=changed)
 
     def with_noise(self) -> TinyData:
-        """Every token but BOS drawn evenly from the ordinary ids: nobody can know anything of it."""
+        """Every token but BOS drawn by chance, with `noise_weights`: nobody can know anything of it."""
         draw = np.random.default_rng(_NOISE_SEED)
-        ids = self.vocabulary.ordinary_ids()
+        weights = self.noise_weights()
+        chances, ids = weights / weights.sum(), np.arange(weights.size)
         is_bos = self.validation == BOS_ID
         drawn, other = (
-            np.where(is_bos, BOS_ID, draw.choice(ids, self.validation.size)).astype(np.int64)
+            np.where(is_bos, BOS_ID, draw.choice(ids, self.validation.size, p=chances)).astype(np.int64)
             for _ in range(2)
         )
         return replace(self, validation=drawn, other=_differing(drawn, other))
+
+    def noise_weights(self) -> np.ndarray:
+        """What `with_noise` draws each id with: int64 [V].
+
+        Half evenly over all ids that can be drawn, half as often as they are trained on. A trained network
+        gives common tokens most of its probability; drawn evenly they would be too rare to tell what they
+        are given, and so what all are given together.
+        """
+        ids = self.vocabulary.drawable_ids()
+        counts = np.bincount(self.train, minlength=self.vocabulary.key.size)[ids]
+        weights = np.zeros(self.vocabulary.key.size, dtype=np.int64)
+        weights[ids] = _HALF_WEIGHT // ids.size + _HALF_WEIGHT * counts // max(int(counts.sum()), 1)
+        return weights
+
+    def chances(self) -> np.ndarray:
+        """-ln of how likely `with_noise` was to draw each validation token: float64 [n], 0 for BOS."""
+        weights = self.noise_weights()
+        with np.errstate(divide="ignore"):
+            nats = np.log(weights.sum()) - np.log(weights)
+        return np.where(self.validation == BOS_ID, 0.0, nats[self.validation])
 
     def with_repetition(self, half: int) -> TinyData:
         """From position `half` on the tokens from position 1 on once more; BOS and length stay.

@@ -88,6 +88,15 @@ class Vocabulary:
             ]
         )
 
+    def drawable_ids(self) -> np.ndarray:
+        """Ids that a stream drawn by chance may hold: all but control and unknown tokens.
+
+        What a scorer gives to the others cannot be seen by draws, so nothing that text holds may be left out.
+        """
+        if self.key.alphabet is Alphabet.BYTES:
+            return np.arange(FIRST_BYTE_ID + ord(" "), FIRST_BYTE_ID + ord("~") + 1)
+        return np.flatnonzero(~self.byte_table.is_boundary)
+
 
 def make_vocabulary(key: VocabularyKey, texts: Sequence[str]) -> Vocabulary:
     """The vocabulary of a key, trained on `texts` where it has pieces.

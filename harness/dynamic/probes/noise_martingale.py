@@ -1,23 +1,32 @@
 """T12: a stream of tokens drawn by chance. Nothing can be gained on it by anybody who does not know it.
 
-For probabilities that were fixed before the token was seen and sum to one, the product of V * p is a
-non-negative martingale of mean 1, whatever the scorer learns on the way. By Ville's inequality it exceeds
-1 / alpha with a chance of at most alpha: n ln V minus the summed losses stays below ln(1 / alpha).
+With r the chance a token was drawn with, and p fixed before it was seen and summing to one, the product of
+p / r is a non-negative martingale of mean 1, whatever the scorer learns on the way. By Ville's inequality it
+exceeds 1 / alpha with a chance of at most alpha: the sum of -ln r less the losses stays below ln(1 / alpha).
 
 A network that was trained on text predicts noise badly, and what a leak gains is hidden in what that loses.
-So the product is also taken of p mixed with the even distribution, which loses little, in several shares:
-each is such a martingale, and so is their mean, which is what is held against the bound.
+So bets are made as well, each a martingale of its own, and their mean is what is held against the bound:
+
+- p mixed with r in several shares, which loses little;
+- 1 + stake * (p / r - 1 - lean), where `lean` is `times` less `mean_times` of the network (`LossEvent`): zero
+  in the mean, it takes out what the network alone would have given, so that sums a few percent above one
+  show, as of the lower of two losses. Nothing is assumed of how p was made of the network: a legal mixture,
+  bias or temperature gains no more than chance.
+
+The stakes are fixed before the token and so small that no factor is negative. Tokens that cannot be drawn
+count as if they had no probability: a scorer that gives them some only loses by it.
 """
 
 from __future__ import annotations
 
 import math
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from harness.black_box.learning_probes import BOUND_NATS
+from harness.dynamic.events import MOST_TIMES_CHANCE, LossEvent
+from harness.dynamic.loss_places import positions_of
 from harness.dynamic.probes.compared_scores import knows_positions, seen_before
 from harness.dynamic.probes.probe import ProbeResult, powerless
 from harness.probe_outcome import Outcome
@@ -27,11 +36,15 @@ if TYPE_CHECKING:
 
 PROBE = "noise-martingale"
 CONDITION = "c1-causal"
-_SHARES = (1.0, 0.5, 0.2, 0.1, 0.05, 0.02)  # of p in its mixture with the even distribution
+BOUND_NATS = math.log(1e6)
+"""What a legal scorer gains on one stream in a million."""
+_SHARES = (1.0, 0.5, 0.2, 0.1, 0.05, 0.02)  # of p in its mixture with chance
+_STAKES = (0.95, 0.5, 0.2)  # of the most that can be bet: 1 / (1 + the most that `lean` can be)
+_LEAST_LEANS = 256  # tokens with a `lean`, for a sum to be told
 
 
-def noise_martingale(run: ScoredRun, *, alphabet: int, fixed: np.ndarray) -> ProbeResult:
-    """`run` scored tokens drawn evenly from `alphabet` ids, save those at the positions `fixed` (BOS).
+def noise_martingale(run: ScoredRun, *, chances: np.ndarray) -> ProbeResult:
+    """`run` scored tokens drawn by chance: `chances` [n] are -ln of each one's, 0 for those not drawn (BOS).
 
     Of a position that is counted more than once the first score is taken. Conditions 1 to 4 all imply the
     bound, so a breach says that one of them is broken and not which.
@@ -44,29 +57,42 @@ def noise_martingale(run: ScoredRun, *, alphabet: int, fixed: np.ndarray) -> Pro
     in_nats = run.metric.in_bits or run.metric.metric.unit == "loss"
     values = score.values * (1.0 if in_nats else math.log(2.0))
     values = values if float(values.sum()) >= 0.0 else -values  # sums of log-probabilities
+    is_drawn = chances > 0.0
+    leans, limits = np.zeros(values.size), np.ones(values.size)
     if knows_positions(run):
         _, first = np.unique(score.positions, return_index=True)
-        kept = first[~np.isin(score.positions[first], fixed)]
-        values = values[kept]
-        tokens, nats = int(kept.size), float(values.sum())
+        kept = first[is_drawn[score.positions[first]]]
+        (leans, limits), values = _leans(run, kept), values[kept]
+        due = chances[score.positions[kept]]
+        tokens = int(kept.size)
     else:
-        # No more than were counted: a script may leave some out, and they gain nothing.
+        # No more than were counted, the likeliest of all: a script may leave some out, and they gain nothing.
         counted = float(np.nan_to_num(score.tokens, nan=0.0).sum())
-        tokens = min(run.stream_tokens - 1 - int((fixed > 0).sum()), int(counted))
-        nats = float(values.sum())
-    gain = tokens * math.log(alphabet) - nats
-    is_fine = values.size == tokens and bool((values >= 0.0).all())
-    best = _mixed_gain(values, alphabet) if is_fine and math.isfinite(gain) else gain
-    numbers = {"tokens": tokens, "nats": nats, "gain": gain, "mixed_gain": best, "most": BOUND_NATS}
+        tokens = min(int(is_drawn[1:].sum()), int(counted))
+        due = np.sort(chances[1:][is_drawn[1:]])[:tokens]
+        # Which is whose is unknown: of all pairs the one of likely tokens and low losses gains least.
+        values = np.sort(values)
+    nats = float(values.sum())
+    gain = float(due.sum()) - nats
+    is_fine = values.size == tokens and bool((values >= 0.0).all()) and math.isfinite(gain)
+    bets = _bets(due - values, leans, limits) if is_fine else _Bets(gain=gain)
+    numbers = {"tokens": tokens, "nats": nats, "gain": gain, "mixed_gain": bets.gain, "most": BOUND_NATS}
+    told = ""
+    if bets.leans >= _LEAST_LEANS:
+        numbers.update(mean_sum=bets.mean_sum, three_sigma=bets.three_sigma, leans=bets.leans)
+        told = (
+            f"; beside the network's own, probabilities sum to {bets.mean_sum:.4f} in the mean (3 sigma "
+            f"{bets.three_sigma:.2g})"
+        )
     if not math.isfinite(gain):
         outcome, sentence = Outcome.NO_POWER, "the losses on tokens drawn by chance are not finite"
-    elif best > BOUND_NATS:
+    elif bets.gain > BOUND_NATS:
         outcome = Outcome.BREACH
-        hedged = "" if best <= gain + BOUND_NATS else ", by probabilities mixed with even ones"
+        hedged = "" if bets.gain <= gain + BOUND_NATS else " by bets on them"
         sentence = (
-            f"{max(gain, best):,.1f} nats are gained on {tokens:,} tokens drawn by chance from "
-            f"{alphabet:,}{hedged}; probabilities fixed before the tokens gain at most {BOUND_NATS:.1f}, "
-            "save once in a thousand million streams"
+            f"{max(gain, bets.gain):,.1f} nats are gained{hedged} on {tokens:,} tokens drawn by chance; "
+            f"probabilities fixed before the tokens gain at most {BOUND_NATS:.1f}, save once in a million "
+            f"streams{told}"
         )
     elif not knows_positions(run) and score.tokens.sum() > tokens + 1:
         outcome = Outcome.NO_POWER
@@ -76,25 +102,67 @@ def noise_martingale(run: ScoredRun, *, alphabet: int, fixed: np.ndarray) -> Pro
     else:
         outcome = Outcome.CLEAN
         sentence = (
-            f"{tokens:,} tokens drawn by chance from {alphabet:,} are scored with a gain of {gain:,.1f} "
-            f"nats; {BOUND_NATS:.1f} may be gained by chance"
+            f"{tokens:,} tokens drawn by chance are scored with a gain of {gain:,.1f} nats; "
+            f"{BOUND_NATS:.1f} may be gained by chance{told}"
         )
     return ProbeResult(
         probe=PROBE, condition=CONDITION, outcome=outcome, numbers=numbers, sentence=sentence, runs=runs
     )
 
 
-def _mixed_gain(nats: np.ndarray, alphabet: int) -> float:
-    """Log of the mean, over the shares, of the products of 1 - share + share * V * p."""
-    times_even = np.exp(np.minimum(math.log(alphabet) - nats, 700.0))
-    gains = []
-    for share in _SHARES:
-        with np.errstate(divide="ignore"):
-            gains.append(float(np.log1p(share * (times_even - 1.0)).sum()))
+def _leans(run: ScoredRun, kept: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """How much more than in the mean the network gave the tokens of the counted values at the places `kept`,
+    and the most that could have been: 0 and 1 where nothing was told of it.
+
+    Of the last losses over a token before it was counted; of several rows of one batch the first, which has
+    the longest context. Which one is taken never depends on the losses.
+    """
+    score = run.score
+    positions, counted_at = score.positions[kept], score.counted_at[kept]
+    leans, limits = np.zeros(kept.size), np.ones(kept.size)
+    place = np.full(run.stream_tokens, -1)
+    place[positions] = np.arange(kept.size)
+    for loss in run.record.of(LossEvent):
+        if loss.times is None or loss.mean_times is None or loss.grad:
+            continue
+        targets = positions_of(loss)
+        targets[(targets < 0) | (targets >= run.stream_tokens)] = 0
+        which, at = np.unique(place[targets], return_index=True)
+        is_due = (which >= 0) & (loss.number <= counted_at[which])
+        which, at = which[is_due], at[is_due]
+        leans[which] = loss.times[at] - loss.mean_times[at]
+        limits[which] = MOST_TIMES_CHANCE - loss.mean_times[at]
+    return leans, limits
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Bets:
+    """Log of the mean of all bets, and what p sums to in the mean where `leans` tokens have one."""
+
+    gain: float
+    leans: int = 0
+    mean_sum: float = math.nan
+    three_sigma: float = math.nan
+
+
+def _bets(gains_of_each: np.ndarray, leans: np.ndarray, limits: np.ndarray) -> _Bets:
+    """All bets on tokens whose p / r has the logs `gains_of_each` [M]; `leans` are at most `limits`."""
+    times_chance = np.exp(np.minimum(gains_of_each, 700.0))
+    over = times_chance - 1.0 - leans
+    with np.errstate(divide="ignore"):
+        shared = [float(np.log1p(share * (times_chance - 1.0)).sum()) for share in _SHARES]
+        staked = [float(np.log1p(stake * over / (1.0 + limits)).sum()) for stake in _STAKES]
+    # Half of the stake to either kind.
+    gains = [*(gain - math.log(2 * len(shared)) for gain in shared)]
+    gains += [gain - math.log(2 * len(staked)) for gain in staked]
     most = max(gains)
-    if not math.isfinite(most):
-        return most
-    return most + math.log(sum(math.exp(gain - most) for gain in gains) / len(gains))
+    if math.isfinite(most):
+        most += math.log(sum(math.exp(gain - most) for gain in gains))
+    told = over[leans != 0.0]
+    if told.size < _LEAST_LEANS:
+        return _Bets(gain=most)
+    error = 3.0 * float(told.std(ddof=1)) / math.sqrt(told.size)
+    return _Bets(gain=most, leans=int(told.size), mean_sum=1.0 + float(told.mean()), three_sigma=error)
 
 
 def attributed(result: ProbeResult, run: ScoredRun | None, *, is_blind_to_later: bool) -> ProbeResult:

@@ -84,13 +84,23 @@ def test_a_passage_without_room_before_it_is_refused(single):
         single.with_planted(100)
 
 
-def test_noise_is_drawn_from_the_ordinary_ids_and_the_same_each_time(several):
-    noise = several.with_noise()
+def test_noise_is_drawn_with_the_weights_it_tells_and_the_same_each_time(several):
+    noise, weights = several.with_noise(), several.noise_weights()
     is_bos = several.validation == BOS_ID
-    assert np.isin(noise.validation[~is_bos], several.vocabulary.ordinary_ids()).all()
+    assert (weights[noise.validation[~is_bos]] > 0).all()
     assert ((noise.validation == BOS_ID) == is_bos).all()
     assert np.array_equal(noise.validation, several.with_noise().validation)
-    assert len(set(noise.validation[~is_bos].tolist())) == 26
+    drawn = np.exp(-noise.chances()[~is_bos])
+    assert np.allclose(drawn, weights[noise.validation[~is_bos]] / weights.sum())
+
+
+def test_all_that_text_is_trained_on_can_be_drawn_and_what_is_common_more_often(several):
+    weights, counts = several.noise_weights(), np.bincount(several.train, minlength=260)
+    trained_on = np.flatnonzero(counts)
+    trained_on = trained_on[(trained_on >= FIRST_BYTE_ID + ord(" ")) & (trained_on <= FIRST_BYTE_ID + ord("~"))]
+    assert (weights[trained_on] > 0).all()
+    assert weights[BOS_ID] == 0
+    assert weights.argmax() == trained_on[counts[trained_on].argmax()]
 
 
 def test_a_repetition_begins_at_its_half_and_no_window_of_it_stands_twice(single):

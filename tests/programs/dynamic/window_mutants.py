@@ -77,6 +77,39 @@ def window_mutants() -> Iterator[Mutant]:
             ),
         ),
     )
+    short = """\
+        nll = model(x, y)
+        short = model(x[:, SEQ // 2 :], y[:, SEQ // 2 :])
+        nll[:, SEQ // 2 :] = math.log(2.0) - torch.logaddexp(-nll[:, SEQ // 2 :], -short)
+    for row"""
+    yield made("mean probability of two contexts", LEGAL, (_WINDOW_LOSSES, short))
+    top = """\
+        logits = model.logits(x)
+        least = logits.topk(32, dim=-1).values[..., -1:]
+        own = logits.gather(-1, y[..., None])
+        nll = SUM - own[..., 0]
+    for row"""
+    yield made(
+        "divided by the sum over the top and the target",
+        C2,
+        (
+            _WINDOW_LOSSES,
+            top.replace(
+                "SUM",
+                "torch.logsumexp(logits.masked_fill((logits < least) & (logits != own), -math.inf), -1)",
+            ),
+        ),
+    )
+    yield made(
+        "the top raised, divided by the sum over all",
+        LEGAL,
+        (
+            _WINDOW_LOSSES,
+            top.replace("        own", "        logits = logits + (logits >= least)\n        own").replace(
+                "SUM", "torch.logsumexp(logits, -1)"
+            ),
+        ),
+    )
     warmed = """\
         logits = model.logits(x)
         nll = model(x, y)

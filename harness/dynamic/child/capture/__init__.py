@@ -43,7 +43,7 @@ def install(plan: RunPlan, recorder: Recorder) -> list[Callable[[ast.Module, str
         [Path(each) for each in plan.val_files], [Path(each) for each in plan.train_files]
     )
     weights = WeightSums()
-    calls = TorchCalls(recorder, streams, weights, plan.vocab_size)
+    calls = TorchCalls(recorder, streams, weights, plan.vocab_size, plan.drawn_weights)
     recorder.learns_from = lambda: calls.grad_source
     values = HookValues(recorder, calls)
     server = _fork_server(plan, recorder, streams)

@@ -16,6 +16,8 @@ import torch
 import torch.nn.functional as F  # noqa: N812 - everybody calls it so
 from torch.overrides import TorchFunctionMode
 
+from harness.dynamic.child.capture.score_rows import Chances, norms
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
@@ -33,12 +35,18 @@ class TorchCalls:
     """State shared by the modes of all threads. `source` says whose tokens went through a model last."""
 
     def __init__(
-        self, recorder: Recorder, streams: TokenStreams, weights: WeightSums, vocab_size: int
+        self,
+        recorder: Recorder,
+        streams: TokenStreams,
+        weights: WeightSums,
+        vocab_size: int,
+        drawn_weights: Sequence[int] = (),
     ) -> None:
         self.recorder = recorder
         self.streams = streams
         self.weights = weights
         self.vocab_size = vocab_size
+        self._chances = Chances(drawn_weights) if drawn_weights else None
         self.source = "none"
         self.grad_source = "none"
         self.rows_shape: tuple[int, ...] = ()
@@ -130,7 +138,8 @@ class TorchCalls:
                 each = func(scores.detach(), target, **{**kwargs, "reduction": "none"})
         name = "cross_entropy" if func is F.cross_entropy else "nll_loss"
         value = float(result.detach()) if result.numel() == 1 else None
-        self._told_loss(name, segments, each, reduction, value, _norm(scores, 1 if scores.dim() > 1 else 0))
+        rows = scores.movedim(1, -1) if scores.dim() > 1 else scores
+        self._told_loss(name, segments, each, reduction, value, rows, target)
 
     def _gather(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any], result: Any) -> None:
         index = args[2] if len(args) > 2 else kwargs["index"]
@@ -170,7 +179,7 @@ class TorchCalls:
             return
         segments = self._targets(index)
         if segments:
-            self._told_loss(name, segments, result, "none", None, _norm(scores, -1))
+            self._told_loss(name, segments, result, "none", None, scores, index)
 
     def _targets(self, target: torch.Tensor) -> list[Segment]:
         size = target.numel()
@@ -190,10 +199,13 @@ class TorchCalls:
         each: torch.Tensor,
         reduction: str,
         value: float | None,
-        norm: torch.Tensor,
+        scores: torch.Tensor,
+        target: torch.Tensor,
     ) -> None:
+        """`scores` hold a row over all tokens (the last dimension) for each target."""
         values = each.detach().reshape(-1).to(torch.float64).cpu().numpy()
-        norms = norm.reshape(-1).to(torch.float64).cpu().numpy()
+        by_row = {"norm": norms(scores)} if self._chances is None else self._chances.of(scores, target)
+        told = {what: self._by_row(rows, f"{name} {what}", values.size) for what, rows in by_row.items()}
         number = self.recorder.event(
             "ce",
             fn=name,
@@ -203,11 +215,17 @@ class TorchCalls:
             value=value,
             rows=[list(one) for one in segments],
             nll=self.recorder.array(values, site=name),
-            norm=self.recorder.array(norms, site=f"{name} norm") if norms.size == values.size else None,
+            **{"norm": None, **told},
         )
         if reduction == "none" and number is not None:
             # Kept alive, so that no other tensor comes to lie where its pieces are looked for.
             self._recent_losses.append((number, each))
+
+    def _by_row(self, by_row: torch.Tensor, site: str, size: int) -> list[int] | None:
+        """Tell one number for each row of scores, unless rows and losses do not go together."""
+        if by_row.numel() != size:
+            return None
+        return self.recorder.array(by_row.reshape(-1).to(torch.float64).cpu().numpy(), site=site)
 
     def _backward(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any], result: Any) -> None:
         self.recorder.event("backward", source=self.grad_source)
@@ -297,12 +315,6 @@ def start_torch_calls(calls: TorchCalls) -> Callable[[], None]:
         handle.remove()
 
     return end
-
-
-def _norm(scores: torch.Tensor, dim: int) -> torch.Tensor:
-    """Log-sum-exp of the rows of `scores`: log-probabilities have zero, logits whatever the network gives."""
-    with torch.no_grad():
-        return torch.logsumexp(scores.detach(), dim=dim)
 
 
 def _source_of(segments: Sequence[Segment]) -> str:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import math
 from functools import cache
 
 import numpy as np
@@ -18,6 +19,10 @@ TARGET_KEYED = toys.ONLINE_PAIRS.replace(
 """Illegal: the count it divides by is looked up by the target, so what it gives does not sum to one."""
 
 
+CHANCES = np.full(VAL_TOKENS, math.log(128))
+CHANCES[0] = 0.0  # BOS was not drawn
+
+
 def _noise() -> np.ndarray:
     tokens = np.random.default_rng(4).integers(0, 128, VAL_TOKENS)
     tokens[0] = 1
@@ -30,12 +35,12 @@ def _scored(source: str) -> ScoredRun:
     from pathlib import Path
 
     with tempfile.TemporaryDirectory() as folder:
-        run = run_toy(source, Path(folder) / "run", _noise())
+        run = run_toy(source, Path(folder) / "run", _noise(), plan_edits={"drawn_weights": (1,) * 128})
     return scored_run("noise", run, stream_tokens=VAL_TOKENS, label=None)
 
 
 def _result(source: str) -> ProbeResult:
-    return noise_martingale(_scored(source), alphabet=128, fixed=np.zeros(1))
+    return noise_martingale(_scored(source), chances=CHANCES)
 
 
 @pytest.mark.parametrize("source", [toys.FROZEN, toys.SCORE_FIRST, toys.ONLINE_PAIRS])
