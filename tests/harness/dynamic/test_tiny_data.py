@@ -8,6 +8,7 @@ from harness.dynamic.tiny_data import PASSAGE_TOKENS, Layout, tiny_data
 from harness.dynamic.tiny_vocabulary import (
     BOS_ID,
     BYTE_VOCABULARY,
+    FIRST_BYTE_ID,
     Alphabet,
     VocabularyKey,
     marked_case,
@@ -97,7 +98,8 @@ def test_noise_is_drawn_with_the_weights_it_tells_and_the_same_each_time(several
 def test_all_that_text_is_trained_on_can_be_drawn_and_what_is_common_more_often(several):
     weights, counts = several.noise_weights(), np.bincount(several.train, minlength=260)
     trained_on = np.flatnonzero(counts)
-    trained_on = trained_on[(trained_on >= FIRST_BYTE_ID + ord(" ")) & (trained_on <= FIRST_BYTE_ID + ord("~"))]
+    first, last = FIRST_BYTE_ID + ord(" "), FIRST_BYTE_ID + ord("~")
+    trained_on = trained_on[(trained_on >= first) & (trained_on <= last)]
     assert (weights[trained_on] > 0).all()
     assert weights[BOS_ID] == 0
     assert weights.argmax() == trained_on[counts[trained_on].argmax()]

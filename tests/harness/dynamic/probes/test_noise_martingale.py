@@ -6,7 +6,7 @@ from functools import cache
 import numpy as np
 import pytest
 
-from harness.dynamic.probes.noise_martingale import attributed, noise_martingale
+from harness.dynamic.probes.noise_martingale import BOUND_NATS, attributed, noise_martingale
 from harness.dynamic.probes.probe import ProbeResult, ScoredRun, scored_run
 from harness.probe_outcome import Outcome
 from tests.harness.dynamic.toy_runs import VAL_TOKENS, run_toy
@@ -18,6 +18,14 @@ TARGET_KEYED = toys.ONLINE_PAIRS.replace(
 )
 """Illegal: the count it divides by is looked up by the target, so what it gives does not sum to one."""
 
+_LOSSES = "        nll = model(x, y)\n"
+_INSTEAD = "        nll = model(x, y)\n        nll[:] = {}\n"
+A_LITTLE_MORE = toys.FROZEN.replace(_LOSSES, _INSTEAD.format("nll - 0.05"))
+"""Illegal: every token gets five percent more than the network gives it."""
+MIXED_WITH_EVEN = toys.FROZEN.replace(
+    _LOSSES, _INSTEAD.format("math.log(2) - torch.logaddexp(-nll, torch.full_like(nll, -math.log(128)))")
+)
+"""Legal: the mean of both."""
 
 CHANCES = np.full(VAL_TOKENS, math.log(128))
 CHANCES[0] = 0.0  # BOS was not drawn
@@ -57,6 +65,19 @@ def test_whoever_has_seen_the_noise_or_does_not_sum_to_one_gains_on_it(source: s
     result = _result(source)
     assert result.outcome is Outcome.BREACH
     assert result.numbers["gain"] > 50.0
+
+
+def test_a_sum_a_few_percent_above_one_shows_beside_what_the_network_alone_gives() -> None:
+    result = _result(A_LITTLE_MORE)
+    assert result.outcome is Outcome.BREACH
+    assert result.numbers["gain"] < BOUND_NATS
+    assert abs(result.numbers["mean_sum"] - math.exp(0.05)) < result.numbers["three_sigma"]
+
+
+def test_the_mean_of_two_distributions_sums_to_one_beside_what_the_network_alone_gives() -> None:
+    result = _result(MIXED_WITH_EVEN)
+    assert result.outcome is Outcome.CLEAN
+    assert abs(result.numbers["mean_sum"] - 1.0) < result.numbers["three_sigma"]
 
 
 @pytest.mark.parametrize(
