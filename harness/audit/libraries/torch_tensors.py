@@ -9,9 +9,11 @@ from harness.audit.interpreter.positions import slice_index
 from harness.audit.interpreter.subscripts import KERNEL, position
 from harness.audit.interpreter.values import (
     ANYTHING,
+    LOGITS,
     NONE,
     NOTHING,
     PLACES,
+    PROBABILITY,
     UNKNOWN,
     Source,
     Value,
@@ -132,6 +134,8 @@ def _viewed(
         source = machine.source_of(receiver)
         if name in {"clone", "copy"}:
             return machine.heap.tensor(Value(source=source.changed(states=source.states)))
+        if name == "numpy" and source.labels & {LOGITS, PROBABILITY}:
+            source = source.changed(states=frozenset())  # torch gives no array of what has a gradient
         return Value(receiver.const if ref is None else UNKNOWN, None, source, receiver.line)
     if name in {"item", "tolist", "int", "long", "float", "double"}:
         return Value(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 from typing import TYPE_CHECKING
 
-from harness.audit.token_flow import choices, contents, gates, left_out, mixing
+from harness.audit.token_flow import choices, columns, contents, gates, left_out, mixing
 from harness.audit.token_flow.call_names import ORDER_STATISTICS
 from harness.audit.token_flow.flow import (
     BITS,
@@ -164,6 +164,10 @@ def _stack(call: Call) -> Flow:
             return mixing.mixed(call.walker, parts, [], entropy=entropy)
     if choices.are_side_by_side(call.walker, parts):
         whole = whole.with_kinds(PAIRED)
+    axis = call.kwargs.get("axis", call.kwargs.get("dim", call.args[1] if len(call.args) > 1 else NOTHING))
+    is_row = axis.number is None or axis.number == ZERO
+    if whole.tokens and (call.name == "column_stack" or not is_row):
+        return columns.side_by_side(call.walker, whole, parts)
     return replace(whole, number=whole.number, items=None)
 
 

@@ -178,7 +178,9 @@ def element(walker: Walker, iterable: Flow, number: int) -> Flow:
 def unpacked(walker: Walker, value: Flow, at: int, count: int) -> Flow:
     """Element `at` of `count` that a value is unpacked into."""
     if value.items is not None and len(value.items) == count:
-        return value.items[at]
+        part = value.items[at]
+        # The pass that chose the pair chose its parts.
+        return part if value.loops <= part.loops else replace(part, loops=part.loops | value.loops)
     held = named(value, Flow(number=Linear((), at)))
     if held is not None:
         return held

@@ -9,7 +9,7 @@ from harness.audit.events import (
     KeyPart,
     Spot,
 )
-from harness.audit.token_flow import counted_before
+from harness.audit.token_flow import counted_before, learned_weights
 from harness.audit.token_flow.drafts import Draft, Loops, events_of
 from harness.audit.token_flow.flow import ENTROPY, SET_AT_MOST, SUM, Flow, Token
 from harness.audit.token_flow.positions import Place, place_beside
@@ -48,6 +48,7 @@ class FlowRecorder:
         self.whole_counts: set[int] = set()  # marks of what was counted or sorted over a whole array
         self._by_key: dict[object, Draft] = {}
         self._places: dict[tuple[Token, frozenset[Token]], Place] = {}
+        self._first_mixed: dict[int, frozenset[tuple[int, Linear]]] = {}  # places a mixture scored first
         self.last = 0
         self.seen = 0  # grows with everything told
 
@@ -134,7 +135,8 @@ class FlowRecorder:
         draft.full |= full
         self._mark_targets(walker, draft, result)
         counted_before.mark_counted_ahead(self, walker, result)
-        self._weigh(draft, gates, result)
+        self._first_mixed.setdefault(draft.id, frozenset(token.place for token in result.about))
+        self._weigh(walker, draft, gates, result)
         self._apply_products(draft, result)
         return draft.id
 
@@ -183,7 +185,7 @@ class FlowRecorder:
         for one in scores:
             draft = self.drafts.get(one)
             if draft is not None and draft.kind == "mixed":
-                self._weigh(draft, gates, result)
+                self._weigh(walker, draft, gates, result)
 
     def _mark_targets(self, walker: Walker, mixture: Draft, result: Flow) -> None:
         """Which keys of a mixture hold the token it scores, and of which that is not known."""
@@ -213,12 +215,15 @@ class FlowRecorder:
             found = self._places[asked] = place_beside(walker.symbols, token, scored, beside)
         return found
 
-    def _weigh(self, draft: Draft, gates: list[Flow], result: Flow) -> None:
+    def _weigh(self, walker: Walker, draft: Draft, gates: list[Flow], result: Flow) -> None:
+        scored = frozenset(token.place for token in result.about)
         for gate in gates:
             parts = {self._part(one) for one in gate.lookups if one in self.drafts}
-            if gate.scores and SUM not in gate.kinds and ENTROPY not in gate.kinds:
+            at_first = self._first_mixed.get(draft.id, frozenset())
+            is_gate = gate.scores and SUM not in gate.kinds and ENTROPY not in gate.kinds
+            if is_gate and not learned_weights.are_of_earlier_passes(walker, gate, scored, at_first):
                 parts.add(KeyPart.TARGET)
-            if {t.place for t in gate.tokens} & {t.place for t in result.about}:
+            if {token.place for token in gate.tokens} & scored:
                 parts.add(KeyPart.TARGET)
             draft.weight |= parts
             if KeyPart.TARGET in parts and gate.joined_at is not None:

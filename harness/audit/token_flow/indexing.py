@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 from typing import TYPE_CHECKING
 
-from harness.audit.token_flow import choices, contents, left_out, mixing, operators
+from harness.audit.token_flow import choices, columns, contents, left_out, mixing, operators
 from harness.audit.token_flow.flow import (
     COMPARED,
     CONSECUTIVE,
@@ -119,6 +119,9 @@ def load(walker: Walker, node: ast.Subscript) -> Flow:
             return replace(named, loops=named.loops | base.loops)
     if SELECTION in base.kinds:
         return base
+    column = columns.taken(walker, base, node.slice)
+    if column is not None:
+        return replace(column, loops=column.loops | base.loops | index.loops)
     return _elsewhere(walker, base, index, key)
 
 

@@ -65,6 +65,7 @@ class Walker:
     in_log_sum: bool = False  # inside `max(a, b) + log1p(...)`
     last_cell: int = 0
     found_counted: set[Spot] = field(default_factory=set)
+    side_by_side: dict[int, tuple[Flow, ...]] = field(default_factory=dict)  # columns, by the array's symbol
     sketched: dict[ast.AST, list[Flow]] = field(default_factory=dict)  # results of calls by function
     constants: dict[ast.expr, Flow] = field(default_factory=dict)
     outside: dict[str, Flow] = field(default_factory=dict)
