@@ -100,12 +100,25 @@ def test_counts_of_the_pass_that_are_only_printed_leave_nothing_open(
 
 @pytest.mark.parametrize("rule", ["c2-normalized", "c3-score-before-update"])
 @pytest.mark.parametrize(
-    "counted", [_COUNTED, _COUNTER, f"{_FRESH}\nfor t in y.tolist():\n    counts[t] += 1\n"]
+    ("counted", "line"),
+    [
+        (_COUNTED, "counts = torch.bincount"),
+        (_COUNTER, "found = Counter("),
+        (f"{_FRESH}\nfor t in y.tolist():\n    counts[t] += 1\n", "counts[t] += 1"),
+    ],
 )
-def test_counts_of_the_very_slice_that_is_scored_fail(tmp_path: Path, counted: str, rule: str) -> None:
+def test_counts_of_the_very_slice_that_is_scored_fail_where_they_are_made(
+    tmp_path: Path, counted: str, line: str, rule: str
+) -> None:
     script = scored_by(counted.replace("TAKEN", "y") + _BIASED)
     finding = said_of(script, tmp_path, rule)
     assert finding.verdict is RuleVerdict.FAIL, finding.message
+    assert f"what is made of the targets at train_gpt.py:{line_of(script, line)}" in finding.message
+
+
+def test_the_chain_of_counts_of_the_scored_slice_holds_the_loss(tmp_path: Path) -> None:
+    script = scored_by(_COUNTED.replace("TAKEN", "y") + _BIASED)
+    finding = said_of(script, tmp_path, "c2-normalized")
     assert line_of(script, _LOSS) in {place.line for place in finding.places}
 
 

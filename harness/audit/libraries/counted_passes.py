@@ -23,11 +23,12 @@ from harness.audit.regions import Split
 if TYPE_CHECKING:
     import ast
 
+    from harness.audit.events import Spot
     from harness.audit.interpreter.machine import Machine
     from harness.audit.regions import Region
 
-    # The loops being walked when something was counted, each with its pass; and what was counted.
-    Counting = tuple[tuple[tuple[int, int], ...], frozenset[Region]]
+    # The loops being walked when something was counted, each with its pass; what was counted; and where.
+    Counting = tuple[tuple[tuple[int, int], ...], frozenset[Region], Spot]
 
 TOKENS = "validation tokens themselves"  # labels tokens, and not what was looked up by them
 _COUNTED = "counted:"  # begins the name of what was counted in one pass
@@ -47,7 +48,7 @@ def counted(machine: Machine, source: Source) -> Source:
     if not is_unscored(source):
         return source
     names: dict[Counting, str] = machine.facts.setdefault("names of counts", {})
-    counting = (tuple((loop.id, loop.number) for loop in machine.loops), source.reads)
+    counting = (tuple((loop.id, loop.number) for loop in machine.loops), source.reads, machine.here)
     name = names.get(counting)
     if name is None:
         name = f"{_COUNTED}{len(names)}" if len(names) < _COUNTS_AT_MOST else _UNNAMED
@@ -75,11 +76,19 @@ def know(machine: Machine, made: Source, aimed: Source) -> bool:
 def _reaches(machine: Machine, counting: Counting | None, targets: list[Region]) -> bool:
     if counting is None:
         return True
-    passes, reads = counting
+    passes, reads, _ = counting
     if _is_of_another_pass(machine, passes):
         return False
     told = learning.regions_of(machine, Source(reads=reads))
     return any(one.overlaps(target) for one in told for target in targets)
+
+
+def counted_at(machine: Machine, made: Source, aimed: Source) -> Spot | None:
+    """Where this pass counted tokens of `aimed` into `made`, as far as is known."""
+    counts: dict[str, Counting] = machine.facts.get("counts", {})
+    targets = [one for one in learning.regions_of(machine, aimed) if one.split is Split.VALIDATION]
+    held = [counts[name] for name in sorted(names_of(made)) if name in counts]
+    return next((counting[2] for counting in held if _reaches(machine, counting, targets)), None)
 
 
 def _is_of_another_pass(machine: Machine, passes: tuple[tuple[int, int], ...]) -> bool:

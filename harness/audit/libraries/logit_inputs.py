@@ -32,6 +32,7 @@ from harness.audit.libraries.registry import HANDLERS
 from harness.audit.regions import Split
 
 if TYPE_CHECKING:
+    from harness.audit.events import Spot
     from harness.audit.interpreter.machine import Machine
     from harness.audit.regions import Region
 
@@ -169,7 +170,8 @@ def known_too_soon(machine: Machine, made: Source, aimed: Source, node: ast.AST)
         what = "whether the targets are among the network's inputs is not known"
         machine.cannot_see("unknown-slices", what, node, on_path=True)
     elif len(own) == 1 and own <= made.labels:
-        return frozenset(_inside(machine, region, aimed, node) for region in targets)
+        spot = counted_passes.counted_at(machine, made, aimed) or machine.spot(node)
+        return frozenset(_inside(machine, region, aimed, spot) for region in targets)
     if whole_stream.knows_more(made, aimed):
         what = "something made of all validation tokens went into the logits"
         machine.cannot_see("validation-in-logits", what, node, on_path=True)
@@ -197,10 +199,10 @@ def targets_are_data(machine: Machine, made: Source, aimed: Source, node: ast.AS
         machine.cannot_see("predicted-targets", "the targets were made by a network", node, on_path=True)
 
 
-def _inside(machine: Machine, region: Region, aimed: Source, node: ast.AST) -> int:
+def _inside(machine: Machine, region: Region, aimed: Source, spot: Spot) -> int:
     return machine.recorder.record(
         Update,
-        machine.spot(node),
+        spot,
         state=0,
         kind=StateKind.LOGITS,
         name="logits",
