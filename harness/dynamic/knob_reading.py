@@ -14,6 +14,7 @@ from harness.code.syntax_nodes import SyntaxNodes
 from harness.dynamic.child.capture.audit_awareness import awareness
 from harness.dynamic.local_constants import local_constants
 from harness.dynamic.micro_batches import is_micro_batch_count
+from harness.dynamic.refused_values import least_values
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -37,13 +38,14 @@ def read_knobs(argument: dict[str, Any], blobs: list[bytes]) -> dict[str, Any]:
     as text, None where there is none or it is computed), type (int or float where the script makes it one,
     else that of the default) and, for an environment name, the `target` that keeps it. `problems` names
     sources that do not parse; `micro_batches` says whether eight ranks are played by fewer, `reached` where
-    the audit itself is spoken of.
+    the audit itself is spoken of, `least` which values the script takes at least, by name in lower case.
     """
     knobs: list[dict[str, Any]] = []
     texts: dict[str, None] = {}
     problems: list[str] = []
     micro_batches = False
     reached: list[str] = []
+    least: dict[str, int] = {}
     for path, blob in zip(argument["paths"], blobs, strict=True):
         parsed = parse_text(blob.decode("utf-8", "replace"))
         if parsed.tree is None:
@@ -52,6 +54,7 @@ def read_knobs(argument: dict[str, Any], blobs: list[bytes]) -> dict[str, Any]:
         nodes = SyntaxNodes(parsed.tree)
         names = _module_names(parsed.tree)
         reached += awareness(parsed.tree, path)
+        least |= least_values(nodes)
         knobs += _environment_knobs(nodes, names)
         knobs += _options(nodes, names)
         knobs += _constants(parsed.tree, nodes)
@@ -69,6 +72,7 @@ def read_knobs(argument: dict[str, Any], blobs: list[bytes]) -> dict[str, Any]:
         "problems": problems,
         "micro_batches": micro_batches,
         "reached": [place[:_LONGEST_TEXT] for place in reached[:_PLACES_AT_MOST]],
+        "least": dict(list(least.items())[:KNOBS_AT_MOST]),
     }
 
 

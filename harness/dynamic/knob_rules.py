@@ -212,7 +212,7 @@ _RULES_BY_NAME: tuple[tuple[Callable[[float, Scale], float], tuple[str, ...]], .
     ),
     (_constant(BEYOND), (r"(?:val|eval|validate|save|ckpt|checkpoint)\w*_(?:every|interval|freq|steps)",)),
     (_keep, (r"(?:train_)?log_(?:every|interval|freq)",)),
-    (_at_most(1), (rf"warmup_?{_STEP_WORDS}", r".*compile_warmup\w*")),
+    (_at_most(1), (rf"warmup_(?:\w+_)?{_STEP_WORDS}|warmup{_STEP_WORDS}", r".*compile_warmup\w*")),
     (
         _schedule,
         (
@@ -234,6 +234,7 @@ _LITERAL_NAMES = re.compile(
     r"|\w*batch_seqs|\w*batch_windows|num_seqs|num_sequences|n_seqs|\w*calib\w*(?:batches|samples|seqs|tokens|steps)"
     r"|(?:\w+_)?(?:keep|pass\w*|float|quant\w*|min|max)(?:_\w+)?_numel"
     r"|(?:\w+_)?(?:eval|ttt|lora|slide|sliding|window)_batch(?:_size)?"
+    rf"|warmup_(?:\w+_)?{_STEP_WORDS}"
     r"|\w*chunk_tokens|\w*(?:ngram|cache|eval|ttt)_chunk(?:_size)?|\w*calib\w*seq_len|ppm_\w*tokens"
 )
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from harness.code.guarded_process import Guard, LimitHit, shared_worker
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from harness.submission import Submission
 
@@ -52,6 +52,15 @@ class ScriptKnobs:
     """Places that speak of the audit itself."""
     has_micro_batches: bool = False
     """Whether a step takes as many passes as there are ranks less than eight (`micro_batches`)."""
+    least: Mapping[str, int] = field(default_factory=dict)
+    """The smallest values that the script says it takes, by name in lower case."""
+
+    def least_of(self, knob: Knob) -> int | None:
+        """The smallest value of a setting that the script takes, under the name of it that it asks about."""
+        said = [
+            self.least[name.lower()] for name in (knob.name, knob.target or "") if name.lower() in self.least
+        ]
+        return max(said, default=None)
 
     def of(self, *kinds: KnobKind) -> Iterator[Knob]:
         """Those of some kinds, in order of appearance."""
@@ -88,4 +97,5 @@ def script_knobs(submission: Submission) -> ScriptKnobs:
         problems=tuple(str(problem) for problem in result["problems"]),
         reached=tuple(str(place) for place in result["reached"]),
         has_micro_batches=bool(result["micro_batches"]),
+        least={str(name): int(value) for name, value in result["least"].items()},
     )

@@ -113,7 +113,7 @@ def shrink(
         keeps_limits=choice.keeps_limits,
         steps=choice.steps,
     )
-    shrinking = _Shrinking(scale, data, vocabulary, choice)
+    shrinking = _Shrinking(knobs, scale, data, vocabulary, choice)
     environment = dict(claimed)
     for knob in knobs.of(KnobKind.ENVIRONMENT):
         small = shrinking.small(knob, claimed.get(knob.name, knob.value))
@@ -174,6 +174,7 @@ def _named(values: Mapping[str, float], pattern: re.Pattern[str], otherwise: flo
 
 @dataclass(slots=True)
 class _Shrinking:
+    knobs: ScriptKnobs
     scale: Scale
     data: DataSettings
     vocabulary: VocabularyKey
@@ -196,7 +197,8 @@ class _Shrinking:
             return self._small_schedule(knob.name, value)
         small = small_value(knob.name, number, self.scale)
         if small is not None:
-            small = max(small, min(number, self.choice.at_least.get(knob.name.lower(), small)))
+            least = self.choice.at_least.get(knob.name.lower(), self.knobs.least_of(knob) or small)
+            small = max(small, min(number, least))
         if small is None or small == number:
             return None
         if small == int(small) and (knob.type != "float" or knob.kind is KnobKind.ENVIRONMENT):

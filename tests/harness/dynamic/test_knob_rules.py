@@ -27,6 +27,7 @@ USUAL = Scale()
         ("TTT_LORA_RANK", 96, 4),
         ("ITERATIONS", 20_000, 6),
         ("WARMUP_STEPS", 20, 1),
+        ("warmup_cu_iters", 3, 1),
         ("WARMDOWN_ITERS", 3500, 3),
         ("MUON_MOMENTUM_WARMUP_STEPS", 1500, 3),
         ("SWA_EVERY", 50, 1),

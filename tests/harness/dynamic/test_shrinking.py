@@ -34,6 +34,7 @@ def knobs_of(text: str) -> ScriptKnobs:
         ),
         texts=tuple(found["texts"]),
         problems=tuple(found["problems"]),
+        least=found["least"],
     )
 
 
