@@ -104,7 +104,7 @@ class Probed:
             self._place,
             self._plan,
             self._begin_forks,
-            lambda token: self._run("token", self._data.with_token(self._place, token)),
+            lambda position, token: self._run("token", self._data.with_token(position, token)),
         )()
         yield coverage(base, suffix)
         yield byte_denominator(base, byte_counts=counts)

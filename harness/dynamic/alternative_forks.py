@@ -25,6 +25,7 @@ from harness.dynamic.probes.normalisation import (
     of_softmax,
 )
 from harness.dynamic.probes.probe import ProbeResult, powerless
+from harness.dynamic.probes.unseen_places import unseen_places
 from harness.probe_outcome import Outcome
 
 if TYPE_CHECKING:
@@ -32,14 +33,17 @@ if TYPE_CHECKING:
 
     from harness.dynamic.audit_run import AuditRun
     from harness.dynamic.branch_scores import ForkPoint
+    from harness.dynamic.event_record import EventRecord
     from harness.dynamic.probes.probe import ScoredRun
+    from harness.dynamic.probes.unseen_places import UnseenPlaces
     from harness.dynamic.run_plan import RunPlan
     from harness.dynamic.tiny_data import TinyData
 
 # Enough to prove a leak of a lookup (sums of 4 to 300 over 40 tokens were measured on refused submissions);
 # a softmax needs a few, for its rows must not change at all.
 DRAWN, COMMON = 24, 8
-DRAWN_OF_SOFTMAX, COMMON_OF_SOFTMAX = 2, 2
+DRAWN_OF_SOFTMAX, COMMON_OF_SOFTMAX = 1, 2
+_MOST_RERUNS = 2  # of places whose scores change in a fork
 _SEED = 20_260_327
 
 
@@ -49,12 +53,12 @@ def forked_alternatives(
     position: int,
     plan: RunPlan,
     begin: Callable[[RunPlan], Callable[[], AuditRun | None]],
-    rerun: Callable[[int], ScoredRun | None],
+    rerun: Callable[[int, int], ScoredRun | None],
 ) -> Callable[[], ProbeResult]:
     """Begin a run of `plan` that forks for tokens at `position` of `data`; the answer judges their scores.
 
-    `begin` begins the forked run and gives what waits for it, `rerun` makes one from the start with another
-    token there; None where no time is left.
+    `begin` begins the forked run and gives what waits for it, `rerun` makes one from the start with a
+    token at a position; None where no time is left.
     """
     if plan.world_size > 1:
         several = _no_power("a run of several ranks cannot be forked; ask with one")
@@ -69,8 +73,20 @@ def forked_alternatives(
         return lambda: nothing
     drawn, chosen = _tokens(data, position, is_softmax=_is_softmax(base))
     tokens = tuple(dict.fromkeys([int(data.validation[position]), *chosen, *drawn]))
+    places: tuple[UnseenPlaces, ...] = ()
+    if _is_softmax(base):
+        places = unseen_places(base, after=point.after_event, besides=position)
     forks = ForkPlan(
-        after_event=point.after_event, position=position, tokens=tokens, most_events=point.most_events
+        after_event=point.after_event,
+        positions=(*((position,) for _ in tokens), *(each.positions for each in places)),
+        tokens=(
+            *((token,) for token in tokens),
+            *(tuple(int(data.other[place]) for place in each.positions) for each in places),
+        ),
+        most_events=(
+            *(point.most_events for _ in tokens),
+            *(point.events_until(each.scored_at) for each in places),
+        ),
     )
     wait = begin(replace(plan, fork=forks.as_json()))
     is_drawn = frozenset(drawn) - frozenset(chosen)
@@ -84,7 +100,10 @@ def forked_alternatives(
                 outcome=Outcome.NOT_RUN,
                 sentence="no time was left for the runs it needs",
             )
-        return _judged(base, data, point, tokens, is_drawn, forked, rerun)
+        records = [joined_record(forked.events, point.after_event, branch) for branch in forked.branches]
+        if _is_softmax(base):
+            return _softmax(base, data, point, tokens, places, records, rerun)
+        return _judged(base, data, point, tokens, is_drawn, records, rerun)
 
     return judge
 
@@ -93,26 +112,59 @@ def _is_softmax(base: ScoredRun) -> bool:
     return base.score.network_share == 1.0
 
 
+def _softmax(
+    base: ScoredRun,
+    data: TinyData,
+    point: ForkPoint,
+    tokens: tuple[int, ...],
+    places: tuple[UnseenPlaces, ...],
+    records: list[EventRecord],
+    rerun: Callable[[int, int], ScoredRun | None],
+) -> ProbeResult:
+    norms = {
+        token: network_norm(record, point.position, point.scored_at)
+        for token, record in zip(tokens, records, strict=False)
+    }
+    stayed, suspects = 0, []
+    for each, record in zip(places, records[len(tokens) :], strict=False):
+        for place in each.positions:
+            before = network_norm(base.record, place, each.scored_at)
+            after = network_norm(record, place, each.scored_at)
+            if before is None or after is None:
+                continue
+            stayed += after == before
+            if after != before:
+                suspects.append((place, each.scored_at, before))
+    changed_at, is_open = None, False
+    for place, scored_at, before in suspects[:_MOST_RERUNS]:
+        # Told only when a run from the start with that token alone shows it too: other places may matter.
+        again = rerun(place, int(data.other[place]))
+        norm = network_norm(again.record, place, scored_at) if again is not None else None
+        is_open = is_open or norm is None
+        if norm not in {None, before}:
+            changed_at = place
+            break
+    return of_softmax(
+        norms,
+        position=point.position,
+        base_norm=network_norm(base.record, point.position, point.scored_at),
+        elsewhere=stayed,
+        changed_at=changed_at,
+        is_open=is_open,
+    )
+
+
 def _judged(
     base: ScoredRun,
     data: TinyData,
     point: ForkPoint,
     tokens: tuple[int, ...],
     is_drawn: frozenset[int],
-    forked: AuditRun,
-    rerun: Callable[[int], ScoredRun | None],
+    records: list[EventRecord],
+    rerun: Callable[[int, int], ScoredRun | None],
 ) -> ProbeResult:
     position = point.position
     true = int(data.validation[position])
-    records = [joined_record(forked.events, point.after_event, branch) for branch in forked.branches]
-    if _is_softmax(base):
-        norms = {
-            token: network_norm(record, position, point.scored_at)
-            for token, record in zip(tokens, records, strict=True)
-        }
-        return of_softmax(
-            norms, position=position, base_norm=network_norm(base.record, position, point.scored_at)
-        )
     alternatives = tuple(
         Alternative(
             token=token,
@@ -129,7 +181,7 @@ def _judged(
     if result.outcome is not Outcome.BREACH or likeliest is None:
         return result
     # A breach is told only when a run from the start agrees with its fork.
-    again = rerun(likeliest.token)
+    again = rerun(position, likeliest.token)
     if again is None or again.metric is None:
         return _no_power(f"{result.sentence}; no run from the start could confirm it")
     confirmed = branch_nats(again, point, again.record, _value_count(base, data, position, likeliest.token))

@@ -43,6 +43,10 @@ class ForkPoint:
     scored_at: int
     """The event that gave the score: a token may be the target of other losses before and behind it."""
 
+    def events_until(self, number: int) -> int:
+        """How many events a fork writes until it has told event `number` of the run."""
+        return number - self.after_event + _MARGIN_EVENTS
+
 
 def fork_point(base: ScoredRun, position: int, byte_counts: np.ndarray) -> ForkPoint | None:
     """The point before the first counted loss; None when the score of `position` is not a value of its own.

@@ -177,16 +177,16 @@ class _Judging:
         def begin(plan: RunPlan) -> Callable[[], AuditRun | None]:
             return self._pool.begin(
                 "forks",
-                f"other tokens at position {made._place:,}, each in a fork",
+                f"other tokens at position {made._place:,} and elsewhere, each in a fork",
                 plan,
                 made.data,
                 least_seconds=_FORKED_RUN * self._seconds,
                 may_write_data=True,
             ).result
 
-        def rerun(token: int) -> ScoredRun | None:
-            data = made.data.with_token(made._place, token)
-            return self._begin("token", f"token {token} at position {made._place:,} from the start", data)()
+        def rerun(position: int, token: int) -> ScoredRun | None:
+            data = made.data.with_token(position, token)
+            return self._begin("token", f"token {token} at position {position:,} from the start", data)()
 
         return forked_alternatives(self._base, made.data, made._place, self._plan, begin, rerun)
 

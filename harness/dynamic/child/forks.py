@@ -1,7 +1,7 @@
-"""Forks a run before its evaluation, once for each token that could have come at a place of the stream.
+"""Forks a run before its evaluation, once for each set of tokens that could have come in the stream.
 
-Fork after fork, one at a time: each finds the machine as it was, with one other token in memory and on disk,
-goes on with the script, and leaves a record of its own.
+Fork after fork, one at a time: each finds the machine as it was, with its tokens in memory and on disk, goes
+on with the script, and leaves a record of its own.
 """
 
 from __future__ import annotations
@@ -21,6 +21,8 @@ from harness.dynamic.child.stream_copies import StreamCopies
 from harness.dynamic.fork_plan import ForkPlan, branch_mark
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from harness.dynamic.child.capture.recorder import Recorder
     from harness.dynamic.run_plan import RunPlan
 
@@ -46,9 +48,10 @@ class ForkServer:
         self._is_done = True
         error: BaseException | None = None
         try:
-            copies = StreamCopies(self._stream, self._forks.position)
-            for index, token in enumerate(self._forks.tokens):
-                if self._is_fork(index, token, copies):
+            forks = self._forks
+            copies = StreamCopies(self._stream, {place for each in forks.positions for place in each})
+            for index in range(len(forks.tokens)):
+                if self._is_fork(index, copies):
                     return
         except OSError as caught:
             error = caught
@@ -58,15 +61,16 @@ class ForkServer:
         write_ending(self._out, ending_of(error))
         os._exit(0 if error is None else 1)
 
-    def _is_fork(self, index: int, token: int, copies: StreamCopies) -> bool:
-        """Fork; True in the fork, whose stream has `token`. The parent waits until it is over."""
-        before = self._on_disk(token)
+    def _is_fork(self, index: int, copies: StreamCopies) -> bool:
+        """Fork; True in the fork, whose stream has its tokens. The parent waits until it is over."""
+        changes = self._forks.changes(index)
+        before = self._on_disk(changes)
         try:
             child = os.fork()
             if child == 0:
                 _silence()
-                self._recorder.branch(branch_mark(index), most_events=self._forks.most_events)
-                self._recorder.event("fork", copies=copies.write(token))
+                self._recorder.branch(branch_mark(index), most_events=self._forks.most_events[index])
+                self._recorder.event("fork", copies=copies.write(changes))
                 return True
             _wait(child, self._forks.seconds)
         finally:
@@ -74,9 +78,12 @@ class ForkServer:
                 self._on_disk(before)
         return False
 
-    def _on_disk(self, token: int) -> int:
-        """Write `token` into its shard; the token that was there."""
-        place = self._forks.position
+    def _on_disk(self, changes: Mapping[int, int]) -> dict[int, int]:
+        """Write tokens into their shards, by position; what was there."""
+        return {place: self._token_on_disk(place, token) for place, token in changes.items()}
+
+    def _token_on_disk(self, position: int, token: int) -> int:
+        place = position
         for path in self._val_files:
             count = (path.stat().st_size - _HEADER_BYTES) // 2
             if place < count:
@@ -87,7 +94,7 @@ class ForkServer:
                     shard.write(np.array([token], dtype="<u2").tobytes())
                 return before
             place -= count
-        raise OSError(f"position {self._forks.position} lies behind the validation shards")
+        raise OSError(f"position {position} lies behind the validation shards")
 
 
 def _silence() -> None:

@@ -1,4 +1,4 @@
-"""Finds the copies of the validation stream that a running script holds, to change one token in all of them.
+"""Finds the copies of the validation stream that a running script holds, to change tokens in all of them.
 
 Tensors, arrays and lists of integers are matched by content: the tokens around the place, so a copy may be
 whole, a piece, or rows of a batch that was put together already. What a script derived from the stream before
@@ -15,7 +15,7 @@ import numpy as np
 import torch
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator, Mapping
     from types import FrameType
 
 _AROUND = 32  # tokens compared on either side of a place
@@ -26,13 +26,13 @@ _INTEGER_TENSORS = {torch.int64, torch.int32, torch.int16, torch.uint16}
 
 
 class StreamCopies:
-    """Places of one token in the memory of this process. `stream` is (n,) int64, `position` the token's."""
+    """Places of some tokens in the memory of this process. `stream` is (n,) int64, `positions` are theirs."""
 
-    def __init__(self, stream: np.ndarray, position: int) -> None:
+    def __init__(self, stream: np.ndarray, positions: Iterable[int]) -> None:
         self._stream = stream.astype(np.int64).copy()
-        self._position = position
-        self._in_arrays: list[tuple[np.ndarray, int]] = []
-        self._in_lists: list[tuple[list[int], int]] = []
+        self._positions = sorted(set(positions))
+        self._in_arrays: list[tuple[np.ndarray, int, int]] = []
+        self._in_lists: list[tuple[list[int], int, int]] = []
         seen: set[tuple[int, tuple[int, ...], tuple[int, ...]]] = set()
         for value in _values_alive():
             if type(value) is list:
@@ -51,16 +51,17 @@ class StreamCopies:
         """How many places there are."""
         return len(self._in_arrays) + len(self._in_lists)
 
-    def write(self, token: int) -> int:
-        """Put `token` there; the number of places that took it."""
+    def write(self, tokens: Mapping[int, int]) -> int:
+        """Put `tokens` there, by position in the stream; the number of places that took one."""
         written = 0
-        for row, place in self._in_arrays:
-            if row.flags.writeable:
-                row[place] = token
+        for row, place, position in self._in_arrays:
+            if position in tokens and row.flags.writeable:
+                row[place] = tokens[position]
                 written += 1
-        for values, place in self._in_lists:
-            values[place] = token
-            written += 1
+        for values, place, position in self._in_lists:
+            if position in tokens:
+                values[place] = tokens[position]
+                written += 1
         return written
 
     def _look_into(self, array: np.ndarray) -> None:
@@ -68,7 +69,7 @@ class StreamCopies:
         if array.ndim > 1 and rows and not np.shares_memory(rows[0], array):
             return  # an odd layout: reshaping copied it
         for row in rows:
-            self._in_arrays.extend((row, place) for place in self._places(row))
+            self._in_arrays.extend((row, *found) for found in self._places(row))
 
     def _look_into_list(self, values: list[Any]) -> None:
         if len(values) < _LEAST_LIST or any(type(each) is not int for each in values[:4]):
@@ -77,20 +78,22 @@ class StreamCopies:
             row = np.array(values, dtype=np.int64)
         except (OverflowError, TypeError, ValueError):
             return
-        self._in_lists.extend((values, place) for place in self._places(row))
+        self._in_lists.extend((values, *found) for found in self._places(row))
 
-    def _places(self, row: np.ndarray) -> Iterator[int]:
-        stream, position = self._stream, self._position
-        for found in np.flatnonzero(row == stream[position]):
-            place = int(found)
-            back = min(place, position, _AROUND)
-            ahead = min(row.size - place, stream.size - position, _AROUND)
-            if (
-                back + ahead >= _LEAST_MATCHED
-                and np.array_equal(row[place - back : place], stream[position - back : position])
-                and np.array_equal(row[place : place + ahead], stream[position : position + ahead])
-            ):
-                yield place
+    def _places(self, row: np.ndarray) -> Iterator[tuple[int, int]]:
+        """Where in `row` one of the tokens stands, and its position in the stream."""
+        stream = self._stream
+        for position in self._positions:
+            for found in np.flatnonzero(row == stream[position]):
+                place = int(found)
+                back = min(place, position, _AROUND)
+                ahead = min(row.size - place, stream.size - position, _AROUND)
+                if (
+                    back + ahead >= _LEAST_MATCHED
+                    and np.array_equal(row[place - back : place], stream[position - back : position])
+                    and np.array_equal(row[place : place + ahead], stream[position : position + ahead])
+                ):
+                    yield place, position
 
 
 def _values_alive() -> Iterator[Any]:

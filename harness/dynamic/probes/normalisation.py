@@ -93,14 +93,24 @@ def normalisation(
     return _estimated(counted, numbers, vocab_size, position)
 
 
-def of_softmax(norms: Mapping[int, float | None], *, position: int, base_norm: float | None) -> ProbeResult:
+def of_softmax(
+    norms: Mapping[int, float | None],
+    *,
+    position: int,
+    base_norm: float | None,
+    elsewhere: int = 0,
+    changed_at: int | None = None,
+    is_open: bool = False,
+) -> ProbeResult:
     """Every counted loss is one of a softmax: it sums to one if its scores do not depend on the token.
 
     `norms` are, by the token that was put at `position`, the log-sum-exp of the scores of all tokens there:
-    a number that changes as soon as one of them does. `base_norm` is that of the run without forks. A breach
-    is one of condition 1, which forbids that a distribution depends on its own target.
+    a number that changes as soon as one of them does. `base_norm` is that of the run without forks. It also
+    stays at `elsewhere` other positions with another token; `changed_at` is one where it does not, in a run
+    from the start as well, and `is_open` says that no time was left for such a run. A breach is one of
+    condition 1, which forbids that a distribution depends on its own target.
     """
-    numbers: dict[str, float] = {"position": position, "alternatives": len(norms)}
+    numbers: dict[str, float] = {"position": position, "alternatives": len(norms), "elsewhere": elsewhere}
     seen = [norm for norm in norms.values() if norm is not None]
     if base_norm is None or len(seen) < max(_LEAST_ROWS, len(norms)):
         return _told(
@@ -116,10 +126,25 @@ def of_softmax(norms: Mapping[int, float | None], *, position: int, base_norm: f
             f"({differing} of {len(seen)} tries): the network sees what it predicts",
             condition=CAUSAL,
         )  # fmt: skip
+    if changed_at is not None:
+        return _told(
+            Outcome.BREACH, {**numbers, "changed_at": changed_at},
+            f"the scores of all tokens at position {changed_at:,} change when only the token that stands "
+            f"there is another, and stay at {elsewhere} positions that were tried: the network sees what it "
+            "predicts",
+            condition=CAUSAL,
+        )  # fmt: skip
+    if is_open:
+        return _told(
+            Outcome.NO_POWER, numbers,
+            f"the scores at position {position:,} stay whichever of {len(seen)} tokens stands there; "
+            "elsewhere some change in a fork, and no run from the start could confirm it",
+        )  # fmt: skip
+    others = f", and so do those at {elsewhere} others with another token there" if elsewhere else ""
     return _told(
         Outcome.CLEAN, numbers,
         f"every counted loss is one of a softmax, and its scores at position {position:,} stay, bit for bit, "
-        f"whichever of {len(seen)} tokens stands there",
+        f"whichever of {len(seen)} tokens stands there{others}",
     )  # fmt: skip
 
 

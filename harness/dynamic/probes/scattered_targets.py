@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from harness.dynamic.events import LossEvent
-from harness.dynamic.loss_places import positions_of
 from harness.dynamic.probes.compared_scores import longest_row
 from harness.dynamic.probes.probe import ProbeResult, powerless
+from harness.dynamic.probes.rows_apart import one_in_each, rows_of
 from harness.probe_outcome import Outcome
 
 if TYPE_CHECKING:
@@ -39,10 +39,7 @@ def scattered_places(base: ScoredRun) -> np.ndarray | None:
     starts = np.unique([positions[0] for positions, _ in _rows(base) if positions[0] > 0])
     if not length or starts.size < LEAST_PLACES:
         return None
-    # The token before a row's first target is its context, so the place before a row stays as it is.
-    room = np.minimum(np.diff(starts, append=base.stream_tokens), length) - 1
-    draw = np.random.default_rng(_SEED)
-    places = [int(start + draw.integers(free)) for start, free in zip(starts, room, strict=True) if free > 0]
+    places = one_in_each(starts, length, base.stream_tokens, np.random.default_rng(_SEED))
     return np.array(places) if len(places) >= LEAST_PLACES else None
 
 
@@ -50,13 +47,7 @@ def _rows(run: ScoredRun) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Positions of the targets of each row, int64 [L], and the log-sum-exps of its scores, [L]."""
     length = longest_row(run)
     for loss in run.record.of(LossEvent):
-        if loss.grad or loss.norm is None or loss.norm.size != loss.size:
-            continue
-        positions = positions_of(loss)
-        step = length if length and loss.size % length == 0 else loss.size
-        for first in range(0, loss.size, max(step, 1)):
-            if (positions[first : first + step] >= 0).any():
-                yield positions[first : first + step], loss.norm[first : first + step]
+        yield from rows_of(loss, length)
 
 
 def suspects(base: ScoredRun, changed: ScoredRun, places: Sequence[int]) -> tuple[list[int], int]:

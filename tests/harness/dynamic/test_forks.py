@@ -90,7 +90,10 @@ def _alternatives(source: str, count: int) -> tuple[tuple[Alternative, ...], flo
         drawn = np.random.default_rng(5).permutation(VOCAB)[:count].tolist()
         tokens = tuple(dict.fromkeys([true, *drawn]))
         plan = ForkPlan(
-            after_event=point.after_event, position=POSITION, tokens=tokens, most_events=point.most_events
+            after_event=point.after_event,
+            positions=((POSITION,),) * len(tokens),
+            tokens=tuple((token,) for token in tokens),
+            most_events=(point.most_events,) * len(tokens),
         )
         trunk, key = folder.run(source, plan, "forks")
         found = []
@@ -189,7 +192,7 @@ def test_a_run_of_two_ranks_is_not_forked():
     plan = RunPlan(script="a.py", data="data", out="out", vocab_size=VOCAB, world_size=2)
     begun: list[RunPlan] = []
     base = scored_run("base", ToyRun(events=EventRecord(events=())), stream_tokens=VAL_TOKENS, label=None)
-    result = forked_alternatives(base, None, POSITION, plan, begun.append, lambda token: None)()
+    result = forked_alternatives(base, None, POSITION, plan, begun.append, lambda position, token: None)()
     assert (result.outcome, begun) == (Outcome.NO_POWER, [])
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tests.programs.dynamic.mutant import C2, C3, C4, LEGAL, Mutant
+from tests.programs.dynamic.mutant import C1, C2, C3, C4, LEGAL, Mutant
 from tests.programs.edits import Edit
 
 if TYPE_CHECKING:
@@ -128,6 +128,22 @@ def chunk_mutants() -> Iterator[Mutant]:
         LEGAL,
         (every, _AVERAGE + every),
         (_SCORED_THEN_LEARNED, "    swap()\n    score(x, y)\n    swap()\n    learn(x, y)\n    update()\n"),
+    )
+    scores, raised = (
+        "        logits = self.logits(x)\n",
+        (
+            "        logits = self.logits(x)\n"
+            "        now = (x % 4 == 3)[..., None]\n"
+            "        logits = logits + 0.1 * now * F.one_hot(TOKENS, logits.size(-1))\n"
+        ),
+    )
+    yield made(
+        "targets seen behind one token in four, while it learns", C1, (scores, raised.replace("TOKENS", "y"))
+    )
+    yield made(
+        "tokens repeated behind one token in four, while it learns",
+        LEGAL,
+        (scores, raised.replace("TOKENS", "x")),
     )
     other = (
         "trainer = torch.optim.SGD(model",

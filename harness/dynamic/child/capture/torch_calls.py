@@ -205,7 +205,9 @@ class TorchCalls:
         """`scores` hold a row over all tokens (the last dimension) for each target."""
         values = each.detach().reshape(-1).to(torch.float64).cpu().numpy()
         by_row = {"norm": norms(scores)} if self._chances is None else self._chances.of(scores, target)
-        told = {what: self._by_row(rows, f"{name} {what}", values.size) for what, rows in by_row.items()}
+        told: dict[str, Any] = {
+            what: self._by_row(rows, f"{name} {what}", values.size) for what, rows in by_row.items()
+        }
         number = self.recorder.event(
             "ce",
             fn=name,
