@@ -16,6 +16,7 @@ from harness.dynamic.probes.rank_order import has_in_context, scored_after, with
 from harness.probe_outcome import Outcome
 
 if TYPE_CHECKING:
+    from harness.dynamic.probes.compared_scores import Compared
     from harness.dynamic.probes.probe import ScoredRun
 
 PROBE = "processing-order"
@@ -25,13 +26,16 @@ FIRST_SHARE = 0.12
 show only when they are among the replaced ones, and `prefix_invariance` cuts the stream near its end."""
 _LARGEST_KEPT = 0.6
 _LEAST_BEFORE = 0.1
+_LATER_SHARES = (0.25, 0.5)  # kept where `FIRST_SHARE` leaves too few scores without a replaced token before
 
 
 def scored_last(run: ScoredRun) -> np.ndarray | None:
     """Positions that are scored last, ascending: what to replace for this probe.
 
     Scores made at once are not torn from each other by the order alone, so the first ones that begin behind
-    `FIRST_SHARE` are cut in their middle. None where the positions of the scores are unknown.
+    `FIRST_SHARE` are cut in their middle. Rows in an order of their own (shuffled windows) would nearly all
+    have one of so many tokens in their context: of what is scored last only the second half of the stream is
+    replaced then, which the rows of the first half do not hold. None where the positions are unknown.
     """
     if run.metric is None or not knows_positions(run):
         return None
@@ -47,7 +51,32 @@ def scored_last(run: ScoredRun) -> np.ndarray | None:
         end = int(starts[1]) if starts.size > 1 else in_order.size
         kept = min(kept, (int(starts[0]) + end) // 2)
         kept = max(kept, int(starts[0]))
-    return np.sort(in_order[kept:])
+    last = np.sort(in_order[kept:])
+    if run.record.ranks > 1 or _share_before(run, last) >= _LEAST_BEFORE:
+        return last
+    middle = int(np.median(in_order))
+    for share in _LATER_SHARES:
+        later = in_order[int(in_order.size * share) :]
+        later = np.sort(later[later > middle])
+        if _share_before(run, later) >= _LEAST_BEFORE:
+            return later
+    return last
+
+
+def _share_before(run: ScoredRun, replaced: np.ndarray) -> float:
+    """Of the scores, those made before any token at `replaced` was scored and without one before them."""
+    pairs = compared(run, run)
+    touched = np.isin(pairs.positions, replaced)
+    if not touched.any():
+        return 0.0
+    return float(_before(run, pairs, replaced, touched).mean())
+
+
+def _before(run: ScoredRun, pairs: Compared, replaced: np.ndarray, touched: np.ndarray) -> np.ndarray:
+    """Which scores of one rank may not know the tokens at `replaced`, whose scores are `touched`."""
+    made_before = pairs.scored_at < int(pairs.scored_at[touched].min())
+    result: np.ndarray = made_before & ~has_in_context(run, pairs, replaced)
+    return result
 
 
 def processing_order(base: ScoredRun, changed: ScoredRun, *, replaced: np.ndarray) -> ProbeResult:
@@ -74,8 +103,7 @@ def processing_order(base: ScoredRun, changed: ScoredRun, *, replaced: np.ndarra
         # What ranks score side by side came neither before nor after, and its context may hold their tokens.
         before = ~touched & ~scored_after(base, pairs, replaced) & ~has_in_context(base, pairs, replaced)
     else:
-        before = pairs.scored_at < int(pairs.scored_at[touched].min())
-        before &= ~has_in_context(base, pairs, replaced)
+        before = _before(base, pairs, replaced, touched)
     wrong = before & pairs.changed
     numbers: dict[str, float] = {
         "replaced_tokens": int(replaced.size),

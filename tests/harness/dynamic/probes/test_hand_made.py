@@ -27,7 +27,7 @@ from harness.dynamic.probes.first_unit import first_unit
 from harness.dynamic.probes.normalisation import of_softmax
 from harness.dynamic.probes.prefix_invariance import prefix_invariance, telling_cut
 from harness.dynamic.probes.probe import ScoredRun
-from harness.dynamic.probes.processing_order import processing_order
+from harness.dynamic.probes.processing_order import processing_order, scored_last
 from harness.logs.training_log import PassKind
 from harness.probe_outcome import Outcome
 
@@ -167,6 +167,27 @@ def test_windows_in_an_order_of_their_own_may_have_later_scored_tokens_before_th
     assert processing_order(shuffled, illegal, replaced=replaced).outcome is Outcome.BREACH
 
 
+def test_of_shuffled_windows_enough_are_left_that_hold_no_replaced_token() -> None:
+    stride, length = 50, 200
+    order = np.random.default_rng(3).permutation((TOKENS - 1) // stride)
+    scored_at = np.empty(TOKENS - 1, dtype=np.int64)
+    events = []
+    for turn, window in enumerate(order.tolist()):
+        end = (window + 1) * stride
+        scored_at[end - stride : end] = 10 * turn + 105
+        events.append(_forward(10 * turn + 101, max(end - length, 0), min(length, end)))
+    base = _run(_values(), scored_at=scored_at, events=tuple(events))
+    last = scored_last(base)
+    assert last is not None
+    other = _changed(_values(), *(slice(at - 1, at) for at in last.tolist()))
+    result = processing_order(base, _run(other, scored_at=scored_at, events=tuple(events)), replaced=last)
+    assert result.outcome is Outcome.CLEAN
+    assert result.numbers["scores_before"] >= 100
+    first = int(np.argmin(scored_at[: TOKENS // 2]))
+    leaked = _run(_changed(other, slice(first, first + 1)), scored_at=scored_at, events=tuple(events))
+    assert processing_order(base, leaked, replaced=last).outcome is Outcome.BREACH
+
+
 def test_a_tail_counted_again_is_told_and_a_middle_counted_again_is_a_breach() -> None:
     row = _forward(10, 0, 256)
     tail = np.r_[np.arange(1, TOKENS), np.arange(TOKENS - 192, TOKENS)]
@@ -218,6 +239,18 @@ def test_documents_beside_and_before_a_replaced_one_stay() -> None:
     shared = _run(_changed(base, slice(300, 700)), positions=apart, scored_at=scored_at, stream_tokens=1002)
     result = batch_mates(pair, shared, document=document)
     assert (result.outcome, result.numbers["changed_beside"]) == (Outcome.BREACH, 200)
+
+
+def test_a_score_with_the_replaced_document_in_its_row_may_change_though_it_was_made_before() -> None:
+    base, document = _values(), range(301, 401)
+    scored_at = np.where(np.arange(1, TOKENS) > 400, 100, 200)  # what follows the document comes first
+    other = _run(_changed(base, slice(300, 450)), scored_at=scored_at, events=(_forward(90, 300, 700),))
+    with_context = replace(_run(base, scored_at=scored_at), record=other.record)
+    assert batch_mates(with_context, other, document=document).numbers["changed_before"] == 0
+    apart = (_forward(90, 401, 600),)
+    rows_apart = replace(other, record=EventRecord(events=apart))
+    told = batch_mates(replace(with_context, record=rows_apart.record), rows_apart, document=document)
+    assert (told.outcome, told.numbers["changed_before"]) == (Outcome.BREACH, 49)
 
 
 def test_a_document_that_sees_the_one_before_is_told() -> None:
