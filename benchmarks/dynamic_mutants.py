@@ -128,9 +128,11 @@ class Probed:
         where = np.zeros(self._several.validation.size, dtype=np.bool_)
         replaced = np.zeros(0, dtype=np.int64) if last is None else last
         where[replaced] = True
-        yield processing_order(
-            several, self._run("last documents", self._several.with_replaced(where)), replaced=replaced
-        )
+        changed = self._run("last documents", self._several.with_even(where))
+        yield processing_order(several, changed, replaced=replaced)
+        kept = artifact_independence(several, changed, replaced=int(replaced.size))
+        if kept.outcome is Outcome.BREACH:
+            yield kept
         chosen = document_to_replace(several, self._several.documents())
         document = self._several.documents()[-1] if chosen is None else chosen
         where = np.zeros(self._several.validation.size, dtype=np.bool_)

@@ -233,12 +233,15 @@ class _Judging:
             return [_no_power(ORDER, "c1-causal", sentence)]
         where = np.zeros(several.validation.size, dtype=np.bool_)
         where[last] = True
-        waiting = self._begin("last documents", "tokens scored last replaced", several.with_replaced(where))
+        waiting = self._begin("last documents", "tokens scored last replaced", several.with_even(where))
         mates = self._mates(first) if thorough else []
         changed = waiting()
         if changed is None:
             return [_left_out(ORDER, "c1-causal"), *mates]
-        return [processing_order(first, changed, replaced=last), *mates]
+        results = [processing_order(first, changed, replaced=last), *mates]
+        # What is chosen by how text is scored may stay for the noise, which has its common tokens.
+        kept = artifact_independence(first, changed, replaced=int(last.size))
+        return [*results, kept] if kept.outcome is Outcome.BREACH else results
 
     def _mates(self, first: ScoredRun) -> list[ProbeResult]:
         several = self._made._several

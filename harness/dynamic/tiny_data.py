@@ -79,6 +79,16 @@ class TinyData:
             raise ValueError(f"a mask of {self.validation.size} truth values is needed, not {where.shape}")
         return replace(self, validation=np.where(where, self.other, self.validation))
 
+    def with_even(self, where: np.ndarray) -> TinyData:
+        """As `with_replaced`, by tokens drawn evenly: further from text than `other` and `with_noise`.
+
+        What is chosen by how text is scored (one of a few scales) often stays for other text.
+        """
+        draw = np.random.default_rng(_NOISE_SEED)
+        drawn = draw.choice(self.vocabulary.ordinary_ids(), self.validation.size).astype(np.int64)
+        drawn = np.where(self.validation == BOS_ID, BOS_ID, drawn)
+        return replace(self, other=_differing(self.validation, drawn)).with_replaced(where)
+
     def with_token(self, position: int, token: int) -> TinyData:
         """One token of the validation stream set to another id."""
         self._check(position)

@@ -175,3 +175,11 @@ def test_every_document_begins_with_a_space_that_the_official_count_leaves_out(m
     first, table = data.validation[at], data.vocabulary.byte_table
     assert table.has_leading_space[first].all()
     assert (data.token_bytes()[at] == table.base_bytes[first]).all()
+
+
+def test_tokens_replaced_evenly_differ_where_asked_and_only_there(several):
+    where = np.arange(several.validation.size) >= 500
+    changed = several.with_even(where).validation
+    is_text = several.validation != BOS_ID
+    assert np.array_equal(changed != several.validation, where & is_text)
+    assert np.isin(changed[where & is_text], several.vocabulary.ordinary_ids()).all()
