@@ -7,6 +7,7 @@ if args.ngram_eval_buckets < 1024:
 from __future__ import annotations
 
 import ast
+import re
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from harness.code.syntax_nodes import SyntaxNodes
 
 _LARGEST = 1 << 40
+_SETTING = re.compile(r"\b[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+\b")
 # What a comparison that must not hold, or must, says of a name on its left: the least value is the number
 # plus this.
 _REFUSED_IF: dict[type[ast.cmpop], int] = {ast.Lt: 0, ast.LtE: 1}
@@ -35,9 +37,18 @@ def least_values(nodes: SyntaxNodes) -> dict[str, int]:
 def _bounds(nodes: SyntaxNodes) -> Iterator[tuple[str, int]]:
     for branch in nodes.of(ast.If):
         if isinstance(branch.body[-1], ast.Raise):
-            yield from _in(branch.test, _REFUSED_IF)
+            refused = list(_in(branch.test, _REFUSED_IF))
+            yield from refused
+            named = _settings_in(branch.body[-1])
+            if len(refused) == len(named) == 1:
+                yield named.pop(), refused[0][1]
     for claim in nodes.of(ast.Assert):
         yield from _in(claim.test, _ASKED_FOR)
+
+
+def _settings_in(error: ast.Raise) -> set[str]:
+    texts = [node.value for node in ast.walk(error) if isinstance(node, ast.Constant)]
+    return {name.lower() for text in texts if isinstance(text, str) for name in _SETTING.findall(text)}
 
 
 def _in(test: ast.expr, kinds: dict[type[ast.cmpop], int]) -> Iterator[tuple[str, int]]:

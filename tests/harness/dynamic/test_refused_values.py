@@ -40,6 +40,17 @@ def test_other_comparisons_refuse_nothing_small(text: str) -> None:
     assert least(text) == {}
 
 
+def test_the_setting_that_the_error_names_is_meant_too() -> None:
+    assert least('if rows < 64: raise ValueError(f"EVAL_ROWS must be >= 64, got {rows}")') == {
+        "rows": 64,
+        "eval_rows": 64,
+    }
+
+
+def test_an_error_that_names_two_settings_means_neither() -> None:
+    assert least('if rows < 64: raise ValueError("EVAL_ROWS or TRAIN_ROWS")') == {"rows": 64}
+
+
 def test_a_table_shrinks_to_the_least_that_the_script_takes() -> None:
     assert small(BUCKETS + REFUSAL).environment["NGRAM_EVAL_BUCKETS"] == "1024"
 
