@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from harness.dynamic.probes.compared_scores import knows_positions, longest_row
-from harness.dynamic.probes.probe import ProbeResult, powerless
+from harness.dynamic.probes.probe import ProbeResult, Teller, powerless
 from harness.probe_outcome import Outcome
 
 if TYPE_CHECKING:
     from harness.dynamic.probes.probe import ScoredRun
 
 PROBE = "coverage"
+_ALL = "val-full"
 _FEW = 8  # losses of exactly zero are not told from those that a mask left out
 
 
@@ -34,16 +35,13 @@ def coverage(base: ScoredRun, other: ScoredRun | None = None) -> ProbeResult:
     score = base.score
     due = base.stream_tokens - 1
     row = max(longest_row(base), 1)
-    runs = (base.name,)
+    told = Teller(PROBE, "c4-single-pass", (base.name,))
     if not knows_positions(base):
         counted = float(score.tokens.sum())
-        return ProbeResult(
-            probe=PROBE,
-            condition="c4-single-pass",
-            outcome=Outcome.NO_POWER,
-            numbers={"counted": counted, "due": due},
-            sentence=f"{counted:,.0f} tokens were counted of {due:,}; which ones is unknown",
-            runs=runs,
+        return told(
+            Outcome.NO_POWER,
+            f"{counted:,.0f} tokens were counted of {due:,}; which ones is unknown",
+            {"counted": counted, "due": due},
         )
     times = np.bincount(score.positions, minlength=base.stream_tokens)
     ranks = base.record.ranks
@@ -63,41 +61,31 @@ def coverage(base: ScoredRun, other: ScoredRun | None = None) -> ProbeResult:
         "row": row,
     }
     if inside.size:
-        return ProbeResult(
-            probe=PROBE,
-            condition="c4-single-pass",
-            outcome=Outcome.BREACH,
-            numbers=numbers,
-            sentence=f"{again.size:,} of {due:,} positions are counted more than once ({surplus:,} times too "
-            f"often), {inside.size:,} of them before the last {row:,} tokens",
-            runs=runs,
+        return told(
+            Outcome.BREACH,
+            f"{again.size:,} of {due:,} positions are counted more than once ({surplus:,} times too often), "
+            f"{inside.size:,} of them before the last {row:,} tokens",
+            numbers,
         )
     chosen = _chosen(base, other)
     if chosen is not None:
         return chosen
     if gaps.size:
-        return ProbeResult(
-            probe=PROBE,
-            condition="val-full",
-            outcome=Outcome.NO_POWER,
-            numbers=numbers,
-            sentence=f"{left_out.size:,} of {due:,} positions are not counted, {gaps.size:,} of them "
-            "inside the stream; whether the claimed run leaves them out is a matter of its settings",
-            runs=runs,
+        return told(
+            Outcome.NO_POWER,
+            f"{left_out.size:,} of {due:,} positions are not counted, {gaps.size:,} of them inside the "
+            "stream; whether the claimed run leaves them out is a matter of its settings",
+            numbers,
+            condition=_ALL,
         )
     edges = []
     if surplus:
         edges.append(f"{surplus:,} of the last {row:,} are counted again")
     if left_out.size:
         edges.append(f"{left_out.size:,} at the edges are not counted")
-    return ProbeResult(
-        probe=PROBE,
-        condition="c4-single-pass",
-        outcome=Outcome.CLEAN,
-        numbers=numbers,
-        sentence=f"{int(times.sum()) - surplus:,} of {due:,} positions are counted"
-        + (f"; {' and '.join(edges)}" if edges else ", each once"),
-        runs=runs,
+    ending = f"; {' and '.join(edges)}" if edges else ", each once"
+    return told(
+        Outcome.CLEAN, f"{int(times.sum()) - surplus:,} of {due:,} positions are counted{ending}", numbers
     )
 
 
@@ -110,16 +98,14 @@ def _chosen(base: ScoredRun, other: ScoredRun | None) -> ProbeResult | None:
     differing = np.setxor1d(base.score.positions, other.score.positions)
     if differing.size <= _FEW:
         return None
-    return ProbeResult(
-        probe=PROBE,
-        condition="val-full",
-        outcome=Outcome.BREACH,
-        numbers={
-            "counted": int(np.unique(base.score.positions).size),
-            "counted_in_other": int(np.unique(other.score.positions).size),
-            "differing": int(differing.size),
-        },
-        sentence=f"{differing.size:,} positions are counted in only one of two runs that differ in their "
-        f"tokens (the first at {int(differing[0]):,}): which tokens are counted depends on what they are",
-        runs=(base.name, other.name),
+    numbers = {
+        "counted": int(np.unique(base.score.positions).size),
+        "counted_in_other": int(np.unique(other.score.positions).size),
+        "differing": int(differing.size),
+    }
+    return Teller(PROBE, _ALL, (base.name, other.name))(
+        Outcome.BREACH,
+        f"{differing.size:,} positions are counted in only one of two runs that differ in their tokens (the "
+        f"first at {int(differing[0]):,}): which tokens are counted depends on what they are",
+        numbers,
     )

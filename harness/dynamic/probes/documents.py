@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from harness.dynamic.probes.compared_scores import compared, knows_positions
-from harness.dynamic.probes.probe import ProbeResult, powerless
+from harness.dynamic.probes.probe import ProbeResult, Teller, powerless
 from harness.dynamic.probes.rank_order import has_in_context, scored_after, without_order
 from harness.probe_outcome import Outcome
 
@@ -55,15 +55,9 @@ def batch_mates(base: ScoredRun, changed: ScoredRun, *, document: range) -> Prob
     missing = powerless(MATES, "c1-causal", base, changed) or without_order(MATES, "c1-causal", base, changed)
     if missing is not None:
         return missing
-    runs = (base.name, changed.name)
-
-    def told(outcome: Outcome, sentence: str, numbers: dict[str, float]) -> ProbeResult:
-        return ProbeResult(
-            probe=MATES, condition="c1-causal", outcome=outcome, numbers=numbers, sentence=sentence, runs=runs
-        )
-
+    told = Teller(MATES, "c1-causal", (base.name, changed.name))
     if not (knows_positions(base) and knows_positions(changed)):
-        return told(Outcome.NO_POWER, "where the counted scores belong in the stream is unknown", {})
+        return told(Outcome.NO_POWER, "where the counted scores belong in the stream is unknown")
     pairs = compared(base, changed)
     own = (pairs.positions >= document.start) & (pairs.positions < document.stop)
     if not own.any():
@@ -124,26 +118,24 @@ def document_boundary(
     missing = powerless(BOUNDARY, condition, base, changed)
     if missing is not None:
         return missing
-    runs = (base.name, changed.name)
+    told = Teller(BOUNDARY, condition, (base.name, changed.name))
     pairs = compared(base, changed)
     own = (pairs.positions >= document.start) & (pairs.positions < document.stop)
     arrived = pairs.changed & (pairs.positions >= replaced.start) & (pairs.positions < replaced.stop)
     wrong = own & pairs.changed
     numbers = {"scores": int(own.sum()), "changed": int(wrong.sum()), "replaced_tokens": len(replaced)}
     if not knows_positions(base) or not own.any() or not arrived.any():
-        outcome, sentence = Outcome.NO_POWER, "the document or the change before it was not scored"
-    elif wrong.any():
-        outcome = Outcome.BREACH
-        sentence = (
+        return told(Outcome.NO_POWER, "the document or the change before it was not scored", numbers)
+    if wrong.any():
+        return told(
+            Outcome.BREACH,
             f"{int(wrong.sum()):,} of {int(own.sum()):,} scores of the document at {document.start:,} "
-            f"change with the last {len(replaced):,} tokens of the document before it"
+            f"change with the last {len(replaced):,} tokens of the document before it",
+            numbers,
         )
-    else:
-        outcome = Outcome.CLEAN
-        sentence = (
-            f"all {int(own.sum()):,} scores of the document at {document.start:,} stay whatever the document "
-            "before it ends with"
-        )
-    return ProbeResult(
-        probe=BOUNDARY, condition=condition, outcome=outcome, numbers=numbers, sentence=sentence, runs=runs
+    return told(
+        Outcome.CLEAN,
+        f"all {int(own.sum()):,} scores of the document at {document.start:,} stay whatever the document "
+        "before it ends with",
+        numbers,
     )

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from harness.dynamic.probes.compared_scores import compared, knows_positions, seen_before
-from harness.dynamic.probes.probe import ProbeResult, powerless
+from harness.dynamic.probes.probe import ProbeResult, Teller, powerless
 from harness.dynamic.probes.rank_order import scored_after, without_order
 from harness.probe_outcome import Outcome
 
@@ -28,16 +28,10 @@ def doubled_stream(doubled: ScoredRun, followed: ScoredRun, *, half: int) -> Pro
     missing = missing or without_order(PROBE, CONDITION, doubled, followed)
     if missing is not None:
         return missing
-    runs = (doubled.name, followed.name)
+    told = Teller(PROBE, CONDITION, (doubled.name, followed.name))
     pairs = compared(doubled, followed)
     if not (knows_positions(doubled) and knows_positions(followed)):
-        return ProbeResult(
-            probe=PROBE,
-            condition=CONDITION,
-            outcome=Outcome.NO_POWER,
-            sentence="where the counted scores belong in the stream is unknown",
-            runs=runs,
-        )
+        return told(Outcome.NO_POWER, "where the counted scores belong in the stream is unknown")
     first = pairs.positions < half
     wrong = first & pairs.changed
     later = np.zeros_like(wrong)
@@ -59,40 +53,27 @@ def doubled_stream(doubled: ScoredRun, followed: ScoredRun, *, half: int) -> Pro
     }
     if wrong.any():
         seen = seen_before(doubled, pairs.positions[wrong], pairs.scored_at[wrong])
-        return ProbeResult(
-            probe=PROBE,
+        return told(
+            Outcome.BREACH,
+            f"{int(wrong.sum()):,} of {int(first.sum()):,} scores of the first half change with what follows "
+            f"it{seen.told()}",
+            numbers,
             condition=seen.condition if seen.trained or seen.scored else CONDITION,
-            outcome=Outcome.BREACH,
-            numbers=numbers,
-            sentence=f"{int(wrong.sum()):,} of {int(first.sum()):,} scores of the first half change with "
-            f"what follows it{seen.told()}",
-            runs=runs,
         )
     if later.any():
-        return ProbeResult(
-            probe=PROBE,
-            condition=CONDITION,
-            outcome=Outcome.NO_POWER,
-            numbers={**numbers, "first_changed_later": int(later.sum())},
-            sentence=f"{int(later.sum()):,} scores of the first half change, all made after tokens of the "
-            "second had been scored: the ranks score in an order that is not the stream's",
-            runs=runs,
+        return told(
+            Outcome.NO_POWER,
+            f"{int(later.sum()):,} scores of the first half change, all made after tokens of the second had "
+            "been scored: the ranks score in an order that is not the stream's",
+            {**numbers, "first_changed_later": int(later.sum())},
         )
     if not numbers["second_changed"] or not first.any():
-        return ProbeResult(
-            probe=PROBE,
-            condition=CONDITION,
-            outcome=Outcome.NO_POWER,
-            numbers=numbers,
-            sentence="no score of the second half changed: the change did not arrive",
-            runs=runs,
+        return told(
+            Outcome.NO_POWER, "no score of the second half changed: the change did not arrive", numbers
         )
-    return ProbeResult(
-        probe=PROBE,
-        condition=CONDITION,
-        outcome=Outcome.CLEAN,
-        numbers=numbers,
-        sentence=f"all {int(first.sum()):,} scores of the first half stay whatever follows; the repetition "
-        f"is {gain:+.4f} per token cheaper",
-        runs=runs,
+    return told(
+        Outcome.CLEAN,
+        f"all {int(first.sum()):,} scores of the first half stay whatever follows; the repetition is "
+        f"{gain:+.4f} per token cheaper",
+        numbers,
     )

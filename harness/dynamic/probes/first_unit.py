@@ -8,7 +8,7 @@ import numpy as np
 
 from harness.dynamic.events import StepEvent
 from harness.dynamic.probes.compared_scores import compared, seen_before
-from harness.dynamic.probes.probe import ProbeResult, powerless
+from harness.dynamic.probes.probe import ProbeResult, Teller, powerless
 from harness.probe_outcome import Outcome
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ def first_unit(base: ScoredRun, unadapted: ScoredRun) -> ProbeResult:
     missing = powerless(PROBE, CONDITION, base, unadapted)
     if missing is not None:
         return missing
-    runs = (base.name, unadapted.name)
+    tell = Teller(PROBE, CONDITION, (base.name, unadapted.name))
     pairs = compared(base, unadapted)
     order = np.argsort(pairs.scored_at, kind="stable")
     changed = pairs.changed[order]
@@ -41,9 +41,7 @@ def first_unit(base: ScoredRun, unadapted: ScoredRun) -> ProbeResult:
     }
 
     def told(outcome: Outcome, sentence: str) -> ProbeResult:
-        return ProbeResult(
-            probe=PROBE, condition=CONDITION, outcome=outcome, numbers=numbers, sentence=sentence, runs=runs
-        )
+        return tell(outcome, sentence, numbers)
 
     if not steps:
         return told(Outcome.NOT_RUN, "no optimizer steps on validation tokens were seen: nothing adapts")

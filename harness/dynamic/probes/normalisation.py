@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from harness.dynamic.probes.probe import ProbeResult
+from harness.dynamic.probes.probe import ProbeResult, Teller
 from harness.probe_outcome import Outcome
 
 if TYPE_CHECKING:
@@ -28,6 +28,7 @@ MAY_BE_OFF = 0.005
 _SIGMAS = 3.0
 _LEAST_DRAWN = 8
 _LEAST_ROWS = 3
+_tell = Teller(PROBE, CONDITION, ("base", "forks"))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,31 +65,37 @@ def normalisation(
     control = next((each for each in counted if each.token == true_token), None)
     if control is None or base_nats is None or control.nats != base_nats:
         told = "was not counted" if control is None else f"was scored {control.nats} nats and not {base_nats}"
-        return _told(
-            Outcome.NO_POWER, numbers, f"the fork with the token that came at position {position:,} {told}"
+        return _tell(
+            Outcome.NO_POWER,
+            f"the fork with the token that came at position {position:,} {told}",
+            numbers,
         )
     likeliest = likeliest_other(alternatives, true_token)
     if rerun_nats is not None and likeliest is not None and not _same(rerun_nats, likeliest.nats):
-        return _told(
-            Outcome.NO_POWER, numbers,
+        return _tell(
+            Outcome.NO_POWER,
             f"token {likeliest.token} was scored {likeliest.nats:.6g} nats in a fork and {rerun_nats:.6g} "
             "in a run "
             "from the start: what was derived from the stream before the fork matters",
-        )  # fmt: skip
+            numbers,
+        )
     shares = {each.token: math.exp(-each.nats) for each in counted if each.nats is not None}
     numbers["sum"] = total = math.fsum(shares.values())
     what = f"the {len(shares)} tokens that were tried" if len(shares) < vocab_size else "all tokens"
     if total > PROOF:
-        return _told(
-            Outcome.BREACH, numbers,
+        return _tell(
+            Outcome.BREACH,
             f"at position {position:,} {what} would get probabilities that sum to {total:,.4f} (at most "
             "1): the score "
             "of a token depends on the token itself",
-        )  # fmt: skip
+            numbers,
+        )
     if len(shares) >= vocab_size:
         outcome = Outcome.CLEAN if abs(total - 1) <= PROOF - 1 else Outcome.BREACH
-        return _told(
-            outcome, numbers, f"all {vocab_size:,} tokens at position {position:,} sum to {total:.6f}"
+        return _tell(
+            outcome,
+            f"all {vocab_size:,} tokens at position {position:,} sum to {total:.6f}",
+            numbers,
         )
     return _estimated(counted, numbers, vocab_size, position)
 
@@ -113,39 +120,44 @@ def of_softmax(
     numbers: dict[str, float] = {"position": position, "alternatives": len(norms), "elsewhere": elsewhere}
     seen = [norm for norm in norms.values() if norm is not None]
     if base_norm is None or len(seen) < max(_LEAST_ROWS, len(norms)):
-        return _told(
-            Outcome.NO_POWER, numbers,
+        return _tell(
+            Outcome.NO_POWER,
             f"the scores at position {position:,} were seen for {len(seen)} of {len(norms)} tokens",
-        )  # fmt: skip
+            numbers,
+        )
     differing = sum(norm != base_norm for norm in seen)
     numbers["differing"] = differing
     if differing:
-        return _told(
-            Outcome.BREACH, numbers,
+        return _tell(
+            Outcome.BREACH,
             f"the scores of all tokens at position {position:,} change with the token that stands there "
             f"({differing} of {len(seen)} tries): the network sees what it predicts",
+            numbers,
             condition=CAUSAL,
-        )  # fmt: skip
+        )
     if changed_at is not None:
-        return _told(
-            Outcome.BREACH, {**numbers, "changed_at": changed_at},
+        return _tell(
+            Outcome.BREACH,
             f"the scores of all tokens at position {changed_at:,} change when only the token that stands "
             f"there is another, and stay at {elsewhere} positions that were tried: the network sees what it "
             "predicts",
+            {**numbers, "changed_at": changed_at},
             condition=CAUSAL,
-        )  # fmt: skip
+        )
     if is_open:
-        return _told(
-            Outcome.NO_POWER, numbers,
+        return _tell(
+            Outcome.NO_POWER,
             f"the scores at position {position:,} stay whichever of {len(seen)} tokens stands there; "
             "elsewhere some change in a fork, and no run from the start could confirm it",
-        )  # fmt: skip
+            numbers,
+        )
     others = f", and so do those at {elsewhere} others with another token there" if elsewhere else ""
-    return _told(
-        Outcome.CLEAN, numbers,
+    return _tell(
+        Outcome.CLEAN,
         f"every counted loss is one of a softmax, and its scores at position {position:,} stay, bit for bit, "
         f"whichever of {len(seen)} tokens stands there{others}",
-    )  # fmt: skip
+        numbers,
+    )
 
 
 def likeliest_other(alternatives: Sequence[Alternative], true_token: int) -> Alternative | None:
@@ -164,12 +176,13 @@ def _estimated(
     }
     drawn = np.array([gains[each.token] for each in counted if each.is_drawn and each.token in gains])
     if len(gains) < len(counted) or drawn.size < _LEAST_DRAWN:
-        return _told(
-            Outcome.NO_POWER, numbers,
+        return _tell(
+            Outcome.NO_POWER,
             f"{len(counted)} of {vocab_size:,} tokens at position {position:,} sum to "
             f"{numbers['sum']:.4f}: no proof of "
             "anything, and there is no network's distribution to estimate the rest with",
-        )  # fmt: skip
+            numbers,
+        )
     chosen = math.fsum(gains[each.token] for each in counted if not each.is_drawn)
     rest = vocab_size - sum(not each.is_drawn for each in counted)
     estimate = 1.0 + chosen + rest * float(drawn.mean())
@@ -178,29 +191,25 @@ def _estimated(
     sure = f"(3 sigma {error:.1g})"
     told = f"at position {position:,} all {vocab_size:,} tokens sum to about {estimate:.5f} {sure}"
     if estimate - error > 1 + MAY_BE_OFF:
-        return _told(
-            Outcome.BREACH, numbers,
+        return _tell(
+            Outcome.BREACH,
             f"{told}, by {len(counted)} of them and the network's softmax: the score of a token depends on "
             "the token "
             "itself",
-        )  # fmt: skip
+            numbers,
+        )
     if abs(estimate - 1) + error <= MAY_BE_OFF:
-        return _told(Outcome.CLEAN, numbers, f"{told}, by {len(counted)} of them and the network's softmax")
-    return _told(Outcome.NO_POWER, numbers, f"{told}: too far from one to be clean, too vague for a proof")
+        return _tell(
+            Outcome.CLEAN,
+            f"{told}, by {len(counted)} of them and the network's softmax",
+            numbers,
+        )
+    return _tell(
+        Outcome.NO_POWER,
+        f"{told}: too far from one to be clean, too vague for a proof",
+        numbers,
+    )
 
 
 def _same(one: float, other: float | None) -> bool:
     return other is not None and abs(one - other) <= 1e-6 * max(1.0, abs(other))
-
-
-def _told(
-    outcome: Outcome, numbers: dict[str, float], sentence: str, condition: str = CONDITION
-) -> ProbeResult:
-    return ProbeResult(
-        probe=PROBE,
-        condition=condition,
-        outcome=outcome,
-        numbers=numbers,
-        sentence=sentence,
-        runs=("base", "forks"),
-    )

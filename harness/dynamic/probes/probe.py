@@ -35,6 +35,34 @@ class ProbeResult:
     runs: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class Teller:
+    """Makes the answers of one probe about the runs named `runs`; `condition` is what it is about."""
+
+    probe: str
+    condition: str
+    runs: tuple[str, ...] = ()
+
+    def __call__(
+        self,
+        outcome: Outcome,
+        sentence: str,
+        numbers: Mapping[str, float] | None = None,
+        *,
+        condition: str | None = None,
+        runs: tuple[str, ...] | None = None,
+    ) -> ProbeResult:
+        """An answer; `condition` and `runs` where they are others than usual."""
+        return ProbeResult(
+            probe=self.probe,
+            condition=self.condition if condition is None else condition,
+            outcome=outcome,
+            numbers=dict(numbers or {}),
+            sentence=sentence,
+            runs=self.runs if runs is None else runs,
+        )
+
+
 class SeenRun(Protocol):
     """A run as the parent has it: what it recorded, and the files it left (bytes, sha256)."""
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from harness.dynamic.probes.compared_scores import compared, knows_positions, seen_before
-from harness.dynamic.probes.probe import ProbeResult, powerless
+from harness.dynamic.probes.probe import ProbeResult, Teller, powerless
 from harness.dynamic.probes.rank_order import has_in_context, scored_after, without_order
 from harness.probe_outcome import Outcome
 
@@ -84,17 +84,9 @@ def processing_order(base: ScoredRun, changed: ScoredRun, *, replaced: np.ndarra
     missing = powerless(PROBE, CONDITION, base, changed) or without_order(PROBE, CONDITION, base, changed)
     if missing is not None:
         return missing
-    runs = (base.name, changed.name)
-
-    def told(
-        outcome: Outcome, sentence: str, numbers: dict[str, float], condition: str = CONDITION
-    ) -> ProbeResult:
-        return ProbeResult(
-            probe=PROBE, condition=condition, outcome=outcome, numbers=numbers, sentence=sentence, runs=runs
-        )
-
+    told = Teller(PROBE, CONDITION, (base.name, changed.name))
     if not (knows_positions(base) and knows_positions(changed)):
-        return told(Outcome.NO_POWER, "where the counted scores belong in the stream is unknown", {})
+        return told(Outcome.NO_POWER, "where the counted scores belong in the stream is unknown")
     pairs = compared(base, changed)
     touched = np.isin(pairs.positions, replaced)
     if not touched.any():
@@ -120,7 +112,7 @@ def processing_order(base: ScoredRun, changed: ScoredRun, *, replaced: np.ndarra
             f"{int(wrong.sum()):,} of {int(before.sum()):,} scores change that were computed before any of "
             f"the {int(replaced.size):,} replaced tokens was scored{seen.told()}",
             numbers,
-            seen.condition,
+            condition=seen.condition,
         )
     if before.sum() < _LEAST_BEFORE * pairs.changed.size:
         return told(

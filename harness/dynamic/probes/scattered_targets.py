@@ -12,7 +12,7 @@ import numpy as np
 
 from harness.dynamic.events import LossEvent
 from harness.dynamic.probes.compared_scores import longest_row
-from harness.dynamic.probes.probe import ProbeResult, powerless
+from harness.dynamic.probes.probe import ProbeResult, Teller, powerless
 from harness.dynamic.probes.rows_apart import one_in_each, rows_of
 from harness.probe_outcome import Outcome
 
@@ -79,35 +79,36 @@ def scattered_targets(
     if missing is not None:
         return missing
     differing, seen = suspects(base, changed, places)
-    names = (base.name, changed.name)
+    tell = Teller(PROBE, CONDITION, (base.name, changed.name))
     numbers: dict[str, float] = {"places": len(places), "seen": seen, "differing": len(differing)}
 
-    def told(outcome: Outcome, sentence: str, runs: tuple[str, ...] = names) -> ProbeResult:
-        return ProbeResult(
-            probe=PROBE, condition=CONDITION, outcome=outcome, numbers=numbers, sentence=sentence, runs=runs
-        )
-
     if seen < LEAST_PLACES:
-        return told(Outcome.NO_POWER, f"the scores of all tokens were seen at {seen} of {len(places)} places")
+        return tell(
+            Outcome.NO_POWER, f"the scores of all tokens were seen at {seen} of {len(places)} places", numbers
+        )
     if not differing:
-        return told(
+        return tell(
             Outcome.CLEAN,
             f"the scores of all tokens at {seen} positions stay, bit for bit, when other tokens stand there",
+            numbers,
         )
     first = differing[0]
     if alone is None or alone.metric is None:
-        return told(
+        return tell(
             Outcome.NO_POWER,
             f"the scores at position {first:,} change, and no run with that token alone could confirm it",
+            numbers,
         )
     if not suspects(base, alone, [first])[0]:
-        return told(
+        return tell(
             Outcome.NO_POWER,
             f"the scores at position {first:,} change with what stood before it, so the places are not apart",
+            numbers,
         )
-    return told(
+    return tell(
         Outcome.BREACH,
         f"the scores of all tokens at position {first:,} change when only the token that stands there is "
         f"another ({len(differing)} of {seen} such positions are suspect): the network sees what it predicts",
-        (base.name, alone.name),
+        numbers,
+        runs=(base.name, alone.name),
     )
