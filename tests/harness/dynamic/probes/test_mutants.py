@@ -26,6 +26,10 @@ def _scored(name: str, *, replaced_from: int | None = None) -> ScoredRun:
     return scored_run(f"from {replaced_from}", run, stream_tokens=VAL_TOKENS, label=None)
 
 
+CHANCES = np.full(VAL_TOKENS, np.log(128))
+CHANCES[0] = 0.0  # BOS was not drawn
+
+
 @cache
 def _run_on(name: str, kind: str) -> ScoredRun:
     """A run on tokens drawn by chance, or one with adaptation off."""
@@ -85,7 +89,7 @@ def test_scores_that_know_later_tokens_are_told_from_those_that_do_not(illegal, 
 )
 def test_who_gains_by_the_token_itself_gains_on_noise(illegal, legal):
     outcomes = [
-        noise_martingale(_run_on(name, "noise"), alphabet=128, fixed=np.zeros(1)).outcome
+        noise_martingale(_run_on(name, "noise"), chances=CHANCES).outcome
         for name in (illegal, legal)
     ]
     assert outcomes == [Outcome.BREACH, Outcome.CLEAN]
