@@ -343,6 +343,14 @@ def test_a_softmax_that_changes_with_its_target_breaks_the_first_condition() -> 
     assert of_softmax({1: 5.0, 2: 5.0, 3: 5.0}, position=7, base_norm=5.0).outcome is Outcome.CLEAN
 
 
+def test_a_softmax_that_changes_at_another_place_is_told_and_not_cleared_where_no_run_confirms_it() -> None:
+    norms, at = {1: 5.0, 2: 5.0, 3: 5.0}, {"position": 7, "base_norm": 5.0, "elsewhere": 6}
+    assert of_softmax(norms, **at).numbers["elsewhere"] == 6
+    changed = of_softmax(norms, **at, changed_at=90)
+    assert (changed.outcome, changed.condition) == (Outcome.BREACH, "c1-causal")
+    assert of_softmax(norms, **at, is_open=True).outcome is Outcome.NO_POWER
+
+
 def test_the_softmax_of_a_score_is_the_one_that_gave_it_and_not_a_later_look_at_the_token() -> None:
     losses = tuple(
         LossEvent(
