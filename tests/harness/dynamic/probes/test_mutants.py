@@ -89,8 +89,7 @@ def test_scores_that_know_later_tokens_are_told_from_those_that_do_not(illegal, 
 )
 def test_who_gains_by_the_token_itself_gains_on_noise(illegal, legal):
     outcomes = [
-        noise_martingale(_run_on(name, "noise"), chances=CHANCES).outcome
-        for name in (illegal, legal)
+        noise_martingale(_run_on(name, "noise"), chances=CHANCES).outcome for name in (illegal, legal)
     ]
     assert outcomes == [Outcome.BREACH, Outcome.CLEAN]
 
