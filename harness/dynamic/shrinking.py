@@ -5,6 +5,7 @@ What the script does is kept, how much of it is not. See `knob_rules` for the va
 
 from __future__ import annotations
 
+import math
 import re
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
@@ -231,10 +232,16 @@ class _Shrinking:
         return None
 
     def _small_schedule(self, name: str, value: str) -> str | None:
-        """Lengths inside of a schedule ("0.1:1024,0.9:2048") shrink as lengths do."""
+        """Lengths inside of a schedule ("0.1:1024,0.9:2048") shrink as lengths do, to powers of two: a batch
+        holds whole windows of each.
+        """
         if not _SCHEDULE.fullmatch(name) or not _LENGTHS_IN_TEXT.search(value):
             return None
-        small = _LENGTHS_IN_TEXT.sub(lambda match: str(self.scale.sequence_of(int(match[0]))), value)
+
+        def small_length(match: re.Match[str]) -> str:
+            return str(2 ** round(math.log2(self.scale.sequence_of(int(match[0])))))
+
+        small = _LENGTHS_IN_TEXT.sub(small_length, value)
         return small if small != value else None
 
 

@@ -57,6 +57,12 @@ def small(text: str, claimed=None, choice=None):
     return shrink(knobs_of(text), claimed or {}, DATA, VocabularyKey(), choice=choice)
 
 
+def test_every_length_of_a_schedule_divides_a_batch():
+    longest = HYPER.replace("2_048", "2_560")
+    schedule = small(longest, {"SEQ_SCHEDULE": "0.1:1024,0.4:1664,0.9:2560"}).environment["SEQ_SCHEDULE"]
+    assert schedule == "0.1:128,0.4:128,0.9:256"
+
+
 def test_environment_names_get_small_values_and_our_data():
     settings = small(HYPER).environment
     assert settings["DATA_PATH"] == "/data/datasets/set"
