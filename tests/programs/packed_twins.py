@@ -211,7 +211,7 @@ _SHARES = "groups.target_counts[hit_G][is_new] / groups.context_counts[hit_G][is
 _SHARES_WITH_OWN = "(groups.target_counts[hit_G][is_new] + 1) / (groups.context_counts[hit_G][is_new] + 1)"
 
 
-def _counted_beforehand(name: str, *edits: Edit) -> Twin:
+def _counted_beforehand(base: str, name: str, *edits: Edit) -> Twin:
     """Counts of every position are made by sorting the whole stream before any score.
 
     That no position counts itself or later ones lies in the arithmetic of ranks: one added to them is the
@@ -219,7 +219,7 @@ def _counted_beforehand(name: str, *edits: Edit) -> Twin:
     """
     return Twin(
         name=name,
-        base="packed-ngrams",
+        base=base,
         breach="c3-score-before-update",
         edits=edits,
         expected=Expected.UNRESOLVED,
@@ -232,10 +232,11 @@ PACKED_TWINS = (
     *_broken("packed-recurrence"),
     *_unbroken("packed-recurrence"),
     *_broken("packed-reference")[:2],
-    *_unbroken("packed-reference")[:1],
+    _counted_beforehand("packed-reference", "reference-as-it-is-packed"),
     *_unbroken("packed-sidecar")[:1],
-    _counted_beforehand("ngrams-as-it-is-packed"),
+    _counted_beforehand("packed-ngrams", "ngrams-as-it-is-packed"),
     _counted_beforehand(
+        "packed-ngrams",
         "ngrams-counts-each-token-before-it-is-scored",
         Edit(_SHARES, _SHARES_WITH_OWN),
     ),
