@@ -126,6 +126,7 @@ def audit_by_running(
             should_stop=pool.should_stop,
         )
         pool.keep_attempts(attempts)
+        notes = (*notes, *(attempts[-1].settings.notes if attempts else ()))
         failure = why_not_driven(attempts, time.monotonic() - began)
         if failure is None:
             finals = _final_labels(attempts[-1].run)

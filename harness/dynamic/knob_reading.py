@@ -14,6 +14,7 @@ from harness.code.syntax_nodes import SyntaxNodes
 from harness.dynamic.child.capture.audit_awareness import awareness
 from harness.dynamic.local_constants import local_constants
 from harness.dynamic.micro_batches import is_micro_batch_count
+from harness.dynamic.rank_defaults import official_choice
 from harness.dynamic.refused_values import least_values
 
 if TYPE_CHECKING:
@@ -36,9 +37,10 @@ def read_knobs(argument: dict[str, Any], blobs: list[bytes]) -> dict[str, Any]:
 
     A knob is a dict of name, kind (environment, option, class, module, parameter, local), value (the default
     as text, None where there is none or it is computed), type (int or float where the script makes it one,
-    else that of the default) and, for an environment name, the `target` that keeps it. `problems` names
-    sources that do not parse; `micro_batches` says whether eight ranks are played by fewer, `reached` where
-    the audit itself is spoken of, `least` which values the script takes at least, by name in lower case.
+    else that of the default) and, for an environment name, the `target` that keeps it and whether the default
+    is that `of_ranks`, eight instead of one. `problems` names sources that do not parse; `micro_batches` says
+    whether eight ranks are played by fewer, `reached` where the audit itself is spoken of, `least` which
+    values the script takes at least, by name in lower case.
     """
     knobs: list[dict[str, Any]] = []
     texts: dict[str, None] = {}
@@ -89,6 +91,11 @@ def _module_names(tree: ast.Module) -> dict[str, ast.expr]:
 
 def _environment_knobs(nodes: SyntaxNodes, names: dict[str, ast.expr]) -> Iterator[dict[str, Any]]:
     targets, made = _targets(nodes), _made_numbers(nodes)
+    chosen = {
+        statement.targets[0].id: statement.value
+        for statement in nodes.of(ast.Assign)
+        if isinstance(statement.targets[0], ast.Name) and isinstance(statement.value, ast.IfExp)
+    }
     for call in nodes.of(ast.Call):
         found = _environment_name(call)
         if found is None:
@@ -97,7 +104,11 @@ def _environment_knobs(nodes: SyntaxNodes, names: dict[str, ast.expr]) -> Iterat
         for keyword in call.keywords:
             if keyword.arg == "default":
                 default = keyword.value
-        knob = _knob("environment", variable, _resolved(default, names))
+        official = official_choice(
+            chosen.get(default.id, default) if isinstance(default, ast.Name) else default
+        )
+        knob = _knob("environment", variable, official or _resolved(default, names))
+        knob["of_ranks"] = official is not None
         yield (
             knob | {"target": targets.get(id(call))} | ({"type": made[id(call)]} if id(call) in made else {})
         )

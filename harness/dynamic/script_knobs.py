@@ -39,6 +39,8 @@ class Knob:
     """Of the default: int, float, str, bool, NoneType."""
     target: str | None = None
     """The name that keeps an environment variable's value."""
+    of_ranks: bool = False
+    """Whether `value` is what eight ranks have by default, and one rank has another."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,6 +92,7 @@ def script_knobs(submission: Submission) -> ScriptKnobs:
                 value=one["value"],
                 type=str(one["type"]),
                 target=one.get("target"),
+                of_ranks=bool(one.get("of_ranks")),
             )
             for one in result["knobs"]
         ),

@@ -115,7 +115,13 @@ def shrink(
         steps=choice.steps,
     )
     shrinking = _Shrinking(knobs, scale, data, vocabulary, choice)
-    environment = dict(claimed)
+    of_ranks = {
+        knob.name: knob.value
+        for knob in knobs.of(KnobKind.ENVIRONMENT)
+        if knob.of_ranks and knob.value is not None and knob.name not in claimed
+    }
+    shrinking.notes += [f"{name}={value}, as by default on eight ranks" for name, value in of_ranks.items()]
+    environment = {**of_ranks, **claimed}
     for knob in knobs.of(KnobKind.ENVIRONMENT):
         small = shrinking.small(knob, claimed.get(knob.name, knob.value))
         if small is not None:

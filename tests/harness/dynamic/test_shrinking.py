@@ -57,6 +57,25 @@ def small(text: str, claimed=None, choice=None):
     return shrink(knobs_of(text), claimed or {}, DATA, VocabularyKey(), choice=choice)
 
 
+BY_RANKS = """
+import os
+default = "1" if world_size > 1 else "0"
+use_cache = bool(int(os.environ.get("NGRAM_CACHE", default)))
+"""
+
+
+def test_a_switch_that_is_on_by_default_on_eight_ranks_is_on_here():
+    assert small(BY_RANKS).environment["NGRAM_CACHE"] == "1"
+
+
+def test_the_claimed_run_s_own_value_of_such_a_switch_stays():
+    assert small(BY_RANKS, {"NGRAM_CACHE": "0"}).environment["NGRAM_CACHE"] == "0"
+
+
+def test_a_default_that_something_else_decides_stays_the_script_s():
+    assert "NGRAM_CACHE" not in small(BY_RANKS.replace("world_size", "tokens")).environment
+
+
 def test_every_length_of_a_schedule_divides_a_batch():
     longest = HYPER.replace("2_048", "2_560")
     schedule = small(longest, {"SEQ_SCHEDULE": "0.1:1024,0.4:1664,0.9:2560"}).environment["SEQ_SCHEDULE"]
