@@ -36,8 +36,10 @@ if TYPE_CHECKING:
 
 PROBE = "noise-martingale"
 CONDITION = "c1-causal"
-BOUND_NATS = math.log(1e6)
-"""What a legal scorer gains on one stream in a million."""
+BOUND_NATS = math.log(1e9)
+"""What a legal scorer gains on one stream in a thousand million."""
+_DOUBT_NATS = math.log(1e6)
+"""No proof, and no clean answer either."""
 _SHARES = (1.0, 0.5, 0.2, 0.1, 0.05, 0.02)  # of p in its mixture with chance
 _STAKES = (0.95, 0.5, 0.2)  # of the most that can be bet: 1 / (1 + the most that `lean` can be)
 _LEAST_LEANS = 256  # tokens with a `lean`, for a sum to be told
@@ -91,8 +93,15 @@ def noise_martingale(run: ScoredRun, *, chances: np.ndarray) -> ProbeResult:
         hedged = "" if bets.gain <= gain + BOUND_NATS else " by bets on them"
         sentence = (
             f"{max(gain, bets.gain):,.1f} nats are gained{hedged} on {tokens:,} tokens drawn by chance; "
-            f"probabilities fixed before the tokens gain at most {BOUND_NATS:.1f}, save once in a million "
-            f"streams{told}"
+            f"probabilities fixed before the tokens gain at most {BOUND_NATS:.1f}, save once in a thousand "
+            f"million streams{told}"
+        )
+    elif bets.gain > _DOUBT_NATS:
+        outcome = Outcome.NO_POWER
+        sentence = (
+            f"{bets.gain:,.1f} nats are gained by bets on {tokens:,} tokens drawn by chance: less than the "
+            f"{BOUND_NATS:.1f} that are a proof, and more than a legal score gains on one stream in a "
+            f"million{told}"
         )
     elif not knows_positions(run) and score.tokens.sum() > tokens + 1:
         outcome = Outcome.NO_POWER

@@ -20,8 +20,13 @@ TARGET_KEYED = toys.ONLINE_PAIRS.replace(
 
 _LOSSES = "        nll = model(x, y)\n"
 _INSTEAD = "        nll = model(x, y)\n        nll[:] = {}\n"
-A_LITTLE_MORE = toys.FROZEN.replace(_LOSSES, _INSTEAD.format("nll - 0.05"))
-"""Illegal: every token gets five percent more than the network gives it."""
+
+
+def more_by(nats: float) -> str:
+    """Illegal: every token gets more than the network gives it."""
+    return toys.FROZEN.replace(_LOSSES, _INSTEAD.format(f"nll - {nats}"))
+
+
 MIXED_WITH_EVEN = toys.FROZEN.replace(
     _LOSSES, _INSTEAD.format("math.log(2) - torch.logaddexp(-nll, torch.full_like(nll, -math.log(128)))")
 )
@@ -68,10 +73,16 @@ def test_whoever_has_seen_the_noise_or_does_not_sum_to_one_gains_on_it(source: s
 
 
 def test_a_sum_a_few_percent_above_one_shows_beside_what_the_network_alone_gives() -> None:
-    result = _result(A_LITTLE_MORE)
+    result = _result(more_by(0.08))
     assert result.outcome is Outcome.BREACH
     assert result.numbers["gain"] < BOUND_NATS
-    assert abs(result.numbers["mean_sum"] - math.exp(0.05)) < result.numbers["three_sigma"]
+    assert abs(result.numbers["mean_sum"] - math.exp(0.08)) < result.numbers["three_sigma"]
+
+
+def test_a_gain_that_chance_gives_once_in_a_million_streams_is_neither_clean_nor_a_breach() -> None:
+    result = _result(more_by(0.05))
+    assert result.outcome is Outcome.NO_POWER
+    assert math.log(1e6) < result.numbers["mixed_gain"] < BOUND_NATS
 
 
 def test_the_mean_of_two_distributions_sums_to_one_beside_what_the_network_alone_gives() -> None:
