@@ -46,3 +46,9 @@ def test_tokens_of_neither_stream_are_unknown() -> None:
 def test_the_last_tokens_of_the_stream_do_not_run_into_the_other_one() -> None:
     row = np.concatenate([VAL[-20:], TRAIN[:20]])
     assert STREAMS.segments(row) == [Segment("val", 580, 20, 0), Segment("train", 0, 20, 20)]
+
+
+def test_rows_of_what_stood_in_a_stream_that_was_changed_since_are_found_around_the_change() -> None:
+    streams = TokenStreams(VAL.copy(), TRAIN)
+    streams.tokens[130] += 1  # as in a fork
+    assert streams.segments(VAL[130:170]) == [Segment("val", 131, 39, 1)]

@@ -76,9 +76,10 @@ class TokenStreams:
             result.append(
                 self._grown(flat, offset, place, max(end, row_start), min(row_start + row, flat.size))
             )
-            end = result[-1].offset + result[-1].length
+            # A fork has other tokens in the stream than the index was made of: what was found may be short.
+            end = max(result[-1].offset + result[-1].length, offset + 1)
             hits = hits[hits >= end]
-        return result
+        return [segment for segment in result if segment.length >= _GRAM]
 
     def _grown(self, flat: np.ndarray, offset: int, place: int, first: int, last: int) -> Segment:
         ahead = min(last - offset, self.tokens.size - place)
