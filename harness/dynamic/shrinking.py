@@ -229,7 +229,7 @@ class _Shrinking:
         if _TRAIN_FILES.fullmatch(name):
             return f"{self.data.dataset}/fineweb_train_*.bin"
         if _VAL_FILES.fullmatch(name):
-            return f"{self.data.dataset}/fineweb_val_*.bin"
+            return f"{self.data.dataset}/fineweb_val_[0-9]*.bin"  # not the byte counts beside them
         if _TOKENIZER_NAME.fullmatch(name):
             return self.data.tokenizer
         if _DATASET_NAME.fullmatch(name):

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import fnmatch
+
 import pytest
 
 from harness.audit.run_profile import ProfileKind, RunProfile, Setting
@@ -55,6 +57,12 @@ def profile(environment=None, attributes=None) -> RunProfile:
 
 def small(text: str, claimed=None, choice=None):
     return shrink(knobs_of(text), claimed or {}, DATA, VocabularyKey(), choice=choice)
+
+
+def test_the_pattern_of_validation_shards_leaves_the_byte_counts_beside_them_out():
+    pattern = small('import os\nfiles = os.environ.get("VAL_FILES", "x")').environment["VAL_FILES"]
+    names = ["fineweb_val_000000.bin", "fineweb_val_bytes_000000.bin"]
+    assert fnmatch.filter(names, pattern.rpartition("/")[2]) == names[:1]
 
 
 BY_RANKS = """
