@@ -24,6 +24,7 @@ class ExecutedState(StrEnum):
     OTHER_BREACH = "other breach"
     CLEAN = "clean"
     NO_POWER = "no power"
+    """No breach, and nothing cleared of what the label's reasons are about."""
     NOT_DRIVEN = "not driven"
 
 
@@ -60,6 +61,8 @@ def executed(
         state = ExecutedState.SEPARATED
     elif broken:
         state = ExecutedState.OTHER_BREACH
+    elif blind := [why for rule, why in dynamic["not_cleared"].items() if rule in wanted]:
+        state, unsure = ExecutedState.NO_POWER, blind[0]
     elif any(one["probe"] in _COMPARING and one["outcome"] == Outcome.CLEAN for one in results):
         state, unsure = ExecutedState.CLEAN, ""
     else:

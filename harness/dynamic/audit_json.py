@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from harness.dynamic.decisions import CONDITIONS, why_not_clean
 from harness.dynamic.phases import phases
 
 if TYPE_CHECKING:
@@ -27,6 +28,9 @@ def audit_as_json(audit: DynamicAudit) -> dict[str, Any]:
         "learns_between_scores": audit.learns_between_scores,
         "seconds": audit.seconds,
         "looked_before": audit.looked_before,
+        "not_cleared": {
+            rule: why for rule in CONDITIONS if (why := why_not_clean(audit, rule)) is not None
+        },
         "notes": list(audit.notes),
         "settings": dict(audit.settings),
         "results": [

@@ -31,6 +31,8 @@ _NEEDED: Mapping[str, tuple[frozenset[str], ...]] = {
     "c3-score-before-update": (frozenset({"prefix-invariance", "processing-order"}),),
     "c4-single-pass": (frozenset({"coverage"}), frozenset({"prefix-invariance", "processing-order"})),
 }
+CONDITIONS = tuple(_NEEDED)
+"""The four conditions of issue #1017, which a clean run may clear."""
 # What reading leaves open and a run simply shows: that it comes again, and which bytes were counted.
 _SHOWN_BY_A_RUN = frozenset({"reproducible", "bpb-formula"})
 _REPRODUCE = "golf-check --dynamic makes them again, bit for bit"

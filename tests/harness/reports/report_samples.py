@@ -279,6 +279,7 @@ def executed(**replace):
         "adapts": True,
         "learns_between_scores": False,
         "looked_before": 0,
+        "not_cleared": {"c1-causal": "executed: not cleared, as prefix-invariance saw a breach"},
         "seconds": 61.2,
         "notes": [],
         "settings": {
