@@ -134,6 +134,8 @@ _RULES_BY_NAME: tuple[tuple[Callable[[float, Scale], float], tuple[str, ...]], .
     # An average over thousands of steps would still be the untrained weights after six.
     (_at_most(AVERAGE_DECAY), (r".*(?:ema|polyak)(?:_\w+)?_(?:decay|beta)",)),
     (_elements, (r"(?:\w+_)?(?:keep|pass\w*|float|quant\w*|min|max)(?:_\w+)?_numel",)),
+    # Weights that share a scale: every tiny matrix must hold whole groups of them.
+    (_at_most(HEAD_WIDTH), (r".*(?:bitnet|ternary)_group_?size",)),
     # Numbers that are no sizes.
     (
         _keep,
@@ -141,7 +143,7 @@ _RULES_BY_NAME: tuple[tuple[Callable[[float, Scale], float], tuple[str, ...]], .
             r".*(?:seed|_id|world_size|local_rank|_lr|_decay|_wd|_beta\d?|_alpha|_eps|_std|_init|_bits)",
             r".*(?:momentum|threshold|_frac(?:tion)?|_pct|_ratio|_scale|_sigmas?|_mult|softcap|_clip)",
             r".*(?:gptq|quant|awq|lqer|group|clip|block).*_(?:block_?size|group_?size|group)",
-            r"gptq_blocksize|group_?size|.*bitnet_group_size",
+            r"gptq_blocksize|group_?size",
             r".*_(?:backend|ns|newton_schulz|polar)_?(?:steps|iters)|ns_steps|backend_steps",
             r".*(?:seconds|_ms|minutes|_mb|_bytes|timeout|level|port|workers|threads)(?:_.*)?",
             r".*(?:order|min_count|temperature)(?:_.*)?",

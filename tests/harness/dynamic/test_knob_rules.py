@@ -28,6 +28,7 @@ USUAL = Scale()
         ("ITERATIONS", 20_000, 6),
         ("WARMUP_STEPS", 20, 1),
         ("warmup_cu_iters", 3, 1),
+        ("BITNET_GROUP_SIZE", 128, 16),
         ("WARMDOWN_ITERS", 3500, 3),
         ("MUON_MOMENTUM_WARMUP_STEPS", 1500, 3),
         ("SWA_EVERY", 50, 1),
