@@ -115,19 +115,24 @@ class _Judging:
         again = None
         if changed is not None and prefix.outcome is not Outcome.CLEAN:
             again = self._begin("replay", "the same tokens again", made.data)
-        compared = [prefix]
-        if prefix.outcome is not Outcome.BREACH:
-            compared += self._orders(thorough=thorough)
+        # Each run is begun before the next answer is waited for: two go side by side.
+        is_order_open = prefix.outcome is not Outcome.BREACH
+        documents = self._begin("documents", "several documents", made._several) if is_order_open else None
+        on_noise, artifacts, forked = self._on_noise(noise()), self._artifacts(noise()), forks()
+        is_broken = any(one.outcome is Outcome.BREACH for one in (prefix, on_noise, artifacts, forked))
+        if again is None and is_broken:
+            again = self._begin("replay", "the same tokens again", made.data)
+        orders = self._begin_orders(documents, thorough=thorough) if documents is not None else None
+        learns = any(step.source == "val" for step in base.record.of(StepEvent))
+        scattered = self._scattered() if not learns and not is_broken else []
+        compared = [prefix, *(orders() if orders is not None else [])]
         is_blind_to_later = any(one.outcome is Outcome.CLEAN for one in compared)
-        on_noise = attributed(self._on_noise(noise()), noise(), is_blind_to_later=is_blind_to_later)
-        compared += [on_noise, self._artifacts(noise()), forks()]
+        on_noise = attributed(on_noise, noise(), is_blind_to_later=is_blind_to_later)
+        compared += [on_noise, artifacts, forked, *scattered]
         if (by_chance := noise()) is not None and alone[0].outcome is not Outcome.BREACH:
             # Which chunk is the hardest seldom changes with a suffix, but it does with all tokens.
             of_noise = coverage(base, by_chance)
             alone[0] = of_noise if of_noise.outcome is Outcome.BREACH else alone[0]
-        learns = any(step.source == "val" for step in base.record.of(StepEvent))
-        if not learns and not any(one.outcome is Outcome.BREACH for one in compared):
-            compared += self._scattered()
         if thorough or (learns and prefix.outcome is Outcome.NO_POWER):
             compared.append(self._first_unit(learns=learns))
         if thorough:
@@ -221,27 +226,31 @@ class _Judging:
         replaced = int((self._made.data.validation != self._made._noise.validation).sum())
         return artifact_independence(self._base, run, replaced=replaced)
 
-    def _orders(self, *, thorough: bool) -> list[ProbeResult]:
+    def _begin_orders(self, documents: Pending, *, thorough: bool) -> Callable[[], list[ProbeResult]]:
         """Several documents: what was scored before the last ones must not know them."""
         several = self._made._several
-        first = self._begin("documents", "several documents", several)()
+        first = documents()
         if first is None:
-            return [_left_out(ORDER, "c1-causal")]
+            return lambda: [_left_out(ORDER, "c1-causal")]
         last = scored_last(first)
         if last is None:
             sentence = first.why_not or "where the counted scores belong in the stream is unknown"
-            return [_no_power(ORDER, "c1-causal", sentence)]
+            return lambda: [_no_power(ORDER, "c1-causal", sentence)]
         where = np.zeros(several.validation.size, dtype=np.bool_)
         where[last] = True
         waiting = self._begin("last documents", "tokens scored last replaced", several.with_even(where))
-        mates = self._mates(first) if thorough else []
-        changed = waiting()
-        if changed is None:
-            return [_left_out(ORDER, "c1-causal"), *mates]
-        results = [processing_order(first, changed, replaced=last), *mates]
-        # What is chosen by how text is scored may stay for the noise, which has its common tokens.
-        kept = artifact_independence(first, changed, replaced=int(last.size))
-        return [*results, kept] if kept.outcome is Outcome.BREACH else results
+
+        def judged() -> list[ProbeResult]:
+            mates = self._mates(first) if thorough else []
+            changed = waiting()
+            if changed is None:
+                return [_left_out(ORDER, "c1-causal"), *mates]
+            results = [processing_order(first, changed, replaced=last), *mates]
+            # What is chosen by how text is scored may stay for the noise, which has its common tokens.
+            kept = artifact_independence(first, changed, replaced=int(last.size))
+            return [*results, kept] if kept.outcome is Outcome.BREACH else results
+
+        return judged
 
     def _mates(self, first: ScoredRun) -> list[ProbeResult]:
         several = self._made._several
