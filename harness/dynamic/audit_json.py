@@ -28,9 +28,7 @@ def audit_as_json(audit: DynamicAudit) -> dict[str, Any]:
         "learns_between_scores": audit.learns_between_scores,
         "seconds": audit.seconds,
         "looked_before": audit.looked_before,
-        "not_cleared": {
-            rule: why for rule in CONDITIONS if (why := why_not_clean(audit, rule)) is not None
-        },
+        "not_cleared": {rule: why for rule in CONDITIONS if (why := why_not_clean(audit, rule)) is not None},
         "notes": list(audit.notes),
         "settings": dict(audit.settings),
         "results": [
