@@ -56,7 +56,8 @@ def read_knobs(argument: dict[str, Any], blobs: list[bytes]) -> dict[str, Any]:
         nodes = SyntaxNodes(parsed.tree)
         names = _module_names(parsed.tree)
         reached += awareness(parsed.tree, path)
-        least |= least_values(nodes)
+        for name, number in least_values(nodes).items():
+            least[name] = max(number, least.get(name, number))
         knobs += _environment_knobs(nodes, names)
         knobs += _options(nodes, names)
         knobs += _constants(parsed.tree, nodes)

@@ -1,7 +1,7 @@
 """The smallest values of settings that a script says it takes: it raises, or asserts, below them.
 
-if args.ngram_eval_buckets < 1024:
-    raise ValueError("NGRAM_EVAL_BUCKETS must be >=1024")
+`if buckets < 1024: raise ValueError("NGRAM_EVAL_BUCKETS must be >=1024")` says it of `buckets`, and of the
+one setting that its error names in capitals, for a function may ask about a parameter.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Tries a script small, and where that fails in other ways, until it reaches a score or nothing is left.
 
 Steps: everything small under the claimed run's settings; settings that the error names left as they are;
-limits on the elements of a tensor as written; the model's own width with two training steps; the script's
+limits on the size of a tensor as written; the model's own width with two training steps; the script's
 defaults instead of the claimed run's settings. A run that took too long or too much is only tried again with
 two training steps, one that lacks a package only with the defaults.
 """

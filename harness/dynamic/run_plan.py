@@ -51,7 +51,8 @@ class RunPlan:
     adapts: bool = True
     """False takes every optimizer step on validation tokens back: the same run with adaptation off."""
     drawn_weights: tuple[int, ...] = ()
-    """Where the validation tokens were drawn by chance: the weight of each id. Losses then tell `lean`."""
+    """Where the validation tokens were drawn by chance: the weight of each id. Losses then tell `times` and
+    `mean_times`."""
 
     def __post_init__(self) -> None:
         """Refuse what no child can run."""

@@ -5,6 +5,7 @@ import ast
 import pytest
 
 from harness.code.syntax_nodes import SyntaxNodes
+from harness.dynamic.knob_reading import read_knobs
 from harness.dynamic.refused_values import least_values
 from tests.harness.dynamic.test_shrinking import small
 
@@ -57,3 +58,8 @@ def test_a_table_shrinks_to_the_least_that_the_script_takes() -> None:
 
 def test_without_a_refusal_it_shrinks_to_the_same_load() -> None:
     assert small(BUCKETS + "if buckets < 1024: buckets += 1").environment["NGRAM_EVAL_BUCKETS"] == "128"
+
+
+def test_of_two_files_the_larger_least_value_counts() -> None:
+    files = [b"assert rows >= 64", b"assert rows >= 8"]
+    assert read_knobs({"paths": ["a.py", "b.py"]}, files)["least"] == {"rows": 64}
