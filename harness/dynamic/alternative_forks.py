@@ -15,7 +15,6 @@ from harness.dynamic.branch_scores import (
     network_nats,
     network_norm,
 )
-from harness.dynamic.events import StepEvent
 from harness.dynamic.fork_plan import ForkPlan
 from harness.dynamic.probes.normalisation import (
     CONDITION,
@@ -75,7 +74,7 @@ def forked_alternatives(
     drawn, chosen = _tokens(data, position, is_softmax=_is_softmax(base))
     tokens = tuple(dict.fromkeys([int(data.validation[position]), *chosen, *drawn]))
     places: tuple[UnseenPlaces, ...] = ()
-    if _is_softmax(base) and _learns(base):  # else one run more asks at many places: `scattered-targets`
+    if _is_softmax(base) and base.learns:  # else one run more asks at many places: `scattered-targets`
         places = unseen_places(base, after=point.after_event, besides=position)
     forks = ForkPlan(
         after_event=point.after_event,
@@ -111,10 +110,6 @@ def forked_alternatives(
 
 def _is_softmax(base: ScoredRun) -> bool:
     return base.score.network_share == 1.0
-
-
-def _learns(base: ScoredRun) -> bool:
-    return any(step.source == "val" for step in base.record.of(StepEvent))
 
 
 def _softmax(

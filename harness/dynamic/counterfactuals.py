@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from harness.dynamic.alternative_forks import forked_alternatives
-from harness.dynamic.events import StepEvent
 from harness.dynamic.probes.access_timeline import access_timeline
 from harness.dynamic.probes.artifact_independence import PROBE as ARTIFACT
 from harness.dynamic.probes.artifact_independence import artifact_independence
@@ -123,8 +122,7 @@ class _Judging:
         if again is None and is_broken:
             again = self._begin("replay", "the same tokens again", made.data)
         orders = self._begin_orders(documents, thorough=thorough) if documents is not None else None
-        learns = any(step.source == "val" for step in base.record.of(StepEvent))
-        scattered = self._scattered() if not learns and not is_broken else []
+        scattered = self._scattered() if not base.learns and not is_broken else []
         compared = [prefix, *(orders() if orders is not None else [])]
         is_blind_to_later = any(one.outcome is Outcome.CLEAN for one in compared)
         on_noise = attributed(on_noise, noise(), is_blind_to_later=is_blind_to_later)
@@ -133,8 +131,8 @@ class _Judging:
             # Which chunk is the hardest seldom changes with a suffix, but it does with all tokens.
             of_noise = coverage(base, by_chance)
             alone[0] = of_noise if of_noise.outcome is Outcome.BREACH else alone[0]
-        if thorough or (learns and prefix.outcome is Outcome.NO_POWER):
-            compared.append(self._first_unit(learns=learns))
+        if thorough or (base.learns and prefix.outcome is Outcome.NO_POWER):
+            compared.append(self._first_unit())
         if thorough:
             compared.append(self._doubled())
         if again is None and any(one.outcome is Outcome.BREACH for one in compared):
@@ -265,9 +263,9 @@ class _Judging:
             return [_left_out(MATES, "c1-causal")]
         return [batch_mates(first, changed, document=document)]
 
-    def _first_unit(self, *, learns: bool) -> ProbeResult:
+    def _first_unit(self) -> ProbeResult:
         """Adaptation taken back: what is scored before any must stay."""
-        still = self._base if not learns else self._begin(
+        still = self._base if not self._base.learns else self._begin(
             "unadapted",
             "steps on validation tokens taken back",
             self._made.data,

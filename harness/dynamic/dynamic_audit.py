@@ -15,7 +15,7 @@ import numpy as np
 from harness.dynamic.audit_subject import read_subject
 from harness.dynamic.claimed_label import claimed_label
 from harness.dynamic.counterfactuals import Counterfactuals
-from harness.dynamic.events import ForwardEvent, StepEvent
+from harness.dynamic.events import ForwardEvent
 from harness.dynamic.printed_metrics import plain_label, printed_numbers
 from harness.dynamic.probes.compared_scores import seen_before
 from harness.dynamic.probes.model_files import last_artifact_write
@@ -204,7 +204,7 @@ def _final_labels(run: AuditRun) -> list[str]:
 
 def _adapts(base: ScoredRun) -> bool:
     """Whether anything was learned from validation tokens in the run."""
-    if any(step.source == "val" for step in base.record.of(StepEvent)):
+    if base.learns:
         return True
     weights = {
         event.weights for event in base.record.of(ForwardEvent) if event.source == "val" and not event.grad

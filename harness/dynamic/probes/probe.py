@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
+from harness.dynamic.events import StepEvent
 from harness.dynamic.explained_metrics import Metrics
 from harness.dynamic.printed_metrics import claimed_number, plain_label
 from harness.dynamic.rank_union import united
@@ -89,6 +90,11 @@ class ScoredRun:
     stream_tokens: int
     metric: ExplainedMetric | None
     why_not: str
+
+    @property
+    def learns(self) -> bool:
+        """Whether an optimizer made a step on validation tokens."""
+        return any(step.source == "val" for step in self.record.of(StepEvent))
 
     @property
     def score(self) -> CountedScore:
