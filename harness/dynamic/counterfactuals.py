@@ -45,7 +45,7 @@ if TYPE_CHECKING:
     from harness.dynamic.probes.probe import ScoredRun
     from harness.dynamic.run_ladder import Attempt
     from harness.dynamic.run_plan import RunPlan
-    from harness.dynamic.run_pool import RunPool
+    from harness.dynamic.run_pool import BegunRun, RunPool
     from harness.dynamic.tiny_data import TinyData
     from harness.dynamic.tiny_vocabulary import VocabularyKey
 
@@ -79,26 +79,37 @@ class Counterfactuals:
         """`run` with the claimed number taken apart."""
         return scored_run(name, run, stream_tokens=data.validation.size, label=self._label)
 
+    def begin_beside(self, plan: RunPlan, pool: RunPool) -> BegunRun:
+        """The one other run whose tokens need no knowledge of the first: begun together with it."""
+        return pool.begin("documents", "several documents", plan, self._several, least_seconds=0.0)
+
     def judged(
-        self, base: ScoredRun, attempt: Attempt, pool: RunPool, *, thorough: bool
+        self, base: ScoredRun, attempt: Attempt, pool: RunPool, beside: BegunRun, *, thorough: bool
     ) -> list[ProbeResult]:
-        """Make the runs and judge them. `thorough` takes the probes whose question others ask as well."""
-        return _Judging(self, base, attempt, pool).results(thorough=thorough)
+        """Make the runs and judge them. `thorough` takes the probes whose question others ask as well.
+
+        `beside` is what `begin_beside` began.
+        """
+        return _Judging(self, base, attempt, pool, beside).results(thorough=thorough)
 
 
 class _Judging:
-    def __init__(self, made: Counterfactuals, base: ScoredRun, attempt: Attempt, pool: RunPool) -> None:
+    def __init__(
+        self, made: Counterfactuals, base: ScoredRun, attempt: Attempt, pool: RunPool, beside: BegunRun
+    ) -> None:
         self._made = made
         self._base = base
         self._plan = attempt.plan
         self._seconds = attempt.run.outcome.seconds
         self._pool = pool
+        self._beside = beside
         self._cut = telling_cut(base) or made._cut
 
     def results(self, *, thorough: bool) -> list[ProbeResult]:
         base, made = self._base, self._made
         alone = [byte_denominator(base, byte_counts=made.data.token_bytes()), *access_timeline(base)]
         if base.metric is None:
+            self._beside.forget()
             return [coverage(base), *alone, self._prefix(base), self._on_noise(base), self._artifacts(base)]
         suffix = self._begin(
             "suffix",
@@ -115,13 +126,15 @@ class _Judging:
         if changed is not None and prefix.outcome is not Outcome.CLEAN:
             again = self._begin("replay", "the same tokens again", made.data)
         # Each run is begun before the next answer is waited for: two go side by side.
-        is_order_open = prefix.outcome is not Outcome.BREACH
-        documents = self._begin("documents", "several documents", made._several) if is_order_open else None
+        orders = None
+        if prefix.outcome is Outcome.BREACH:
+            self._beside.forget()
+        else:
+            orders = self._begin_orders(self._documents(), thorough=thorough)
         on_noise, artifacts, forked = self._on_noise(noise()), self._artifacts(noise()), forks()
         is_broken = any(one.outcome is Outcome.BREACH for one in (prefix, on_noise, artifacts, forked))
         if again is None and is_broken:
             again = self._begin("replay", "the same tokens again", made.data)
-        orders = self._begin_orders(documents, thorough=thorough) if documents is not None else None
         scattered = self._scattered() if not base.learns and not is_broken else []
         compared = [prefix, *(orders() if orders is not None else [])]
         is_blind_to_later = any(one.outcome is Outcome.CLEAN for one in compared)
@@ -144,12 +157,22 @@ class _Judging:
 
     def _begin(self, name: str, what: str, data: TinyData, plan: RunPlan | None = None) -> Pending:
         """Another run as the first; the answer waits for it, and is None where no time was left."""
-        future = self._pool.begin(name, what, plan or self._plan, data, least_seconds=self._seconds)
+        begun = self._pool.begin(name, what, plan or self._plan, data, least_seconds=self._seconds)
+        return self._scored(name, begun, data)
+
+    def _documents(self) -> Pending:
+        """The run that was begun beside the first, or the same again where the first was driven otherwise."""
+        name, data = "documents", self._made._several
+        if self._beside.is_unwanted.is_set():
+            return self._begin(name, "several documents", data)
+        return self._scored(name, self._beside, data)
+
+    def _scored(self, name: str, begun: BegunRun, data: TinyData) -> Pending:
         found: list[ScoredRun | None] = []
 
         def wait() -> ScoredRun | None:
             if not found:
-                run = future.result()
+                run = begun.result()
                 found.append(self._made.scored(name, run, data) if run is not None else None)
             return found[0]
 

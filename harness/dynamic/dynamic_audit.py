@@ -19,7 +19,7 @@ from harness.dynamic.events import ForwardEvent
 from harness.dynamic.printed_metrics import plain_label, printed_numbers
 from harness.dynamic.probes.compared_scores import seen_before
 from harness.dynamic.probes.model_files import last_artifact_write
-from harness.dynamic.run_ladder import climb
+from harness.dynamic.run_ladder import climb, first_plan
 from harness.dynamic.run_pool import RunPool
 from harness.logs.training_log import PassKind
 
@@ -116,15 +116,20 @@ def audit_by_running(
         workers=workers,
     ) as pool:
         pool.tell("base")
-        attempts = climb(
-            subject,
-            made.data,
-            sandbox,
-            pool.limits(),
-            ranks=ranks,
-            device=device,
-            should_stop=pool.should_stop,
-        )
+        with pool.slot() as slot:
+            beside = made.begin_beside(first_plan(subject, ranks=ranks, device=device), pool)
+            attempts = climb(
+                subject,
+                made.data,
+                sandbox,
+                pool.limits(),
+                ranks=ranks,
+                device=device,
+                slot=slot,
+                should_stop=pool.should_stop,
+            )
+        if not attempts or attempts[-1].run.cause is not None or attempts[-1].plan != beside.plan:
+            beside.forget()
         pool.keep_attempts(attempts)
         notes = (*notes, *(attempts[-1].settings.notes if attempts else ()))
         failure = why_not_driven(attempts, time.monotonic() - began)
@@ -140,7 +145,7 @@ def audit_by_running(
                 base = replace(
                     base, metric=None, why_not=f"the script knows the audit: {subject.knobs.reached[0]}"
                 )
-            results = made.judged(base, attempts[-1], pool, thorough=thorough)
+            results = made.judged(base, attempts[-1], pool, beside, thorough=thorough)
     metric = base.metric if base is not None else None
     return DynamicAudit(
         results=tuple(results),

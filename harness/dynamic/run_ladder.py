@@ -74,12 +74,13 @@ def climb(
     steps: int = STEPS,
     ranks: int = 1,
     device: str = "cpu",
+    slot: int = 0,
     should_stop: Callable[[], bool] = lambda: False,
 ) -> list[Attempt]:
     """The attempts in order; only the last may have reached a score.
 
     `steps` are those of training, `ranks` the processes that run beside each other; on the `device` cuda
-    nothing stands in for the GPU.
+    nothing stands in for the GPU. `slot` is that of `run_child`.
     """
     attempts: list[Attempt] = []
     for step, choice in _steps(subject, attempts, steps):
@@ -94,12 +95,18 @@ def climb(
             sandbox,
             limits,
             names=subject.vocabulary.names,
+            slot=slot,
             should_stop=should_stop,
         )
         attempts.append(Attempt(step=step, choice=choice, settings=settings, plan=plan, run=run))
         if run.cause is None or run.cause.kind in _FINAL or should_stop():
             break
     return attempts
+
+
+def first_plan(subject: AuditSubject, *, ranks: int = 1, device: str = "cpu") -> RunPlan:
+    """What `climb` tries first."""
+    return subject.plan(subject.shrunk(ShrinkChoice(steps=STEPS)), ranks=ranks, device=device)
 
 
 def _steps(

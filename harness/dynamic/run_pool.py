@@ -9,6 +9,7 @@ import os
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from queue import SimpleQueue
 from typing import TYPE_CHECKING
@@ -16,7 +17,7 @@ from typing import TYPE_CHECKING
 from harness.dynamic.audit_run import LIMITS, run_child
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from concurrent.futures import Future
     from types import TracebackType
 
@@ -39,6 +40,23 @@ class MadeRun:
     what: str
     seconds: float
     ending: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BegunRun:
+    """A run that was asked for, and that its asker may still do without."""
+
+    plan: RunPlan
+    future: Future[AuditRun | None]
+    is_unwanted: threading.Event
+
+    def result(self) -> AuditRun | None:
+        """The run when it has ended; None where no time was left for it."""
+        return self.future.result()
+
+    def forget(self) -> None:
+        """End it, or never begin it; it will not be among the runs made."""
+        self.is_unwanted.set()
 
 
 class RunPool:
@@ -69,6 +87,7 @@ class RunPool:
         for slot in range(count):
             self._slots.put(slot)
         self._threads = ThreadPoolExecutor(max_workers=count, thread_name_prefix="run")
+        self._attempts: list[MadeRun] = []
         self._made: list[MadeRun | None] = []
 
     def __enter__(self) -> RunPool:
@@ -84,14 +103,14 @@ class RunPool:
 
     @property
     def made(self) -> Sequence[MadeRun]:
-        """The runs that ended, in the order they were begun."""
-        return [run for run in self._made if run is not None]
+        """The climb, then the runs that ended, in the order they were begun."""
+        return [*self._attempts, *(run for run in self._made if run is not None)]
 
     def keep_attempts(self, attempts: Sequence[Attempt]) -> None:
         """Add the runs of a climb."""
         for attempt in attempts:
             cause = attempt.run.cause
-            self._made.append(
+            self._attempts.append(
                 MadeRun(
                     name="base",
                     what=f"driven {attempt.step.value}",
@@ -99,6 +118,15 @@ class RunPool:
                     ending=cause.message if cause is not None else "printed its score",
                 )
             )
+
+    @contextmanager
+    def slot(self) -> Iterator[int]:
+        """A place for runs that are made without the pool; as long as it is held, the pool has one less."""
+        slot = self._slots.get()
+        try:
+            yield slot
+        finally:
+            self._slots.put(slot)
 
     def begin(
         self,
@@ -109,9 +137,13 @@ class RunPool:
         *,
         least_seconds: float,
         may_write_data: bool = False,
-    ) -> Future[AuditRun | None]:
+    ) -> BegunRun:
         """Make a run when a processor is free; None where less than `least_seconds` are left by then."""
-        return self._threads.submit(self._run, name, what, plan, data, least_seconds, may_write_data)
+        unwanted = threading.Event()
+        future = self._threads.submit(
+            self._run, name, what, plan, data, least_seconds, may_write_data, unwanted
+        )
+        return BegunRun(plan=plan, future=future, is_unwanted=unwanted)
 
     def tell(self, name: str) -> None:
         """Say that the run `name` begins."""
@@ -135,11 +167,14 @@ class RunPool:
         data: TinyData,
         least_seconds: float,
         may_write_data: bool,
+        unwanted: threading.Event,
     ) -> AuditRun | None:
-        if self.should_stop() or time.monotonic() + least_seconds > self._deadline:
-            return None
-        slot = self._slots.get()
-        try:
+        def should_stop() -> bool:
+            return unwanted.is_set() or self.should_stop()
+
+        with self.slot() as slot:
+            if should_stop() or time.monotonic() + least_seconds > self._deadline:
+                return None
             self.tell(name)
             with self._lock:
                 place = len(self._made)
@@ -153,10 +188,10 @@ class RunPool:
                 names=self._subject.vocabulary.names,
                 may_write_data=may_write_data,
                 slot=slot,
-                should_stop=self.should_stop,
+                should_stop=should_stop,
             )
-        finally:
-            self._slots.put(slot)
+        if unwanted.is_set():
+            return None
         forks = f", {len(run.branches)} forks" if run.branches else ""
         self._made[place] = MadeRun(
             name=name,

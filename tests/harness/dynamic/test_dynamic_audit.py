@@ -1,9 +1,15 @@
 from __future__ import annotations
 
+import datetime
+import time
 from types import SimpleNamespace
 
-from harness.dynamic.dynamic_audit import why_not_driven
+from harness.dynamic import run_ladder, run_pool
+from harness.dynamic.dynamic_audit import audit_by_running, why_not_driven
 from harness.dynamic.run_causes import CauseKind, RunCause
+from harness.folder_tree import FolderTree
+from harness.ruleset import load_ruleset
+from harness.submission_reader import read_submission
 
 
 def attempts(*causes):
@@ -29,3 +35,34 @@ def test_the_cause_of_the_first_way_is_told_before_that_of_the_last():
 def test_a_cause_that_all_ways_share_is_told_once():
     told = why_not_driven(attempts(settings("too small"), settings("too small")), 9.0)
     assert told == "could not be driven to its score in 2 ways and 9 s: settings: too small"
+
+
+def test_the_run_begun_beside_a_first_that_failed_is_given_up(tmp_path, monkeypatch):
+    begun = []
+
+    def fails(*_, slot, **__):
+        begun.append(slot)
+        return SimpleNamespace(cause=settings("too small"), outcome=SimpleNamespace(seconds=1.0), branches=())
+
+    def goes_on(*_, should_stop, **__):
+        until = time.monotonic() + 30.0
+        while not should_stop() and time.monotonic() < until:
+            time.sleep(0.001)
+        assert should_stop(), "nobody gave it up"
+        return fails(slot=None)
+
+    monkeypatch.setattr(run_ladder, "run_child", fails)
+    monkeypatch.setattr(run_pool, "run_child", goes_on)
+    (tmp_path / "train_gpt.py").write_text("import torch\n")
+    files = FolderTree(tmp_path)
+    audit = audit_by_running(
+        tmp_path,
+        read_submission(files),
+        files,
+        None,
+        load_ruleset().limits(datetime.date(2026, 4, 1)),
+        None,
+        workers=2,
+    )
+    assert audit.failure is not None
+    assert {run.name for run in audit.runs} == {"base"}

@@ -1,0 +1,127 @@
+from __future__ import annotations
+
+import threading
+import time
+from types import SimpleNamespace
+
+import pytest
+
+from harness.dynamic import run_pool
+from harness.dynamic.run_pool import RunPool
+
+SOON = 30.0  # a bound that only a hung pool meets
+
+
+class Runs:
+    """Stands for `run_child`: each run goes on until it is let go or no longer wanted."""
+
+    def __init__(self):
+        self.begun, self.free, self.slots = [], {}, []
+        self.has_begun = threading.Condition()
+
+    def __call__(self, folder, plan, data, sandbox, limits, *, slot, should_stop, **_):
+        with self.has_begun:
+            self.begun.append(plan)
+            self.slots.append(slot)
+            self.has_begun.notify_all()
+        until = time.monotonic() + SOON
+        while not self.free.get(plan) and not should_stop() and time.monotonic() < until:
+            time.sleep(0.001)
+        return SimpleNamespace(branches=(), cause=None, outcome=SimpleNamespace(seconds=1.0), plan=plan)
+
+    def wait_for(self, count):
+        with self.has_begun:
+            assert self.has_begun.wait_for(lambda: len(self.begun) >= count, SOON)
+
+
+@pytest.fixture
+def runs(monkeypatch):
+    made = Runs()
+    monkeypatch.setattr(run_pool, "run_child", made)
+    return made
+
+
+def pool_of(*, workers=2, seconds=SOON):
+    subject = SimpleNamespace(folder=None, vocabulary=SimpleNamespace(names=None))
+    return RunPool(
+        subject,
+        None,
+        time.monotonic() + seconds,
+        on_run=lambda name: None,
+        should_stop=lambda: False,
+        workers=workers,
+    )
+
+
+def begin(pool, name, least_seconds=0.0):
+    return pool.begin(name, f"{name} of a test", name, None, least_seconds=least_seconds)
+
+
+def test_two_runs_go_side_by_side_in_places_of_their_own(runs):
+    with pool_of() as pool:
+        begin(pool, "one"), begin(pool, "two")
+        runs.wait_for(2)
+    assert sorted(runs.slots) == [0, 1]
+
+
+def test_a_place_that_is_held_leaves_one_run_at_a_time(runs):
+    with pool_of() as pool:
+        with pool.slot() as held:
+            first, second = begin(pool, "first"), begin(pool, "second")
+            runs.wait_for(1)
+            assert runs.begun == ["first"]
+            runs.free["first"] = True
+            assert first.result().plan == "first"
+            runs.wait_for(2)
+            assert held not in runs.slots
+        runs.free["second"] = True
+        assert second.result().plan == "second"
+
+
+def test_a_single_place_that_is_held_lets_nothing_begin(runs):
+    with pool_of(workers=1) as pool:
+        with pool.slot():
+            waiting = begin(pool, "waiting")
+            assert not waiting.future.done()
+            assert runs.begun == []
+        runs.free["waiting"] = True
+        assert waiting.result().plan == "waiting"
+
+
+def test_a_run_that_is_forgotten_ends_and_is_not_among_those_made(runs):
+    with pool_of() as pool:
+        kept, forgotten = begin(pool, "kept"), begin(pool, "forgotten")
+        runs.wait_for(2)
+        forgotten.forget()
+        assert forgotten.result() is None
+        runs.free["kept"] = True
+        kept.result()
+    assert [run.name for run in pool.made] == ["kept"]
+
+
+def test_a_run_that_has_ended_stays_among_those_made_when_it_is_forgotten(runs):
+    runs.free["ended"] = True
+    with pool_of() as pool:
+        ended = begin(pool, "ended")
+        ended.result()
+        ended.forget()
+    assert [run.name for run in pool.made] == ["ended"]
+
+
+def test_a_run_is_not_begun_when_less_is_left_than_it_takes(runs):
+    with pool_of(seconds=5.0) as pool:
+        assert begin(pool, "long", least_seconds=6.0).result() is None
+    assert runs.begun == []
+    assert pool.made == []
+
+
+def test_the_climb_stands_before_what_was_begun_beside_it(runs):
+    runs.free["beside"] = True
+    with pool_of() as pool:
+        begin(pool, "beside").result()
+        climbed = SimpleNamespace(
+            run=SimpleNamespace(cause=None, outcome=SimpleNamespace(seconds=2.0)),
+            step=SimpleNamespace(value="small"),
+        )
+        pool.keep_attempts([climbed])
+    assert [run.name for run in pool.made] == ["base", "beside"]
