@@ -78,8 +78,12 @@ def why_not_clean(dynamic: DynamicAudit, rule: str) -> str | None:
         return f"executed: {dynamic.failure}"
     if dynamic.step == LadderStep.DEFAULTS:
         return "executed: only under the script's defaults, which are not the claimed run's settings"
-    if not dynamic.is_claim_sure:
+    if dynamic.base is not None and dynamic.base.why_not:
+        return f"executed without power: {dynamic.base.why_not}"
+    if dynamic.is_claim_guessed:
         return "executed: several final scores were printed, and no log says which is the claimed one"
+    if not dynamic.is_claim_sure:
+        return f"executed: no printed score is called as the claimed one is, {dynamic.label} was taken for it"
     by_probe = {result.probe: result for result in dynamic.results}
     broken = next((one for one in dynamic.results if one.outcome is Outcome.BREACH), None)
     if broken is not None:

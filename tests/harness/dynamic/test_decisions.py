@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import pytest
 
 from harness.case import needs_human, not_checked, passed
@@ -100,7 +102,20 @@ def test_a_run_under_the_defaults_of_the_script_clears_nothing():
 
 
 def test_a_run_whose_claimed_score_is_a_guess_clears_nothing():
-    assert _verdicts(_audit(is_claim_sure=False), C1) == [RuleVerdict.NOT_CHECKED]
+    audit = _audit(is_claim_sure=False, is_claim_guessed=True)
+    assert _verdicts(audit, C1) == [RuleVerdict.NOT_CHECKED]
+    assert "no log says which" in (why_not_clean(audit, C1) or "")
+
+
+def test_a_score_taken_for_the_claimed_one_under_another_name_clears_nothing():
+    told = why_not_clean(_audit(is_claim_sure=False, label="final_int8"), C1)
+    assert told == "executed: no printed score is called as the claimed one is, final_int8 was taken for it"
+
+
+def test_a_claimed_score_that_was_not_printed_is_told_before_anything_else():
+    base = SimpleNamespace(why_not="base: the claimed score (ttt) was not printed")
+    told = why_not_clean(_audit(is_claim_sure=False, base=base), C1)
+    assert told == "executed without power: base: the claimed score (ttt) was not printed"
 
 
 def test_what_could_not_be_driven_is_no_failure_of_the_submission():
