@@ -44,7 +44,7 @@ def executed(
     """The runs in a report's `dynamic` block against its label's `reasons`; None without runs."""
     if dynamic is None:
         return None
-    from harness.dynamic.decisions import rule_of
+    from harness.dynamic.decisions import ONLY_IF_CLAIMED, rule_of
 
     seconds = float(dynamic["seconds"])
     if dynamic["failure"]:
@@ -52,8 +52,9 @@ def executed(
             state=ExecutedState.NOT_DRIVEN, broken=(), seconds=seconds, why=str(dynamic["failure"])
         )
     results = dynamic["results"]
-    broken = {rule_of(one["condition"]) for one in results if one["outcome"] == Outcome.BREACH}
     wanted = frozenset().union(*(codes.get(reason, frozenset()) for reason in reasons))
+    broken = {rule_of(one["condition"]) for one in results if one["outcome"] == Outcome.BREACH}
+    broken -= ONLY_IF_CLAIMED - wanted
     unsure = next(
         (one["sentence"] for one in results if one["probe"] in _COMPARING and one["outcome"] != "clean"), ""
     )

@@ -18,7 +18,15 @@ from harness.dynamic.probes.artifact_independence import PROBE as ARTIFACT
 from harness.dynamic.probes.artifact_independence import artifact_independence
 from harness.dynamic.probes.byte_denominator import byte_denominator
 from harness.dynamic.probes.coverage import coverage
-from harness.dynamic.probes.documents import MATES, batch_mates, document_to_replace
+from harness.dynamic.probes.documents import (
+    BOUNDARY,
+    ISOLATION,
+    MATES,
+    batch_mates,
+    boundary_to_replace,
+    document_boundary,
+    document_to_replace,
+)
 from harness.dynamic.probes.doubled_stream import PROBE as DOUBLED
 from harness.dynamic.probes.doubled_stream import doubled_stream
 from harness.dynamic.probes.first_unit import PROBE as FIRST_UNIT
@@ -262,11 +270,11 @@ class _Judging:
         waiting = self._begin("last documents", "tokens scored last replaced", several.with_even(where))
 
         def judged() -> list[ProbeResult]:
-            mates = self._mates(first) if thorough else []
+            asked = [*self._mates(first), *self._boundary(first)] if thorough else []
             changed = waiting()
             if changed is None:
-                return [_left_out(ORDER, "c1-causal"), *mates]
-            results = [processing_order(first, changed, replaced=last), *mates]
+                return [_left_out(ORDER, "c1-causal"), *asked]
+            results = [processing_order(first, changed, replaced=last), *asked]
             # What is chosen by how text is scored may stay for the noise, which has its common tokens.
             kept = artifact_independence(first, changed, replaced=int(last.size))
             return [*results, kept] if kept.outcome is Outcome.BREACH else results
@@ -285,6 +293,20 @@ class _Judging:
         if changed is None:
             return [_left_out(MATES, "c1-causal")]
         return [batch_mates(first, changed, document=document)]
+
+    def _boundary(self, first: ScoredRun) -> list[ProbeResult]:
+        several = self._made._several
+        found = boundary_to_replace(first, several.documents())
+        if found is None:
+            return [_no_power(BOUNDARY, ISOLATION, "no document is scored behind the end of another")]
+        replaced, document = found
+        where = np.zeros(several.validation.size, dtype=np.bool_)
+        where[replaced.start : replaced.stop] = True
+        what = f"the last {len(replaced)} tokens before the document at position {document.start:,} replaced"
+        changed = self._begin("boundary", what, several.with_replaced(where))()
+        if changed is None:
+            return [_left_out(BOUNDARY, ISOLATION)]
+        return [document_boundary(first, changed, replaced=replaced, document=document)]
 
     def _first_unit(self) -> ProbeResult:
         """Adaptation taken back: what is scored before any must stay."""

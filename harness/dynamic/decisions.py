@@ -35,6 +35,10 @@ CONDITIONS = tuple(_NEEDED)
 """The four conditions of issue #1017, which a clean run may clear."""
 # What reading leaves open and a run simply shows: that it comes again, and which bytes were counted.
 _SHOWN_BY_A_RUN = frozenset({"reproducible", "bpb-formula"})
+_OF_THE_CLAIMED_SCORE = frozenset({"bpb-formula"})
+ONLY_IF_CLAIMED = frozenset({"doc-boundary-isolation"})
+"""Rules that nothing breaks unless the submission claims what they are about, which reading says."""
+_APPLIES = frozenset({RuleVerdict.FAIL, RuleVerdict.NEEDS_HUMAN, RuleVerdict.PASS})
 _REPRODUCE = "golf-check --dynamic makes them again, bit for bit"
 
 
@@ -47,13 +51,18 @@ def with_executed(dynamic: DynamicAudit, rule: str, said: Sequence[Finding]) -> 
     """What `rule` says of a submission when its runs are heard as well as the reading (`said`)."""
     results = [result for result in dynamic.results if rule_of(result.condition) == rule]
     breaches = [result for result in results if result.outcome is Outcome.BREACH]
+    if rule in ONLY_IF_CLAIMED and all(one.verdict not in _APPLIES for one in said):
+        return [*said, *(noted(rule, f"executed: {result.sentence}") for result in breaches)]
     if breaches:
         kept = [one for one in said if one.verdict in {RuleVerdict.FAIL, RuleVerdict.NEEDS_HUMAN}]
         return [*(_executed_breach(dynamic, rule, result) for result in breaches), *kept]
     if rule not in _NEEDED:
         clean = [result for result in results if result.outcome is Outcome.CLEAN]
         is_open = all(one.verdict is RuleVerdict.NOT_CHECKED for one in said)
-        if clean and is_open and rule in _SHOWN_BY_A_RUN and dynamic.step != LadderStep.DEFAULTS:
+        is_claimed = dynamic.step != LadderStep.DEFAULTS and (
+            dynamic.is_claim_sure or rule not in _OF_THE_CLAIMED_SCORE
+        )
+        if clean and is_open and rule in _SHOWN_BY_A_RUN and is_claimed:
             return [passed(rule, f"executed: {result.sentence}, at tiny size on a CPU") for result in clean]
         return [*said, *(noted(rule, f"executed: {result.sentence}") for result in clean)]
     missing = why_not_clean(dynamic, rule)
@@ -85,7 +94,14 @@ def why_not_clean(dynamic: DynamicAudit, rule: str) -> str | None:
     if not dynamic.is_claim_sure:
         return f"executed: no printed score is called as the claimed one is, {dynamic.label} was taken for it"
     by_probe = {result.probe: result for result in dynamic.results}
-    broken = next((one for one in dynamic.results if one.outcome is Outcome.BREACH), None)
+    broken = next(
+        (
+            one
+            for one in dynamic.results
+            if one.outcome is Outcome.BREACH and rule_of(one.condition) not in ONLY_IF_CLAIMED
+        ),
+        None,
+    )
     if broken is not None:
         return f"executed: not cleared, as {broken.probe} saw a breach of {rule_of(broken.condition)}"
     unsure = by_probe.get("replay")

@@ -6,7 +6,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from harness.case import needs_human, not_checked, passed
+from harness.case import needs_human, not_applicable, not_checked, passed
 from harness.dynamic.decisions import powerless_words, why_not_clean, with_executed
 from harness.dynamic.dynamic_audit import DynamicAudit
 from harness.dynamic.probes.probe import ProbeResult
@@ -172,3 +172,32 @@ def test_tokens_that_were_looked_at_before_leave_their_single_pass_open():
     assert finding.verdict is RuleVerdict.NOT_CHECKED
     assert "2,048 counted tokens had been looked at in an earlier pass" in finding.message
     assert _verdicts(_audit(looked_before=2_048), C3) == [RuleVerdict.PASS]
+
+
+BOUNDARY = "doc-boundary-isolation"
+
+
+def _seen_across(*more: ProbeResult) -> DynamicAudit:
+    return _audit(*CLEAN, _result("document-boundary", BOUNDARY, Outcome.BREACH), *more)
+
+
+def test_a_look_at_the_document_before_fails_where_isolation_is_claimed():
+    said = needs_human(BOUNDARY, "no mask", ask="Does it?")
+    assert _verdicts(_seen_across(), BOUNDARY, said) == [RuleVerdict.FAIL, RuleVerdict.NEEDS_HUMAN]
+
+
+def test_a_look_at_the_document_before_is_free_where_nobody_claims_isolation():
+    said = not_applicable(BOUNDARY, "nothing isolates")
+    assert _verdicts(_seen_across(), BOUNDARY, said) == [RuleVerdict.NOT_APPLICABLE, RuleVerdict.INFO]
+
+
+def test_a_look_at_the_document_before_leaves_the_four_conditions_as_they_are():
+    assert _verdicts(_seen_across(), C1) == [RuleVerdict.PASS]
+
+
+def test_bytes_of_a_score_that_is_a_guess_pass_nothing():
+    counted = _result("byte-denominator", "bytes")
+    sure = _audit(*CLEAN, counted)
+    guessed = _audit(*CLEAN, counted, is_claim_sure=False, is_claim_guessed=True)
+    assert _verdicts(sure, "bpb-formula") == [RuleVerdict.PASS]
+    assert _verdicts(guessed, "bpb-formula") == [RuleVerdict.NOT_CHECKED, RuleVerdict.INFO]

@@ -21,7 +21,12 @@ from harness.dynamic.loss_places import matched
 from harness.dynamic.printed_metrics import PrintedNumber
 from harness.dynamic.probes.access_timeline import access_timeline
 from harness.dynamic.probes.coverage import coverage
-from harness.dynamic.probes.documents import batch_mates, document_boundary, document_to_replace
+from harness.dynamic.probes.documents import (
+    batch_mates,
+    boundary_to_replace,
+    document_boundary,
+    document_to_replace,
+)
 from harness.dynamic.probes.doubled_stream import doubled_stream
 from harness.dynamic.probes.first_unit import first_unit
 from harness.dynamic.probes.normalisation import of_softmax
@@ -251,6 +256,19 @@ def test_a_score_with_the_replaced_document_in_its_row_may_change_though_it_was_
     rows_apart = replace(other, record=EventRecord(events=apart))
     told = batch_mates(replace(with_context, record=rows_apart.record), rows_apart, document=document)
     assert (told.outcome, told.numbers["changed_before"]) == (Outcome.BREACH, 49)
+
+
+def test_the_longest_document_behind_a_scored_end_is_asked_for_its_boundary() -> None:
+    documents = [range(100), range(100, 300), range(300, 400)]
+    assert boundary_to_replace(_run(_values()), documents) == (range(96, 100), range(100, 300))
+
+
+def test_a_document_behind_an_end_that_nothing_scored_is_not_asked_for_its_boundary() -> None:
+    documents = [range(100), range(100, 300), range(300, 400)]
+    values = _values()
+    positions = np.arange(1, values.size + 1)
+    base = _run(values[positions != 97], positions=positions[positions != 97])
+    assert boundary_to_replace(base, documents) == (range(296, 300), range(300, 400))
 
 
 def test_a_document_that_sees_the_one_before_is_told() -> None:
