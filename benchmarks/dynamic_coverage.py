@@ -1,11 +1,11 @@
 """How many submissions the dynamic audit can drive to their final score on this machine, and why not others.
 
     python -m benchmarks.dynamic_coverage --clone CLONE --out RESULTS.jsonl [--records] [--prs 125,339]
-        [--sample 60 --numbers FILE --seed 1] [--no-captures] [--again CAUSE,...] [--limit SECONDS]
+        [--sample 60 --seed 1] [--no-captures] [--again CAUSE,...] [--limit SECONDS]
         [--part 0/2] [--steps 6]
 
 --records takes every 10-minute-track folder of the clone's main; --sample takes pull requests that add a
-10-minute-track train_gpt.py, from the numbers in FILE in the order of `random.Random(seed)`. One JSON line a
+10-minute-track train_gpt.py, from all of the clone in the order of `random.Random(seed)`. One JSON line a
 submission is added to --out; those in it are not run again, unless --again names their cause ("all" for each
 that failed). The table of everything in --out is printed at the end. Scripts run only in a sandbox.
 """
@@ -54,8 +54,9 @@ def record_targets(clone: Clone) -> Iterator[tuple[str, Target]]:
             yield f"main {folder.rpartition('/')[2]}", Target(revision="main", entry=folder, whole_tree=True)
 
 
-def sampled_targets(clone: Clone, numbers: list[int], seed: int, count: int) -> Iterator[tuple[str, Target]]:
-    """The first `count` of the shuffled numbers whose pull request adds a script of the track."""
+def sampled_targets(clone: Clone, seed: int, count: int) -> Iterator[tuple[str, Target]]:
+    """The first `count` of the clone's shuffled pull requests that add a script of the track."""
+    numbers = sorted(clone.pull_requests())
     random.Random(seed).shuffle(numbers)
     found = 0
     for number in numbers:
@@ -172,7 +173,6 @@ def main() -> None:
     parser.add_argument("--records", action="store_true")
     parser.add_argument("--prs", default="", help="numbers, separated by commas")
     parser.add_argument("--sample", type=int, default=0)
-    parser.add_argument("--numbers", type=Path, help="file of pull request numbers, one a line")
     parser.add_argument("--seed", type=int, default=20261121)
     parser.add_argument("--no-captures", action="store_true")
     parser.add_argument("--steps", type=int, default=STEPS, help="training steps of a run")
@@ -188,8 +188,7 @@ def main() -> None:
         if number
     ]
     if chosen.sample:
-        numbers = [int(line) for line in chosen.numbers.read_text().split()]
-        targets += list(sampled_targets(clone, numbers, chosen.seed, chosen.sample))
+        targets += list(sampled_targets(clone, chosen.seed, chosen.sample))
     rows = {row["name"]: row for row in _read(chosen.out)}
     again = set(chosen.again.split(",")) - {""}
     sandbox = choose_sandbox("auto")
