@@ -155,7 +155,7 @@ def build_parser() -> argparse.ArgumentParser:
     dynamic.add_argument(
         "--dynamic-thorough",
         action="store_true",
-        help="three runs more: the stream twice, adaptation taken back, one document replaced",
+        help="four runs more: the stream twice, adaptation taken back, one document replaced, the end of one",
     )
     dynamic.add_argument(
         "--keep-runs",

@@ -96,7 +96,7 @@ def audit_by_running(
 
     Raises `SetupError` when this machine cannot run anything, `SubmissionError` when there is nothing to run
     or it cannot be copied safely. `on_run` gets the name of each run before it begins, maybe in another
-    thread, one at a time. `thorough` takes three runs more (`counterfactuals`),
+    thread, one at a time. `thorough` takes four runs more (`counterfactuals`),
     `workers` go side by side. `ranks` and `device` are those of each run (`run_plan`).
     """
     began = time.monotonic()

@@ -34,7 +34,7 @@ _LONGEST_NAME = 120
 class DynamicOptions:
     """How submissions are run. `keep` is a folder for what was seen of the runs, None to keep nothing.
 
-    `thorough` takes three runs more, for probes whose question others ask as well; `workers` is how many runs
+    `thorough` takes four runs more, for probes whose question others ask as well; `workers` is how many runs
     go side by side, None for one a processor, two at most. `ranks` processes make a run, on the stand-ins of
     `cpu` or on the real GPU of `cuda`.
     """

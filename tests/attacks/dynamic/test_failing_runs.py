@@ -38,27 +38,31 @@ BROKEN = {
         while_training("os.kill(os.getppid(), 9)"), CauseKind.SETTINGS, "not permitted (in training",
     ),
 }  # fmt: skip
+_TRAINING = "in training, after 1 optimizer step"
 GREEDY = {
-    "loops": (while_training("while True: pass"), CauseKind.TIME, small(wall_seconds=12.0)),
+    "loops": (while_training("while True: pass"), CauseKind.TIME, small(wall_seconds=12.0), _TRAINING),
     "hangs at its end": (
         ending_with("import threading; threading.Thread(target=threading.Event().wait).start()\n"
                     "import atexit; atexit.register(threading.Event().wait)"),
         CauseKind.TIME,
         small(wall_seconds=14.0),
+        "in evaluation, after a score was printed",
     ),
     "memory": (
         while_training("held = [bytearray(b'x') * (8 << 20) for _ in iter(int, 1)]"),
         CauseKind.MEMORY,
         small(memory_bytes=768 * MIB),
+        _TRAINING,
     ),
     "disk": (
         while_training("while True: open('MARK%d' % time.perf_counter_ns(), 'wb').write(bytes(1 << 20))"),
         CauseKind.DISK,
         small(),
+        _TRAINING,
     ),
-    "log": (while_training("while True: print('x' * 10_000)"), CauseKind.OUTPUT, small()),
+    "log": (while_training("while True: print('x' * 10_000)"), CauseKind.OUTPUT, small(), _TRAINING),
     "processes": (
-        while_training("while True: os.fork()"), CauseKind.PROCESSES, small(memory_bytes=8192 * MIB),
+        while_training("while True: os.fork()"), CauseKind.PROCESSES, small(memory_bytes=8192 * MIB), _TRAINING,
     ),
 }  # fmt: skip
 
@@ -77,8 +81,8 @@ def test_the_cause_is_told(audited: AuditedMachine, script: str, cause: CauseKin
     _told(audited.run(script), cause, words)
 
 
-@pytest.mark.parametrize(("script", "cause", "limits"), GREEDY.values(), ids=GREEDY)
-def test_a_limit_ends_it_and_is_told(
-    audited: AuditedMachine, script: str, cause: CauseKind, limits: SandboxLimits
+@pytest.mark.parametrize(("script", "cause", "limits", "phase"), GREEDY.values(), ids=GREEDY)
+def test_a_limit_ends_it_and_is_told_with_the_phase(
+    audited: AuditedMachine, script: str, cause: CauseKind, limits: SandboxLimits, phase: str
 ) -> None:
-    _told(audited.run(script, limits=limits), cause, "")
+    _told(audited.run(script, limits=limits), cause, phase)

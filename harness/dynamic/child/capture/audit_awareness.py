@@ -13,8 +13,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _PACKAGE = "harness"
-# Our modules, the line that tells the key, the folder that everything is seen in.
-_OURS = re.compile(r"\bharness\.dynamic\b|\bgolf-(?:record|dynamic)\b|^/golf(?:/|$)")
+# Our modules, the line that tells the key, the folder that everything is seen in, and variables that no
+# launcher of the challenge sets and every run of ours has.
+_OURS = re.compile(
+    r"\bharness\.dynamic\b|\bgolf-(?:record|dynamic)\b|^/golf(?:/|$)|^PYTHON(?:SAFEPATH|NOUSERSITE)$"
+)
 _LONGEST = 300  # the rest of longer texts is a payload, and looked at when it is compiled
 
 
