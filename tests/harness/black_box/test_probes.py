@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from harness.black_box import BreachError, Outcome, ProbeResult, Scorer, audit_scorer
+from harness.black_box import Outcome, ProbeResult, Scorer, audit_scorer
 from tests.harness.black_box import toy_scorers as toys
 from tests.harness.black_box.toy_scorers import CHUNK, V
 
@@ -53,9 +53,9 @@ def test_the_lower_of_two_losses_is_seen_by_the_sum_and_not_by_causality():
 
 
 @pytest.mark.parametrize("score", [toys.target_gate, toys.target_in_key])
-def test_a_score_that_looks_at_its_token_is_seen_by_the_sum_and_not_by_causality(score):
+def test_a_score_that_looks_at_its_token_is_seen_by_the_sum_and_the_noise_and_not_by_causality(score):
     breaches = _breaches(score)
-    assert "alternative-sum" in breaches
+    assert {"alternative-sum", "noise-martingale"} <= breaches
     assert not breaches & {"suffix-swap", "prefix", "doubled-stream"}
 
 
@@ -117,9 +117,3 @@ def test_one_seed_draws_the_same_audit_again():
     assert str(audit_scorer(Scorer(score=toys.online, vocab_size=V), tokens=128, seed=3)) == str(
         audit_scorer(Scorer(score=toys.online, vocab_size=V), tokens=128, seed=3)
     )
-
-
-def test_a_report_with_a_breach_raises_it_in_a_test():
-    report = audit_scorer(Scorer(score=toys.memoriser, vocab_size=V), tokens=400)
-    with pytest.raises(BreachError, match="noise-martingale"):
-        report.raise_on_breach()
