@@ -14,6 +14,7 @@ from harness.dynamic.branch_scores import (
     joined_record,
     network_nats,
     network_norm,
+    takes_log_probabilities,
 )
 from harness.dynamic.fork_plan import ForkPlan
 from harness.dynamic.probes.normalisation import (
@@ -122,14 +123,14 @@ def _softmax(
     rerun: Callable[[int, int], ScoredRun | None],
 ) -> ProbeResult:
     norms = {
-        token: network_norm(record, point.position, point.scored_at)
-        for token, record in zip(tokens, records, strict=False)
+        token: _norm_in_fork(base, point, record, point.position, point.scored_at, is_same=not turn)
+        for turn, (token, record) in enumerate(zip(tokens, records, strict=False))
     }
     stayed, suspects = 0, []
     for each, record in zip(places, records[len(tokens) :], strict=False):
         for place in each.positions:
             before = network_norm(base.record, place, each.scored_at)
-            after = network_norm(record, place, each.scored_at)
+            after = _norm_in_fork(base, point, record, place, each.scored_at)
             if before is None or after is None:
                 continue
             stayed += after == before
@@ -148,10 +149,30 @@ def _softmax(
         norms,
         position=point.position,
         base_norm=network_norm(base.record, point.position, point.scored_at),
+        is_log=takes_log_probabilities(base.record, point.position, point.scored_at),
         elsewhere=stayed,
         changed_at=changed_at,
         is_open=is_open,
     )
+
+
+def _norm_in_fork(
+    base: ScoredRun,
+    point: ForkPoint,
+    record: EventRecord,
+    position: int,
+    scored_at: int,
+    *,
+    is_same: bool = False,
+) -> float | None:
+    """Log-sum-exp of the scores at `position` in a fork; None where its token did not come to the network.
+
+    Another token has another loss. `is_same` says that the fork's token is the one that came.
+    """
+    told = network_nats(record, position, scored_at, point.after_event)
+    if not is_same and told == network_nats(base.record, position, scored_at):
+        return None
+    return network_norm(record, position, scored_at, point.after_event)
 
 
 def _judged(
@@ -169,7 +190,8 @@ def _judged(
         Alternative(
             token=token,
             nats=branch_nats(base, point, record, _value_count(base, data, position, token)),
-            network_nats=network_nats(record, position, point.scored_at),
+            network_nats=network_nats(record, position, point.scored_at, point.after_event),
+            network_norm=network_norm(record, position, point.scored_at, point.after_event),
             is_drawn=token in is_drawn,
         )
         for token, record in zip(tokens, records, strict=True)

@@ -117,12 +117,14 @@ def branch_nats(base: ScoredRun, point: ForkPoint, record: EventRecord, value_co
     return abs(float(values.sum())) * unit
 
 
-def network_nats(record: EventRecord, position: int, scored_at: int = _BEHIND_LAST) -> float | None:
+def network_nats(
+    record: EventRecord, position: int, scored_at: int = _BEHIND_LAST, after: int = -1
+) -> float | None:
     """-ln p of the token at `position` by the softmax that scored it at event `scored_at` or next to it.
 
-    None when none was seen; the last one without an event.
+    None when none was seen behind event `after`; the last one without an event.
     """
-    found = _at_position(record, position, scored_at)
+    found = _at_position(record, position, scored_at, after)
     if found is None or found[0].nll is None:
         return None
     loss, place = found
@@ -132,21 +134,29 @@ def network_nats(record: EventRecord, position: int, scored_at: int = _BEHIND_LA
     return abs(told)
 
 
-def network_norm(record: EventRecord, position: int, scored_at: int = _BEHIND_LAST) -> float | None:
-    """Log-sum-exp of the scores of all tokens at `position`, by the same loss; None when unseen."""
-    found = _at_position(record, position, scored_at)
+def network_norm(
+    record: EventRecord, position: int, scored_at: int = _BEHIND_LAST, after: int = -1
+) -> float | None:
+    """Log-sum-exp of the scores of all tokens at `position`, by the same loss; None when unseen.
+
+    In the joined record of a fork `after` is the event it was forked at: what the run before it had seen of
+    the position says nothing of the fork.
+    """
+    found = _at_position(record, position, scored_at, after)
     if found is None or found[0].norm is None:
         return None
     return float(found[0].norm[found[1]])
 
 
-def _at_position(record: EventRecord, position: int, scored_at: int) -> tuple[LossEvent, int] | None:
+def _at_position(
+    record: EventRecord, position: int, scored_at: int, after: int = -1
+) -> tuple[LossEvent, int] | None:
     """The loss without gradient over the token at `position` that is nearest to event `scored_at`, and its
     place in it. Windows show a token again as context of later ones, when it may have been learned.
     """
     found: tuple[LossEvent, int] | None = None
     for loss in record.of(LossEvent):
-        if loss.nll is None or loss.grad:
+        if loss.nll is None or loss.grad or loss.number <= after:
             continue
         if found is not None and abs(loss.number - scored_at) > abs(found[0].number - scored_at):
             continue
@@ -169,6 +179,12 @@ def _places_of(base: ScoredRun, position: int, byte_counts: np.ndarray) -> tuple
         first = int(byte_counts[1:position].sum())
         return first, first + int(byte_counts[position])
     return None
+
+
+def takes_log_probabilities(record: EventRecord, position: int, scored_at: int) -> bool:
+    """Whether the loss over the token at `position` was given log-probabilities, whose log-sum-exp is 0."""
+    found = _at_position(record, position, scored_at)
+    return found is not None and found[0].function == "nll_loss"
 
 
 def counts_bytes(base: ScoredRun, byte_counts: np.ndarray) -> bool:

@@ -21,7 +21,8 @@ class CountedScore:
     the validation stream, -1 where unknown; `placed` says how each was found: 2 by equal losses, 1 by some
     equal ones or the size of the batch, 0 not at all. `counted_at` and `scored_at` are numbers of events;
     `tokens` is how many tokens a value stands for (more than 1: coarse). `network_share` is the share of
-    values that are losses of a softmax as torch computed them.
+    values that are losses of a softmax as torch computed them. `has_guessed_tokens` says that nothing tells
+    how many tokens some values stand for: all as many.
     """
 
     values: np.ndarray  # float64 [M]
@@ -32,6 +33,7 @@ class CountedScore:
     tokens: np.ndarray  # float64 [M]
     network_share: float
     sites: tuple[str, ...]
+    has_guessed_tokens: bool = False
 
     @property
     def resolution(self) -> float:

@@ -40,7 +40,7 @@ from harness.dynamic.probes.probe import ProbeResult, scored_run
 from harness.dynamic.probes.processing_order import PROBE as ORDER
 from harness.dynamic.probes.processing_order import processing_order, scored_last
 from harness.dynamic.probes.replay import PROBE as REPLAY
-from harness.dynamic.probes.replay import repeated, replay
+from harness.dynamic.probes.replay import repeated, replay, without_proof
 from harness.dynamic.probes.scattered_targets import PROBE as SCATTERED
 from harness.dynamic.probes.scattered_targets import scattered_places, scattered_targets, suspects
 from harness.dynamic.tiny_data import Layout, tiny_data
@@ -156,12 +156,12 @@ class _Judging:
             compared.append(self._first_unit())
         if thorough:
             compared.append(self._doubled())
-        if again is None and any(one.outcome is Outcome.BREACH for one in compared):
+        if again is None and any(one.outcome is Outcome.BREACH for one in (alone[0], *compared)):
             again = self._begin("replay", "the same tokens again", made.data)
         same = self._replayed(changed, again)
         if same.outcome is Outcome.NOT_REPRODUCIBLE:
-            return [*alone, same]
-        return [*alone, same, *compared]
+            compared = []
+        return without_proof([*alone, same, *compared], same)
 
     def _begin(self, name: str, what: str, data: TinyData, plan: RunPlan | None = None) -> Pending:
         """Another run as the first; the answer waits for it, and is None where no time was left."""

@@ -160,6 +160,9 @@ def _executed_breach(dynamic: DynamicAudit, rule: str, result: ProbeResult) -> F
         label = dynamic.label or "the last score"
         why = f"{seen}; of several final scores no log says which is the claimed one, and this is of {label}"
         return needs_human(rule, why, ask=f"Is {label} the claimed score?")
+    if dynamic.step == LadderStep.DEFAULTS:
+        why = f"{seen}; this is under the script's defaults, and the claimed run's settings may not do it"
+        return needs_human(rule, why, ask="Does the claimed run do this as well?")
     return failed(rule, seen)
 
 

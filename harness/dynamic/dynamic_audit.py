@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from harness.dynamic.audit_run import may_run_side_by_side
 from harness.dynamic.audit_subject import read_subject
 from harness.dynamic.claimed_label import claimed_label
 from harness.dynamic.counterfactuals import Counterfactuals
@@ -118,6 +119,8 @@ def audit_by_running(
         pool.tell("base")
         with pool.slot() as slot:
             beside = made.begin_beside(first_plan(subject, ranks=ranks, device=device), pool)
+            if not may_run_side_by_side(sandbox):
+                beside.forget()  # it would only stand in the first run's way
             attempts = climb(
                 subject,
                 made.data,
@@ -128,8 +131,8 @@ def audit_by_running(
                 slot=slot,
                 should_stop=pool.should_stop,
             )
-        if not attempts or attempts[-1].run.cause is not None or attempts[-1].plan != beside.plan:
-            beside.forget()
+            if not attempts or attempts[-1].run.cause is not None or attempts[-1].plan != beside.plan:
+                beside.forget()
         pool.keep_attempts(attempts)
         notes = (*notes, *(attempts[-1].settings.notes if attempts else ()))
         failure = why_not_driven(attempts, time.monotonic() - began)
@@ -232,4 +235,5 @@ def _looked_before(base: ScoredRun) -> int:
     if base.metric is None:
         return 0
     after = last_artifact_write(base) or 0
-    return seen_before(base, base.score.positions, base.score.scored_at, after=after).scored
+    score = base.score
+    return seen_before(base, score.positions, score.scored_at, after=after, counts_passes=True).scored

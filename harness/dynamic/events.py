@@ -80,7 +80,7 @@ class LossEvent(Event):
     such draws, which `times` has in the mean where the row does not know its target.
     """
 
-    function: str  # "cross_entropy" | "nll_loss" | "gather" | "index"
+    function: str  # "cross_entropy" | "nll_loss" | "changed_loss" | "gather" | "index"
     rows: tuple[Segment, ...]
     size: int
     grad: bool

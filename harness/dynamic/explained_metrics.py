@@ -243,17 +243,23 @@ def _may_be_in_bits(top: _Top) -> bool:
 def _with_tokens(score: CountedScore, counts: Chain | None, before: int, stream_tokens: int) -> CountedScore:
     """Fill in how many tokens the values stand for that could not be taken apart.
 
-    The count below the line tells where it went up as often as the sum; else they share the rest evenly.
+    The count below the line tells where it went up as often as the sum: itself where it counts tokens, by its
+    shares where it counts bytes. Else they share the rest evenly.
     """
     unknown = np.isnan(score.tokens)
     if not unknown.any():
         return score
-    tokens = score.tokens.copy()
+    tokens, is_guess = score.tokens.copy(), False
     known = counts.count_before(before) if counts is not None else 0
     if counts is not None and known == tokens.size and stream_tokens >= counts.totals[known - 1]:
         added = np.array([event.signed for event in counts.increments[:known]])
         tokens[unknown] = added[unknown]
     else:
         rest = max(stream_tokens - 1 - float(np.nansum(tokens)), 0.0)
-        tokens[unknown] = max(rest / int(unknown.sum()), 1.0)
-    return replace(score, tokens=tokens)
+        shares, is_guess = np.ones(tokens.size), True
+        if counts is not None and known == tokens.size:  # bytes, say: as many tokens go with as many of them
+            shares = np.array([abs(event.signed) for event in counts.increments[:known]])
+            is_guess = False
+        weight = float(shares[unknown].sum())
+        tokens[unknown] = np.maximum(rest * shares[unknown] / weight if weight > 0.0 else 1.0, 1.0)
+    return replace(score, tokens=tokens, has_guessed_tokens=is_guess)

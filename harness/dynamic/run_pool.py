@@ -88,7 +88,7 @@ class RunPool:
             self._slots.put(slot)
         self._threads = ThreadPoolExecutor(max_workers=count, thread_name_prefix="run")
         self._attempts: list[MadeRun] = []
-        self._made: list[MadeRun | None] = []
+        self._made: list[tuple[MadeRun, threading.Event] | None] = []
 
     def __enter__(self) -> RunPool:
         """Runs may be begun."""
@@ -103,8 +103,9 @@ class RunPool:
 
     @property
     def made(self) -> Sequence[MadeRun]:
-        """The climb, then the runs that ended, in the order they were begun."""
-        return [*self._attempts, *(run for run in self._made if run is not None)]
+        """The climb, then the runs that ended and are wanted, in the order they were begun."""
+        ended = [each for each in self._made if each is not None]
+        return [*self._attempts, *(run for run, unwanted in ended if not unwanted.is_set())]
 
     def keep_attempts(self, attempts: Sequence[Attempt]) -> None:
         """Add the runs of a climb."""
@@ -193,10 +194,11 @@ class RunPool:
         if unwanted.is_set():
             return None
         forks = f", {len(run.branches)} forks" if run.branches else ""
-        self._made[place] = MadeRun(
+        made = MadeRun(
             name=name,
             what=what,
             seconds=round(run.outcome.seconds, 1),
             ending=run.cause.message if run.cause is not None else f"printed its score{forks}",
         )
+        self._made[place] = made, unwanted
         return run

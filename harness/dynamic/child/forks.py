@@ -64,7 +64,7 @@ class ForkServer:
     def _is_fork(self, index: int, copies: StreamCopies) -> bool:
         """Fork; True in the fork, whose stream has its tokens. The parent waits until it is over."""
         changes = self._forks.changes(index)
-        before = self._on_disk(changes)
+        before, own = self._on_disk(changes), os.getpid()
         try:
             child = os.fork()
             if child == 0:
@@ -74,7 +74,7 @@ class ForkServer:
                 return True
             _wait(child, self._forks.seconds)
         finally:
-            if os.getpid() == self._recorder.owner:
+            if os.getpid() == own:  # a fork keeps its tokens on disk
                 self._on_disk(before)
         return False
 

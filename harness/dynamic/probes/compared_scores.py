@@ -103,9 +103,18 @@ class SeenBefore:
 
 
 def seen_before(
-    run: ScoredRun, positions: np.ndarray, scored_at: np.ndarray, *, after: int = 0
+    run: ScoredRun,
+    positions: np.ndarray,
+    scored_at: np.ndarray,
+    *,
+    after: int = 0,
+    counts_passes: bool = False,
 ) -> SeenBefore:
-    """What `run` had done with the tokens at `positions` before the events `scored_at`, from `after` on."""
+    """What `run` had done with the tokens at `positions` before the events `scored_at`, from `after` on.
+
+    `counts_passes` takes every pass that had a token to predict for a look at it: a script with a loss of its
+    own shows no other.
+    """
     known = positions >= 0
     at = positions[known]
     due = scored_at[known]
@@ -113,7 +122,7 @@ def seen_before(
     steps = [event.number for event in run.record.of(StepEvent) if event.source == "val"]
     trained_at = np.full(run.stream_tokens, np.iinfo(np.int64).max)
     looked_at = trained_at.copy()
-    for number, targets, grad in _lessons_and_looks(run):
+    for number, targets, grad in _lessons_and_looks(run, counts_passes=counts_passes):
         if number <= after:
             continue
         places = targets[(targets >= 0) & (targets < run.stream_tokens)]
@@ -136,24 +145,22 @@ def seen_before(
     )
 
 
-def _lessons_and_looks(run: ScoredRun) -> Iterator[tuple[int, np.ndarray, bool]]:
+def _lessons_and_looks(run: ScoredRun, *, counts_passes: bool) -> Iterator[tuple[int, np.ndarray, bool]]:
     """Number of an event, positions of the targets in it, and whether with gradient.
 
     Losses tell them. Where none was seen with gradient, as of a script with a loss of its own, the rows that
-    went through the model with gradient do.
+    went through the model with gradient do, and the others where `counts_passes`.
     """
     has_lessons = False
     for loss in run.record.of(LossEvent):
         places = positions_of(loss)
         has_lessons = has_lessons or (loss.grad and bool((places >= 0).any()))
         yield loss.number, places, loss.grad
-    if has_lessons:
-        return
     for event in run.record.of(ForwardEvent):
-        if event.grad and event.source == "val":
+        if event.source == "val" and (not has_lessons if event.grad else counts_passes):
             for row in event.rows:
                 if row.split == "val":
-                    yield event.number, np.arange(row.start + 1, row.start + row.length + 1), True
+                    yield event.number, np.arange(row.start + 1, row.start + row.length + 1), event.grad
 
 
 def knows_positions(run: ScoredRun) -> bool:

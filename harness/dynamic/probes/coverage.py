@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 PROBE = "coverage"
 _ALL = "val-full"
+_EDGES_SHARE = 0.25
 _FEW = 8  # losses of exactly zero are not told from those that a mask left out
 
 
@@ -77,6 +78,13 @@ def coverage(base: ScoredRun, other: ScoredRun | None = None) -> ProbeResult:
             "stream; whether the claimed run leaves them out is a matter of its settings",
             numbers,
             condition=_ALL,
+        )
+    if surplus + left_out.size > _EDGES_SHARE * due:
+        return told(
+            Outcome.NO_POWER,
+            f"{surplus:,} of {due:,} positions are counted again, {left_out.size:,} not at all: within one "
+            f"row of {row:,}, but too many to be the edges of the stream",
+            numbers,
         )
     edges = []
     if surplus:

@@ -137,7 +137,9 @@ def _leans(run: ScoredRun, kept: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         targets = positions_of(loss)
         targets[(targets < 0) | (targets >= run.stream_tokens)] = 0
         which, at = np.unique(place[targets], return_index=True)
-        is_due = (which >= 0) & (loss.number <= counted_at[which])
+        # A network that gives no finite number leaves nothing to take out of the bets.
+        is_told = np.isfinite(loss.times[at]) & np.isfinite(loss.mean_times[at])
+        is_due = (which >= 0) & (loss.number <= counted_at[which]) & is_told
         which, at = which[is_due], at[is_due]
         leans[which] = loss.times[at] - loss.mean_times[at]
         limits[which] = MOST_TIMES_CHANCE - loss.mean_times[at]

@@ -25,6 +25,9 @@ CONDITION = "c2-normalized"
 CAUSAL = "c1-causal"  # a softmax sums to one; one that knows its target does not leave the target open
 PROOF = 1.001  # float32 distributions over 8,192 tokens sum to one within 1e-5
 MAY_BE_OFF = 0.005
+LOG_PROOF = 1.05  # log-probabilities rounded to bfloat16 sum to one within a few percent
+_LOG_MAY_BE_OFF = 1e-3
+_MOST_LOG = 700.0
 _SIGMAS = 3.0
 _LEAST_DRAWN = 8
 _LEAST_ROWS = 3
@@ -35,12 +38,14 @@ _tell = Teller(PROBE, CONDITION, ("base", "forks"))
 class Alternative:
     """A token put at the place: -ln p as counted and by the network alone (None where it was not seen).
 
-    `is_drawn` says that it was drawn at random, not chosen for a reason.
+    `network_norm` is the log-sum-exp of the network's scores of all tokens there. `is_drawn` says that the
+    token was drawn at random, not chosen for a reason.
     """
 
     token: int
     nats: float | None
     network_nats: float | None
+    network_norm: float | None
     is_drawn: bool
 
 
@@ -105,6 +110,7 @@ def of_softmax(
     *,
     position: int,
     base_norm: float | None,
+    is_log: bool = False,
     elsewhere: int = 0,
     changed_at: int | None = None,
     is_open: bool = False,
@@ -112,7 +118,8 @@ def of_softmax(
     """Every counted loss is one of a softmax: it sums to one if its scores do not depend on the token.
 
     `norms` are, by the token that was put at `position`, the log-sum-exp of the scores of all tokens there:
-    a number that changes as soon as one of them does. `base_norm` is that of the run without forks. It also
+    a number that changes as soon as one of them does. `base_norm` is that of the run without forks; where
+    `is_log` the scores were counted as log-probabilities, which sum to one only where it is 0. It also
     stays at `elsewhere` other positions with another token; `changed_at` is one where it does not, in a run
     from the start as well, and `is_open` says that no time was left for such a run. A breach is one of
     condition 1, which forbids that a distribution depends on its own target.
@@ -123,6 +130,14 @@ def of_softmax(
         return _tell(
             Outcome.NO_POWER,
             f"the scores at position {position:,} were seen for {len(seen)} of {len(norms)} tokens",
+            numbers,
+        )
+    if is_log and abs(base_norm) > _LOG_MAY_BE_OFF:
+        numbers["sum"] = total = math.exp(min(base_norm, _MOST_LOG))
+        return _tell(
+            Outcome.BREACH if total > LOG_PROOF else Outcome.NO_POWER,
+            f"what is counted as log-probabilities of all tokens at position {position:,} sums to "
+            f"{total:,.4f}, not to 1",
             numbers,
         )
     differing = sum(norm != base_norm for norm in seen)
@@ -174,6 +189,15 @@ def _estimated(
         for each in counted
         if each.nats is not None and each.network_nats is not None
     }
+    norms = {each.network_norm for each in counted}
+    if None in norms or len(norms) > 1:
+        return _tell(
+            Outcome.NO_POWER,
+            f"{len(counted)} of {vocab_size:,} tokens at position {position:,} sum to {numbers['sum']:.4f}, "
+            "and the network's own scores there change with the token or were not seen: the rest cannot be "
+            "estimated with them",
+            numbers,
+        )
     drawn = np.array([gains[each.token] for each in counted if each.is_drawn and each.token in gains])
     if len(gains) < len(counted) or drawn.size < _LEAST_DRAWN:
         return _tell(

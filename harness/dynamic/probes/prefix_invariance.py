@@ -197,6 +197,13 @@ def _counted(base: ScoredRun, changed: ScoredRun, pairs: Compared, cut: int) -> 
             CONDITION,
             f"the two runs count {pairs.left_over:,} values more and less, and where they belong is unknown",
         )
+    if different > allowed and base.score.has_guessed_tokens and not pairs.changed.all():
+        return told(
+            Outcome.NO_POWER,
+            CONDITION,
+            f"{int(pairs.changed.sum()):,} of {pairs.changed.size:,} counted values change; how many tokens "
+            "each of them stands for is unknown",
+        )
     if different > allowed:
         seen = seen_before(base, pairs.positions[pairs.changed], pairs.scored_at[pairs.changed])
         numbers.update(trained_before=seen.trained, scored_before=seen.scored, steps_before=seen.steps)

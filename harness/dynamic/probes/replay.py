@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -12,9 +13,13 @@ from harness.dynamic.probes.probe import ProbeResult, powerless
 from harness.probe_outcome import Outcome
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from harness.dynamic.probes.probe import ScoredRun
 
 PROBE = "replay"
+# Noise is held against a bound in one run, forks against a run from the start.
+_PROVE_THEMSELVES = frozenset({"noise-martingale", "normalisation"})
 
 
 def replay(base: ScoredRun, again: ScoredRun) -> ProbeResult:
@@ -99,6 +104,24 @@ def repeated(base: ScoredRun, changed: ScoredRun) -> ProbeResult:
         sentence=sentence,
         runs=(base.name, changed.name),
     )
+
+
+def without_proof(results: Iterable[ProbeResult], same: ProbeResult) -> list[ProbeResult]:
+    """`results`, but a breach that is a difference between two runs has no power unless the first run was
+    seen to come again (`same` is clean): chance may have made it.
+    """
+    if same.outcome is Outcome.CLEAN:
+        return list(results)
+    return [_unproven(one, same) if _is_difference(one) else one for one in results]
+
+
+def _is_difference(one: ProbeResult) -> bool:
+    return one.outcome is Outcome.BREACH and len(set(one.runs)) > 1 and one.probe not in _PROVE_THEMSELVES
+
+
+def _unproven(one: ProbeResult, same: ProbeResult) -> ProbeResult:
+    sentence = f"{one.sentence}; that proves nothing, as the first run was not seen to come again"
+    return replace(one, outcome=Outcome.NO_POWER, sentence=f"{sentence}: {same.sentence}")
 
 
 def _differs(one: np.ndarray, other: np.ndarray) -> np.ndarray:

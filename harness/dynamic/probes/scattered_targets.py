@@ -44,10 +44,13 @@ def scattered_places(base: ScoredRun) -> np.ndarray | None:
 
 
 def _rows(run: ScoredRun) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Positions of the targets of each row, int64 [L], and the log-sum-exps of its scores, [L]."""
-    length = longest_row(run)
+    """Positions of the targets of each row whose losses count, int64 [L], and the log-sum-exps of its
+    scores, [L].
+    """
+    length, counted = longest_row(run), set(run.score.scored_at.tolist())
     for loss in run.record.of(LossEvent):
-        yield from rows_of(loss, length)
+        if loss.number in counted:
+            yield from rows_of(loss, length)
 
 
 def suspects(base: ScoredRun, changed: ScoredRun, places: Sequence[int]) -> tuple[list[int], int]:
@@ -62,7 +65,7 @@ def suspects(base: ScoredRun, changed: ScoredRun, places: Sequence[int]) -> tupl
             continue
         first = int(np.argmax(hits))
         seen.add(int(one[first]))
-        if norms[first] != others[first]:
+        if norms[first] != others[first] and not (np.isnan(norms[first]) and np.isnan(others[first])):
             differing.add(int(one[first]))
     return sorted(differing), len(seen)
 

@@ -62,7 +62,10 @@ GREEDY = {
     ),
     "log": (while_training("while True: print('x' * 10_000)"), CauseKind.OUTPUT, small(), _TRAINING),
     "processes": (
-        while_training("while True: os.fork()"), CauseKind.PROCESSES, small(memory_bytes=8192 * MIB), _TRAINING,
+        while_training("while True: os.fork()"),
+        CauseKind.PROCESSES,
+        small(memory_bytes=65536 * MIB),  # pages that forks share are counted for each
+        _TRAINING,
     ),
 }  # fmt: skip
 

@@ -101,6 +101,11 @@ def test_a_run_under_the_defaults_of_the_script_clears_nothing():
     assert _verdicts(_audit(step="defaults"), C1) == [RuleVerdict.NOT_CHECKED]
 
 
+def test_a_breach_under_the_defaults_of_the_script_is_a_question():
+    audit = _audit(*CLEAN[:1], _result("prefix-invariance", C3, Outcome.BREACH), step="defaults")
+    assert _verdicts(audit, C3) == [RuleVerdict.NEEDS_HUMAN]
+
+
 def test_a_run_whose_claimed_score_is_a_guess_clears_nothing():
     audit = _audit(is_claim_sure=False, is_claim_guessed=True)
     assert _verdicts(audit, C1) == [RuleVerdict.NOT_CHECKED]

@@ -11,6 +11,8 @@ from harness.folder_tree import FolderTree
 from harness.ruleset import load_ruleset
 from harness.submission_reader import read_submission
 
+SIDE_BY_SIDE = SimpleNamespace(seen_at=lambda mount: mount.inside)
+
 
 def attempts(*causes):
     return [SimpleNamespace(run=SimpleNamespace(cause=cause)) for cause in causes]
@@ -61,7 +63,7 @@ def test_the_run_begun_beside_a_first_that_failed_is_given_up(tmp_path, monkeypa
         files,
         None,
         load_ruleset().limits(datetime.date(2026, 4, 1)),
-        None,
+        SIDE_BY_SIDE,
         workers=2,
     )
     assert audit.failure is not None

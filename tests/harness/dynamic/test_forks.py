@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import json
+import math
 import os
 import subprocess
 import sys
@@ -15,7 +16,13 @@ import numpy as np
 import pytest
 
 from harness.dynamic.alternative_forks import forked_alternatives
-from harness.dynamic.branch_scores import branch_nats, fork_point, joined_record, network_nats
+from harness.dynamic.branch_scores import (
+    branch_nats,
+    fork_point,
+    joined_record,
+    network_nats,
+    network_norm,
+)
 from harness.dynamic.event_record import EventRecord, read_event_record, take_keys
 from harness.dynamic.fork_plan import ForkPlan, branch_mark
 from harness.dynamic.probes.normalisation import Alternative, normalisation
@@ -105,6 +112,7 @@ def _alternatives(source: str, count: int) -> tuple[tuple[Alternative, ...], flo
                     token=token,
                     nats=branch_nats(base, point, whole, 1),
                     network_nats=network_nats(whole, POSITION),
+                    network_norm=network_norm(whole, POSITION),
                     is_drawn=token != true,
                 )
             )
@@ -160,10 +168,12 @@ def test_the_lower_of_two_losses_sums_to_more_than_one():
     assert _judged(LOWER_OF_TWO, VOCAB).outcome == Outcome.BREACH
 
 
-def _by_hand(*nats: float | None, network: float | None = None, **more) -> ProbeResult:
+def _by_hand(
+    *nats: float | None, network: float | None = None, norms: list[float | None] | None = None, **more
+) -> ProbeResult:
     alternatives = [
-        Alternative(token=token, nats=each, network_nats=network, is_drawn=token > 0)
-        for token, each in enumerate(nats)
+        Alternative(token=token, nats=each, network_nats=network, network_norm=norm, is_drawn=token > 0)
+        for token, (each, norm) in enumerate(zip(nats, norms or [0.0] * len(nats), strict=True))
     ]
     return normalisation(alternatives, position=9, vocab_size=1000, true_token=0, base_nats=nats[0], **more)
 
@@ -176,7 +186,7 @@ def test_a_control_that_differs_leaves_no_power():
     result = _by_hand(1.0, 2.0)
     assert result.outcome == Outcome.NO_POWER
     moved = normalisation(
-        [Alternative(token=0, nats=1.0, network_nats=None, is_drawn=False)],
+        [Alternative(token=0, nats=1.0, network_nats=None, network_norm=None, is_drawn=False)],
         position=9, vocab_size=1000, true_token=0, base_nats=1.1,
     )  # fmt: skip
     assert "1.0 nats and not 1.1" in moved.sentence
@@ -186,6 +196,36 @@ def test_a_rerun_that_differs_from_its_fork_leaves_no_power():
     result = _by_hand(0.1, 0.1, 0.1, rerun_nats=3.0)
     assert result.outcome == Outcome.NO_POWER
     assert "derived from the stream before the fork" in result.sentence
+
+
+EVEN = math.log(1000)
+
+
+def test_a_network_that_stays_whatever_the_token_lets_the_rest_be_estimated():
+    assert _by_hand(*[EVEN] * 20, network=EVEN).outcome == Outcome.CLEAN
+
+
+@pytest.mark.parametrize("other", [0.25, None], ids=["changes", "unseen"])
+def test_a_network_whose_scores_change_with_the_token_estimates_nothing(other):
+    result = _by_hand(*[EVEN] * 20, network=EVEN, norms=[0.0] * 19 + [other])
+    assert result.outcome == Outcome.NO_POWER
+    assert "cannot be estimated" in result.sentence
+
+
+READS_AGAIN = FROZEN.replace(
+    "def chunk_rows(start, end):\n",
+    """\
+def chunk_rows(start, end):
+    val = load("fineweb_val_*.bin")
+""",
+)
+
+
+def test_a_script_that_reads_its_shard_again_in_a_fork_finds_the_token_of_the_fork():
+    assert READS_AGAIN != FROZEN
+    true, *others = _alternatives(READS_AGAIN, 4)[0]
+    assert {each.nats for each in others} & {true.nats} == set()
+    assert _alternatives(READS_AGAIN, 4)[0] == _alternatives(FROZEN, 4)[0]
 
 
 def test_a_run_of_two_ranks_is_not_forked():

@@ -137,6 +137,8 @@ class TorchCalls:
             with torch.no_grad():
                 each = func(scores.detach(), target, **{**kwargs, "reduction": "none"})
         name = "cross_entropy" if func is F.cross_entropy else "nll_loss"
+        if len(args) > 2 or kwargs.get("weight") is not None or kwargs.get("label_smoothing"):
+            name = "changed_loss"  # no longer -ln p of a softmax
         value = float(result.detach()) if result.numel() == 1 else None
         rows = scores.movedim(1, -1) if scores.dim() > 1 else scores
         self._told_loss(name, segments, each, reduction, value, rows, target)

@@ -50,6 +50,19 @@ def test_rows_losses_gradients_and_steps_of_a_run_are_told() -> None:
     assert [event.source for event in record.of(StepEvent)] == ["train"] * 6 + ["val"] * 24
 
 
+@pytest.mark.parametrize("extra", ["weight=torch.full((128,), 0.9)", "label_smoothing=0.1"])
+def test_a_loss_that_is_weighed_or_smoothed_is_not_told_as_that_of_a_softmax(
+    extra: str, tmp_path: Path
+) -> None:
+    changed = toys.FROZEN.replace(
+        'y.reshape(-1), reduction="none")', f'y.reshape(-1), reduction="none", {extra})'
+    )
+    assert changed != toys.FROZEN
+    run = scored_run("base", _ran(changed, tmp_path), stream_tokens=VAL_TOKENS, label=None)
+    plain = scored_run("base", toy_run(toys.FROZEN), stream_tokens=VAL_TOKENS, label=None)
+    assert (run.score.network_share, plain.score.network_share) == (0.0, 1.0)
+
+
 def test_weights_change_with_a_step_and_with_a_write_in_place() -> None:
     sums = [event.weights for event in toy_run(toys.SCORE_FIRST).events.of(ForwardEvent) if not event.grad]
     assert len(set(sums)) == 8

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 import numpy as np
@@ -20,6 +21,7 @@ from harness.dynamic.explained_metrics import ExplainedMetric
 from harness.dynamic.loss_places import matched
 from harness.dynamic.printed_metrics import PrintedNumber
 from harness.dynamic.probes.access_timeline import access_timeline
+from harness.dynamic.probes.compared_scores import seen_before
 from harness.dynamic.probes.coverage import coverage
 from harness.dynamic.probes.documents import (
     batch_mates,
@@ -31,8 +33,10 @@ from harness.dynamic.probes.doubled_stream import doubled_stream
 from harness.dynamic.probes.first_unit import first_unit
 from harness.dynamic.probes.normalisation import of_softmax
 from harness.dynamic.probes.prefix_invariance import prefix_invariance, telling_cut
-from harness.dynamic.probes.probe import ScoredRun
+from harness.dynamic.probes.probe import ProbeResult, ScoredRun
 from harness.dynamic.probes.processing_order import processing_order, scored_last
+from harness.dynamic.probes.replay import without_proof
+from harness.dynamic.probes.scattered_targets import suspects
 from harness.logs.training_log import PassKind
 from harness.probe_outcome import Outcome
 
@@ -370,25 +374,116 @@ def test_a_softmax_that_changes_at_another_place_is_told_and_not_cleared_where_n
 
 
 def test_the_softmax_of_a_score_is_the_one_that_gave_it_and_not_a_later_look_at_the_token() -> None:
-    losses = tuple(
-        LossEvent(
-            number=number,
-            wall=0.0,
-            virtual=0.0,
-            function="cross_entropy",
-            rows=(_segment(11, 4),),
-            size=4,
-            grad=False,
-            reduction="none",
-            value=None,
-            nll=np.full(4, 1.0),
-            norm=np.full(4, norm),
-        )
-        for number, norm in ((10, 2.0), (90, 3.0))
-    )
+    losses = tuple(_loss(number, 11, 4, norm=norm) for number, norm in ((10, 2.0), (90, 3.0)))
     record = EventRecord(events=losses)
     assert network_norm(record, 12, 12) == 2.0
     assert network_norm(record, 12) == 3.0
+
+
+def test_what_a_run_had_seen_of_a_place_before_its_fork_says_nothing_of_the_fork() -> None:
+    record = EventRecord(events=(_loss(10, 11, 4, norm=2.0),))
+    assert network_norm(record, 12, 90) == 2.0
+    assert network_norm(record, 12, 90, after=10) is None
+
+
+def test_what_is_counted_as_log_probabilities_must_sum_to_one() -> None:
+    norms, at = dict.fromkeys((1, 2, 3), 0.5), {"position": 7, "base_norm": 0.5}
+    assert of_softmax(norms, **at).outcome is Outcome.CLEAN
+    more = of_softmax(norms, **at, is_log=True)
+    assert (more.outcome, more.condition) == (Outcome.BREACH, "c2-normalized")
+    assert "sums to 1.6487" in more.sentence
+    rounded = of_softmax(dict.fromkeys((1, 2, 3), 0.01), position=7, base_norm=0.01, is_log=True)
+    assert rounded.outcome is Outcome.NO_POWER
+    exact = of_softmax(dict.fromkeys((1, 2, 3), 1e-7), position=7, base_norm=1e-7, is_log=True)
+    assert exact.outcome is Outcome.CLEAN
+
+
+def test_a_network_that_gives_no_number_does_not_change_with_its_target() -> None:
+    values = _values(count=400)
+    events = tuple(_loss(100 + row, 100 * row + 1, 100, norm=math.nan) for row in range(4))
+    passes = tuple(_forward(90 + row, 100 * row, 100) for row in range(4))
+    scored_at = 100 + (np.arange(400) // 100)
+    run = _run(values, scored_at=scored_at, events=(*passes, *events))
+    assert suspects(run, run, [50, 150, 250, 350]) == ([], 4)
+
+
+def test_losses_that_do_not_count_are_no_suspects() -> None:
+    values = _values(count=400)
+    counted = tuple(_loss(100 + row, 100 * row + 1, 100, norm=2.0) for row in range(4))
+    passes = tuple(_forward(90 + row, 100 * row, 100) for row in range(4))
+    scored_at = 100 + (np.arange(400) // 100)
+    earlier = [
+        tuple(_loss(50 + row, 100 * row + 1, 100, norm=norm) for row in range(4)) for norm in (3.0, 4.0)
+    ]
+    one, two = (_run(values, scored_at=scored_at, events=(*each, *passes, *counted)) for each in earlier)
+    assert suspects(one, two, [50, 150, 250, 350]) == ([], 4)
+
+
+def test_a_stream_in_one_row_is_not_covered_when_half_of_it_is_left_out_or_counted_again() -> None:
+    values, whole = _values(), (_forward(1, 0, TOKENS - 1),)
+    twice = np.r_[values, values], np.r_[np.arange(1, TOKENS), np.arange(1, TOKENS)]
+    half = values[500:], np.arange(501, TOKENS)
+    assert coverage(_run(values, events=whole)).outcome is Outcome.CLEAN
+    for kept, positions in (twice, half):
+        assert coverage(_run(kept, positions=positions, events=whole)).outcome is Outcome.NO_POWER
+
+
+def test_an_earlier_pass_is_a_look_also_where_the_script_has_a_loss_of_its_own() -> None:
+    score = _run(_values(), events=(_forward(20, 0, TOKENS - 1), _forward(90, 0, TOKENS - 1)))
+    at = score.score.positions, score.score.scored_at
+    assert seen_before(score, *at).scored == 0
+    assert seen_before(score, *at, counts_passes=True).scored == TOKENS - 1
+    once = replace(score, record=EventRecord(events=score.record.events[1:]))
+    assert seen_before(once, *at, counts_passes=True).scored == 0
+
+
+def test_more_changes_than_replaced_tokens_are_no_breach_where_tokens_are_guessed() -> None:
+    values, positions = _values(count=40), np.full(40, -1)
+    some, every = _changed(values, slice(8, None)), _changed(values, slice(0, None))
+
+    def run(kept: np.ndarray) -> ScoredRun:
+        made = _run(kept, positions=positions, tokens=np.full(40, 25.0))
+        assert made.metric is not None
+        guessed = replace(made.score, has_guessed_tokens=True)
+        return replace(made, metric=replace(made.metric, score=guessed))
+
+    assert prefix_invariance(run(values), run(some), cut=750).outcome is Outcome.NO_POWER
+    assert prefix_invariance(run(values), run(every), cut=750).outcome is Outcome.BREACH
+
+
+def _two_runs(probe: str, *runs: str) -> ProbeResult:
+    return ProbeResult(
+        probe=probe, condition="c1-causal", outcome=Outcome.BREACH, sentence="it changes", runs=runs
+    )
+
+
+def test_a_difference_is_no_proof_unless_the_first_run_comes_again() -> None:
+    differs, alone = _two_runs("prefix-invariance", "base", "suffix"), _two_runs("coverage", "base")
+    noise, forks = _two_runs("noise-martingale", "noise"), _two_runs("normalisation", "base", "forks")
+    results = [differs, alone, noise, forks]
+    again = replace(alone, probe="replay", outcome=Outcome.CLEAN)
+    assert without_proof(results, again) == results
+    unseen = replace(again, outcome=Outcome.NOT_RUN, sentence="no time was left for the runs it needs")
+    first, *others = without_proof(results, unseen)
+    assert first.outcome is Outcome.NO_POWER
+    assert "not seen to come again: no time was left" in first.sentence
+    assert others == results[1:]
+
+
+def _loss(number: int, start: int, length: int, *, norm: float) -> LossEvent:
+    return LossEvent(
+        number=number,
+        wall=0.0,
+        virtual=0.0,
+        function="cross_entropy",
+        rows=(_segment(start, length),),
+        size=length,
+        grad=False,
+        reduction="none",
+        value=None,
+        nll=np.full(length, 1.0),
+        norm=np.full(length, norm),
+    )
 
 
 def _rows_apart(number: int) -> tuple[ForwardEvent, ...]:

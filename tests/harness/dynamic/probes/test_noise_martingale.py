@@ -1,11 +1,13 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from functools import cache
 
 import numpy as np
 import pytest
 
+from harness.dynamic.events import LossEvent
 from harness.dynamic.probes.noise_martingale import BOUND_NATS, attributed, noise_martingale
 from harness.dynamic.probes.probe import ProbeResult, ScoredRun, scored_run
 from harness.probe_outcome import Outcome
@@ -70,6 +72,21 @@ def test_whoever_has_seen_the_noise_or_does_not_sum_to_one_gains_on_it(source: s
     result = _result(source)
     assert result.outcome is Outcome.BREACH
     assert result.numbers["gain"] > 50.0
+
+
+def test_a_network_that_gives_no_number_hides_no_gain() -> None:
+    run = _scored(more_by(0.08))
+    one = next(iter(run.record.of(LossEvent)))
+    counted = next(each for each in run.record.of(LossEvent) if each.times is not None and not each.grad)
+    assert counted.times is not None
+    nothing = replace(
+        counted,
+        number=one.number,
+        times=np.full_like(counted.times, np.nan),
+        mean_times=np.full_like(counted.times, np.nan),
+    )
+    hidden = replace(run, record=replace(run.record, events=(*run.record.events, nothing)))
+    assert noise_martingale(hidden, chances=CHANCES).outcome is Outcome.BREACH
 
 
 def test_a_sum_a_few_percent_above_one_shows_beside_what_the_network_alone_gives() -> None:
