@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from harness.dynamic.asked_settings import WHOLE_SECONDS, asked_settings
 from harness.dynamic.audit_subject import read_subject
 from harness.dynamic.claimed_label import claimed_label
 from harness.dynamic.counterfactuals import Counterfactuals
@@ -39,9 +40,6 @@ if TYPE_CHECKING:
     from harness.ruleset import Limits
     from harness.sandbox.request import Sandbox
     from harness.submission import Submission
-
-WHOLE_SECONDS = 300.0
-"""What all runs of one submission may take; probes that no time is left for are not run, and say so."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,7 +69,8 @@ class DynamicAudit:
     notes: tuple[str, ...] = ()
     seconds: float = 0.0
     settings: Mapping[str, Any] = field(default_factory=dict)
-    """What the first run was started with: environment, argv, constants, ranks, device, tokens."""
+    """What the user asked for (`asked_settings`), and what the first run was started with: environment, argv,
+    constants, tokens."""
     base: ScoredRun | None = None
     """The first run with everything it recorded."""
 
@@ -161,7 +160,10 @@ def audit_by_running(
         looked_before=_looked_before(base) if base is not None else 0,
         notes=notes,
         seconds=round(time.monotonic() - began, 1),
-        settings=_settings(attempts[-1].plan, made.data) if attempts else {},
+        settings={
+            **asked_settings(ranks=ranks, device=device, thorough=thorough, whole_seconds=whole_seconds),
+            **(_settings(attempts[-1].plan, made.data) if attempts else {}),
+        },
         base=base,
     )
 
@@ -171,8 +173,6 @@ def _settings(plan: RunPlan, data: TinyData) -> dict[str, Any]:
         "environment": dict(plan.environment),
         "argv": list(plan.argv),
         "constants": {**plan.literals, **plan.local_literals},
-        "ranks": plan.world_size,
-        "device": plan.device,
         "train_tokens": int(data.train.size),
         "validation_tokens": int(data.validation.size),
     }

@@ -7,12 +7,13 @@ import re
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from harness.dynamic.asked_settings import WHOLE_SECONDS, asked_settings
 from harness.dynamic.audit_json import audit_as_json
 from harness.dynamic.audit_run import remove_left_behind
 from harness.dynamic.audit_subject import write_tree
-from harness.dynamic.dynamic_audit import WHOLE_SECONDS, DynamicAudit, audit_by_running
+from harness.dynamic.dynamic_audit import DynamicAudit, audit_by_running
 from harness.dynamic.timeline import timeline_svg
 from harness.errors import SetupError, SubmissionError
 from harness.sandbox.choose import choose_sandbox
@@ -46,6 +47,12 @@ class DynamicOptions:
     ranks: int = 1
     device: str = "cpu"
     keep: Path | None = None
+
+    def asked(self) -> dict[str, Any]:
+        """What of this shapes the runs, as it stands in a report."""
+        return asked_settings(
+            ranks=self.ranks, device=self.device, thorough=self.thorough, whole_seconds=self.whole_seconds
+        )
 
 
 def run_dynamic_audit(
@@ -82,9 +89,10 @@ def run_dynamic_audit(
                 on_run=on_run,
             )
         except SubmissionError as error:
-            audit = DynamicAudit(failure=str(error))
+            audit = DynamicAudit(failure=str(error), settings=options.asked())
         except SetupError as error:
-            audit = DynamicAudit(failure=f"this machine could not run it: {error}")
+            why = f"this machine could not run it: {error}"
+            audit = DynamicAudit(failure=why, settings=options.asked())
     if options.keep is not None:
         _keep(audit, options.keep / _folder_name(submission))
     return audit

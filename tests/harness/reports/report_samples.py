@@ -288,6 +288,8 @@ def executed(**replace):
             "constants": {"ttt_batch": 2},
             "ranks": 1,
             "device": "cpu",
+            "thorough": False,
+            "whole_seconds": 300.0,
             "train_tokens": 150_000,
             "validation_tokens": 2_049,
         },
