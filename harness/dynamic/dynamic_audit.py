@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from harness.dynamic.audit_run import AuditRun
     from harness.dynamic.probes.probe import ProbeResult, ScoredRun
-    from harness.dynamic.run_causes import RunCause
+    from harness.dynamic.run_causes import CauseKind, RunCause
     from harness.dynamic.run_ladder import Attempt
     from harness.dynamic.run_plan import RunPlan
     from harness.dynamic.run_pool import MadeRun
@@ -71,6 +71,8 @@ class DynamicAudit:
     settings: Mapping[str, Any] = field(default_factory=dict)
     """What the user asked for (`asked_settings`), and what the first run was started with: environment, argv,
     constants, tokens."""
+    lacking: tuple[CauseKind, ...] = ()
+    """What of this machine ended a run or kept one from being made; elsewhere the answer may be another."""
     base: ScoredRun | None = None
     """The first run with everything it recorded."""
 
@@ -164,6 +166,7 @@ def audit_by_running(
             **asked_settings(ranks=ranks, device=device, thorough=thorough, whole_seconds=whole_seconds),
             **(_settings(attempts[-1].plan, made.data) if attempts else {}),
         },
+        lacking=pool.lacking,
         base=base,
     )
 

@@ -15,6 +15,7 @@ from queue import SimpleQueue
 from typing import TYPE_CHECKING
 
 from harness.dynamic.audit_run import LIMITS, run_child
+from harness.dynamic.run_causes import OF_THIS_MACHINE, CauseKind
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
     from harness.dynamic.audit_run import AuditRun
     from harness.dynamic.audit_subject import AuditSubject
+    from harness.dynamic.run_causes import RunCause
     from harness.dynamic.run_ladder import Attempt
     from harness.dynamic.run_plan import RunPlan
     from harness.dynamic.tiny_data import TinyData
@@ -89,6 +91,7 @@ class RunPool:
         self._threads = ThreadPoolExecutor(max_workers=count, thread_name_prefix="run")
         self._attempts: list[MadeRun] = []
         self._made: list[MadeRun | None] = []
+        self._lacking: set[CauseKind] = set()
 
     def __enter__(self) -> RunPool:
         """Runs may be begun."""
@@ -106,10 +109,16 @@ class RunPool:
         """The climb, then the runs that ended, in the order they were begun."""
         return [*self._attempts, *(run for run in self._made if run is not None)]
 
+    @property
+    def lacking(self) -> tuple[CauseKind, ...]:
+        """What a run of another machine, or of another day, might have had: causes, in order of name."""
+        return tuple(sorted(self._lacking))
+
     def keep_attempts(self, attempts: Sequence[Attempt]) -> None:
         """Add the runs of a climb."""
         for attempt in attempts:
             cause = attempt.run.cause
+            self._note(cause)
             self._attempts.append(
                 MadeRun(
                     name="base",
@@ -159,6 +168,10 @@ class RunPool:
         """Whether nobody waits for the runs any more."""
         return self._is_left.is_set() or self._asked_to_stop()
 
+    def _note(self, cause: RunCause | None) -> None:
+        if cause is not None and cause.kind in OF_THIS_MACHINE:
+            self._lacking.add(cause.kind)
+
     def _run(
         self,
         name: str,
@@ -173,7 +186,10 @@ class RunPool:
             return unwanted.is_set() or self.should_stop()
 
         with self.slot() as slot:
-            if should_stop() or time.monotonic() + least_seconds > self._deadline:
+            if should_stop():
+                return None
+            if time.monotonic() + least_seconds > self._deadline:
+                self._lacking.add(CauseKind.TIME)
                 return None
             self.tell(name)
             with self._lock:
@@ -192,6 +208,7 @@ class RunPool:
             )
         if unwanted.is_set():
             return None
+        self._note(run.cause)
         forks = f", {len(run.branches)} forks" if run.branches else ""
         self._made[place] = MadeRun(
             name=name,

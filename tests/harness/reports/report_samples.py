@@ -281,6 +281,7 @@ def executed(**replace):
         "looked_before": 0,
         "not_cleared": {"c1-causal": "executed: not cleared, as prefix-invariance saw a breach"},
         "seconds": 61.2,
+        "lacking": [],
         "notes": [],
         "settings": {
             "environment": {"MODEL_DIM": "64"},
