@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from harness.dynamic.audit_run import AuditRun
     from harness.dynamic.probes.probe import ProbeResult, ScoredRun
     from harness.dynamic.run_causes import CauseKind, RunCause
+    from harness.dynamic.run_files import RunFiles
     from harness.dynamic.run_ladder import Attempt
     from harness.dynamic.run_plan import RunPlan
     from harness.dynamic.run_pool import MadeRun
@@ -90,6 +91,7 @@ def audit_by_running(
     workers: int | None = None,
     ranks: int = 1,
     device: str = "cpu",
+    files_of_runs: RunFiles | None = None,
     on_run: Callable[[str], None] = lambda name: None,
     should_stop: Callable[[], bool] = lambda: False,
 ) -> DynamicAudit:
@@ -98,7 +100,8 @@ def audit_by_running(
     Raises `SetupError` when this machine cannot run anything, `SubmissionError` when there is nothing to run
     or it cannot be copied safely. `on_run` gets the name of each run before it begins, maybe in another
     thread, one at a time. `thorough` takes four runs more (`counterfactuals`),
-    `workers` go side by side. `ranks` and `device` are those of each run (`run_plan`).
+    `workers` go side by side. `ranks` and `device` are those of each run (`run_plan`). `files_of_runs` takes
+    the log and the record of each, that of the last attempt to drive it as "base".
     """
     began = time.monotonic()
     subject = read_subject(folder, submission, files, evidence)
@@ -115,6 +118,7 @@ def audit_by_running(
         on_run=on_run,
         should_stop=should_stop,
         workers=workers,
+        files=files_of_runs,
     ) as pool:
         pool.tell("base")
         with pool.slot() as slot:
@@ -127,6 +131,7 @@ def audit_by_running(
                 ranks=ranks,
                 device=device,
                 slot=slot,
+                files=pool.files_of("base"),
                 should_stop=pool.should_stop,
             )
         if not attempts or attempts[-1].run.cause is not None or attempts[-1].plan != beside.plan:

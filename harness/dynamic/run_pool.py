@@ -20,11 +20,13 @@ from harness.dynamic.run_causes import OF_THIS_MACHINE, CauseKind
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from concurrent.futures import Future
+    from pathlib import Path
     from types import TracebackType
 
     from harness.dynamic.audit_run import AuditRun
     from harness.dynamic.audit_subject import AuditSubject
     from harness.dynamic.run_causes import RunCause
+    from harness.dynamic.run_files import RunFiles
     from harness.dynamic.run_ladder import Attempt
     from harness.dynamic.run_plan import RunPlan
     from harness.dynamic.tiny_data import TinyData
@@ -64,7 +66,8 @@ class BegunRun:
 class RunPool:
     """Makes runs of `subject` until `deadline` (of the monotonic clock); a context manager.
 
-    `on_run` gets the name of each run before it begins, one at a time, maybe in a thread.
+    `on_run` gets the name of each run before it begins, one at a time, maybe in a thread. `files` takes logs
+    and records, None where nobody wants them.
     """
 
     def __init__(
@@ -76,6 +79,7 @@ class RunPool:
         on_run: Callable[[str], None],
         should_stop: Callable[[], bool],
         workers: int | None = None,
+        files: RunFiles | None = None,
     ) -> None:
         count = workers or min(MOST_WORKERS, len(os.sched_getaffinity(0)))
         self._subject = subject
@@ -83,6 +87,7 @@ class RunPool:
         self._deadline = deadline
         self._on_run = on_run
         self._asked_to_stop = should_stop
+        self._files = files
         self._is_left = threading.Event()
         self._lock = threading.Lock()
         self._slots: SimpleQueue[int] = SimpleQueue()
@@ -159,6 +164,10 @@ class RunPool:
         with self._lock:
             self._on_run(name)
 
+    def files_of(self, name: str) -> Path | None:
+        """Where the files of a run called `name` go that begins now; None where nobody wants them."""
+        return self._files.place(name) if self._files is not None else None
+
     def limits(self) -> SandboxLimits:
         """Those of a run that begins now."""
         left = max(1.0, self._deadline - time.monotonic())
@@ -204,6 +213,7 @@ class RunPool:
                 names=self._subject.vocabulary.names,
                 may_write_data=may_write_data,
                 slot=slot,
+                files=self.files_of(name),
                 should_stop=should_stop,
             )
         if unwanted.is_set():
