@@ -178,9 +178,8 @@ def _run(
     ranks = range(plan.world_size) if plan.world_size > 1 else range(plan.rank, plan.rank + 1)
     records = tuple(read_event_record(out, rank=rank, key=keys.get(rank)) for rank in ranks)
     if files is not None:
-        take_files(
-            files, out, lines, [*((rank, "") for rank in ranks), *((plan.rank, mark) for mark in marks)]
-        )
+        processes = [*((rank, "") for rank in ranks), *((plan.rank, mark) for mark in marks)]
+        take_files(files, out, lines, processes, plan=seen.as_json())
     has_one_log = plan.captures and plan.fork is None
     past = score_past_record(_all_printed(records), log_lines) if has_one_log else None
     if past is not None:

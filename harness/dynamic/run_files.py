@@ -1,6 +1,7 @@
 """The log and the record of each run of an audit, as files: taken as the run left them, before they are gone.
 
-`log.txt` is what was printed; its line `golf-record RANK KEY` tells the key of a record. `events.jsonl.gz` is
+`plan.json` is what the run was asked to do (`RunPlan`, with the token of each fork), `log.txt` what was
+printed; its line `golf-record RANK KEY` tells the key of a record. `events.jsonl.gz` is
 the record, each line as in `event_schema.json`, `arrays.f64.gz` the float64 arrays that its lines cite:
 unpacked they are what `read_event_record` reads. Other ranks and forks have files of their own.
 """
@@ -8,20 +9,22 @@ unpacked they are what `read_event_record` reads. Other ranks and forks have fil
 from __future__ import annotations
 
 import gzip
+import json
 import re
 import threading
 from collections import Counter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from harness.dynamic.event_record import MOST_ARRAY_BYTES, MOST_EVENT_BYTES, read_bounded, record_names
 from harness.errors import SetupError
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable
+    from collections.abc import Collection, Iterable, Mapping
     from pathlib import Path
 
 MOST_RUN_BYTES = 64 << 20
 """Of the files of one run, packed; what is beyond is left out, and `left_out.txt` says so."""
+PLAN_NAME = "plan.json"
 LOG_NAME = "log.txt"
 LEFT_OUT_NAME = "left_out.txt"
 _NOT_OF_A_NAME = re.compile(r"[^a-z0-9]+")
@@ -57,9 +60,10 @@ def take_files(
     lines: Iterable[str],
     processes: Iterable[tuple[int, str]],
     *,
+    plan: Mapping[str, Any],
     most_bytes: int = MOST_RUN_BYTES,
 ) -> None:
-    """Put the log `lines` and the records that a dead run left in `out` into the folder `place`.
+    """Put the `plan`, the log `lines` and the records that a dead run left in `out` into the folder `place`.
 
     `processes` are rank and mark of each process or fork that has a record; `most_bytes` bounds all files
     together. What `place` held is replaced. Raises `SetupError` when nothing can be written there.
@@ -79,6 +83,7 @@ def take_files(
         place.mkdir(parents=True, exist_ok=True)
         for old in place.iterdir():
             old.unlink()
+        put(PLAN_NAME, (json.dumps(plan) + "\n").encode())
         put(LOG_NAME, "".join(f"{line}\n" for line in lines).encode("utf-8", "replace"))
         for rank, mark in processes:
             most = (MOST_EVENT_BYTES, MOST_ARRAY_BYTES)

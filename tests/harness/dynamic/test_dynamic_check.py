@@ -59,7 +59,7 @@ def test_the_kept_folder_holds_the_audit_its_picture_and_the_first_run(checked, 
     assert json.loads((folder / "dynamic_audit.json").read_text()) == dynamic
     assert (folder / "timeline.svg").read_text().startswith("<svg")
     assert sorted(path.name for path in (folder / "runs" / "base").iterdir()) == [
-        "arrays.f64.gz", "events.jsonl.gz", "log.txt",
+        "arrays.f64.gz", "events.jsonl.gz", "log.txt", "plan.json",
     ]  # fmt: skip
     assert [path.name for path in (folder / "runs").iterdir()] == ["base"]
 

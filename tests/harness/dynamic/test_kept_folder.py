@@ -38,7 +38,7 @@ def files(tmp_path):
     """Of an audit whose runs each left a log."""
     made = RunFiles(tmp_path / "scratch")
     for name in ("base", "suffix", "noise"):
-        take_files(made.place(name), tmp_path, [f"this is {name}"], [])
+        take_files(made.place(name), tmp_path, [f"this is {name}"], [], plan={})
     return made
 
 
@@ -95,7 +95,8 @@ def test_the_first_run_and_those_that_a_breach_names_are_kept(tmp_path, files):
     folder = open_kept_folder(tmp_path / "kept", of_commit(), ASKED)
     keep_audit(DynamicAudit(results=results), folder, files)
     assert kept_names(folder) == [
-        "audited.json", "dynamic_audit.json", "runs/base/log.txt", "runs/suffix/log.txt",
+        "audited.json", "dynamic_audit.json", "runs/base/log.txt", "runs/base/plan.json",
+        "runs/suffix/log.txt", "runs/suffix/plan.json",
     ]  # fmt: skip
     assert (folder / "runs" / "suffix" / "log.txt").read_text() == "this is suffix\n"
 
@@ -106,7 +107,9 @@ def test_an_audit_that_replaces_another_leaves_nothing_of_it_but_notes_that_were
     (folder / "timeline.svg").write_text("of the first run")
     (folder / "notes.md").write_text("mine")
     keep_audit(DynamicAudit(failure="now it cannot be driven"), folder, files)
-    assert kept_names(folder) == ["audited.json", "dynamic_audit.json", "notes.md", "runs/base/log.txt"]
+    assert kept_names(folder) == [
+        "audited.json", "dynamic_audit.json", "notes.md", "runs/base/log.txt", "runs/base/plan.json",
+    ]  # fmt: skip
     assert json.loads((folder / "dynamic_audit.json").read_text())["failure"] == "now it cannot be driven"
 
 
