@@ -14,7 +14,7 @@ from harness.targets import Target, content_key
 from harness.worker_pool import TASK_TIMEOUT_SECONDS, run_tasks
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from harness.check import CheckOptions
@@ -107,6 +107,17 @@ def _keys(
     return [None if content is None else result_key(content, how, tool) for content in contents]
 
 
+def _may_stay(document: Mapping[str, Any]) -> bool:
+    """Whether the same would come out when it is judged again: nothing failed that may be mended meanwhile.
+
+    A submission that could not be run, and runs that ended for want of time or of a package, are no error.
+    """
+    if document.get("error"):
+        return False
+    dynamic = document.get("dynamic")
+    return dynamic is None or not (dynamic["failure"] or dynamic["lacking"])
+
+
 def judge_all(
     targets: Sequence[Target],
     clone: Clone | None,
@@ -117,13 +128,17 @@ def judge_all(
 ) -> Iterator[Judged]:
     """Yield every target's result: cached ones first, then the others as workers finish them.
 
-    A target whose worker dies or hangs yields a could-not-check document; it is not cached, so the next run
-    tries it again.
+    A target whose worker dies or hangs yields a could-not-check document; neither it nor what hung on this
+    machine is cached, so the next run tries it again.
     """
     keys = _keys(targets, clone, options, use_cache=cache is not None)
+    # A kept answer writes no files: where those of the runs are asked for, they are made.
+    asks_files = options.dynamic is not None and options.dynamic.keep is not None
     missing: list[int] = []
     for index, (target, key) in enumerate(zip(targets, keys, strict=True)):
-        document = cache.get(key) if cache is not None and key is not None else None
+        document = None
+        if cache is not None and key is not None and not asks_files:
+            document = cache.get(key)
         if document is None:
             missing.append(index)
         else:
@@ -147,7 +162,7 @@ def judge_all(
             else:
                 document = done.result.document
                 _keep(done.result.audits, audits)
-                if cache is not None and (key := keys[index]) is not None and not document.get("error"):
+                if cache is not None and (key := keys[index]) is not None and _may_stay(document):
                     cache.put(key, document)
             yield Judged(index, done.task, document, from_cache=False)
 

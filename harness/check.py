@@ -58,7 +58,8 @@ class CheckOptions:
 
     def key(self) -> str:
         """Everything that can change a result, as text (a part of the cache key)."""
-        facts = dataclasses.asdict(dataclasses.replace(self, frontier=None))
+        dynamic = dataclasses.replace(self.dynamic, keep=None) if self.dynamic is not None else None
+        facts = dataclasses.asdict(dataclasses.replace(self, frontier=None, dynamic=dynamic))
         frontier = dataclasses.asdict(self.frontier) if self.frontier else None
         return json.dumps([facts, frontier], default=str, sort_keys=True)
 

@@ -139,7 +139,7 @@ def _dynamic(arguments: argparse.Namespace) -> DynamicOptions | None:
             f"--dynamic runs submissions, and {' and '.join(missing)} {verb} not installed here; "
             "run: pip install 'golf-harness[model]'"
         )
-    from harness.dynamic.dynamic_audit import WHOLE_SECONDS
+    from harness.dynamic.asked_settings import WHOLE_SECONDS
     from harness.dynamic.dynamic_check import DynamicOptions
     from harness.sandbox.choose import choose_sandbox
 

@@ -161,7 +161,8 @@ def build_parser() -> argparse.ArgumentParser:
         "--keep-runs",
         type=Path,
         metavar="DIR",
-        help="keep what each probe saw (dynamic_audit.json) and a picture of the first run (timeline.svg)",
+        help="keep what each probe saw, a picture of the first run, and log and record of it and of each run "
+        "that shows a breach",
     )
 
     out = parser.add_argument_group("output")

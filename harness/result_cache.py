@@ -31,10 +31,10 @@ def default_cache_dir() -> Path:
 
 
 # Code that no result depends on: results are stored as `reports/report_json` writes them, the other reports
-# are made from that; the rest belongs to golf-run.
+# are made from that; the rest belongs to golf-run. The sandbox does not: the dynamic audit runs in it.
 _RENDERING = "reports/"
 _RESULT_REPORTS = ("reports/report_json.py", "reports/escape.py")
-_OF_GOLF_RUN = ("machine/", "runs/", "sandbox/", "scoring/", "watching/")
+_OF_GOLF_RUN = ("machine/", "runs/", "scoring/", "watching/")
 
 
 def _shapes_results(path: str) -> bool:

@@ -29,6 +29,7 @@ def audit_as_json(audit: DynamicAudit) -> dict[str, Any]:
         "seconds": audit.seconds,
         "looked_before": audit.looked_before,
         "not_cleared": {rule: why for rule in CONDITIONS if (why := why_not_clean(audit, rule)) is not None},
+        "lacking": [cause.value for cause in audit.lacking],
         "notes": list(audit.notes),
         "settings": dict(audit.settings),
         "results": [

@@ -25,6 +25,7 @@ from harness.dynamic.events import PrintEvent
 from harness.dynamic.fork_plan import branch_mark
 from harness.dynamic.left_files import file_digest, left_files
 from harness.dynamic.run_causes import cause_of, read_ending, read_failed_rank
+from harness.dynamic.run_files import take_files
 from harness.dynamic.run_phase import phase_of
 from harness.dynamic.score_lines import has_score, score_past_record
 from harness.errors import SetupError
@@ -93,6 +94,7 @@ def run_child(
     names: DataNames | None = None,
     may_write_data: bool = False,
     slot: int = 0,
+    files: Path | None = None,
     should_stop: Callable[[], bool] = lambda: False,
 ) -> AuditRun:
     """Run `plan` on a clean copy of `folder` with `data`, and read what is left when all is dead.
@@ -100,14 +102,15 @@ def run_child(
     Raises `SubmissionError` for a folder that cannot be copied safely and `SetupError` when this machine
     cannot run it. `may_write_data` lets a run put alternatives into its own copy of the data. Threads may
     make runs side by side, each in a `slot` of its own; runs of one slot wait for each other, and so do all
-    where `may_run_side_by_side` says no.
+    where `may_run_side_by_side` says no. `files` is a folder for the log and the record of the run as they
+    were left, None where nobody wants them.
     """
     root = _root(slot if may_run_side_by_side(sandbox) else 0)
     with _taken.setdefault(str(root), threading.Lock()):
         _remove(root)
         try:
             root.mkdir(mode=0o755, parents=True)
-            return _run(root, folder, plan, data, sandbox, limits, names, may_write_data, should_stop)
+            return _run(root, folder, plan, data, sandbox, limits, names, may_write_data, files, should_stop)
         finally:
             _remove(root)
 
@@ -127,6 +130,7 @@ def _run(
     limits: SandboxLimits,
     names: DataNames | None,
     may_write_data: bool,
+    files: Path | None,
     should_stop: Callable[[], bool],
 ) -> AuditRun:
     work, out = root / "work", root / "out"
@@ -170,9 +174,12 @@ def _run(
 
     outcome = sandbox.run(request, keep, should_stop=should_stop)
     keys, log_lines = take_keys(lines)
-    forks = len(plan.fork["tokens"]) if plan.fork is not None else 0
+    marks = [branch_mark(index) for index in range(len(plan.fork["tokens"]) if plan.fork is not None else 0)]
     ranks = range(plan.world_size) if plan.world_size > 1 else range(plan.rank, plan.rank + 1)
     records = tuple(read_event_record(out, rank=rank, key=keys.get(rank)) for rank in ranks)
+    if files is not None:
+        processes = [*((rank, "") for rank in ranks), *((plan.rank, mark) for mark in marks)]
+        take_files(files, out, lines, processes, plan=seen.as_json())
     has_one_log = plan.captures and plan.fork is None
     past = score_past_record(_all_printed(records), log_lines) if has_one_log else None
     if past is not None:
@@ -194,8 +201,7 @@ def _run(
             phase=phase_of(records[failed or 0]) if plan.captures else "",
         ),
         branches=tuple(
-            read_event_record(out, rank=plan.rank, key=keys.get(plan.rank), branch=branch_mark(index))
-            for index in range(forks)
+            read_event_record(out, rank=plan.rank, key=keys.get(plan.rank), branch=mark) for mark in marks
         ),
     )
 

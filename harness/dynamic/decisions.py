@@ -11,6 +11,7 @@ import dataclasses
 from typing import TYPE_CHECKING
 
 from harness.case import failed, needs_human, noted, passed
+from harness.dynamic.asked_settings import command_words
 from harness.dynamic.run_ladder import LadderStep
 from harness.finding import RuleVerdict
 from harness.probe_outcome import Outcome
@@ -39,7 +40,6 @@ _OF_THE_CLAIMED_SCORE = frozenset({"bpb-formula"})
 ONLY_IF_CLAIMED = frozenset({"doc-boundary-isolation"})
 """Rules that nothing breaks unless the submission claims what they are about, which reading says."""
 _APPLIES = frozenset({RuleVerdict.FAIL, RuleVerdict.NEEDS_HUMAN, RuleVerdict.PASS})
-_REPRODUCE = "golf-check --dynamic makes them again, bit for bit"
 
 
 def rule_of(condition: str) -> str:
@@ -154,7 +154,8 @@ def _without_power(dynamic: DynamicAudit) -> list[str]:
 
 
 def _executed_breach(dynamic: DynamicAudit, rule: str, result: ProbeResult) -> Finding:
-    runs = f" (runs {' and '.join(result.runs)}; {_REPRODUCE})" if result.runs else ""
+    again = f"golf-check {' '.join(command_words(dynamic.settings))} makes them again, bit for bit"
+    runs = f" (runs {' and '.join(result.runs)}; {again})" if result.runs else ""
     seen = f"executed: {result.sentence}{runs}"
     if dynamic.is_claim_guessed:
         label = dynamic.label or "the last score"

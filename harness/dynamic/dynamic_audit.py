@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from harness.dynamic.asked_settings import WHOLE_SECONDS, asked_settings
 from harness.dynamic.audit_run import may_run_side_by_side
 from harness.dynamic.audit_subject import read_subject
 from harness.dynamic.claimed_label import claimed_label
@@ -30,7 +31,8 @@ if TYPE_CHECKING:
 
     from harness.dynamic.audit_run import AuditRun
     from harness.dynamic.probes.probe import ProbeResult, ScoredRun
-    from harness.dynamic.run_causes import RunCause
+    from harness.dynamic.run_causes import CauseKind, RunCause
+    from harness.dynamic.run_files import RunFiles
     from harness.dynamic.run_ladder import Attempt
     from harness.dynamic.run_plan import RunPlan
     from harness.dynamic.run_pool import MadeRun
@@ -40,9 +42,6 @@ if TYPE_CHECKING:
     from harness.ruleset import Limits
     from harness.sandbox.request import Sandbox
     from harness.submission import Submission
-
-WHOLE_SECONDS = 300.0
-"""What all runs of one submission may take; probes that no time is left for are not run, and say so."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,7 +71,10 @@ class DynamicAudit:
     notes: tuple[str, ...] = ()
     seconds: float = 0.0
     settings: Mapping[str, Any] = field(default_factory=dict)
-    """What the first run was started with: environment, argv, constants, ranks, device, tokens."""
+    """What the user asked for (`asked_settings`), and what the first run was started with: environment, argv,
+    constants, tokens."""
+    lacking: tuple[CauseKind, ...] = ()
+    """What of this machine ended a run or kept one from being made; elsewhere the answer may be another."""
     base: ScoredRun | None = None
     """The first run with everything it recorded."""
 
@@ -90,6 +92,7 @@ def audit_by_running(
     workers: int | None = None,
     ranks: int = 1,
     device: str = "cpu",
+    files_of_runs: RunFiles | None = None,
     on_run: Callable[[str], None] = lambda name: None,
     should_stop: Callable[[], bool] = lambda: False,
 ) -> DynamicAudit:
@@ -98,7 +101,8 @@ def audit_by_running(
     Raises `SetupError` when this machine cannot run anything, `SubmissionError` when there is nothing to run
     or it cannot be copied safely. `on_run` gets the name of each run before it begins, maybe in another
     thread, one at a time. `thorough` takes four runs more (`counterfactuals`),
-    `workers` go side by side. `ranks` and `device` are those of each run (`run_plan`).
+    `workers` go side by side. `ranks` and `device` are those of each run (`run_plan`). `files_of_runs` takes
+    the log and the record of each, that of the last attempt to drive it as "base".
     """
     began = time.monotonic()
     subject = read_subject(folder, submission, files, evidence)
@@ -115,6 +119,7 @@ def audit_by_running(
         on_run=on_run,
         should_stop=should_stop,
         workers=workers,
+        files=files_of_runs,
     ) as pool:
         pool.tell("base")
         with pool.slot() as slot:
@@ -129,6 +134,7 @@ def audit_by_running(
                 ranks=ranks,
                 device=device,
                 slot=slot,
+                files=pool.files_of("base"),
                 should_stop=pool.should_stop,
             )
             if not attempts or attempts[-1].run.cause is not None or attempts[-1].plan != beside.plan:
@@ -164,7 +170,11 @@ def audit_by_running(
         looked_before=_looked_before(base) if base is not None else 0,
         notes=notes,
         seconds=round(time.monotonic() - began, 1),
-        settings=_settings(attempts[-1].plan, made.data) if attempts else {},
+        settings={
+            **asked_settings(ranks=ranks, device=device, thorough=thorough, whole_seconds=whole_seconds),
+            **(_settings(attempts[-1].plan, made.data) if attempts else {}),
+        },
+        lacking=pool.lacking,
         base=base,
     )
 
@@ -174,8 +184,6 @@ def _settings(plan: RunPlan, data: TinyData) -> dict[str, Any]:
         "environment": dict(plan.environment),
         "argv": list(plan.argv),
         "constants": {**plan.literals, **plan.local_literals},
-        "ranks": plan.world_size,
-        "device": plan.device,
         "train_tokens": int(data.train.size),
         "validation_tokens": int(data.validation.size),
     }

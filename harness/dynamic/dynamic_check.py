@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import json
-import re
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from harness.dynamic.audit_json import audit_as_json
+from harness.dynamic.asked_settings import WHOLE_SECONDS, asked_settings
 from harness.dynamic.audit_run import remove_left_behind
 from harness.dynamic.audit_subject import write_tree
-from harness.dynamic.dynamic_audit import WHOLE_SECONDS, DynamicAudit, audit_by_running
-from harness.dynamic.timeline import timeline_svg
+from harness.dynamic.dynamic_audit import DynamicAudit, audit_by_running
+from harness.dynamic.kept_folder import keep_audit, open_kept_folder
+from harness.dynamic.run_files import RunFiles
 from harness.errors import SetupError, SubmissionError
 from harness.sandbox.choose import choose_sandbox
-from harness.whole_file import whole_file
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -25,9 +23,6 @@ if TYPE_CHECKING:
     from harness.file_tree import FileTree
     from harness.ruleset import Limits
     from harness.submission import Submission
-
-_NAME = re.compile(r"[^A-Za-z0-9._-]+")
-_LONGEST_NAME = 120
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,6 +42,12 @@ class DynamicOptions:
     device: str = "cpu"
     keep: Path | None = None
 
+    def asked(self) -> dict[str, Any]:
+        """What of this shapes the runs, as it stands in a report."""
+        return asked_settings(
+            ranks=self.ranks, device=self.device, thorough=self.thorough, whole_seconds=self.whole_seconds
+        )
+
 
 def run_dynamic_audit(
     submission: Submission,
@@ -63,7 +64,9 @@ def run_dynamic_audit(
     """
     sandbox = choose_sandbox(options.sandbox)
     remove_left_behind()
+    kept = open_kept_folder(options.keep, submission, options.asked()) if options.keep is not None else None
     with tempfile.TemporaryDirectory(prefix="golf-check-") as scratch:
+        files_of_runs = RunFiles(Path(scratch) / "runs") if kept is not None else None
         folder = Path(scratch) / "submission"
         try:
             write_tree(files, folder)
@@ -79,30 +82,14 @@ def run_dynamic_audit(
                 workers=options.workers,
                 ranks=options.ranks,
                 device=options.device,
+                files_of_runs=files_of_runs,
                 on_run=on_run,
             )
         except SubmissionError as error:
-            audit = DynamicAudit(failure=str(error))
+            audit = DynamicAudit(failure=str(error), settings=options.asked())
         except SetupError as error:
-            audit = DynamicAudit(failure=f"this machine could not run it: {error}")
-    if options.keep is not None:
-        _keep(audit, options.keep / _folder_name(submission))
+            why = f"this machine could not run it: {error}"
+            audit = DynamicAudit(failure=why, settings=options.asked())
+        if kept is not None and files_of_runs is not None:
+            keep_audit(audit, kept, files_of_runs)
     return audit
-
-
-def _folder_name(submission: Submission) -> str:
-    origin = submission.origin
-    words = [f"pr{origin.pr}" if origin.pr is not None else "", Path(origin.entry or origin.path).name]
-    return _NAME.sub("-", "-".join(word for word in words if word))[:_LONGEST_NAME] or "submission"
-
-
-def _keep(audit: DynamicAudit, folder: Path) -> None:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with whole_file(folder / "dynamic_audit.json") as file:
-            file.write((json.dumps(audit_as_json(audit), indent=2) + "\n").encode())
-        if audit.base is not None:
-            with whole_file(folder / "timeline.svg") as file:
-                file.write(timeline_svg(audit.base, title=folder.name).encode())
-    except OSError as error:
-        raise SetupError(f"{folder}: what was seen of the runs cannot be kept there ({error})") from error

@@ -103,14 +103,20 @@ def take_keys(lines: Sequence[str]) -> tuple[dict[int, str], list[str]]:
     return keys, rest
 
 
+def record_names(rank: int, branch: str = "") -> tuple[str, str]:
+    """Names of the files that hold the events and the arrays of `rank`; `branch` is the mark of a fork."""
+    mark = branch if rank == 0 else f".rank{rank}{branch}"
+    return f"events{mark}.jsonl", f"arrays{mark}.f64"
+
+
 def read_event_record(
     folder: Path, *, rank: int = 0, key: str | None = None, branch: str = ""
 ) -> EventRecord:
     """The record that rank `rank` left in `folder`, or a fork of it. Never raises for what the files hold."""
-    mark = branch if rank == 0 else f".rank{rank}{branch}"
+    events_name, arrays_name = record_names(rank, branch)
     reading = _Reading(rank, bytes.fromhex(key) if key else None)
-    arrays = _read_file(folder / f"arrays{mark}.f64", MOST_ARRAY_BYTES, reading.problems)
-    lines = _read_file(folder / f"events{mark}.jsonl", MOST_EVENT_BYTES, reading.problems)
+    arrays = read_bounded(folder / arrays_name, MOST_ARRAY_BYTES, reading.problems)
+    lines = read_bounded(folder / events_name, MOST_EVENT_BYTES, reading.problems)
     if lines is None or arrays is None:
         return EventRecord(events=(), rank=rank, problems=tuple(reading.problems))
     reading.read(lines, arrays)
@@ -214,7 +220,11 @@ def _mac(data: bytes, key: bytes) -> bytes:
     return hashlib.blake2b(data, key=key, digest_size=8).digest()
 
 
-def _read_file(path: Path, most: int, problems: list[str]) -> bytes | None:
+def read_bounded(path: Path, most: int, problems: list[str]) -> bytes | None:
+    """The content of a file in reach of untrusted code; None where it is none of at most `most` bytes.
+
+    Then a sentence is added to `problems`. Links are not followed.
+    """
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError as error:

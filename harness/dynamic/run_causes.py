@@ -57,6 +57,20 @@ class CauseKind(StrEnum):
     MACHINE = "machine"
 
 
+OF_THIS_MACHINE = frozenset(
+    {
+        CauseKind.TIME,
+        CauseKind.MEMORY,
+        CauseKind.DISK,
+        CauseKind.PROCESSES,
+        CauseKind.MISSING_MODULE,
+        CauseKind.CUDA_MODULE,
+        CauseKind.MACHINE,
+    }
+)
+"""Causes that may be gone when the same is asked again, here or elsewhere."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunCause:
     """One cause in words; `line` is the script's innermost line that took part, None when none did."""

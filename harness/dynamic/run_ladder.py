@@ -20,6 +20,7 @@ from harness.dynamic.tiny_scale import STEPS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from pathlib import Path
 
     from harness.dynamic.audit_run import AuditRun
     from harness.dynamic.audit_subject import AuditSubject
@@ -75,12 +76,14 @@ def climb(
     ranks: int = 1,
     device: str = "cpu",
     slot: int = 0,
+    files: Path | None = None,
     should_stop: Callable[[], bool] = lambda: False,
 ) -> list[Attempt]:
     """The attempts in order; only the last may have reached a score.
 
     `steps` are those of training, `ranks` the processes that run beside each other; on the `device` cuda
-    nothing stands in for the GPU. `slot` is that of `run_child`.
+    nothing stands in for the GPU. `slot` is that of `run_child`, and so is `files`, which
+    the last attempt has.
     """
     attempts: list[Attempt] = []
     for step, choice in _steps(subject, attempts, steps):
@@ -96,6 +99,7 @@ def climb(
             limits,
             names=subject.vocabulary.names,
             slot=slot,
+            files=files,
             should_stop=should_stop,
         )
         attempts.append(Attempt(step=step, choice=choice, settings=settings, plan=plan, run=run))

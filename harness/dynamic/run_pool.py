@@ -15,14 +15,18 @@ from queue import SimpleQueue
 from typing import TYPE_CHECKING
 
 from harness.dynamic.audit_run import LIMITS, run_child
+from harness.dynamic.run_causes import OF_THIS_MACHINE, CauseKind
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from concurrent.futures import Future
+    from pathlib import Path
     from types import TracebackType
 
     from harness.dynamic.audit_run import AuditRun
     from harness.dynamic.audit_subject import AuditSubject
+    from harness.dynamic.run_causes import RunCause
+    from harness.dynamic.run_files import RunFiles
     from harness.dynamic.run_ladder import Attempt
     from harness.dynamic.run_plan import RunPlan
     from harness.dynamic.tiny_data import TinyData
@@ -62,7 +66,8 @@ class BegunRun:
 class RunPool:
     """Makes runs of `subject` until `deadline` (of the monotonic clock); a context manager.
 
-    `on_run` gets the name of each run before it begins, one at a time, maybe in a thread.
+    `on_run` gets the name of each run before it begins, one at a time, maybe in a thread. `files` takes logs
+    and records, None where nobody wants them.
     """
 
     def __init__(
@@ -74,6 +79,7 @@ class RunPool:
         on_run: Callable[[str], None],
         should_stop: Callable[[], bool],
         workers: int | None = None,
+        files: RunFiles | None = None,
     ) -> None:
         count = workers or min(MOST_WORKERS, len(os.sched_getaffinity(0)))
         self._subject = subject
@@ -81,6 +87,7 @@ class RunPool:
         self._deadline = deadline
         self._on_run = on_run
         self._asked_to_stop = should_stop
+        self._files = files
         self._is_left = threading.Event()
         self._lock = threading.Lock()
         self._slots: SimpleQueue[int] = SimpleQueue()
@@ -89,6 +96,7 @@ class RunPool:
         self._threads = ThreadPoolExecutor(max_workers=count, thread_name_prefix="run")
         self._attempts: list[MadeRun] = []
         self._made: list[tuple[MadeRun, threading.Event] | None] = []
+        self._lacking: set[CauseKind] = set()
 
     def __enter__(self) -> RunPool:
         """Runs may be begun."""
@@ -107,10 +115,16 @@ class RunPool:
         ended = [each for each in self._made if each is not None]
         return [*self._attempts, *(run for run, unwanted in ended if not unwanted.is_set())]
 
+    @property
+    def lacking(self) -> tuple[CauseKind, ...]:
+        """What a run of another machine, or of another day, might have had: causes, in order of name."""
+        return tuple(sorted(self._lacking))
+
     def keep_attempts(self, attempts: Sequence[Attempt]) -> None:
         """Add the runs of a climb."""
         for attempt in attempts:
             cause = attempt.run.cause
+            self._note(cause)
             self._attempts.append(
                 MadeRun(
                     name="base",
@@ -151,6 +165,10 @@ class RunPool:
         with self._lock:
             self._on_run(name)
 
+    def files_of(self, name: str) -> Path | None:
+        """Where the files of a run called `name` go that begins now; None where nobody wants them."""
+        return self._files.place(name) if self._files is not None else None
+
     def limits(self) -> SandboxLimits:
         """Those of a run that begins now."""
         left = max(1.0, self._deadline - time.monotonic())
@@ -159,6 +177,10 @@ class RunPool:
     def should_stop(self) -> bool:
         """Whether nobody waits for the runs any more."""
         return self._is_left.is_set() or self._asked_to_stop()
+
+    def _note(self, cause: RunCause | None) -> None:
+        if cause is not None and cause.kind in OF_THIS_MACHINE:
+            self._lacking.add(cause.kind)
 
     def _run(
         self,
@@ -174,7 +196,10 @@ class RunPool:
             return unwanted.is_set() or self.should_stop()
 
         with self.slot() as slot:
-            if should_stop() or time.monotonic() + least_seconds > self._deadline:
+            if should_stop():
+                return None
+            if time.monotonic() + least_seconds > self._deadline:
+                self._lacking.add(CauseKind.TIME)
                 return None
             self.tell(name)
             with self._lock:
@@ -189,10 +214,12 @@ class RunPool:
                 names=self._subject.vocabulary.names,
                 may_write_data=may_write_data,
                 slot=slot,
+                files=self.files_of(name),
                 should_stop=should_stop,
             )
         if unwanted.is_set():
             return None
+        self._note(run.cause)
         forks = f", {len(run.branches)} forks" if run.branches else ""
         made = MadeRun(
             name=name,

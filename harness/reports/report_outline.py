@@ -7,6 +7,7 @@ import shlex
 from collections import defaultdict
 from typing import TYPE_CHECKING
 
+from harness.dynamic.asked_settings import command_words
 from harness.finding import Role, RuleVerdict
 from harness.reports.escape import printable
 
@@ -242,5 +243,5 @@ def reproduce_command(report: Report) -> list[str]:
     else:
         parts.append(shlex.quote(summary.path))
     parts.append(f"--profile {report.profile}")
-    parts += ["--dynamic"] if report.dynamic is not None else []
+    parts += command_words(report.dynamic.get("settings", {})) if report.dynamic is not None else []
     return parts + ([f"--as-of {report.as_of}"] if report.as_of else [])

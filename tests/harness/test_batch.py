@@ -7,15 +7,16 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from harness.batch import Judged, in_order, judge_all
+from harness.batch import Judged, _Answer, in_order, judge_all
 from harness.check import CheckOptions
+from harness.dynamic.dynamic_check import DynamicOptions
 from harness.result_cache import ResultCache
 from harness.targets import Target
 from harness.worker_pool import Done
 from tests.builders import good_files, write_files
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
 
 def result(index: int) -> Judged:
@@ -79,3 +80,58 @@ def test_other_options_do_not_get_the_kept_result(tmp_path: Path):
         list(judge_all([target], None, CheckOptions(), cache=cache))
         (other,) = judge_all([target], None, CheckOptions(rules=("seeds-three",)), cache=cache)
     assert not other.from_cache
+
+
+@pytest.fixture
+def answering(monkeypatch: pytest.MonkeyPatch) -> Callable[[dict[str, object]], list[object]]:
+    """Makes every task end with a document that has these keys; gives the list of tasks that were begun."""
+
+    def answer(document: dict[str, object]) -> list[object]:
+        begun: list[object] = []
+
+        def run(tasks: Sequence[object], *_: object, **__: object) -> Iterator[Done[object]]:
+            for index, task in enumerate(tasks):
+                begun.append(task)
+                yield Done(index, task, _Answer(document, {}), None)
+
+        monkeypatch.setattr("harness.batch.run_tasks", run)
+        return begun
+
+    return answer
+
+
+def judged_twice(folder: Path, first: CheckOptions, second: CheckOptions | None = None) -> bool:
+    """Whether the second of two times came from the cache."""
+    target = Target(folder=write_files(folder / "s", good_files()))
+    with ResultCache(folder / "cache") as cache:
+        list(judge_all([target], None, first, cache=cache))
+        (again,) = judge_all([target], None, second or first, cache=cache)
+    return again.from_cache
+
+
+RUN = CheckOptions(dynamic=DynamicOptions())
+
+
+@pytest.mark.parametrize(
+    ("dynamic", "is_kept"),
+    [
+        ({"failure": None, "lacking": []}, True),
+        ({"failure": "this machine could not run it", "lacking": []}, False),
+        ({"failure": None, "lacking": ["time"]}, False),
+        ({"failure": None, "lacking": ["missing-module"]}, False),
+    ],
+)
+def test_runs_that_hung_on_this_machine_are_made_again(tmp_path: Path, answering, dynamic, is_kept):
+    answering({"verdict": "incomplete", "dynamic": dynamic})
+    assert judged_twice(tmp_path, RUN) is is_kept
+
+
+def test_where_files_of_the_runs_are_asked_for_runs_are_made(tmp_path: Path, answering):
+    begun = answering({"verdict": "accept", "dynamic": {"failure": None, "lacking": []}})
+    assert not judged_twice(tmp_path, RUN, CheckOptions(dynamic=DynamicOptions(keep=tmp_path)))
+    assert len(begun) == 2
+
+
+def test_what_was_made_for_its_files_is_kept_for_those_who_ask_for_none(tmp_path: Path, answering):
+    answering({"verdict": "accept", "dynamic": {"failure": None, "lacking": []}})
+    assert judged_twice(tmp_path, CheckOptions(dynamic=DynamicOptions(keep=tmp_path)), RUN)

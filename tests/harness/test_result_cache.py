@@ -81,7 +81,9 @@ def test_the_tool_digest_changes_with_the_rules_data(tmp_path: Path):
         ("reports/report_json.py", True),
         ("reports/report_markdown.py", False),
         ("reports/schema/report.json", False),
-        ("sandbox/launch.py", False),
+        ("runs/seed_job.py", False),
+        ("sandbox/bubblewrap.py", True),
+        ("dynamic/event_schema.json", True),
     ],
 )
 def test_results_outlive_changes_of_what_only_renders_them(tmp_path: Path, path: str, is_stale: bool):

@@ -21,6 +21,7 @@ from harness.dynamic.audit_run import (
 from harness.dynamic.child.capture.recorder import Recorder
 from harness.dynamic.child.ending import ending_of, write_ending
 from harness.dynamic.data_folder import data_places
+from harness.dynamic.fork_plan import ForkPlan
 from harness.dynamic.run_causes import CauseKind
 from harness.dynamic.run_plan import RunPlan
 from harness.dynamic.tiny_data import Layout, tiny_data
@@ -206,6 +207,33 @@ def test_a_run_of_two_ranks_has_the_record_of_each(folder, data):
     ]
     assert run.events is run.by_rank[0]
     assert run.log_lines == ("val_bpb:1.0", "val_bpb:1.1")
+
+
+def test_log_and_records_are_kept_where_they_are_asked_for(folder, data, tmp_path):
+    lines = []
+    sandbox = FakeSandbox(lambda _, told: recorded_ranks(told, lines), lines)
+    run_child(folder, plan(world_size=2), data, sandbox, files=tmp_path / "base")
+    assert (tmp_path / "base" / "log.txt").read_text().splitlines() == lines
+    assert {path.name for path in (tmp_path / "base").glob("events*")} == {
+        "events.jsonl.gz",
+        "events.rank1.jsonl.gz",
+    }
+
+
+def test_the_records_of_forks_are_kept_with_that_of_their_run(folder, data, tmp_path):
+    def act(_, told):
+        for mark in ("", ".fork0", ".fork1"):
+            (Path(told["out"]) / f"events{mark}.jsonl").write_text("{}\n")
+
+    forks = ForkPlan(after_event=1, positions=((5,), (5,)), tokens=((7,), (8,)), most_events=(9, 9))
+    run_child(
+        folder, plan(fork=forks.as_json()), data, FakeSandbox(act, ["a line"]), files=tmp_path / "forks"
+    )
+    assert {path.name for path in (tmp_path / "forks").glob("events*")} == {
+        "events.jsonl.gz",
+        "events.fork0.jsonl.gz",
+        "events.fork1.jsonl.gz",
+    }
 
 
 def test_a_score_that_no_rank_recorded_is_a_problem_of_the_record(folder, data):

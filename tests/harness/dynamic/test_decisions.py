@@ -73,6 +73,12 @@ def test_an_executed_breach_fails_whatever_reading_said():
     assert "runs base and suffix" in found[0].message
 
 
+def test_an_executed_breach_names_the_options_its_runs_were_made_with():
+    breach = _result("prefix-invariance", C3, Outcome.BREACH)
+    (found,) = with_executed(_audit(breach, settings={"ranks": 2}), C3, [])
+    assert "golf-check --dynamic --dynamic-ranks 2 makes them again" in found.message
+
+
 def test_a_question_of_reading_stays_beside_an_executed_breach():
     audit = _audit(*CLEAN[:1], _result("prefix-invariance", C3, Outcome.BREACH))
     said = needs_human(C3, "a table", ask="Is it?")

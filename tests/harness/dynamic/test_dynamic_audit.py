@@ -22,6 +22,14 @@ def settings(message, line=None):
     return RunCause(kind=CauseKind.SETTINGS, message=message, line=line)
 
 
+def audit_of(folder, **asked):
+    """The audit of a script that does nothing; no run is made without a stand-in for `run_child`."""
+    (folder / "train_gpt.py").write_text("import torch\n")
+    files = FolderTree(folder)
+    limits = load_ruleset().limits(datetime.date(2026, 4, 1))
+    return audit_by_running(folder, read_submission(files), files, None, limits, SIDE_BY_SIDE, **asked)
+
+
 def test_a_run_that_reached_its_score_was_driven():
     assert why_not_driven(attempts(settings("too small"), None), 9.0) is None
 
@@ -55,16 +63,17 @@ def test_the_run_begun_beside_a_first_that_failed_is_given_up(tmp_path, monkeypa
 
     monkeypatch.setattr(run_ladder, "run_child", fails)
     monkeypatch.setattr(run_pool, "run_child", goes_on)
-    (tmp_path / "train_gpt.py").write_text("import torch\n")
-    files = FolderTree(tmp_path)
-    audit = audit_by_running(
-        tmp_path,
-        read_submission(files),
-        files,
-        None,
-        load_ruleset().limits(datetime.date(2026, 4, 1)),
-        SIDE_BY_SIDE,
-        workers=2,
-    )
+    audit = audit_of(tmp_path, workers=2)
     assert audit.failure is not None
     assert {run.name for run in audit.runs} == {"base"}
+
+
+def test_an_audit_that_came_to_nothing_says_what_was_asked_of_it(tmp_path, monkeypatch):
+    def fails(*_, **__):
+        return SimpleNamespace(cause=settings("too small"), outcome=SimpleNamespace(seconds=1.0), branches=())
+
+    monkeypatch.setattr(run_ladder, "run_child", fails)
+    monkeypatch.setattr(run_pool, "run_child", fails)
+    audit = audit_of(tmp_path, ranks=2, thorough=True, whole_seconds=60.0)
+    asked = {"ranks": 2, "device": "cpu", "thorough": True, "whole_seconds": 60.0}
+    assert asked.items() <= audit.settings.items()

@@ -7,6 +7,7 @@ from types import SimpleNamespace
 import pytest
 
 from harness.dynamic import run_pool
+from harness.dynamic.run_causes import CauseKind, RunCause
 from harness.dynamic.run_pool import RunPool
 
 SOON = 30.0  # a bound that only a hung pool meets
@@ -17,6 +18,7 @@ class Runs:
 
     def __init__(self):
         self.begun, self.free, self.slots = [], {}, []
+        self.cause = None
         self.has_begun = threading.Condition()
 
     def __call__(self, folder, plan, data, sandbox, limits, *, slot, should_stop, **_):
@@ -27,7 +29,7 @@ class Runs:
         until = time.monotonic() + SOON
         while not self.free.get(plan) and not should_stop() and time.monotonic() < until:
             time.sleep(0.001)
-        return SimpleNamespace(branches=(), cause=None, outcome=SimpleNamespace(seconds=1.0), plan=plan)
+        return SimpleNamespace(branches=(), cause=self.cause, outcome=SimpleNamespace(seconds=1.0), plan=plan)
 
     def wait_for(self, count):
         with self.has_begun:
@@ -51,6 +53,11 @@ def pool_of(*, workers=2, seconds=SOON):
         should_stop=lambda: False,
         workers=workers,
     )
+
+
+def climbed(cause):
+    run = SimpleNamespace(cause=cause, outcome=SimpleNamespace(seconds=2.0))
+    return SimpleNamespace(run=run, step=SimpleNamespace(value="small"))
 
 
 def begin(pool, name, least_seconds=0.0):
@@ -113,15 +120,41 @@ def test_a_run_is_not_begun_when_less_is_left_than_it_takes(runs):
         assert begin(pool, "long", least_seconds=6.0).result() is None
     assert runs.begun == []
     assert pool.made == []
+    assert pool.lacking == (CauseKind.TIME,)
+
+
+@pytest.mark.parametrize(
+    ("kind", "lacking"),
+    [(CauseKind.MISSING_MODULE, (CauseKind.MISSING_MODULE,)), (CauseKind.SETTINGS, ()), (None, ())],
+)
+def test_a_run_that_this_machine_ended_is_told_of(runs, kind, lacking):
+    runs.cause = RunCause(kind=kind, message="so") if kind is not None else None
+    runs.free["one"] = True
+    with pool_of() as pool:
+        begin(pool, "one").result()
+    assert pool.lacking == lacking
+
+
+def test_what_a_run_lacked_that_nobody_wants_any_more_is_not_told(runs):
+    runs.cause = RunCause(kind=CauseKind.MACHINE, message="stopped")
+    with pool_of() as pool:
+        forgotten = begin(pool, "forgotten")
+        runs.wait_for(1)
+        forgotten.forget()
+        forgotten.result()
+    assert pool.lacking == ()
+
+
+def test_what_a_step_of_the_climb_lacked_is_told_though_a_later_one_was_driven():
+    lacked = RunCause(kind=CauseKind.MISSING_MODULE, message="No module named 'x'")
+    with pool_of() as pool:
+        pool.keep_attempts([climbed(lacked), climbed(None)])
+    assert pool.lacking == (CauseKind.MISSING_MODULE,)
 
 
 def test_the_climb_stands_before_what_was_begun_beside_it(runs):
     runs.free["beside"] = True
     with pool_of() as pool:
         begin(pool, "beside").result()
-        climbed = SimpleNamespace(
-            run=SimpleNamespace(cause=None, outcome=SimpleNamespace(seconds=2.0)),
-            step=SimpleNamespace(value="small"),
-        )
-        pool.keep_attempts([climbed])
+        pool.keep_attempts([climbed(None)])
     assert [run.name for run in pool.made] == ["base", "beside"]

@@ -281,6 +281,7 @@ def executed(**replace):
         "looked_before": 0,
         "not_cleared": {"c1-causal": "executed: not cleared, as prefix-invariance saw a breach"},
         "seconds": 61.2,
+        "lacking": [],
         "notes": [],
         "settings": {
             "environment": {"MODEL_DIM": "64"},
@@ -288,6 +289,8 @@ def executed(**replace):
             "constants": {"ttt_batch": 2},
             "ranks": 1,
             "device": "cpu",
+            "thorough": False,
+            "whole_seconds": 300.0,
             "train_tokens": 150_000,
             "validation_tokens": 2_049,
         },

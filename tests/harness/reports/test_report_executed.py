@@ -18,6 +18,7 @@ from harness.reports.report_executed import (
 )
 from harness.reports.report_json import SCHEMA_PATH, from_json, to_json
 from harness.reports.report_markdown import render_markdown
+from harness.reports.report_outline import reproduce_command
 from harness.reports.report_text import render_text
 from tests.harness.reports.report_samples import executed, make_report
 from tests.harness.reports.test_report_json import closed
@@ -62,6 +63,24 @@ def test_the_markdown_report_folds_the_runs_away():
 def test_the_reproduce_command_runs_it_again():
     assert "--dynamic" in render_text(with_runs())
     assert "--dynamic" not in render_text(make_report())
+
+
+def test_the_reproduce_command_asks_for_the_same_runs():
+    asked = {"ranks": 2, "device": "cuda", "thorough": True, "whole_seconds": 900.0}
+    command = " ".join(reproduce_command(with_runs(settings=asked)))
+    assert (
+        "--dynamic --dynamic-ranks 2 --dynamic-device cuda --dynamic-thorough --dynamic-seconds 900 "
+    ) in command
+
+
+def test_the_reproduce_command_leaves_out_what_is_so_by_itself():
+    assert "--dynamic-" not in " ".join(reproduce_command(with_runs()))
+
+
+def test_the_reproduce_command_of_runs_that_came_to_no_settings_is_the_plain_one():
+    command = reproduce_command(with_runs(settings={}))
+    assert "--dynamic" in command
+    assert not any(part.startswith("--dynamic-") for part in command)
 
 
 def test_a_long_course_is_shown_from_both_ends():
