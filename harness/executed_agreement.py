@@ -45,6 +45,7 @@ def executed(
     if dynamic is None:
         return None
     from harness.dynamic.decisions import ONLY_IF_CLAIMED, rule_of
+    from harness.dynamic.run_ladder import LadderStep
 
     seconds = float(dynamic["seconds"])
     if dynamic["failure"]:
@@ -64,6 +65,11 @@ def executed(
         state = ExecutedState.OTHER_BREACH
     elif blind := [why for rule, why in dynamic["not_cleared"].items() if rule in wanted]:
         state, unsure = ExecutedState.NO_POWER, blind[0]
+    elif wanted and dynamic["step"] == LadderStep.DEFAULTS:
+        state, unsure = (
+            ExecutedState.NO_POWER,
+            "driven under the script's defaults only, not the claimed run's",
+        )
     elif any(one["probe"] in _COMPARING and one["outcome"] == Outcome.CLEAN for one in results):
         state, unsure = ExecutedState.CLEAN, ""
     else:
