@@ -51,7 +51,8 @@ class TorchCalls:
         self.grad_source = "none"
         self.rows_shape: tuple[int, ...] = ()
         self._last_table = 0
-        self._last_input = (0, 0)
+        self._last_input = (0, 0, False)
+        self._is_in_pass = False  # a loss, a gradient or a step ends it
         self._recent_losses: deque[tuple[int, torch.Tensor]] = deque(maxlen=_RECENT_LOSSES)
         self.after: dict[Any, Callable[[Any, tuple[Any, ...], dict[str, Any], Any], None]] = {
             F.embedding: self._embedding,
@@ -69,6 +70,7 @@ class TorchCalls:
 
     def stepped(self, optimizer: torch.optim.Optimizer, args: Any, kwargs: Any) -> None:
         """An optimizer made a step; called by torch after any optimizer's."""
+        self._is_in_pass = False
         try:
             for group in optimizer.param_groups:
                 for weight in group["params"]:
@@ -95,14 +97,15 @@ class TorchCalls:
     def _rows(self, tokens: torch.Tensor, table: torch.Tensor) -> None:
         if table.dim() != 2 or table.shape[0] < self.vocab_size or tokens.numel() < 8:
             return
-        identity = (tokens.data_ptr(), tokens.numel())
-        if identity == self._last_input and id(table) != self._last_table:
+        # Weights that are made anew for each pass (views of one buffer, copies) are other objects each time.
+        identity = (tokens.data_ptr(), tokens.numel(), torch.is_grad_enabled())
+        if self._is_in_pass and identity == self._last_input and table.data_ptr() != self._last_table:
             return  # a second table for the same tokens within one forward pass
         row_length = tokens.shape[-1]
         segments = self.streams.segments(tokens.detach().cpu().numpy(), row_length)
         if not segments:
             return
-        self._last_input, self._last_table = identity, id(table)
+        self._last_input, self._last_table, self._is_in_pass = identity, table.data_ptr(), True
         before, self.source = self.source, _source_of(segments)
         self.rows_shape = tuple(tokens.shape)
         fields: dict[str, Any] = {}
@@ -205,6 +208,7 @@ class TorchCalls:
         target: torch.Tensor,
     ) -> None:
         """`scores` hold a row over all tokens (the last dimension) for each target."""
+        self._is_in_pass = False
         values = each.detach().reshape(-1).to(torch.float64).cpu().numpy()
         by_row = {"norm": norms(scores)} if self._chances is None else self._chances.of(scores, target)
         told: dict[str, Any] = {
@@ -232,6 +236,7 @@ class TorchCalls:
         return self.recorder.array(by_row.reshape(-1).to(torch.float64).cpu().numpy(), site=site)
 
     def _backward(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any], result: Any) -> None:
+        self._is_in_pass = False
         self.recorder.event("backward", source=self.grad_source)
 
 

@@ -50,6 +50,26 @@ def test_rows_losses_gradients_and_steps_of_a_run_are_told() -> None:
     assert [event.source for event in record.of(StepEvent)] == ["train"] * 6 + ["val"] * 24
 
 
+def test_passes_are_told_where_the_table_is_another_object_in_each() -> None:
+    anew = toys.SCORE_FIRST.replace("self.table(x)", "F.embedding(x, self.table.weight.view(128, 16)[:])")
+    assert anew != toys.SCORE_FIRST
+
+    def told(source: str) -> list[tuple[str, bool]]:
+        return [(event.source, event.grad) for event in toy_run(source).events.of(ForwardEvent)]
+
+    assert told(anew) == told(toys.SCORE_FIRST)
+
+
+def test_a_second_table_for_the_same_tokens_is_no_second_pass() -> None:
+    two = toys.SCORE_FIRST.replace(
+        "logits = self.head(torch.tanh(self.table(x)))",
+        "logits = self.head(torch.tanh(self.table(x) + F.embedding(x, self.table.weight * 0.5)))",
+    )
+    assert two != toys.SCORE_FIRST
+    count = len(list(toy_run(two).events.of(ForwardEvent)))
+    assert count == len(list(toy_run(toys.SCORE_FIRST).events.of(ForwardEvent)))
+
+
 @pytest.mark.parametrize("extra", ["weight=torch.full((128,), 0.9)", "label_smoothing=0.1"])
 def test_a_loss_that_is_weighed_or_smoothed_is_not_told_as_that_of_a_softmax(
     extra: str, tmp_path: Path
