@@ -6,7 +6,7 @@ import dataclasses
 import json
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from harness import __version__
 from harness.audit.guarded_audit import audit_submission
@@ -24,13 +24,13 @@ from harness.verdict import Verdict, submission_verdict
 
 if TYPE_CHECKING:
     import datetime
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
     from pathlib import Path
 
     from harness.audit.kept_audits import KeptAudits
     from harness.audit.submission_audit import SubmissionAudit
     from harness.dynamic.dynamic_audit import DynamicAudit
-    from harness.dynamic.dynamic_check import DynamicOptions
+    from harness.dynamic.dynamic_check import CheckedRuns, DynamicOptions
     from harness.evidence.seed_evidence import Evidence
     from harness.evidence.standing_record import Frontier, Reference
     from harness.file_tree import FileTree
@@ -156,7 +156,7 @@ def _dynamic(
     limits: Limits,
     options: CheckOptions,
     on_run: Callable[[str], None],
-) -> DynamicAudit | None:
+) -> CheckedRuns | None:
     if options.dynamic is None or files is None:
         return None
     from harness.dynamic.dynamic_check import run_dynamic_audit
@@ -164,12 +164,10 @@ def _dynamic(
     return run_dynamic_audit(submission, files, evidence, limits, options.dynamic, on_run=on_run)
 
 
-def _as_json(dynamic: DynamicAudit | None) -> Mapping[str, Any] | None:
-    if dynamic is None:
-        return None
-    from harness.dynamic.audit_json import audit_as_json
-
-    return audit_as_json(dynamic)
+def _dynamic_errors(dynamic: DynamicAudit | None) -> tuple[str, ...]:
+    """A crash of the dynamic audit: a bug of ours, reported as the crash of a rule is."""
+    fault = dynamic.fault if dynamic is not None else None
+    return () if fault is None else (f"dynamic-audit: {fault}",)
 
 
 def _unshown(dynamic: DynamicAudit | None) -> tuple[str, ...]:
@@ -201,6 +199,8 @@ def check_submission(
     reference = options.reference
     if reference is None and options.frontier is not None:
         reference = options.frontier.before(submission.origin.pr)
+    audit = audit_submission(submission, files, evidence, kept) if needs_audit(options) else None
+    runs = _dynamic(submission, files, evidence, limits, options, on_run)
     case = Case(
         submission=submission,
         evidence=evidence,
@@ -208,8 +208,8 @@ def check_submission(
         profile=options.profile,
         as_of=as_of,
         reference=reference,
-        audit=audit_submission(submission, files, evidence, kept) if needs_audit(options) else None,
-        dynamic=_dynamic(submission, files, evidence, limits, options, on_run),
+        audit=audit,
+        dynamic=runs.audit if runs is not None else None,
     )
     judgement = judge(case, ruleset, options.rules or tuple(ruleset.rules), options.as_of)
     seeds = tuple(seed.seed for seed in evidence.seeds if seed.seed is not None)
@@ -231,8 +231,12 @@ def check_submission(
             *_unaudited(case.audit),
             *_unshown(case.dynamic),
         ),
-        dynamic=_as_json(case.dynamic),
-        rule_errors=(*judgement.rule_errors, *_auditor_errors(case.audit)),
+        dynamic=runs.document if runs is not None else None,
+        rule_errors=(
+            *judgement.rule_errors,
+            *_auditor_errors(case.audit),
+            *_dynamic_errors(case.dynamic),
+        ),
     )
 
 

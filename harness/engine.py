@@ -72,16 +72,23 @@ def check_rule(rule: Rule, case: Case) -> tuple[list[Finding], str | None]:
     except SetupError as error:  # the rules folder is at fault, not the rule and not the submission
         return [not_checked(rule.id, str(error))], None
     except Exception as error:  # noqa: BLE001,RUF100 - a crashed rule must not lose the other rules' results
-        message = f"golf-check failed inside this rule ({type(error).__name__}: {error}); please report it"
-        finding = dataclasses.replace(not_checked(rule.id, message), confidence=Confidence.LOW)
-        return [finding], f"{rule.id}: {traceback.format_exc()}"
+        return [_crashed(rule, error)], f"{rule.id}: {traceback.format_exc()}"
     if not findings:
         findings = [not_checked(rule.id, "found no evidence it could use")]
-    if case.dynamic is not None:
-        from harness.dynamic.decisions import with_executed
+    if case.dynamic is None:
+        return findings, None
+    from harness.dynamic.decisions import with_executed
 
-        findings = [_lowered(one, rule, case) for one in with_executed(case.dynamic, rule.id, findings)]
-    return findings, None
+    try:
+        said = [_lowered(one, rule, case) for one in with_executed(case.dynamic, rule.id, findings)]
+    except Exception as error:  # noqa: BLE001,RUF100 - what was read of the submission stands
+        return [*findings, _crashed(rule, error)], f"{rule.id}: {traceback.format_exc()}"
+    return said, None
+
+
+def _crashed(rule: Rule, error: Exception) -> Finding:
+    message = f"golf-check failed inside this rule ({type(error).__name__}: {error}); please report it"
+    return dataclasses.replace(not_checked(rule.id, message), confidence=Confidence.LOW)
 
 
 def judge(

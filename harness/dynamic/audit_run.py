@@ -16,6 +16,7 @@ import tempfile
 import threading
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -176,7 +177,8 @@ def _run(
     keys, log_lines = take_keys(lines)
     marks = [branch_mark(index) for index in range(len(plan.fork["tokens"]) if plan.fork is not None else 0)]
     ranks = range(plan.world_size) if plan.world_size > 1 else range(plan.rank, plan.rank + 1)
-    records = tuple(read_event_record(out, rank=rank, key=keys.get(rank)) for rank in ranks)
+    record_of = partial(read_event_record, out, validation_tokens=int(data.validation.size))
+    records = tuple(record_of(rank=rank, key=keys.get(rank)) for rank in ranks)
     if files is not None:
         processes = [*((rank, "") for rank in ranks), *((plan.rank, mark) for mark in marks)]
         take_files(files, out, lines, processes, plan=seen.as_json())
@@ -200,9 +202,7 @@ def _run(
             has_metric=has_score(log_lines),
             phase=phase_of(records[failed or 0]) if plan.captures else "",
         ),
-        branches=tuple(
-            read_event_record(out, rank=plan.rank, key=keys.get(plan.rank), branch=mark) for mark in marks
-        ),
+        branches=tuple(record_of(rank=plan.rank, key=keys.get(plan.rank), branch=mark) for mark in marks),
     )
 
 

@@ -104,6 +104,6 @@ def joined(pieces: Sequence[Piece], numbers: Sequence[int], sites: tuple[str, ..
         counted_at=np.repeat(np.asarray(numbers), sizes),
         scored_at=whole.scored_at,
         tokens=whole.tokens,
-        network_share=in_network / whole.values.size,
+        network_share=in_network / max(whole.values.size, 1),
         sites=tuple(dict.fromkeys((*sites, *whole.sites))),
     )

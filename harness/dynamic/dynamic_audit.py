@@ -48,6 +48,7 @@ if TYPE_CHECKING:
 class DynamicAudit:
     """What running a submission showed. `failure` says why it could not be driven to its score.
 
+    `fault` is the traceback of an error of our own that ended the audit, which then has a failure too.
     `step` is how it was driven (the later on the ladder, the less it says of the claimed run), `label` the
     printed name of the claimed score, `score` the number itself as the tiny run printed it. `is_claim_sure`
     says that the logs name the claimed score, or that the run printed only one final score,
@@ -60,6 +61,7 @@ class DynamicAudit:
     results: tuple[ProbeResult, ...] = ()
     runs: tuple[MadeRun, ...] = ()
     failure: str | None = None
+    fault: str | None = None
     step: str = ""
     label: str | None = None
     score: float | None = None

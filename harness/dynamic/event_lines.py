@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 
 
 _ROUNDED = 1e-4  # relative; sums of float16 values are rounded most
+_MOST = 1 << 48  # sums and products of a few such counts stay exact
+_MOST_LOSSES = 1 << 17  # as the child tells them at most
 
 
 class Arrays(Protocol):
@@ -61,7 +63,7 @@ def _text(value: Any) -> str:
 
 
 def _count(value: Any) -> int:
-    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= _MOST:
         raise ValueError(f"{str(value)[:20]} is no count")
     return value
 
@@ -90,6 +92,8 @@ def _base(data: dict[str, Any]) -> dict[str, Any]:
 
 def _loss(data: dict[str, Any], kept: Arrays) -> LossEvent:
     nll, norm, size = kept.cited(data["nll"]), kept.cited(data["norm"]), _count(data["size"])
+    if not 0 < size <= _MOST_LOSSES:
+        raise ValueError(f"{size:,} losses")
     times, mean_times = kept.cited(data.get("times")), kept.cited(data.get("mean_times"))
     for each in (nll, norm, times, mean_times):
         if each is not None and each.size != size:
@@ -138,19 +142,23 @@ def _numbers(values: Any) -> tuple[float, ...] | None:
 
 def _reduction(data: dict[str, Any], kept: Arrays) -> ReductionEvent:
     array, value, op = kept.cited(data["array"]), _number(data["value"]), _text(data["op"])
+    size = _count(data["size"])
+    if array is not None and array.size != size:
+        raise ValueError(f"{array.size:,} values of {size:,}")
     if array is not None and not _gives(array, op, value):
         array = None
-    return ReductionEvent(
-        **_base(data), site=_text(data["site"]), op=op, value=value, size=_count(data["size"]), array=array
-    )
+    return ReductionEvent(**_base(data), site=_text(data["site"]), op=op, value=value, size=size, array=array)
 
 
 def _gives(array: np.ndarray, op: str, value: float) -> bool:
     """Whether `value` is the sum or mean of `array`: a script may have put its own in the place of torch's.
 
-    Losses of ignored targets are zero, and a mean leaves them out.
+    Losses of ignored targets are zero, and a mean leaves them out. Of no values there is no sum but the one
+    that the script began with: `np.sum([], initial=2.0)`.
     """
-    if op not in {"sum", "mean"} or not array.size or not math.isfinite(value):
+    if not array.size:
+        return False
+    if op not in {"sum", "mean"} or not math.isfinite(value):
         return True
     total, scale = float(array.sum()), float(np.abs(array).sum())
     counts = {1} if op == "sum" else {array.size, int(np.count_nonzero(array)) or 1}

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 
 from harness.dynamic.event_lines import BUILDERS
-from harness.dynamic.events import Event
+from harness.dynamic.events import Event, ForwardEvent, LossEvent
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -29,6 +29,8 @@ MOST_EVENT_BYTES = 64 << 20
 MOST_ARRAY_BYTES = 32 << 20
 MOST_LINE_BYTES = 1 << 20
 _KEY_LINE = re.compile(r"golf-record (\d{1,4}) ([0-9a-f]{32})")
+_NOT_A_LINE = (ValueError, LookupError, TypeError, AttributeError, OverflowError, RecursionError)
+"""What reading a line raises that our recorder did not write."""
 _Kind = TypeVar("_Kind", bound=Event)
 
 
@@ -110,11 +112,19 @@ def record_names(rank: int, branch: str = "") -> tuple[str, str]:
 
 
 def read_event_record(
-    folder: Path, *, rank: int = 0, key: str | None = None, branch: str = ""
+    folder: Path,
+    *,
+    rank: int = 0,
+    key: str | None = None,
+    branch: str = "",
+    validation_tokens: int | None = None,
 ) -> EventRecord:
-    """The record that rank `rank` left in `folder`, or a fork of it. Never raises for what the files hold."""
+    """The record that rank `rank` left in `folder`, or a fork of it. Never raises for what the files hold.
+
+    A line that tells of more than `validation_tokens` tokens of the validation stream is no event.
+    """
     events_name, arrays_name = record_names(rank, branch)
-    reading = _Reading(rank, bytes.fromhex(key) if key else None)
+    reading = _Reading(rank, bytes.fromhex(key) if key else None, validation_tokens)
     arrays = read_bounded(folder / arrays_name, MOST_ARRAY_BYTES, reading.problems)
     lines = read_bounded(folder / events_name, MOST_EVENT_BYTES, reading.problems)
     if lines is None or arrays is None:
@@ -132,7 +142,7 @@ def read_event_record(
 
 
 class _Reading:
-    def __init__(self, rank: int, key: bytes | None) -> None:
+    def __init__(self, rank: int, key: bytes | None, validation_tokens: int | None) -> None:
         self.problems: list[str] = []
         self.events: list[Event] = []
         self.dropped: dict[str, int] = {}
@@ -140,6 +150,7 @@ class _Reading:
         self.is_torn = key is not None
         self._rank = rank
         self._key = key
+        self._validation_tokens = validation_tokens
         self._chain = b""
 
     def read(self, lines: bytes, arrays: bytes) -> None:
@@ -152,7 +163,7 @@ class _Reading:
             try:
                 data = self._checked(number, line)
                 ended = self._take(data, kept)
-            except (ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
+            except _NOT_A_LINE as error:
                 self.problems.append(f"line {number + 1} is no event ({str(error)[:120]})")
                 return
         if not ended:
@@ -192,7 +203,12 @@ class _Reading:
             for kind in self.remarks:
                 self.remarks[kind] = tuple(str(each)[:200] for each in list(data.get(kind, ()))[:20])
             return True
-        self.events.append(BUILDERS[kind](data, kept))
+        event = BUILDERS[kind](data, kept)
+        if isinstance(event, ForwardEvent | LossEvent) and self._validation_tokens is not None:
+            ends = (row.start + row.length for row in event.rows if row.split == "val")
+            if max(ends, default=0) > self._validation_tokens:
+                raise ValueError(f"tokens beyond the {self._validation_tokens:,} of the stream")
+        self.events.append(event)
         return False
 
 

@@ -77,7 +77,8 @@ def keep_audit(audit: DynamicAudit, folder: Path, files: RunFiles) -> None:
             picture.unlink(missing_ok=True)
         else:
             with whole_file(picture) as file:
-                file.write(timeline_svg(audit.base, title=folder.name).encode())
+                shown = timeline_svg(audit.base, title=folder.name)
+                file.write(shown.encode("utf-8", "backslashreplace"))  # what was printed may be no text
         with whole_file(folder / AUDIT_NAME) as file:
             file.write((json.dumps(audit_as_json(audit), indent=2) + "\n").encode())
     except OSError as error:

@@ -21,9 +21,14 @@ _ARTIFACTS_AT_MOST = 2_000
 def left_files(work: Path, folder: Path, before: Mapping[str, str]) -> Iterator[tuple[str, tuple[int, str]]]:
     """New and changed regular files below `folder`, links not followed.
 
-    The run could write all of `work`: where it put a link in place of a folder above, nothing is read.
+    The run could write all of `work`: where it put a link in place of this folder or one above it, nothing
+    is read.
     """
-    if folder.resolve() != work.resolve() / folder.relative_to(work):
+    try:
+        is_ours = folder.resolve() == work.resolve() / folder.relative_to(work)
+    except (OSError, RuntimeError):  # a link to itself
+        return
+    if not is_ours:
         return
     found = 0
     pending = [folder]

@@ -24,6 +24,8 @@ def positions_of(loss: LossEvent) -> np.ndarray:
 
 def matched(array: np.ndarray, nll: np.ndarray) -> tuple[np.ndarray, np.ndarray] | None:
     """Which entries of `array` are kept and where in `nll` they stand: masked, a piece, or picked out."""
+    if not array.size:
+        return None
     for sign in (1.0, -1.0):
         known = sign * nll
         if array.size == known.size:

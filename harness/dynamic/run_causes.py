@@ -8,7 +8,7 @@ import re
 import stat
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from harness.sandbox.request import EndKind
 
@@ -22,6 +22,11 @@ ENDING_NAME = "ending.json"  # as harness.dynamic.child.ending writes it
 RANKS_NAME = "ranks.json"  # as harness.dynamic.child.ranks writes it
 _ENDING_BYTES = 64 * 2**10
 _LONGEST = 400
+_LONGEST_NAME = 80
+_LONGEST_MESSAGE = 2_000
+_LONGEST_TEXT = 300
+_MOST_FRAMES = 12
+_MOST_LINES = 10_000_000
 _OUR_FOLDER = "/harness/dynamic/"
 # Packages that hold compiled kernels for CUDA and nothing to stand in for them on a CPU.
 _KERNEL_PACKAGES = re.compile(
@@ -82,8 +87,19 @@ class RunCause:
     """Words of the error and of its line that may be settings, in lower case."""
 
 
+class _Frame(NamedTuple):
+    """A frame of a traceback; `line` is None where none is told that could be one."""
+
+    file: str
+    line: int | None
+    text: str
+
+
 def read_ending(folder: Path, rank: int = 0) -> dict[str, Any]:
-    """What a rank of the child says of its ending: bounded, of a regular file, {} for anything else."""
+    """What a rank of the child says of its ending: bounded, of a regular file, {} for anything else.
+
+    Its script could write that file: what stands in it may be of any type.
+    """
     return _said(folder / (ENDING_NAME if rank == 0 else f"ending.rank{rank}.json"))
 
 
@@ -119,6 +135,7 @@ def cause_of(
 ) -> RunCause | None:
     """Why the run did not end with a score; None when it did.
 
+    Of `ending` only what has the type that the child gives it counts, and no more of it than that writes.
     `lines` are those of its log: a traceback in them counts where the child could not write its ending.
     `phase` says how far it had come, "" where that is not known.
     """
@@ -150,7 +167,7 @@ def _cause(
     error, message = _error(ending, lines)
     if not error:
         return RunCause(kind=CauseKind.CRASH, message=outcome.detail[:_LONGEST])
-    frames = [one for one in ending.get("frames") or () if isinstance(one, dict)]
+    frames = _frames(ending.get("frames"))
     return RunCause(
         kind=_kind(error, message, frames),
         message=_words(error, message, frames, outcome.exit_code),
@@ -159,27 +176,50 @@ def _cause(
     )
 
 
-def _words(error: str, message: str, frames: Sequence[Mapping[str, Any]], exit_code: int | None) -> str:
+def _words(error: str, message: str, frames: Sequence[_Frame], exit_code: int | None) -> str:
     """The error in words; one that says nothing is told by the line that raised it."""
     if message:
         return f"{error}: {message}"[:_LONGEST]
     if error == "SystemExit":
         return f"it ended itself with exit status {exit_code}"
-    text = str(frames[-1].get("text") or "").strip() if frames else ""
+    text = frames[-1].text.strip() if frames else ""
     return f"{error} at `{text}`"[:_LONGEST] if text else error
 
 
 def _error(ending: Mapping[str, Any], lines: Sequence[str]) -> tuple[str, str]:
-    if ending.get("error"):
-        return str(ending["error"])[:80], str(ending.get("message") or "")[:2_000]
+    error = _text(ending.get("error"), _LONGEST_NAME)
+    if error:
+        return error, _text(ending.get("message"), _LONGEST_MESSAGE)
     for line in reversed(lines[-200:]):
-        match = _LAST_ERROR.match(line.strip()[:2_000])
+        match = _LAST_ERROR.match(line.strip()[:_LONGEST_MESSAGE])
         if match is not None:
             return match[1], match[2] or ""
     return "", ""
 
 
-def _kind(error: str, message: str, frames: Sequence[Mapping[str, Any]]) -> CauseKind:
+def _text(value: Any, longest: int) -> str:
+    """The start of a text, "" for anything else. JSON can hold halves of characters, which are no text."""
+    return value[:longest].encode("utf-8", "replace").decode() if isinstance(value, str) else ""
+
+
+def _frames(value: Any) -> list[_Frame]:
+    """The innermost frames, outermost first."""
+    told = [one for one in value[-_MOST_FRAMES:] if isinstance(one, dict)] if isinstance(value, list) else []
+    return [
+        _Frame(
+            _text(one.get("file"), _LONGEST_TEXT),
+            _line(one.get("line")),
+            _text(one.get("text"), _LONGEST_TEXT),
+        )
+        for one in told
+    ]
+
+
+def _line(value: Any) -> int | None:
+    return value if type(value) is int and 0 < value <= _MOST_LINES else None
+
+
+def _kind(error: str, message: str, frames: Sequence[_Frame]) -> CauseKind:
     if error in {"ModuleNotFoundError", "ImportError"}:
         match = _MISSING_MODULE.search(message)
         name = match[1] if match is not None else message
@@ -190,7 +230,7 @@ def _kind(error: str, message: str, frames: Sequence[Mapping[str, Any]]) -> Caus
         return CauseKind.MISSING_FILE
     if error == "MemoryError":
         return CauseKind.MEMORY
-    innermost = str(frames[-1].get("file", "")) if frames else ""
+    innermost = frames[-1].file if frames else ""
     if _OUR_FOLDER in innermost or error == "NotImplementedError":
         return CauseKind.STAND_IN
     if error in _BROKEN:
@@ -198,21 +238,17 @@ def _kind(error: str, message: str, frames: Sequence[Mapping[str, Any]]) -> Caus
     return CauseKind.SETTINGS
 
 
-def _script_line(frames: Sequence[Mapping[str, Any]]) -> int | None:
-    for frame in reversed(frames):
-        line = frame.get("line")
-        if "/submission/" in str(frame.get("file", "")) and isinstance(line, int):
-            return line
-    return None
+def _script_line(frames: Sequence[_Frame]) -> int | None:
+    return next((one.line for one in reversed(frames) if _is_script(one) and one.line is not None), None)
 
 
-def _names(message: str, frames: Sequence[Mapping[str, Any]]) -> frozenset[str]:
+def _names(message: str, frames: Sequence[_Frame]) -> frozenset[str]:
     """Words with an underscore, or all in capitals: how settings are spelled."""
-    text = " ".join([message, *(str(frame.get("text", "")) for frame in frames if _is_script(frame))])
+    text = " ".join([message, *(frame.text for frame in frames if _is_script(frame))])
     return frozenset(
         word.lower() for word in re.findall(r"[A-Za-z]\w{2,60}", text) if "_" in word or word.isupper()
     )
 
 
-def _is_script(frame: Mapping[str, Any]) -> bool:
-    return "/submission/" in str(frame.get("file", ""))
+def _is_script(frame: _Frame) -> bool:
+    return "/submission/" in frame.file

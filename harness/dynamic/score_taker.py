@@ -66,7 +66,7 @@ class ScoreTaker:
                 if loss.reduction == "mean":
                     sources.append((abs(loss.value) * loss.size, loss.number, loss))
         for reduction in record.of(ReductionEvent):
-            if reduction.rank != rank or (reduction.array is None and reduction.size > 1):
+            if reduction.rank != rank or (reduction.array is None and reduction.size != 1):
                 continue
             sources.append((abs(reduction.value), reduction.number, reduction))
             if reduction.op == "mean":
@@ -212,8 +212,10 @@ class ScoreTaker:
         return self._placed(source)
 
     def _is_made_of_sums(self, source: ReductionEvent) -> bool:
-        """Whether every value is itself a sum of several losses seen before."""
+        """Whether there are values, and each is itself a sum of several losses seen before."""
         assert source.array is not None
+        if not source.array.size:
+            return False
         for value in source.array:
             known = self._source(float(value), source.number, _EXACT)
             if known is None or known.size < 2:

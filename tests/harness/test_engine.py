@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from harness.case import Case, Profile, failed, passed
+from harness.dynamic.dynamic_audit import DynamicAudit
 from harness.engine import check_rule, judge
 from harness.finding import RuleVerdict
 from harness.ruleset import Rule, Ruleset, load_ruleset
@@ -82,6 +83,16 @@ def test_a_rule_that_crashes_is_not_checked_and_says_that_it_is_our_bug(
     findings, crash = check_rule(rule(), case)
     assert findings[0].verdict is RuleVerdict.NOT_CHECKED
     assert "please report" in findings[0].message
+    assert "ZeroDivisionError" in (crash or "")
+
+
+def test_what_a_rule_read_stands_where_hearing_the_runs_crashes(
+    case: Case, says: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+):
+    says(lambda _case: iter([failed(RULE, "over")]))
+    monkeypatch.setattr("harness.dynamic.decisions.with_executed", lambda *_: 1 / 0)
+    findings, crash = check_rule(rule(), dataclasses.replace(case, dynamic=DynamicAudit()))
+    assert [finding.verdict for finding in findings] == [RuleVerdict.FAIL, RuleVerdict.NOT_CHECKED]
     assert "ZeroDivisionError" in (crash or "")
 
 

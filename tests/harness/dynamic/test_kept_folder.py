@@ -7,8 +7,9 @@ from types import SimpleNamespace
 import pytest
 
 from harness.dynamic.dynamic_audit import DynamicAudit
+from harness.dynamic.event_record import EventRecord
 from harness.dynamic.kept_folder import keep_audit, open_kept_folder
-from harness.dynamic.probes.probe import ProbeResult
+from harness.dynamic.probes.probe import ProbeResult, ScoredRun
 from harness.dynamic.run_files import RunFiles, take_files
 from harness.errors import SetupError
 from harness.probe_outcome import Outcome
@@ -125,3 +126,17 @@ def test_files_that_cannot_be_copied_leave_those_that_were_there(tmp_path, files
         keep_audit(DynamicAudit(), folder, files)
     assert "runs/base/log.txt" in kept_names(folder)
     assert [path for path in folder.iterdir() if path.name.endswith(".partial")] == []
+
+
+def test_what_a_run_printed_that_is_no_text_is_kept_as_escapes(tmp_path, files, monkeypatch):
+    monkeypatch.setattr("harness.dynamic.kept_folder.timeline_svg", lambda *_, **__: "<svg>\ud800</svg>")
+    base = ScoredRun(
+        name="base",
+        record=EventRecord(events=()),
+        artifacts={},
+        stream_tokens=2,
+        metric=None,
+        why_not="no score",
+    )
+    keep_audit(DynamicAudit(base=base), tmp_path, files)
+    assert (tmp_path / "timeline.svg").read_text() == "<svg>\\ud800</svg>"

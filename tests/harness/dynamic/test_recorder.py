@@ -51,6 +51,36 @@ def test_what_was_recorded_is_read_again(tmp_path: Path) -> None:
     assert record.why_powerless() is None
 
 
+def test_a_pass_over_tokens_beyond_the_stream_is_no_event(tmp_path: Path) -> None:
+    recorder = _recorder(tmp_path)
+    row = ["val", 1, 2049, 0]
+    recorder.event("fw", source="val", shape=[1, 2049], grad=False, rows=[row], rows_left_out=0, weights=None)
+    recorder.close()
+    record = read_event_record(tmp_path, key=recorder.key, validation_tokens=2049)
+    assert record.events == ()
+    assert "tokens beyond the 2,049" in (record.why_powerless() or "")
+    assert read_event_record(tmp_path, key=recorder.key, validation_tokens=2050).problems == ()
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [{"dropped": [1]}, {"dropped": {"x": "y"}}, {"dropped": {}, "reached": 5}],
+    ids=["list", "no number", "no places"],
+)
+def test_an_end_of_other_types_is_no_end(tmp_path: Path, fields: dict[str, object]) -> None:
+    recorder = _recorder(tmp_path)
+    recorder.event("end", events=1, **fields)
+    recorder.flush()
+    assert "is no event" in read_event_record(tmp_path, key=recorder.key).problems[0]
+
+
+def test_an_array_cited_by_nothing_is_no_event(tmp_path: Path) -> None:
+    recorder = _recorder(tmp_path)
+    recorder.event("red", op="sum", value=4.0, size=2, array=[], site="a.py:1:0 nll.sum")
+    recorder.close()
+    assert "is no event" in read_event_record(tmp_path, key=recorder.key).problems[0]
+
+
 def test_a_changed_value_breaks_the_seal(tmp_path: Path) -> None:
     key = _filled(tmp_path)
     record = _edited(tmp_path, key, lambda lines: [line.replace(b"4.0", b"3.0") for line in lines])

@@ -86,6 +86,40 @@ def test_an_ending_that_is_a_link_or_too_long_is_not_read(tmp_path):
     assert read_ending(tmp_path) == {}
 
 
+@pytest.mark.parametrize(
+    "said",
+    [
+        '{"error": "E", "message": "m", "frames": 5}',
+        '{"error": "E", "message": "m", "frames": {"file": "/submission/x"}}',
+        '{"error": "E", "message": "m", "frames": [5, null, [], {"file": 7, "line": "7", "text": {"a": 1}}]}',
+        '{"error": "E", "message": "m", "frames": [{"file": "/submission/x", "line": true, "text": NaN}]}',
+        '{"error": "E", "message": "m", "frames": [{"file": "/submission/x", "line": -Infinity}]}',
+        f'{{"error": "E", "message": "m", "frames": [{{"file": "/submission/x", "line": 1{"0" * 4_000}}}]}}',
+    ],
+)
+def test_frames_of_an_ending_that_are_none_are_left_out(tmp_path, said):
+    (tmp_path / "ending.json").write_text(said)
+    cause = cause_of(outcome(), read_ending(tmp_path), [], has_metric=False)
+    assert (cause.message, cause.line) == ("E: m", None)
+
+
+@pytest.mark.parametrize("error", ["5", "[" * 400 + "]" * 400, '{"a": {}}', "NaN", "true"])
+def test_an_error_that_is_no_text_is_none(tmp_path, error):
+    (tmp_path / "ending.json").write_text(f'{{"error": {error}, "message": "m", "frames": []}}')
+    cause = cause_of(outcome(), read_ending(tmp_path), [], has_metric=False)
+    assert (cause.kind, cause.message) == (CauseKind.CRASH, "as it was")
+
+
+def test_what_an_ending_says_is_cut_and_text(tmp_path):
+    (tmp_path / "ending.json").write_text(
+        json.dumps(ending("E" * 9_000, "\ud800" * 3_000, text="x_" * 9_000))
+    )
+    cause = cause_of(outcome(), read_ending(tmp_path), [], has_metric=False)
+    assert len(cause.message) <= 400
+    assert len(cause.message.encode()) <= 400
+    assert all(len(name) <= 300 for name in cause.names)
+
+
 def test_an_ending_is_read(tmp_path):
     (tmp_path / "ending.json").write_text(json.dumps(ending("X")))
     assert read_ending(tmp_path)["error"] == "X"

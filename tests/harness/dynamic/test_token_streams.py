@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 
 from harness.dynamic.child.capture.token_streams import Segment, TokenStreams
 from tests.harness.dynamic.toy_runs import stream
@@ -36,6 +37,12 @@ def test_masked_targets_are_left_out() -> None:
     targets = VAL[100:164].copy()
     targets[:32] = -100
     assert STREAMS.segments(targets) == [Segment("val", 132, 32, 32)]
+
+
+@pytest.mark.parametrize("none", [-1, -100])
+def test_a_target_that_stands_for_none_does_not_go_on_beyond_the_last_token(none: int) -> None:
+    targets = np.append(VAL[1:], none)
+    assert STREAMS.segments(targets) == [Segment("val", 1, VAL.size - 1, 0)]
 
 
 def test_tokens_of_neither_stream_are_unknown() -> None:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 _HEADER_BYTES = 256 * 4  # official shards: 256 int32, then uint16 tokens
 _GRAM = 6
 _FACTOR = np.uint64(0x9E3779B97F4A7C15)
-_GAP = -1  # between the streams: no token is negative
+_GAP = -(1 << 40)  # between the streams: no token, and no target that stands for none (-1, -100)
 
 
 class Segment(NamedTuple):
