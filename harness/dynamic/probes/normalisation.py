@@ -1,8 +1,9 @@
 """R4: every token that could have come is put in turn where one came; what they are scored must sum to one.
 
-A sum over some tokens that exceeds one proves a breach. Less proves nothing by itself; with the softmax of
-the network, which sums to one, the rest is estimated: S = 1 + sum of (p - p_network), over the chosen tokens
-one by one and for all others by the mean over those drawn at random. Source: condition 2 of issue #1017 of
+A sum over some tokens that exceeds one proves a breach. Less proves nothing by itself; with the softmax q of
+the network, which sums to one, the rest is estimated: S = sum of p over the chosen tokens + R * (1 - sum of q
+over them), where R is the sum of p over that of q for tokens drawn at random (a ratio estimate: a mixture
+gives most tokens the same share of what the network gives them). Source: condition 2 of issue #1017 of
 openai/parameter-golf.
 """
 
@@ -184,8 +185,8 @@ def likeliest_other(alternatives: Sequence[Alternative], true_token: int) -> Alt
 def _estimated(
     counted: Sequence[Alternative], numbers: dict[str, float], vocab_size: int, position: int
 ) -> ProbeResult:
-    gains = {
-        each.token: math.exp(-each.nats) - math.exp(-each.network_nats)
+    pairs = {
+        each.token: (math.exp(-each.nats), math.exp(-each.network_nats))
         for each in counted
         if each.nats is not None and each.network_nats is not None
     }
@@ -198,8 +199,8 @@ def _estimated(
             "estimated with them",
             numbers,
         )
-    drawn = np.array([gains[each.token] for each in counted if each.is_drawn and each.token in gains])
-    if len(gains) < len(counted) or drawn.size < _LEAST_DRAWN:
+    drawn = np.array([pairs[each.token] for each in counted if each.is_drawn and each.token in pairs])
+    if len(pairs) < len(counted) or len(drawn) < _LEAST_DRAWN or not drawn[:, 1].sum() > 0.0:
         return _tell(
             Outcome.NO_POWER,
             f"{len(counted)} of {vocab_size:,} tokens at position {position:,} sum to "
@@ -207,10 +208,11 @@ def _estimated(
             "anything, and there is no network's distribution to estimate the rest with",
             numbers,
         )
-    chosen = math.fsum(gains[each.token] for each in counted if not each.is_drawn)
-    rest = vocab_size - sum(not each.is_drawn for each in counted)
-    estimate = 1.0 + chosen + rest * float(drawn.mean())
-    error = _SIGMAS * rest * float(drawn.std(ddof=1)) / math.sqrt(drawn.size)
+    chosen = [pairs[each.token] for each in counted if not each.is_drawn]
+    ratio = float(drawn[:, 0].sum() / drawn[:, 1].sum())
+    estimate = math.fsum(p for p, _ in chosen) + ratio * max(1.0 - math.fsum(q for _, q in chosen), 0.0)
+    residuals = drawn[:, 0] - ratio * drawn[:, 1]
+    error = _SIGMAS * (vocab_size - len(chosen)) * float(residuals.std(ddof=1)) / math.sqrt(len(drawn))
     numbers["estimate"], numbers["three_sigma"] = estimate, error
     sure = f"(3 sigma {error:.1g})"
     told = f"at position {position:,} all {vocab_size:,} tokens sum to about {estimate:.5f} {sure}"
