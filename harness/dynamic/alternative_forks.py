@@ -12,6 +12,7 @@ from harness.dynamic.branch_scores import (
     counts_bytes,
     fork_point,
     joined_record,
+    look_of,
     network_nats,
     network_norm,
     takes_log_probabilities,
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from harness.dynamic.audit_run import AuditRun
-    from harness.dynamic.branch_scores import ForkPoint
+    from harness.dynamic.branch_scores import ForkPoint, Look
     from harness.dynamic.event_record import EventRecord
     from harness.dynamic.probes.probe import ScoredRun
     from harness.dynamic.probes.unseen_places import UnseenPlaces
@@ -122,34 +123,36 @@ def _softmax(
     records: list[EventRecord],
     rerun: Callable[[int, int], ScoredRun | None],
 ) -> ProbeResult:
+    look = look_of(base, point.position, point.scored_at)
     norms = {
-        token: _norm_in_fork(base, point, record, point.position, point.scored_at, is_same=not turn)
+        token: _norm_in_fork(base, point, record, look, is_same=not turn)
         for turn, (token, record) in enumerate(zip(tokens, records, strict=False))
     }
     stayed, suspects = 0, []
     for each, record in zip(places, records[len(tokens) :], strict=False):
         for place in each.positions:
-            before = network_norm(base.record, place, each.scored_at)
-            after = _norm_in_fork(base, point, record, place, each.scored_at)
+            there = look_of(base, place, each.scored_at)
+            before = network_norm(base.record, there)
+            after = _norm_in_fork(base, point, record, there)
             if before is None or after is None:
                 continue
             stayed += after == before
             if after != before:
-                suspects.append((place, each.scored_at, before))
+                suspects.append((there, before))
     changed_at, is_open = None, False
-    for place, scored_at, before in suspects[:_MOST_RERUNS]:
+    for there, before in suspects[:_MOST_RERUNS]:
         # Told only when a run from the start with that token alone shows it too: other places may matter.
-        again = rerun(place, int(data.other[place]))
-        norm = network_norm(again.record, place, scored_at) if again is not None else None
+        again = rerun(there.position, int(data.other[there.position]))
+        norm = network_norm(again.record, there) if again is not None else None
         is_open = is_open or norm is None
         if norm not in {None, before}:
-            changed_at = place
+            changed_at = there.position
             break
     return of_softmax(
         norms,
         position=point.position,
-        base_norm=network_norm(base.record, point.position, point.scored_at),
-        is_log=takes_log_probabilities(base.record, point.position, point.scored_at),
+        base_norm=network_norm(base.record, look),
+        is_log=takes_log_probabilities(base.record, look),
         elsewhere=stayed,
         changed_at=changed_at,
         is_open=is_open,
@@ -157,22 +160,16 @@ def _softmax(
 
 
 def _norm_in_fork(
-    base: ScoredRun,
-    point: ForkPoint,
-    record: EventRecord,
-    position: int,
-    scored_at: int,
-    *,
-    is_same: bool = False,
+    base: ScoredRun, point: ForkPoint, record: EventRecord, look: Look, *, is_same: bool = False
 ) -> float | None:
-    """Log-sum-exp of the scores at `position` in a fork; None where its token did not come to the network.
+    """Log-sum-exp of the scores of `look` in a fork; None where its token did not come to the network.
 
     Another token has another loss. `is_same` says that the fork's token is the one that came.
     """
-    told = network_nats(record, position, scored_at, point.after_event)
-    if not is_same and told == network_nats(base.record, position, scored_at):
+    forked = replace(look, after=point.after_event)
+    if not is_same and network_nats(record, forked) == network_nats(base.record, look):
         return None
-    return network_norm(record, position, scored_at, point.after_event)
+    return network_norm(record, forked)
 
 
 def _judged(
@@ -186,12 +183,13 @@ def _judged(
 ) -> ProbeResult:
     position = point.position
     true = int(data.validation[position])
+    look = look_of(base, position, point.scored_at, point.after_event)
     alternatives = tuple(
         Alternative(
             token=token,
             nats=branch_nats(base, point, record, _value_count(base, data, position, token)),
-            network_nats=network_nats(record, position, point.scored_at, point.after_event),
-            network_norm=network_norm(record, position, point.scored_at, point.after_event),
+            network_nats=network_nats(record, look),
+            network_norm=network_norm(record, look),
             is_drawn=token in is_drawn,
         )
         for token, record in zip(tokens, records, strict=True)

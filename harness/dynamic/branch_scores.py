@@ -117,14 +117,31 @@ def branch_nats(base: ScoredRun, point: ForkPoint, record: EventRecord, value_co
     return abs(float(values.sum())) * unit
 
 
-def network_nats(
-    record: EventRecord, position: int, scored_at: int = _BEHIND_LAST, after: int = -1
-) -> float | None:
-    """-ln p of the token at `position` by the softmax that scored it at event `scored_at` or next to it.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Look:
+    """The loss over the token at `position` that gave its score, in a run or in one of its forks.
 
-    None when none was seen behind event `after`; the last one without an event.
+    It is the one nearest to event `scored_at`, the last one by default, and behind event `after`: in the
+    joined record of a fork, what the run before it had seen of the position says nothing of the fork.
+    `with_grad` says that it was computed with gradient: the same pass scores and learns.
     """
-    found = _at_position(record, position, scored_at, after)
+
+    position: int
+    scored_at: int = _BEHIND_LAST
+    after: int = -1
+    with_grad: bool = False
+
+
+def look_of(base: ScoredRun, position: int, scored_at: int, after: int = -1) -> Look:
+    """How to find the loss that `base` has at event `scored_at`, or next to it, elsewhere."""
+    of_score = (loss for loss in base.record.of(LossEvent) if loss.number == scored_at)
+    with_grad = any(loss.grad for loss in of_score)
+    return Look(position=position, scored_at=scored_at, after=after, with_grad=with_grad)
+
+
+def network_nats(record: EventRecord, look: Look) -> float | None:
+    """-ln p of the token by the softmax of `look`; None when it was not seen."""
+    found = _found(record, look)
     if found is None or found[0].nll is None:
         return None
     loss, place = found
@@ -134,33 +151,32 @@ def network_nats(
     return abs(told)
 
 
-def network_norm(
-    record: EventRecord, position: int, scored_at: int = _BEHIND_LAST, after: int = -1
-) -> float | None:
-    """Log-sum-exp of the scores of all tokens at `position`, by the same loss; None when unseen.
-
-    In the joined record of a fork `after` is the event it was forked at: what the run before it had seen of
-    the position says nothing of the fork.
-    """
-    found = _at_position(record, position, scored_at, after)
+def network_norm(record: EventRecord, look: Look) -> float | None:
+    """Log-sum-exp of the scores of all tokens, by the loss of `look`; None when it was not seen."""
+    found = _found(record, look)
     if found is None or found[0].norm is None:
         return None
     return float(found[0].norm[found[1]])
 
 
-def _at_position(
-    record: EventRecord, position: int, scored_at: int, after: int = -1
-) -> tuple[LossEvent, int] | None:
-    """The loss without gradient over the token at `position` that is nearest to event `scored_at`, and its
-    place in it. Windows show a token again as context of later ones, when it may have been learned.
+def takes_log_probabilities(record: EventRecord, look: Look) -> bool:
+    """Whether the loss of `look` was given log-probabilities, whose log-sum-exp is 0."""
+    found = _found(record, look)
+    return found is not None and found[0].function == "nll_loss"
+
+
+def _found(record: EventRecord, look: Look) -> tuple[LossEvent, int] | None:
+    """The loss of `look` and the place of its token in it.
+
+    Windows show a token again as context of later ones, when it may have been learned.
     """
     found: tuple[LossEvent, int] | None = None
     for loss in record.of(LossEvent):
-        if loss.nll is None or loss.grad or loss.number <= after:
+        if loss.nll is None or loss.grad != look.with_grad or loss.number <= look.after:
             continue
-        if found is not None and abs(loss.number - scored_at) > abs(found[0].number - scored_at):
+        if found is not None and abs(loss.number - look.scored_at) > abs(found[0].number - look.scored_at):
             continue
-        places = np.flatnonzero(positions_of(loss) == position)
+        places = np.flatnonzero(positions_of(loss) == look.position)
         if places.size:
             found = loss, int(places[-1])
     return found
@@ -179,12 +195,6 @@ def _places_of(base: ScoredRun, position: int, byte_counts: np.ndarray) -> tuple
         first = int(byte_counts[1:position].sum())
         return first, first + int(byte_counts[position])
     return None
-
-
-def takes_log_probabilities(record: EventRecord, position: int, scored_at: int) -> bool:
-    """Whether the loss over the token at `position` was given log-probabilities, whose log-sum-exp is 0."""
-    found = _at_position(record, position, scored_at)
-    return found is not None and found[0].function == "nll_loss"
 
 
 def counts_bytes(base: ScoredRun, byte_counts: np.ndarray) -> bool:

@@ -17,6 +17,7 @@ import pytest
 
 from harness.dynamic.alternative_forks import forked_alternatives
 from harness.dynamic.branch_scores import (
+    Look,
     branch_nats,
     fork_point,
     joined_record,
@@ -111,8 +112,8 @@ def _alternatives(source: str, count: int) -> tuple[tuple[Alternative, ...], flo
                 Alternative(
                     token=token,
                     nats=branch_nats(base, point, whole, 1),
-                    network_nats=network_nats(whole, POSITION),
-                    network_norm=network_norm(whole, POSITION),
+                    network_nats=network_nats(whole, Look(position=POSITION)),
+                    network_norm=network_norm(whole, Look(position=POSITION)),
                     is_drawn=token != true,
                 )
             )

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from harness.dynamic.branch_scores import network_norm
+from harness.dynamic.branch_scores import Look, look_of, network_norm
 from harness.dynamic.counted_scores import CountedScore
 from harness.dynamic.event_record import EventRecord
 from harness.dynamic.events import (
@@ -376,14 +376,22 @@ def test_a_softmax_that_changes_at_another_place_is_told_and_not_cleared_where_n
 def test_the_softmax_of_a_score_is_the_one_that_gave_it_and_not_a_later_look_at_the_token() -> None:
     losses = tuple(_loss(number, 11, 4, norm=norm) for number, norm in ((10, 2.0), (90, 3.0)))
     record = EventRecord(events=losses)
-    assert network_norm(record, 12, 12) == 2.0
-    assert network_norm(record, 12) == 3.0
+    assert network_norm(record, Look(position=12, scored_at=12)) == 2.0
+    assert network_norm(record, Look(position=12)) == 3.0
+
+
+def test_the_softmax_of_a_score_that_is_also_learned_from_is_the_one_with_gradient() -> None:
+    scored, shown = replace(_loss(20, 11, 4, norm=2.0), grad=True), _loss(19, 11, 4, norm=3.0)
+    base = _run(_values(), events=(shown, scored))
+    assert network_norm(base.record, look_of(base, 12, 20)) == 2.0
+    assert network_norm(base.record, look_of(base, 12, 19)) == 3.0
 
 
 def test_what_a_run_had_seen_of_a_place_before_its_fork_says_nothing_of_the_fork() -> None:
     record = EventRecord(events=(_loss(10, 11, 4, norm=2.0),))
-    assert network_norm(record, 12, 90) == 2.0
-    assert network_norm(record, 12, 90, after=10) is None
+    look = Look(position=12, scored_at=90)
+    assert network_norm(record, look) == 2.0
+    assert network_norm(record, replace(look, after=10)) is None
 
 
 def test_what_is_counted_as_log_probabilities_must_sum_to_one() -> None:
