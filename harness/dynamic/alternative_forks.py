@@ -79,7 +79,7 @@ def forked_alternatives(
     if _is_softmax(base) and base.learns:  # else one run more asks at many places: `scattered-targets`
         places = unseen_places(base, after=point.after_event, besides=position)
     forks = ForkPlan(
-        after_event=point.after_event,
+        after_line=point.after_line,
         positions=(*((position,) for _ in tokens), *(each.positions for each in places)),
         tokens=(
             *((token,) for token in tokens),

@@ -32,12 +32,14 @@ class ForkPoint:
     """Where the run `base` can be forked for the token at `position`.
 
     `first` to `end` are the places of its score among the counted values; `most_events` how many events a
-    fork writes until the last of them was counted.
+    fork writes until the last of them was counted. It is forked behind printed line number `after_line`,
+    whose event in `base` is `after_event`: other runs may tell a few events more or less, but no other lines.
     """
 
     position: int
     first: int
     end: int
+    after_line: int
     after_event: int
     most_events: int
     scored_at: int
@@ -59,7 +61,7 @@ def fork_point(base: ScoredRun, position: int, byte_counts: np.ndarray) -> ForkP
         return None
     began = int(min(score.scored_at.min(), score.counted_at.min()))
     before = [
-        event.number for event in base.record.of(PrintEvent) if event.number < began and event.to != "file"
+        event.number for event in base.record.of(PrintEvent) if event.number < began and event.to == "stdout"
     ]
     if not before:
         return None
@@ -69,6 +71,7 @@ def fork_point(base: ScoredRun, position: int, byte_counts: np.ndarray) -> ForkP
         position=position,
         first=span[0],
         end=span[1],
+        after_line=len(before),
         after_event=after,
         most_events=last - after + _MARGIN_EVENTS,
         scored_at=int(score.scored_at[span[0]]),

@@ -15,12 +15,12 @@ if TYPE_CHECKING:
 class ForkPlan:
     """The forks of one run.
 
-    The run is forked behind the first printed line whose event is numbered `after_event` or more. Fork i has
+    The run is forked behind its printed line number `after_line` (1, 2, ...). Fork i has
     `tokens[i]` at `positions[i]` of the validation stream, in memory and on disk, and ends when it has
     written `most_events[i]` events, or after `seconds`.
     """
 
-    after_event: int
+    after_line: int
     positions: tuple[tuple[int, ...], ...]
     tokens: tuple[tuple[int, ...], ...]
     most_events: tuple[int, ...]

@@ -39,11 +39,13 @@ class ForkServer:
         self._forks = forks
         self._recorder = recorder
         self._stream = stream
+        self._lines = 0
         self._is_done = False
 
     def after_line(self) -> None:
-        """To be called behind every printed line. Returns in forks only, and before the line is there."""
-        if self._is_done or self._recorder.event_number <= self._forks.after_event:
+        """To be called behind every line that is told. Returns in forks, and before their line is there."""
+        self._lines += 1
+        if self._is_done or self._lines < self._forks.after_line:
             return
         self._is_done = True
         error: BaseException | None = None

@@ -140,7 +140,8 @@ def document_boundary(
         return missing
     told = Teller(BOUNDARY, ISOLATION, (base.name, changed.name))
     pairs = compared(base, changed)
-    own = (pairs.positions >= document.start) & (pairs.positions < document.stop)
+    # BOS itself is predicted by the document before it.
+    own = (pairs.positions > document.start) & (pairs.positions < document.stop)
     arrived = pairs.changed & (pairs.positions >= replaced.start) & (pairs.positions < replaced.stop)
     wrong = own & pairs.changed
     numbers = {"scores": int(own.sum()), "changed": int(wrong.sum()), "replaced_tokens": len(replaced)}

@@ -225,7 +225,7 @@ def test_the_records_of_forks_are_kept_with_that_of_their_run(folder, data, tmp_
         for mark in ("", ".fork0", ".fork1"):
             (Path(told["out"]) / f"events{mark}.jsonl").write_text("{}\n")
 
-    forks = ForkPlan(after_event=1, positions=((5,), (5,)), tokens=((7,), (8,)), most_events=(9, 9))
+    forks = ForkPlan(after_line=1, positions=((5,), (5,)), tokens=((7,), (8,)), most_events=(9, 9))
     run_child(
         folder, plan(fork=forks.as_json()), data, FakeSandbox(act, ["a line"]), files=tmp_path / "forks"
     )

@@ -62,7 +62,7 @@ class _Folder:
             write_shard(self.path / f"fineweb_{name}_000000.bin", tokens)
         plan = RunPlan(
             script=str(script),
-            environment={"DATA_PATH": str(self.path)},
+            environment={"DATA_PATH": str(self.path), "GOLF_TEST_OUT": out},
             data=str(self.path),
             out=str(self.path / out),
             val_files=(str(self.path / "fineweb_val_000000.bin"),),
@@ -98,7 +98,7 @@ def _alternatives(source: str, count: int) -> tuple[tuple[Alternative, ...], flo
         drawn = np.random.default_rng(5).permutation(VOCAB)[:count].tolist()
         tokens = tuple(dict.fromkeys([true, *drawn]))
         plan = ForkPlan(
-            after_event=point.after_event,
+            after_line=point.after_line,
             positions=((POSITION,),) * len(tokens),
             tokens=tuple((token,) for token in tokens),
             most_events=(point.most_events,) * len(tokens),
@@ -220,6 +220,24 @@ def chunk_rows(start, end):
     val = load("fineweb_val_*.bin")
 """,
 )
+
+
+FEWER_EVENTS = FROZEN.replace(
+    "torch.manual_seed(1337)\n",
+    """\
+torch.manual_seed(1337)
+print()
+extra = 0
+for turn in range(1 if "forks" in os.environ["GOLF_TEST_OUT"] else 7):
+    extra += 1
+""",
+)
+
+
+def test_a_run_of_a_few_events_less_is_forked_at_the_same_line():
+    assert FEWER_EVENTS != FROZEN
+    nats = [each.nats for each in _alternatives(FEWER_EVENTS, 4)[0]]
+    assert nats == [each.nats for each in _alternatives(FROZEN, 4)[0]]
 
 
 def test_a_script_that_reads_its_shard_again_in_a_fork_finds_the_token_of_the_fork():

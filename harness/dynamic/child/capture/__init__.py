@@ -51,7 +51,7 @@ def install(plan: RunPlan, recorder: Recorder) -> list[Callable[[ast.Module, str
     def tell_line(line: str) -> None:
         values.line(line, to="stdout")
         recorder.flush()  # a run that is killed later is known up to here
-        if server is not None:
+        if server is not None and line.strip():  # as they are told
             server.after_line()
 
     names = HookNames()
