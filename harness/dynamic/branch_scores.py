@@ -24,6 +24,8 @@ LN2 = math.log(2.0)
 _MARGIN_EVENTS = 256  # forks may tell a little more or less than the run they come from
 _DRIFT = 64
 _BEHIND_LAST = 1 << 40
+CHANGED = "changed_loss"
+"""The function of a `LossEvent` whose losses were weighed or smoothed."""
 _PICKED = frozenset({"gather", "index"})  # what was taken out of a row, not a loss
 
 
@@ -176,6 +178,8 @@ def _found(record: EventRecord, look: Look) -> tuple[LossEvent, int] | None:
     found: tuple[LossEvent, int] | None = None
     for loss in record.of(LossEvent):
         if loss.nll is None or loss.grad != look.with_grad or loss.number <= look.after:
+            continue
+        if loss.function == CHANGED:  # says nothing of what the network gave
             continue
         if found is not None and abs(loss.number - look.scored_at) > abs(found[0].number - look.scored_at):
             continue

@@ -124,9 +124,8 @@ class _Judging:
             f"tokens from position {self._cut:,} on replaced",
             made.data.with_suffix_replaced(self._cut),
         )
-        forks = self._begin_forks()
-        drawn = replace(self._plan, drawn_weights=tuple(made.data.noise_weights().tolist()))
-        noise = self._begin("noise", "every token drawn by chance", made._noise, drawn)
+        # The longest run goes beside it; where runs go one at a time, a breach must be repeated before.
+        forks = self._begin_forks() if self._pool.workers > 1 else None
         changed = suffix()
         alone.insert(0, coverage(base, changed))
         prefix = self._prefix(changed)
@@ -134,6 +133,9 @@ class _Judging:
         if changed is not None and prefix.outcome is not Outcome.CLEAN:
             again = self._begin("replay", "the same tokens again", made.data)
         # Each run is begun before the next answer is waited for: two go side by side.
+        forks = forks or self._begin_forks()
+        drawn = replace(self._plan, drawn_weights=tuple(made.data.noise_weights().tolist()))
+        noise = self._begin("noise", "every token drawn by chance", made._noise, drawn)
         orders = None
         if prefix.outcome is Outcome.BREACH:
             self._beside.forget()

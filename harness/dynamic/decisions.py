@@ -1,8 +1,9 @@
 """What the runs of a submission decide, beside what was read of it.
 
-A breach that was executed is a FAIL with its numbers. A clean run never takes back what the code showed: both
-stand in the report. It turns a rule that was left open into a PASS only where probes with power looked at all
-that the rule is about, under the claimed run's settings; else the reason why not is said.
+A breach that was executed is a FAIL with its numbers, and a question where it may not be the claimed run's:
+under the script's defaults, of a score that no log names. A clean run never takes back what the code showed:
+both stand in the report. It turns a rule that was left open into a PASS only where probes with power looked
+at all that the rule is about, under the claimed run's settings; else the reason why not is said.
 """
 
 from __future__ import annotations

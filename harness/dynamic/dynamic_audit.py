@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from harness.dynamic.asked_settings import WHOLE_SECONDS, asked_settings
-from harness.dynamic.audit_run import may_run_side_by_side
 from harness.dynamic.audit_subject import read_subject
 from harness.dynamic.claimed_label import claimed_label
 from harness.dynamic.counterfactuals import Counterfactuals
@@ -126,8 +125,8 @@ def audit_by_running(
         pool.tell("base")
         with pool.slot() as slot:
             beside = made.begin_beside(first_plan(subject, ranks=ranks, device=device), pool)
-            if not may_run_side_by_side(sandbox):
-                beside.forget()  # it would only stand in the first run's way
+            if pool.workers < 2:
+                beside.forget()  # it would only stand in the way of the others
             attempts = climb(
                 subject,
                 made.data,

@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from queue import SimpleQueue
 from typing import TYPE_CHECKING
 
-from harness.dynamic.audit_run import LIMITS, run_child
+from harness.dynamic.audit_run import LIMITS, may_run_side_by_side, run_child
 from harness.dynamic.run_causes import OF_THIS_MACHINE, CauseKind
 
 if TYPE_CHECKING:
@@ -82,6 +82,9 @@ class RunPool:
         files: RunFiles | None = None,
     ) -> None:
         count = workers or min(MOST_WORKERS, len(os.sched_getaffinity(0)))
+        count = count if may_run_side_by_side(sandbox) else 1
+        self.workers = count
+        """Runs that go side by side."""
         self._subject = subject
         self._sandbox = sandbox
         self._deadline = deadline
@@ -95,7 +98,7 @@ class RunPool:
             self._slots.put(slot)
         self._threads = ThreadPoolExecutor(max_workers=count, thread_name_prefix="run")
         self._attempts: list[MadeRun] = []
-        self._made: list[tuple[MadeRun, threading.Event] | None] = []
+        self._made: list[tuple[MadeRun, RunCause | None, threading.Event] | None] = []
         self._lacking: set[CauseKind] = set()
 
     def __enter__(self) -> RunPool:
@@ -112,19 +115,24 @@ class RunPool:
     @property
     def made(self) -> Sequence[MadeRun]:
         """The climb, then the runs that ended and are wanted, in the order they were begun."""
-        ended = [each for each in self._made if each is not None]
-        return [*self._attempts, *(run for run, unwanted in ended if not unwanted.is_set())]
+        return [*self._attempts, *(run for run, _ in self._wanted())]
 
     @property
     def lacking(self) -> tuple[CauseKind, ...]:
         """What a run of another machine, or of another day, might have had: causes, in order of name."""
-        return tuple(sorted(self._lacking))
+        ended = {cause.kind for _, cause in self._wanted() if cause is not None}
+        return tuple(sorted(self._lacking | (ended & OF_THIS_MACHINE)))
+
+    def _wanted(self) -> list[tuple[MadeRun, RunCause | None]]:
+        ended = [each for each in self._made if each is not None]
+        return [(run, cause) for run, cause, unwanted in ended if not unwanted.is_set()]
 
     def keep_attempts(self, attempts: Sequence[Attempt]) -> None:
         """Add the runs of a climb."""
         for attempt in attempts:
             cause = attempt.run.cause
-            self._note(cause)
+            if cause is not None and cause.kind in OF_THIS_MACHINE:
+                self._lacking.add(cause.kind)
             self._attempts.append(
                 MadeRun(
                     name="base",
@@ -178,10 +186,6 @@ class RunPool:
         """Whether nobody waits for the runs any more."""
         return self._is_left.is_set() or self._asked_to_stop()
 
-    def _note(self, cause: RunCause | None) -> None:
-        if cause is not None and cause.kind in OF_THIS_MACHINE:
-            self._lacking.add(cause.kind)
-
     def _run(
         self,
         name: str,
@@ -219,7 +223,6 @@ class RunPool:
             )
         if unwanted.is_set():
             return None
-        self._note(run.cause)
         forks = f", {len(run.branches)} forks" if run.branches else ""
         made = MadeRun(
             name=name,
@@ -227,5 +230,5 @@ class RunPool:
             seconds=round(run.outcome.seconds, 1),
             ending=run.cause.message if run.cause is not None else f"printed its score{forks}",
         )
-        self._made[place] = made, unwanted
+        self._made[place] = made, run.cause, unwanted
         return run

@@ -44,8 +44,10 @@ class ForkServer:
 
     def after_line(self) -> None:
         """To be called behind every line that is told. Returns in forks, and before their line is there."""
+        if self._is_done or os.getpid() != self._recorder.owner:
+            return  # workers that the script started print as well
         self._lines += 1
-        if self._is_done or self._lines < self._forks.after_line:
+        if self._lines < self._forks.after_line:
             return
         self._is_done = True
         error: BaseException | None = None

@@ -112,8 +112,8 @@ def seen_before(
 ) -> SeenBefore:
     """What `run` had done with the tokens at `positions` before the events `scored_at`, from `after` on.
 
-    `counts_passes` takes every pass that had a token to predict for a look at it: a script with a loss of its
-    own shows no other.
+    `counts_passes` takes every pass that had a token to predict for a look at it, where no loss without
+    gradient was seen: a script with a loss of its own shows no other.
     """
     known = positions >= 0
     at = positions[known]
@@ -151,13 +151,14 @@ def _lessons_and_looks(run: ScoredRun, *, counts_passes: bool) -> Iterator[tuple
     Losses tell them. Where none was seen with gradient, as of a script with a loss of its own, the rows that
     went through the model with gradient do, and the others where `counts_passes`.
     """
-    has_lessons = False
+    has_lessons = has_looks = False
     for loss in run.record.of(LossEvent):
         places = positions_of(loss)
         has_lessons = has_lessons or (loss.grad and bool((places >= 0).any()))
+        has_looks = has_looks or (not loss.grad and bool((places >= 0).any()))
         yield loss.number, places, loss.grad
     for event in run.record.of(ForwardEvent):
-        if event.source == "val" and (not has_lessons if event.grad else counts_passes):
+        if event.source == "val" and (not has_lessons if event.grad else counts_passes and not has_looks):
             for row in event.rows:
                 if row.split == "val":
                     yield event.number, np.arange(row.start + 1, row.start + row.length + 1), event.grad

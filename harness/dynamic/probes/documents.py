@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from harness.dynamic.probes.compared_scores import compared, knows_positions
+from harness.dynamic.probes.prefix_invariance import learned_at
 from harness.dynamic.probes.probe import ProbeResult, Teller, powerless
 from harness.dynamic.probes.rank_order import has_in_context, scored_after, without_order
 from harness.probe_outcome import Outcome
@@ -143,10 +144,16 @@ def document_boundary(
     # BOS itself is predicted by the document before it.
     own = (pairs.positions > document.start) & (pairs.positions < document.stop)
     arrived = pairs.changed & (pairs.positions >= replaced.start) & (pairs.positions < replaced.stop)
+    # What was learned from the replaced tokens may be known: isolation is of states, not of weights.
+    own &= pairs.scored_at < int(learned_at(base)[list(replaced)].min())
     wrong = own & pairs.changed
     numbers = {"scores": int(own.sum()), "changed": int(wrong.sum()), "replaced_tokens": len(replaced)}
     if not knows_positions(base) or not own.any() or not arrived.any():
-        return told(Outcome.NO_POWER, "the document or the change before it was not scored", numbers)
+        return told(
+            Outcome.NO_POWER,
+            "the change before the document was not scored, or no token of it before the change was learned",
+            numbers,
+        )
     if wrong.any():
         return told(
             Outcome.BREACH,

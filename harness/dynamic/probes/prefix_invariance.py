@@ -56,20 +56,20 @@ def telling_cut(base: ScoredRun) -> int | None:
     """
     if base.metric is None or not knows_positions(base):
         return None
-    learned_at, score = _learned_at(base), base.score
+    learned, score = learned_at(base), base.score
     cuts = np.arange(LEAST_PREFIX + 1, base.stream_tokens - LEAST_PREFIX)
     weights = np.zeros(cuts.size)
     for at in np.unique(score.scored_at):
-        learned = np.flatnonzero(learned_at < at)
+        known = np.flatnonzero(learned < at)
         places = np.sort(score.positions[score.scored_at == at])
-        behind = learned.size - np.searchsorted(learned, cuts)
+        behind = known.size - np.searchsorted(known, cuts)
         weights += np.searchsorted(places, cuts) * behind
     return int(cuts[np.argmax(weights)]) if weights.any() else None
 
 
-def _learned_at(run: ScoredRun) -> np.ndarray:
-    """For each position the event of the first optimizer step after a pass with gradient that had it as a
-    target; behind all events where there was none.
+def learned_at(run: ScoredRun) -> np.ndarray:
+    """For each position of the stream (int64 [n]) the event of the first optimizer step after a pass with
+    gradient that had it as a target; behind all events where there was none.
     """
     never = np.iinfo(np.int64).max
     result = np.full(run.stream_tokens, never)

@@ -27,6 +27,7 @@ UNSEEN = {
 ENVIRONMENT = {
     "who called": "sys._getframe().f_back.f_back is None",
     "its variables": "os.environ.get('PYTHONSAFEPATH') != '1'",
+    "its flags": "not sys.flags.safe_path",
     "its objects": "not [one for one in __import__('gc').get_objects() if type(one).__name__ == 'Recorder']",
 }
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import datetime
+import threading
 import time
 from types import SimpleNamespace
 
@@ -48,23 +49,26 @@ def test_a_cause_that_all_ways_share_is_told_once():
 
 
 def test_the_run_begun_beside_a_first_that_failed_is_given_up(tmp_path, monkeypatch):
-    begun = []
+    given_up = []
 
-    def fails(*_, slot, **__):
-        begun.append(slot)
+    def fails(*_, **__):
+        beside.wait(30.0)
         return SimpleNamespace(cause=settings("too small"), outcome=SimpleNamespace(seconds=1.0), branches=())
 
     def goes_on(*_, should_stop, **__):
+        beside.set()
         until = time.monotonic() + 30.0
         while not should_stop() and time.monotonic() < until:
             time.sleep(0.001)
-        assert should_stop(), "nobody gave it up"
-        return fails(slot=None)
+        given_up.append(should_stop())
+        return fails()
 
+    beside = threading.Event()
     monkeypatch.setattr(run_ladder, "run_child", fails)
     monkeypatch.setattr(run_pool, "run_child", goes_on)
     audit = audit_of(tmp_path, workers=2)
     assert audit.failure is not None
+    assert given_up == [True]
     assert {run.name for run in audit.runs} == {"base"}
 
 

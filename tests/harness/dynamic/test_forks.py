@@ -240,11 +240,40 @@ def test_a_run_of_a_few_events_less_is_forked_at_the_same_line():
     assert nats == [each.nats for each in _alternatives(FROZEN, 4)[0]]
 
 
+WORKER_PRINTS = FROZEN.replace(
+    "torch.manual_seed(1337)\n",
+    """\
+torch.manual_seed(1337)
+worker = os.fork()
+if worker == 0:
+    for turn in range(40):
+        print("from a worker")
+    os._exit(0)
+os.waitpid(worker, 0)
+""",
+)
+
+
+def test_a_worker_that_prints_does_not_begin_the_forks():
+    assert WORKER_PRINTS != FROZEN
+    nats = [each.nats for each in _alternatives(WORKER_PRINTS, 4)[0]]
+    assert nats == [each.nats for each in _alternatives(FROZEN, 4)[0]]
+
+
 def test_a_script_that_reads_its_shard_again_in_a_fork_finds_the_token_of_the_fork():
     assert READS_AGAIN != FROZEN
     true, *others = _alternatives(READS_AGAIN, 4)[0]
     assert {each.nats for each in others} & {true.nats} == set()
     assert _alternatives(READS_AGAIN, 4)[0] == _alternatives(FROZEN, 4)[0]
+
+
+def test_an_estimate_by_the_network_alone_proves_nothing():
+    # Drawn tokens get an even share of what is left, and the network gives them next to nothing.
+    even, network = math.log(10_000), math.log(100_000)
+    result = _by_hand(*[even] * 20, network=network)
+    assert result.numbers["estimate"] > 1.1
+    assert result.numbers["plain_estimate"] < 1.0
+    assert result.outcome == Outcome.NO_POWER
 
 
 def test_a_run_of_two_ranks_is_not_forked():

@@ -43,11 +43,11 @@ def runs(monkeypatch):
     return made
 
 
-def pool_of(*, workers=2, seconds=SOON):
+def pool_of(*, workers=2, side_by_side=True, seconds=SOON):
     subject = SimpleNamespace(folder=None, vocabulary=SimpleNamespace(names=None))
     return RunPool(
         subject,
-        None,
+        SimpleNamespace(seen_at=lambda mount: mount.inside if side_by_side else str(mount.host)),
         time.monotonic() + seconds,
         on_run=lambda name: None,
         should_stop=lambda: False,
@@ -89,7 +89,8 @@ def test_a_single_place_that_is_held_lets_nothing_begin(runs):
     with pool_of(workers=1) as pool:
         with pool.slot():
             waiting = begin(pool, "waiting")
-            assert not waiting.future.done()
+            with pytest.raises(TimeoutError):
+                waiting.future.result(timeout=0.2)
             assert runs.begun == []
         runs.free["waiting"] = True
         assert waiting.result().plan == "waiting"
@@ -158,3 +159,8 @@ def test_the_climb_stands_before_what_was_begun_beside_it(runs):
         begin(pool, "beside").result()
         pool.keep_attempts([climbed(None)])
     assert [run.name for run in pool.made] == ["base", "beside"]
+
+
+def test_runs_that_see_paths_of_the_host_go_one_at_a_time():
+    with pool_of(workers=2, side_by_side=False) as pool:
+        assert pool.workers == 1

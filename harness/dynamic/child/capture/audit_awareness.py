@@ -18,6 +18,7 @@ _PACKAGE = "harness"
 _OURS = re.compile(
     r"\bharness\.dynamic\b|\bgolf-(?:record|dynamic)\b|^/golf(?:/|$)|^PYTHON(?:SAFEPATH|NOUSERSITE)$"
 )
+_FLAGS = frozenset({"safe_path", "no_user_site"})
 _LONGEST = 300  # the rest of longer texts is a payload, and looked at when it is compiled
 
 
@@ -35,6 +36,8 @@ def _named(node: ast.AST) -> Iterator[str]:
     elif isinstance(node, ast.ImportFrom):
         if not node.level and (node.module or "").split(".")[0] == _PACKAGE:
             yield f"import of {node.module}"
+    elif isinstance(node, ast.Attribute) and node.attr in _FLAGS:
+        yield f"sys.flags.{node.attr}"
     elif isinstance(node, ast.Constant) and isinstance(node.value, str):
         text = node.value
         yield from (f"the text {text[:60]!r}" for _ in _OURS.findall(text[:_LONGEST])[:1])

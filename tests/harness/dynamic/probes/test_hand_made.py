@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from harness.dynamic.branch_scores import Look, look_of, network_norm
+from harness.dynamic.branch_scores import CHANGED, Look, look_of, network_norm
 from harness.dynamic.counted_scores import CountedScore
 from harness.dynamic.event_record import EventRecord
 from harness.dynamic.events import (
@@ -285,6 +285,20 @@ def test_a_document_that_sees_the_one_before_is_told() -> None:
     assert (result.outcome, result.numbers["changed"]) == (Outcome.BREACH, 20)
 
 
+def test_a_document_may_know_what_was_learned_from_the_one_before() -> None:
+    base, end, document = _values(), range(296, 300), range(300, 400)
+    lesson = replace(_forward(50, 200, 99), grad=True)
+    leaking = _run(_changed(base, slice(295, 320)))
+    learning = _run(base, events=(lesson, _step(60)))
+    told = document_boundary(learning, leaking, replaced=end, document=document)
+    assert told.outcome is Outcome.NO_POWER
+
+
+def test_losses_that_were_weighed_say_nothing_of_the_network() -> None:
+    weighed = replace(_loss(10, 11, 4, norm=2.0), function=CHANGED)
+    assert network_norm(EventRecord(events=(weighed,)), Look(position=12)) is None
+
+
 def test_an_address_after_the_artifact_is_a_breach_and_before_it_is_not_known() -> None:
     write = WriteEvent(number=5, wall=0.0, virtual=0.0, path="/w/final_model.pt", mode="wb")
     asked = NetworkEvent(
@@ -441,6 +455,8 @@ def test_an_earlier_pass_is_a_look_also_where_the_script_has_a_loss_of_its_own()
     at = score.score.positions, score.score.scored_at
     assert seen_before(score, *at).scored == 0
     assert seen_before(score, *at, counts_passes=True).scored == TOKENS - 1
+    shown = replace(score, record=EventRecord(events=(*score.record.events, _loss(95, 1, 1000, norm=1.0))))
+    assert seen_before(shown, *at, counts_passes=True).scored == 0
     once = replace(score, record=EventRecord(events=score.record.events[1:]))
     assert seen_before(once, *at, counts_passes=True).scored == 0
 
