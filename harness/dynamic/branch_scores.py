@@ -124,24 +124,30 @@ def branch_nats(base: ScoredRun, point: ForkPoint, record: EventRecord, value_co
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Look:
-    """The loss over the token at `position` that gave its score, in a run or in one of its forks.
+    """The loss over the token at `position` behind its score, in a run or in one of its forks.
 
-    It is the one nearest to event `scored_at`, the last one by default, and behind event `after`: in the
-    joined record of a fork, what the run before it had seen of the position says nothing of the fork.
-    `with_grad` says that it was computed with gradient: the same pass scores and learns.
+    It is the one nearest to event `number`, the last one by default, and behind event `after`: in the joined
+    record of a fork, what the run before it had seen of the position says nothing of the fork. `with_grad`
+    says that it was computed with gradient, as scripts do that learn from the pass that scores.
     """
 
     position: int
-    scored_at: int = _BEHIND_LAST
+    number: int = _BEHIND_LAST
     after: int = -1
     with_grad: bool = False
 
 
 def look_of(base: ScoredRun, position: int, scored_at: int, after: int = -1) -> Look:
-    """How to find the loss that `base` has at event `scored_at`, or next to it, elsewhere."""
-    of_score = (loss for loss in base.record.of(LossEvent) if loss.number == scored_at)
-    with_grad = any(loss.grad for loss in of_score)
-    return Look(position=position, scored_at=scored_at, after=after, with_grad=with_grad)
+    """How to find elsewhere the last loss that `base` has of `position` when it is scored at `scored_at`."""
+    found: LossEvent | None = None
+    for loss in base.record.of(LossEvent):
+        if loss.number > scored_at:
+            break
+        if loss.nll is not None and loss.function != CHANGED and (positions_of(loss) == position).any():
+            found = loss
+    if found is None:
+        return Look(position=position, number=scored_at, after=after)
+    return Look(position=position, number=found.number, after=after, with_grad=found.grad)
 
 
 def network_nats(record: EventRecord, look: Look) -> float | None:
@@ -181,7 +187,7 @@ def _found(record: EventRecord, look: Look) -> tuple[LossEvent, int] | None:
             continue
         if loss.function == CHANGED:  # says nothing of what the network gave
             continue
-        if found is not None and abs(loss.number - look.scored_at) > abs(found[0].number - look.scored_at):
+        if found is not None and abs(loss.number - look.number) > abs(found[0].number - look.number):
             continue
         places = np.flatnonzero(positions_of(loss) == look.position)
         if places.size:

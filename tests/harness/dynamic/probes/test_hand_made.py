@@ -390,7 +390,7 @@ def test_a_softmax_that_changes_at_another_place_is_told_and_not_cleared_where_n
 def test_the_softmax_of_a_score_is_the_one_that_gave_it_and_not_a_later_look_at_the_token() -> None:
     losses = tuple(_loss(number, 11, 4, norm=norm) for number, norm in ((10, 2.0), (90, 3.0)))
     record = EventRecord(events=losses)
-    assert network_norm(record, Look(position=12, scored_at=12)) == 2.0
+    assert network_norm(record, Look(position=12, number=12)) == 2.0
     assert network_norm(record, Look(position=12)) == 3.0
 
 
@@ -401,9 +401,17 @@ def test_the_softmax_of_a_score_that_is_also_learned_from_is_the_one_with_gradie
     assert network_norm(base.record, look_of(base, 12, 19)) == 3.0
 
 
+def test_the_softmax_of_a_mixed_score_is_the_last_before_it_and_not_the_lesson_behind_it() -> None:
+    scored, lesson = (
+        replace(_loss(number, 11, 4, norm=norm), grad=True) for number, norm in ((20, 2.0), (95, 3.0))
+    )
+    base = _run(_values(), events=(_loss(5, 11, 4, norm=4.0), scored, lesson))
+    assert network_norm(base.record, look_of(base, 12, 90)) == 2.0
+
+
 def test_what_a_run_had_seen_of_a_place_before_its_fork_says_nothing_of_the_fork() -> None:
     record = EventRecord(events=(_loss(10, 11, 4, norm=2.0),))
-    look = Look(position=12, scored_at=90)
+    look = Look(position=12, number=90)
     assert network_norm(record, look) == 2.0
     assert network_norm(record, replace(look, after=10)) is None
 
