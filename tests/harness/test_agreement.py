@@ -186,7 +186,7 @@ def run_report(*outcomes: tuple[str, str, str], failure: str | None = None) -> d
         {"probe": probe, "condition": condition, "outcome": outcome, "sentence": f"{probe} saw it"}
         for probe, condition, outcome in outcomes
     ]
-    dynamic = {"failure": failure, "seconds": 61.0, "results": results, "not_cleared": {}}
+    dynamic = {"failure": failure, "step": "small", "seconds": 61.0, "results": results, "not_cleared": {}}
     return {**report(), "dynamic": dynamic}
 
 

@@ -70,14 +70,15 @@ def test_a_fault_in_the_thread_of_a_run_is_told_as_one_of_judging_them(
 
     def audit(*_: object, **__: object) -> DynamicAudit:
         subject: Any = SimpleNamespace(folder=None, vocabulary=SimpleNamespace(names=None))
+        sandbox: Any = SimpleNamespace(seen_at=lambda mount: mount.inside)
         pool = RunPool(
             subject,
-            None,
+            sandbox,
             time.monotonic() + 30.0,
             on_run=lambda _: None,
             should_stop=lambda: False,
             workers=1,
-        )  # type: ignore[arg-type]
+        )
         with pool:
             pool.begin("replay", "", None, None, least_seconds=0.0).result()  # type: ignore[arg-type]
         return DynamicAudit()

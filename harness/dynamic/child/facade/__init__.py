@@ -37,6 +37,7 @@ def install_facade(plan: RunPlan) -> VirtualClock:
 
 
 def _play_gpu(plan: RunPlan, clock: VirtualClock) -> None:
+    from harness.dynamic.child.facade.accelerator import install_accelerator
     from harness.dynamic.child.facade.compilation import install_compilation
     from harness.dynamic.child.facade.cuda_module import install_cuda_module
     from harness.dynamic.child.facade.device_mode import install_device_mode
@@ -50,6 +51,7 @@ def _play_gpu(plan: RunPlan, clock: VirtualClock) -> None:
     install_triton()
     install_compilation()
     install_cuda_module(clock.query, plan.world_size)
+    install_accelerator()
     install_precision()
     install_optimizers()
     if plan.world_size == 1:
